@@ -1,0 +1,136 @@
+//! The composition root: the one place that names concrete types and puts the rooms together.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+
+use crate::{
+    config::{Config, ConfigError, Secrets},
+    desk::Desk,
+    domain::Clock,
+    http::{self, ServeError},
+    identity::{Identity, KeyError, Mode},
+    mcp::{self, EndpointOptions, Parts, Shutdown, StdioError},
+    store::{Store, StoreError},
+    tools::{Registry, RegistryError},
+};
+
+/// How long writes nobody waits for any more may take to end.
+const WRITES_DRAIN: Duration = Duration::from_secs(10);
+
+/// A frontdesk that is put together and not serving yet.
+pub struct App {
+    http: http::Options,
+    parts: Parts,
+    store: Store,
+}
+
+/// Why it could not be put together, or ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("invalid configuration")]
+    Config(#[from] ConfigError),
+    #[error("invalid configuration: identity.context.keys")]
+    Key(#[from] KeyError),
+    #[error("invalid configuration")]
+    Tools(#[from] RegistryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Stdio(#[from] StdioError),
+}
+
+impl App {
+    /// Opens the store and puts everything together. Time comes from `clock`.
+    pub fn build(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Self, AppError> {
+        // Cheap checks first: a wrong key should not leave a new store behind.
+        let options = config.identity.options(secrets)?;
+        let identity = Identity::new(options, config.identity.subject_system.clone(), clock.clone())?;
+        let store = Store::open(&config.store.path, clock.clone())?;
+        let embedded = Arc::new(store.clone());
+        let desk = Arc::new(Desk {
+            orders: embedded.clone(),
+            helpdesk: embedded.clone(),
+            crm: embedded.clone(),
+            knowledge: embedded.clone(),
+            ledger: embedded.clone(),
+            audit: embedded,
+            clock,
+            options: config.desk.clone(),
+        });
+        let by_argument = identity.mode() == Mode::Argument;
+        if by_argument {
+            tracing::warn!(
+                "identity.mode is argument: the agent itself says who the customer is, so anybody who can talk to the \
+                 agent can be anybody; use it only with trusted agents on this machine"
+            );
+        }
+        let registry = Registry::new(&config.tools, by_argument, desk.clone())?;
+        let parts =
+            Parts { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: Shutdown::default() };
+        Ok(Self { http: config.http.clone(), parts, store })
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes the address, so that what is printed next is true.
+    pub async fn listen(&self) -> Result<(TcpListener, SocketAddr), AppError> {
+        let listen = self.http.listen;
+        let failed = |source| ServeError::Listen { listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok((listener, address))
+    }
+
+    /// Serves HTTP until `stop` resolves, then drains: streams end, running calls finish, the rest is cut.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), AppError> {
+        let shutdown = self.parts.shutdown.clone();
+        let closing = shutdown.closing.clone();
+        tokio::spawn(async move {
+            stop.await;
+            closing.cancel();
+        });
+        let options = EndpointOptions {
+            allowed_hosts: self.http.allowed_hosts.clone(),
+            allowed_origins: self.http.allowed_origins.clone(),
+            body_bytes_max: self.http.body_bytes_max,
+        };
+        let router = http::router(mcp::endpoint(self.parts, options));
+        http::serve(listener, router, &self.http, shutdown.closing.clone()).await;
+        finish(&shutdown, &self.store).await
+    }
+
+    /// Serves one client over standard input and output, until it closes its end or `stop` resolves.
+    pub async fn stdio(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), AppError> {
+        let shutdown = self.parts.shutdown.clone();
+        let closing = shutdown.closing.clone();
+        tokio::spawn(async move {
+            stop.await;
+            closing.cancel();
+        });
+        let ended = mcp::stdio(self.parts).await;
+        finish(&shutdown, &self.store).await?;
+        Ok(ended?)
+    }
+}
+
+/// The second phase of the end: cut what still runs, but let begun writes and waiting records reach the disk.
+async fn finish(shutdown: &Shutdown, store: &Store) -> Result<(), AppError> {
+    shutdown.kill.cancel();
+    shutdown.writes.close();
+    if tokio::time::timeout(WRITES_DRAIN, shutdown.writes.wait()).await.is_err() {
+        tracing::warn!(
+            "writes were still running at the end; they are in doubt in the ledger, and a repeat settles them"
+        );
+    }
+    Ok(store.close().await?)
+}

@@ -1,0 +1,156 @@
+//! `frontdesk context`: customer contexts by hand.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{ConfigArgs, output};
+use crate::{
+    config::Loaded,
+    domain::{Clock, Level, Secret},
+    identity::{Algorithm, Mint, SigningKey, mint},
+};
+
+/// Work with customer contexts
+///
+/// A customer context is the signed statement of your backend for which customer an agent acts. It travels as header
+/// Customer-Context or as _meta["io.frontdesk/customer-context"].
+#[derive(Args)]
+pub(super) struct Context {
+    #[command(subcommand)]
+    command: ContextCommand,
+}
+
+#[derive(Subcommand)]
+enum ContextCommand {
+    Mint(MintArgs),
+}
+
+/// Sign a customer context and print it
+///
+/// For tests and for the Inspector; in production the backend that authenticates customers mints them. Takes issuer and
+/// audience from the configuration, and signs with its HS256 key, or with --signing-key.
+#[derive(Args)]
+struct MintArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The customer (sub), as cus_ada
+    #[arg(long, value_name = "ID")]
+    customer: String,
+    /// How sure it is who the customer is (lvl)
+    #[arg(long, value_enum, default_value = "verified")]
+    level: LevelArg,
+    /// The conversation (cid)
+    #[arg(long, value_name = "ID")]
+    conversation: Option<String>,
+    /// The customer's email address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// The address is proven to be the customer's (email_verified)
+    #[arg(long, requires = "email")]
+    email_verified: bool,
+    /// The customer's name
+    #[arg(long)]
+    name: Option<String>,
+    /// The same customer in another system, as shopify:123; may be given several times
+    #[arg(long, value_name = "SYSTEM:ID")]
+    linked: Vec<String>,
+    /// The agent (azp) [default: identity.context.azp]
+    #[arg(long, value_name = "ID")]
+    azp: Option<String>,
+    /// Seconds until it expires, at most 900
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    ttl_s: i64,
+    /// Issuer (iss) [default: identity.context.issuer]
+    #[arg(long, value_name = "ISSUER")]
+    issuer: Option<String>,
+    /// Private key in PEM to sign with, instead of the configured HS256 secret
+    #[arg(long, value_name = "FILE", requires = "alg")]
+    signing_key: Option<PathBuf>,
+    /// Algorithm of --signing-key
+    #[arg(long, value_enum)]
+    alg: Option<AlgorithmArg>,
+    /// Key id (kid) for the header
+    #[arg(long)]
+    kid: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LevelArg {
+    Anonymous,
+    Otp,
+    Verified,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AlgorithmArg {
+    #[value(name = "EdDSA")]
+    EdDsa,
+    #[value(name = "ES256")]
+    Es256,
+    #[value(name = "RS256")]
+    Rs256,
+}
+
+impl Context {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            ContextCommand::Mint(args) => args.run(),
+        }
+    }
+}
+
+impl MintArgs {
+    fn run(self) -> anyhow::Result<()> {
+        let loaded = self.config.load()?;
+        let key = self.key(&loaded)?;
+        let context = &loaded.config.identity.context;
+        let issuer = self.issuer.or_else(|| context.issuer.clone());
+        let token = mint(
+            Mint {
+                issuer: issuer.ok_or_else(|| anyhow!("no issuer; set identity.context.issuer or give --issuer"))?,
+                audience: context.audience.clone(),
+                subject: self.customer,
+                level: match self.level {
+                    LevelArg::Anonymous => Level::Anonymous,
+                    LevelArg::Otp => Level::Otp,
+                    LevelArg::Verified => Level::Verified,
+                },
+                lifetime_s: self.ttl_s,
+                conversation: self.conversation,
+                email: self.email,
+                email_verified: self.email_verified,
+                name: self.name,
+                linked: self.linked,
+                azp: self.azp.or_else(|| context.azp.clone()),
+            },
+            &key,
+            Clock::system().now(),
+        )?;
+        output::line(token)
+    }
+
+    fn key(&self, loaded: &Loaded) -> anyhow::Result<SigningKey> {
+        if let (Some(path), Some(alg)) = (&self.signing_key, self.alg) {
+            let pem = fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+            let algorithm = match alg {
+                AlgorithmArg::EdDsa => Algorithm::EdDsa,
+                AlgorithmArg::Es256 => Algorithm::Es256,
+                AlgorithmArg::Rs256 => Algorithm::Rs256,
+            };
+            return Ok(SigningKey { algorithm, kid: self.kid.clone(), secret: Secret::new(pem) });
+        }
+        for (n, key) in loaded.config.identity.context.keys.iter().enumerate() {
+            if key.alg == Algorithm::Hs256
+                && (self.kid.is_none() || key.kid == self.kid)
+                && let Some(key) = key.signing(n, &loaded.secrets)?
+            {
+                return Ok(key);
+            }
+        }
+        Err(anyhow!(
+            "no key to sign with; configure an HS256 key under identity.context.keys, or give --signing-key and --alg"
+        ))
+    }
+}

@@ -1,0 +1,103 @@
+//! `frontdesk demo`: everything at once, on sample data that is gone afterwards.
+
+use std::{net::SocketAddr, path::Path};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::{block_on, output, stop_signal};
+use crate::{
+    app::App,
+    builtin,
+    config::{Config, Secrets},
+    domain::{Clock, Contact, Record},
+    identity::Mode,
+    telemetry,
+};
+
+/// Serve sample data for one customer, and print how to call it
+///
+/// Starts on a temporary store with two customers, a guest order and a dozen help articles, acts for one of the customers,
+/// and removes the store at the end (SIGTERM or Ctrl-C). Reads no configuration.
+#[derive(Args)]
+pub(super) struct Demo {
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The customer that every call acts for: cus_ada or cus_grace
+    #[arg(long, value_name = "ID", default_value = "cus_ada")]
+    customer: String,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let directory = tempfile::Builder::new().prefix("frontdesk-demo-").tempdir()?;
+        let records = builtin::samples()?;
+        let contact = sample_customer(&records, &self.customer)?;
+        let mut config = Config::default();
+        config.http.listen = self.listen;
+        config.store.path = directory.path().join("frontdesk.db");
+        config.identity.mode = Mode::Fixed;
+        config.identity.customer = Some(self.customer.clone());
+        config.identity.email = contact.email.as_ref().map(ToString::to_string);
+        config.check()?;
+        telemetry::init(&config.log);
+        block_on(async {
+            let app = App::build(&config, &Secrets::default(), Clock::system())?;
+            app.store().import(records).await?;
+            let stop = stop_signal()?;
+            let (listener, address) = app.listen().await?;
+            output::line(format_args!("listening on http://{address}/mcp"))?;
+            output::line(help(address, &self.customer, &config.store.path)?)?;
+            Ok(app.serve(listener, stop).await?)
+        })
+    }
+}
+
+fn sample_customer(records: &[Record], id: &str) -> anyhow::Result<Contact> {
+    let contacts: Vec<&Contact> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Customer(contact) => Some(contact),
+            _ => None,
+        })
+        .collect();
+    match contacts.iter().find(|contact| contact.id.as_str() == id) {
+        Some(contact) => Ok((*contact).clone()),
+        None => {
+            let known: Vec<&str> = contacts.iter().map(|contact| contact.id.as_str()).collect();
+            bail!("there is no sample customer {id}; choose one of {}", known.join(", "))
+        }
+    }
+}
+
+/// Commands to paste into another terminal.
+fn help(address: SocketAddr, customer: &str, store: &Path) -> anyhow::Result<String> {
+    let program = std::env::current_exe().context("failed to find this program")?;
+    let (program, store) = (program.display(), store.display());
+    let (own, foreign) = if customer == "cus_grace" { ("2001", "1001") } else { ("1001", "2001") };
+    Ok(format!(
+        r#"
+Every call acts for {customer}. Order {own} is theirs; {foreign} is somebody else's, and looks like one that does not exist.
+
+Look up an order (MCP 2025-11-25):
+  curl -s -w '\n' http://{address}/mcp -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2025-11-25' -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"lookup_order","arguments":{{"order_id":"{own}"}}}}}}'
+
+The same (MCP 2026-07-28):
+  curl -s -w '\n' http://{address}/mcp -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: lookup_order' -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"lookup_order","arguments":{{"order_id":"{own}"}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"curl","version":"8"}},"io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}'
+
+Open a ticket; send it again, and it stays one:
+  curl -s -w '\n' http://{address}/mcp -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2025-11-25' -d '{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"create_ticket","arguments":{{"subject":"Wrist rest is missing","description":"The parcel of order {own} came without it.","order_id":"{own}"}}}}}}'
+
+MCP Inspector (Node 22.19 or newer):
+  npx -y @modelcontextprotocol/inspector@2.12.0 --cli --server-url http://{address}/mcp --transport http --method tools/call --tool-name lookup_order --tool-arg order_id={own} --format json
+
+An agent host over stdio, while this demo runs (JSON of Claude Desktop and others):
+  {{"mcpServers":{{"frontdesk":{{"command":"{program}","args":["stdio","--store","{store}","--customer","{customer}"]}}}}}}
+
+What was decided so far:
+  {program} audit --store {store}
+
+Ctrl-C ends the demo and removes its data."#
+    ))
+}

@@ -1,0 +1,91 @@
+//! `frontdesk import`: records from JSON Lines into the embedded store.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::{ConfigArgs, block_on, output};
+use crate::{
+    builtin,
+    domain::{Clock, Record},
+    store::{Imported, Store},
+};
+
+/// Bad lines that are named one by one; the rest is counted.
+const SHOWN_MAX: usize = 50;
+
+/// Import customers, orders and articles into the embedded store
+///
+/// Reads JSON Lines: one object a line, with "type": "customer", "order" or "article"; schemas/import.json describes them.
+/// Records replace those of the same id, so importing a file again changes nothing. A line that is wrong is reported with
+/// its number; then nothing is written, unless --keep-going is given.
+#[derive(Args)]
+pub(super) struct Import {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Files to read; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Write the good lines although there are bad ones (the exit status is 1 all the same)
+    #[arg(long)]
+    keep_going: bool,
+}
+
+impl Import {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let loaded = self.config.load()?;
+        let (mut records, mut bad) = (Vec::new(), 0);
+        for file in &self.files {
+            read(file, &mut records, &mut bad)?;
+        }
+        if bad > SHOWN_MAX {
+            output::remark(format_args!("… and {} more", bad - SHOWN_MAX));
+        }
+        if bad > 0 && !self.keep_going {
+            bail!("{bad} bad lines; nothing was imported. Correct them, or import the good ones with --keep-going");
+        }
+        let path = &loaded.config.store.path;
+        let imported = block_on(async move {
+            let store = Store::open(path, Clock::system())?;
+            let imported = store.import(records).await?;
+            store.close().await?;
+            Ok(imported)
+        })?;
+        let Imported { customers, orders, articles } = imported;
+        output::line(format_args!(
+            "imported {customers} customers, {orders} orders, {articles} articles into {}",
+            path.display()
+        ))?;
+        if bad > 0 {
+            bail!("{bad} bad lines were left out");
+        }
+        Ok(())
+    }
+}
+
+fn read(file: &Path, records: &mut Vec<Record>, bad: &mut usize) -> anyhow::Result<()> {
+    let from: Box<dyn BufRead> = match file == Path::new("-") {
+        true => Box::new(io::stdin().lock()),
+        false => {
+            let opened = File::open(file).with_context(|| format!("failed to read {}", file.display()))?;
+            Box::new(BufReader::new(opened))
+        }
+    };
+    for line in builtin::read_lines(from) {
+        match line {
+            Ok(record) => records.push(record),
+            Err(error) => {
+                *bad += 1;
+                if *bad <= SHOWN_MAX {
+                    output::remark(format_args!("{}: {error}", file.display()));
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The command line: one file per subcommand.
+
+mod audit;
+mod check;
+mod context;
+mod demo;
+mod import;
+mod output;
+mod schema;
+mod serve;
+mod stdio;
+
+use std::{future::Future, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{self, Loaded, Overrides},
+    telemetry,
+};
+
+/// The server between support chatbots and a company's systems.
+///
+/// LLM agents look up orders, open tickets and update the CRM through it (Model Context Protocol, over stdio and Streamable
+/// HTTP), each call for exactly one customer whom the agent cannot choose.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = "Try it: frontdesk demo")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Stdio(stdio::Stdio),
+    Import(import::Import),
+    Context(context::Context),
+    Audit(audit::Audit),
+    Check(check::Check),
+    Schema(schema::SchemaCommand),
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Clone, Default)]
+struct ConfigArgs {
+    /// Configuration file [default: frontdesk.toml in the working directory, if it is there]
+    #[arg(long, value_name = "FILE", env = "FRONTDESK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Store file; overrides store.path
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    fn overrides(&self) -> Overrides {
+        let mut overrides = Overrides { file: self.config.clone(), ..Overrides::default() };
+        if let Some(store) = &self.store {
+            overrides.keys.push(("store.path", store.display().to_string()));
+        }
+        overrides
+    }
+
+    /// Loads the configuration and starts logging as it says.
+    fn load(&self) -> anyhow::Result<Loaded> {
+        start(&self.overrides())
+    }
+}
+
+/// Loads the configuration and starts logging as it says.
+fn start(overrides: &Overrides) -> anyhow::Result<Loaded> {
+    let loaded = config::load(overrides)?;
+    telemetry::init(&loaded.config.log);
+    Ok(loaded)
+}
+
+/// Runs the command line and says how it ended: 0 done, 1 failed, 2 called wrongly.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Stdio(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Context(command) => command.run(),
+        Command::Audit(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Schema(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs async work to its end.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}

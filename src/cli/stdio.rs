@@ -1,0 +1,41 @@
+//! `frontdesk stdio`: MCP over standard input and output.
+
+use clap::Args;
+
+use super::{ConfigArgs, block_on, start, stop_signal};
+use crate::{app::App, domain::Clock};
+
+/// Serve one agent over standard input and output
+///
+/// For agent hosts that start their servers themselves. With --customer the whole process acts for that customer;
+/// otherwise the configuration says where the customer comes from. Takes no file from the working directory: name the
+/// configuration with --config.
+#[derive(Args)]
+pub(super) struct Stdio {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The customer that every call acts for; sets identity.mode to fixed
+    #[arg(long, value_name = "ID")]
+    customer: Option<String>,
+    /// The customer's email address; overrides identity.email
+    #[arg(long, value_name = "ADDRESS", requires = "customer")]
+    email: Option<String>,
+}
+
+impl Stdio {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let mut overrides = self.config.overrides();
+        overrides.not_from_here = true;
+        if let Some(customer) = self.customer {
+            overrides.keys.push(("identity.mode", "fixed".to_owned()));
+            overrides.keys.push(("identity.customer", customer));
+        }
+        overrides.keys.extend(self.email.map(|email| ("identity.email", email)));
+        let loaded = start(&overrides)?;
+        block_on(async move {
+            let app = App::build(&loaded.config, &loaded.secrets, Clock::system())?;
+            let stop = stop_signal()?;
+            Ok(app.stdio(stop).await?)
+        })
+    }
+}

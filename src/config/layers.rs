@@ -1,0 +1,197 @@
+//! Putting the layers together. Text from the environment takes the type that the schema gives its key.
+
+use std::{
+    collections::BTreeMap,
+    env, fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+use super::{Config, ConfigError, Secrets, check};
+use crate::tools::{clean, document};
+
+/// `FRONTDESK__SECTION__KEY`.
+const PREFIX: &str = "FRONTDESK__";
+/// Looked for in the working directory when no file is named.
+const FILE: &str = "frontdesk.toml";
+
+/// What the command line says.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// The configuration file, if one is named.
+    pub file: Option<PathBuf>,
+    /// Keys set by flags, with their values.
+    pub keys: Vec<(&'static str, String)>,
+    /// Never take anything from the working directory: an agent host starts `stdio` in whatever directory it likes.
+    pub not_from_here: bool,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    File(PathBuf),
+    DotEnv(PathBuf),
+    Environment(String),
+    Flag(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::DotEnv(path) => write!(f, "file {}", path.display()),
+            Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::Flag(key) => write!(f, "flag for {key}"),
+        }
+    }
+}
+
+/// The configuration as it is in effect.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    pub secrets: Secrets,
+    /// The layers that said something, lowest first.
+    pub sources: Vec<Source>,
+}
+
+/// Loads and checks the configuration.
+pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
+    let mut schema = Value::Object(document::<Config>());
+    clean(&mut schema);
+    let mut merged = Value::Object(Map::new());
+    let mut sources = Vec::new();
+    let mut secrets = Secrets { directory: PathBuf::from("."), ..Secrets::default() };
+
+    if let Some(path) = find_file(overrides) {
+        let mut values = read_toml(&path)?;
+        check::against_schema(&values, &schema, "")?;
+        secrets.directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        anchor(&mut values, &secrets.directory);
+        merge(&mut merged, values);
+        sources.push(Source::File(path));
+        let dot_env = secrets.directory.join(".env");
+        if !(overrides.not_from_here && is_here(&secrets.directory)) {
+            secrets.dot_env = read_dot_env(&dot_env)?;
+        }
+        for (name, text) in &secrets.dot_env {
+            if let Some(values) = from_variable(name, text, &schema)? {
+                merge(&mut merged, values);
+                sources.push(Source::DotEnv(dot_env.clone()));
+            }
+        }
+    }
+    let variables: BTreeMap<String, String> =
+        env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))).collect();
+    for (name, text) in &variables {
+        if let Some(values) = from_variable(name, text, &schema)? {
+            merge(&mut merged, values);
+            sources.push(Source::Environment(name.clone()));
+        }
+    }
+    for (key, text) in &overrides.keys {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        merge(&mut merged, typed(&path, text, &schema, key)?);
+        sources.push(Source::Flag(key));
+    }
+    sources.dedup();
+
+    check::against_schema(&merged, &schema, "")?;
+    let config: Config = serde_path_to_error::deserialize(merged)
+        .map_err(|error| ConfigError::Value { key: error.path().to_string(), why: error.into_inner().to_string() })?;
+    config.check()?;
+    Ok(Loaded { config, secrets, sources })
+}
+
+/// The named file, or the one that lies here.
+fn find_file(overrides: &Overrides) -> Option<PathBuf> {
+    let here = || Some(PathBuf::from(FILE)).filter(|path| !overrides.not_from_here && path.exists());
+    overrides.file.clone().or_else(here)
+}
+
+/// Whether a directory is the working directory, however it is written.
+fn is_here(directory: &Path) -> bool {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    match (fs::canonicalize(directory), env::current_dir().and_then(fs::canonicalize)) {
+        (Ok(directory), Ok(here)) => directory == here,
+        _ => false,
+    }
+}
+
+fn read_toml(path: &Path) -> Result<Value, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
+}
+
+/// A relative store path in the file is relative to the file, wherever the process was started.
+fn anchor(values: &mut Value, directory: &Path) {
+    if let Some(Value::String(path)) = values.pointer_mut("/store/path") {
+        *path = directory.join(&*path).display().to_string();
+    }
+}
+
+fn read_dot_env(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+    let failed = |why: String| ConfigError::DotEnv { path: path.to_owned(), why };
+    let lines = match dotenvy::from_path_iter(path) {
+        Ok(lines) => lines,
+        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    // A line that cannot be parsed is not repeated: it may hold a secret.
+    lines.enumerate().map(|(n, line)| line.map_err(|_| failed(format!("entry {} is not NAME=VALUE", n + 1)))).collect()
+}
+
+/// The value of `FRONTDESK__SECTION__KEY`, nested under its keys.
+fn from_variable(name: &str, text: &str, schema: &Value) -> Result<Option<Value>, ConfigError> {
+    let Some(keys) = name.strip_prefix(PREFIX) else { return Ok(None) };
+    let path: Vec<String> = keys.split("__").map(str::to_lowercase).collect();
+    typed(&path, text, schema, name).map(Some)
+}
+
+fn typed(path: &[String], text: &str, schema: &Value, origin: &str) -> Result<Value, ConfigError> {
+    let Some((name, rest)) = path.split_first() else { return parse(text, schema, origin) };
+    let member = schema
+        .get("properties")
+        .and_then(|all| all.get(name))
+        .or_else(|| schema.get("additionalProperties").filter(|schema| schema.is_object()));
+    let value = match member {
+        Some(member) => typed(rest, text, member, origin)?,
+        // Kept, so that the check against the schema names it together with the nearest known key.
+        None => rest.iter().rev().fold(Value::String(text.to_owned()), |value, name| wrap(name, value)),
+    };
+    Ok(wrap(name, value))
+}
+
+fn wrap(name: &str, value: Value) -> Value {
+    Value::Object(Map::from_iter([(name.to_owned(), value)]))
+}
+
+/// Text by the type of its key. What is not a text, number, truth or list of texts is written as in TOML.
+fn parse(text: &str, schema: &Value, origin: &str) -> Result<Value, ConfigError> {
+    let wrong = |what: &str| ConfigError::value(origin, format!("must be {what}"));
+    let of_texts = || schema.pointer("/items/type").is_some_and(|name| name == "string");
+    match schema.get("type").and_then(Value::as_str) {
+        Some("integer") => text.trim().parse::<i64>().map(Value::from).map_err(|_| wrong("a whole number")),
+        Some("boolean") => text.trim().parse::<bool>().map(Value::from).map_err(|_| wrong("true or false")),
+        Some("array") if of_texts() && !text.trim_start().starts_with('[') => {
+            Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())
+        }
+        Some("array" | "object") => toml::from_str::<Map<String, Value>>(&format!("value = {text}"))
+            .ok()
+            .and_then(|mut document| document.remove("value"))
+            .ok_or_else(|| wrong("written as in TOML, on one line")),
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (name, value) in from {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}

@@ -1,0 +1,79 @@
+//! Configuration: defaults, file, `.env`, environment, flags, in this order; the later one wins.
+//!
+//! Every room owns its options; this one gathers them, checks them against each other and reads the secrets.
+
+mod check;
+mod identity;
+mod layers;
+mod secret;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use identity::{ContextConfig, IdentityConfig, KeyConfig};
+pub use layers::{Loaded, Overrides, Source, load};
+pub use secret::{SecretError, SecretRef, Secrets};
+
+use crate::{desk, http, store, telemetry, tools};
+
+/// The configuration of frontdesk (`frontdesk.toml`). Every key has a default; an unknown key is an error.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "frontdesk configuration")]
+pub struct Config {
+    /// Serving MCP over HTTP.
+    pub http: http::Options,
+    /// The embedded store.
+    pub store: store::Options,
+    /// Who the customer of a call is.
+    pub identity: IdentityConfig,
+    /// The tools that agents see.
+    pub tools: tools::Options,
+    /// The desk behind the tools.
+    pub desk: desk::Options,
+    /// Logging, always to standard error.
+    pub log: telemetry::Options,
+}
+
+/// Why the configuration cannot be used. Says which key, and what to write instead.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("failed to read configuration {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("configuration {} is not TOML", path.display())]
+    Toml {
+        path: PathBuf,
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    #[error("failed to read {}: {why}", path.display())]
+    DotEnv { path: PathBuf, why: String },
+    #[error("unknown key {key}{}", nearest.as_ref().map(|key| format!("; did you mean {key}?")).unwrap_or_default())]
+    UnknownKey { key: String, nearest: Option<String> },
+    #[error("{key}: {why}")]
+    Value { key: String, why: String },
+    #[error("failed to read {key}")]
+    Secret {
+        key: String,
+        #[source]
+        source: SecretError,
+    },
+}
+
+impl Config {
+    /// Checks the rules across fields; [`load`] has done so already.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check::across(self)
+    }
+}
+
+impl ConfigError {
+    fn value(key: &str, why: impl Into<String>) -> Self {
+        Self::Value { key: key.to_owned(), why: why.into() }
+    }
+}

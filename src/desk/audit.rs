@@ -1,0 +1,152 @@
+//! The audit log: every decision, with references and never with content.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{Call, PortError};
+use crate::domain::{AgentId, Caller, ConversationId, CustomerId, Subject, Timestamp};
+
+/// Where decisions are kept.
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// Takes a record in. It may be written a moment later, together with others; a record of an effect goes with
+    /// [`Ledger::finish`](super::Ledger::finish) instead and is durable with it.
+    async fn record(&self, record: AuditRecord) -> Result<(), PortError>;
+
+    /// The newest records that pass the filter, newest first.
+    async fn read(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, PortError>;
+}
+
+/// One decision, before it is stored.
+#[derive(Debug, Clone)]
+pub struct AuditRecord {
+    pub at: Timestamp,
+    pub agent: Option<AgentId>,
+    /// Stored only as a keyed hash.
+    pub customer: Option<CustomerId>,
+    pub conversation: Option<ConversationId>,
+    pub context_id: Option<String>,
+    pub tool: String,
+    pub decision: Decision,
+}
+
+/// What was decided, about what.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    pub verdict: Verdict,
+    /// `order:1001`, `ticket:T-1001`, `contact:…`.
+    pub objects: Vec<String>,
+    /// Names of the fields that changed, never their values.
+    pub fields: Vec<String>,
+    pub effect: Effect,
+}
+
+impl Decision {
+    pub fn new(verdict: Verdict) -> Self {
+        Self { verdict, objects: Vec::new(), fields: Vec::new(), effect: Effect::None }
+    }
+
+    pub fn on(mut self, kind: &str, id: impl std::fmt::Display) -> Self {
+        self.objects.push(format!("{kind}:{id}"));
+        self
+    }
+
+    pub fn effect(mut self, effect: Effect) -> Self {
+        self.effect = effect;
+        self
+    }
+}
+
+impl AuditRecord {
+    /// The record of a decision about a call.
+    pub fn of(call: &Call, at: Timestamp, decision: Decision) -> Self {
+        Self::of_caller(&call.caller, call.tool, at, decision)
+    }
+
+    /// The record of a decision that fell before there was a call, on the caller alone.
+    pub fn of_caller(caller: &Caller, tool: &str, at: Timestamp, decision: Decision) -> Self {
+        Self {
+            at,
+            agent: caller.agent.clone(),
+            customer: match &caller.subject {
+                Subject::Customer(customer) => Some(customer.id.clone()),
+                Subject::Claimed(_) => None,
+            },
+            conversation: caller.conversation.clone(),
+            context_id: caller.context_id.clone(),
+            tool: tool.to_owned(),
+            decision,
+        }
+    }
+}
+
+/// How a call was decided. The model sees one denial where the audit tells three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was the customer's own, and it was done.
+    Allowed,
+    /// There is no such record.
+    Absent,
+    /// The record is another customer's.
+    Foreign,
+    /// A guest's order, and the email is not proven to be the customer's.
+    GuestUnproven,
+    /// The customer has to prove more of who they are.
+    StepUp,
+    /// The customer context was missing or wrong.
+    IdentityRefused,
+    /// The arguments were refused before anything was looked at.
+    InvalidArguments,
+    /// Too many calls.
+    RateLimited,
+    /// An idempotency key came back with other arguments.
+    KeyReused,
+    /// A system behind the desk failed.
+    Failed,
+}
+
+/// What happened to the outside world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    None,
+    /// Something new exists.
+    Created,
+    /// It had been done before; nothing happened.
+    Repeated,
+    /// A record was changed.
+    Changed,
+}
+
+/// Which records to read.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    pub conversation: Option<ConversationId>,
+    pub customer: Option<CustomerId>,
+    pub tool: Option<String>,
+    pub verdict: Option<Verdict>,
+    pub since: Option<Timestamp>,
+    pub limit: u32,
+}
+
+/// A record as it is stored and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredAudit {
+    pub id: i64,
+    pub at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// HMAC-SHA-256 of the customer id under the store's own key, hex, cut to 16 octets: tells customers apart, names nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_id: Option<String>,
+    pub tool: String,
+    pub verdict: Verdict,
+    pub objects: Vec<String>,
+    pub fields: Vec<String>,
+    pub effect: Effect,
+}

@@ -1,0 +1,105 @@
+//! The ledger: what has been asked for, and what came of it. It lets a repeated request find its first answer.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Call, PortError, audit::AuditRecord};
+use crate::domain::{CustomerId, EffectId, Invalid, Timestamp};
+
+/// The book of effects. Survives a restart; several processes may share it.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Enters the claim before a system is called, or says what is known of it. Durable when it returns.
+    async fn begin(&self, claim: &Claim) -> Result<Begin, PortError>;
+
+    /// Records the result, and the audit record of the call that brought it about, in one commit.
+    async fn finish(&self, effect: &EffectId, receipt: serde_json::Value, audit: AuditRecord) -> Result<(), PortError>;
+}
+
+/// A request for an effect.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub scope: Scope,
+    /// The arguments: under a key of the caller's own, others are refused.
+    pub fingerprint: Fingerprint,
+    /// From then on the same request is a new one.
+    pub expires_at: Timestamp,
+}
+
+/// What the ledger knows of a claim.
+#[derive(Debug, Clone)]
+pub enum Begin {
+    /// Not seen before: the effect may be brought about.
+    Fresh { effect: EffectId },
+    /// Begun before and never finished: it may or may not have happened.
+    InDoubt { effect: EffectId },
+    /// Done before, with this receipt.
+    Done { receipt: serde_json::Value },
+    /// The caller's own key was used with other arguments.
+    KeyReused,
+}
+
+/// What makes two requests the same (SHA-256 over its parts).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scope([u8; 32]);
+
+/// The canonical arguments of a call (SHA-256).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+/// A caller's own idempotency key: 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.is_empty() || text.len() > 255 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Invalid::new("idempotency key", "must have 1 to 255 visible ASCII characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Scope {
+    /// Same customer, tool and own key; or, without one, same customer, conversation, tool and arguments.
+    pub(super) fn of(call: &Call, customer: &CustomerId) -> Self {
+        let customer = customer.to_string();
+        let conversation = call.caller.conversation.as_ref().map_or("", |id| id.as_str());
+        Self(match &call.idempotency_key {
+            Some(IdempotencyKey(key)) => digest(&[b"key", customer.as_bytes(), call.tool.as_bytes(), key.as_bytes()]),
+            None => digest(&[
+                b"arguments",
+                customer.as_bytes(),
+                conversation.as_bytes(),
+                call.tool.as_bytes(),
+                &call.fingerprint.0,
+            ]),
+        })
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Fingerprint {
+    /// Fingerprint of arguments whose members are in a fixed order.
+    pub fn of(canonical: &[u8]) -> Self {
+        Self(digest(&[canonical]))
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Each part goes in with its length in front, so that no two lists of parts read the same.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}

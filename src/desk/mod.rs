@@ -1,0 +1,85 @@
+//! The heart: whose record is it, and has this been done already? Tools and events act on a company's systems through here.
+//!
+//! The room defines the ports that the systems behind it implement, and the traits of the ledger and the audit log.
+
+mod articles;
+mod audit;
+mod contacts;
+mod effects;
+mod ledger;
+mod orders;
+mod ownership;
+mod ports;
+mod tickets;
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudit, Verdict};
+pub use contacts::{ContactChange, ContactUpdate};
+pub use ledger::{Begin, Claim, Fingerprint, IdempotencyKey, Ledger, Scope};
+pub use ownership::{OwnedContact, OwnedOrder};
+pub use ports::{ArticlePage, Created, Crm, Helpdesk, KnowledgeBase, OrderSystem, PortError, SavedContact};
+pub use tickets::{OpenedTicket, TicketRequest};
+
+use crate::domain::{Caller, Clock};
+
+/// The systems behind the desk and its own books, chosen by the composition root.
+pub struct Desk {
+    pub orders: Arc<dyn OrderSystem>,
+    pub helpdesk: Arc<dyn Helpdesk>,
+    pub crm: Arc<dyn Crm>,
+    pub knowledge: Arc<dyn KnowledgeBase>,
+    pub ledger: Arc<dyn Ledger>,
+    pub audit: Arc<dyn AuditLog>,
+    pub clock: Clock,
+    pub options: Options,
+}
+
+/// How the desk behaves.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "desk")]
+pub struct Options {
+    /// For how long a repeated request is recognised and answered with the first one's result, in seconds.
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub repeat_window_s: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { repeat_window_s: 24 * 60 * 60 }
+    }
+}
+
+impl Options {
+    pub(crate) fn repeat_window(&self) -> Duration {
+        Duration::from_secs(self.repeat_window_s)
+    }
+}
+
+/// One call of one tool: who asks, for whom, and what makes it recognisable when it comes again.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub caller: Caller,
+    pub tool: &'static str,
+    /// The arguments in canonical form (RFC 8785 order), for telling a repeat from a new request.
+    pub fingerprint: Fingerprint,
+    /// The caller's own key, if it sent one.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Why the desk did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// Absent, somebody else's or unproven: deliberately one and the same.
+    #[error("no such record for this customer")]
+    NotFound,
+    #[error("the idempotency key was used with other arguments")]
+    KeyReused,
+    #[error("only a known customer can do this")]
+    NoCustomer,
+    #[error(transparent)]
+    Port(#[from] PortError),
+}

@@ -1,0 +1,71 @@
+//! Ownership: decided on the record that came back, never on the request. Only what passes here can be shown or changed.
+
+use super::audit::Verdict;
+use crate::domain::{Caller, Contact, Customer, Email, Level, Order, OrderOwner, Subject};
+
+/// An order that belongs to the customer of the call. There is no other way to get one than [`OwnedOrder::check`].
+#[derive(Debug)]
+pub struct OwnedOrder(Order);
+
+impl OwnedOrder {
+    /// Hands the order out if it is the caller's; otherwise says, for the audit alone, why not.
+    pub fn check(caller: &Caller, found: Option<Order>) -> Result<Self, Verdict> {
+        let order = found.ok_or(Verdict::Absent)?;
+        let owned = match (&caller.subject, &order.owner) {
+            (Subject::Customer(customer), OrderOwner::Customer(owner)) => {
+                if customer.owns(owner) {
+                    Ok(())
+                } else {
+                    Err(Verdict::Foreign)
+                }
+            }
+            (Subject::Customer(customer), OrderOwner::Guest) => guest(customer, order.email.as_ref()),
+            // The guide's own check, good for a trusted agent on the same machine alone.
+            (Subject::Claimed(email), _) => {
+                if email.is_some() && order.email == *email {
+                    Ok(())
+                } else {
+                    Err(Verdict::Foreign)
+                }
+            }
+        };
+        owned.map(|()| Self(order))
+    }
+
+    pub fn order(&self) -> &Order {
+        &self.0
+    }
+}
+
+/// A guest order shows itself to somebody who has proven to own its mailbox.
+fn guest(customer: &Customer, on_order: Option<&Email>) -> Result<(), Verdict> {
+    if customer.level < Level::Otp {
+        return Err(Verdict::GuestUnproven);
+    }
+    match (customer.verified_email(), on_order) {
+        (Some(own), Some(on_order)) if own == on_order => Ok(()),
+        _ => Err(Verdict::GuestUnproven),
+    }
+}
+
+/// A contact that belongs to the customer of the call.
+#[derive(Debug)]
+pub struct OwnedContact(Contact);
+
+impl OwnedContact {
+    /// The contact, if it carries an id of the customer, or their proven email and no other customer's id of the same system.
+    pub fn check(customer: &Customer, found: Contact) -> Result<Self, Verdict> {
+        let by_id = found.customer.as_ref().is_some_and(|id| customer.owns(id));
+        let of_another =
+            found.customer.as_ref().is_some_and(|id| customer.ids().any(|own| own.system() == id.system()));
+        let by_email = customer.verified_email().is_some() && customer.verified_email() == found.email.as_ref();
+        match by_id || (by_email && !of_another) {
+            true => Ok(Self(found)),
+            false => Err(Verdict::Foreign),
+        }
+    }
+
+    pub fn contact(&self) -> &Contact {
+        &self.0
+    }
+}

@@ -1,0 +1,56 @@
+//! Tickets, opened once.
+
+use super::{
+    Call, Decision, Desk, DeskError, Effect, Verdict,
+    effects::Outcome,
+    ports::{Created, customer},
+};
+use crate::domain::{NewTicket, OrderId, Priority, Ticket};
+
+/// What an agent may say about a ticket. Whose it is comes from the call.
+#[derive(Debug, Clone)]
+pub struct TicketRequest {
+    pub subject: String,
+    pub description: String,
+    pub priority: Priority,
+    pub category: Option<String>,
+    pub order_id: Option<OrderId>,
+}
+
+/// A ticket, and whether this call opened it.
+#[derive(Debug, Clone)]
+pub struct OpenedTicket {
+    pub ticket: Ticket,
+    pub created: bool,
+}
+
+impl Desk {
+    /// Opens a ticket for the customer of the call, unless the same request had opened one.
+    pub async fn open_ticket(&self, call: &Call, request: TicketRequest) -> Result<OpenedTicket, DeskError> {
+        let requester = customer(&call.caller)?.clone();
+        if let Some(id) = &request.order_id {
+            self.owned_order(call, id).await?;
+        }
+        let customer = requester.id.clone();
+        let ticket = NewTicket {
+            requester,
+            conversation: call.caller.conversation.clone(),
+            subject: request.subject,
+            description: request.description,
+            priority: request.priority,
+            category: request.category,
+            order_id: request.order_id,
+        };
+        let mut created = false;
+        let done = self
+            .once(call, &customer, async |effect| {
+                let Created { record, fresh } = self.helpdesk.create_ticket(&ticket, &effect).await?;
+                created = fresh;
+                let effect = if fresh { Effect::Created } else { Effect::Repeated };
+                let decision = Decision::new(Verdict::Allowed).on("ticket", &record.id).effect(effect);
+                Ok(Outcome { receipt: record, decision })
+            })
+            .await?;
+        Ok(OpenedTicket { ticket: done.receipt, created: created && !done.repeated })
+    }
+}

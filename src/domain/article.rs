@@ -1,0 +1,23 @@
+//! Help articles.
+
+use super::{ArticleId, Link, Timestamp};
+
+/// A published help article, in plain text or Markdown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Article {
+    pub id: ArticleId,
+    pub title: String,
+    pub body: String,
+    pub url: Option<Link>,
+    pub updated_at: Timestamp,
+}
+
+/// An article that matches a search, with the passage that does.
+#[derive(Debug, Clone)]
+pub struct ArticleHit {
+    pub id: ArticleId,
+    pub title: String,
+    pub excerpt: String,
+    pub url: Option<Link>,
+    pub updated_at: Timestamp,
+}

@@ -1,0 +1,170 @@
+//! Who a call acts for.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AgentId, ConversationId, Email,
+    ids::{Invalid, text_conversions},
+};
+
+/// The system that gave out a customer id, as `builtin` or `shopify`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct SystemId(String);
+
+impl SystemId {
+    /// The system of the embedded desk.
+    pub fn builtin() -> Self {
+        Self("builtin".to_owned())
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        if text.len() > 32 || !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.chars().all(rest) {
+            return Err(Invalid::new("system", "must be lower case letters, digits, - and _, at most 32"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+text_conversions!(SystemId);
+
+/// A customer of one system. Customer 42 of the shop is not customer 42 of the helpdesk. Written `shop:42`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CustomerId {
+    system: SystemId,
+    id: String,
+}
+
+impl CustomerId {
+    pub fn new(system: SystemId, id: &str) -> Result<Self, Invalid> {
+        const WHAT: &str = "customer id";
+        if id.is_empty() || id.chars().count() > 128 {
+            return Err(Invalid::new(WHAT, "must have 1 to 128 characters"));
+        }
+        if id.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(Invalid::new(WHAT, "must not contain white space or control characters"));
+        }
+        Ok(Self { system, id: id.to_owned() })
+    }
+
+    /// Reads `system:id`; the system must be named.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let (system, id) =
+            text.split_once(':').ok_or(Invalid::new("customer id", "must name its system, as shopify:123"))?;
+        Self::new(SystemId::parse(system)?, id)
+    }
+
+    pub fn system(&self) -> &SystemId {
+        &self.system
+    }
+
+    /// The id inside its system.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Display for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.system, self.id)
+    }
+}
+
+impl TryFrom<String> for CustomerId {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
+impl FromStr for CustomerId {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::parse(text)
+    }
+}
+
+impl From<CustomerId> for String {
+    fn from(value: CustomerId) -> String {
+        value.to_string()
+    }
+}
+
+/// How sure it is that the customer is who they are. A higher level can do all that a lower one can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Nobody has checked.
+    Anonymous,
+    /// A one-time code came back from the customer's mailbox or phone.
+    Otp,
+    /// The customer is signed in.
+    Verified,
+}
+
+/// The customer that a call acts for, as the backend that authenticated them says.
+#[derive(Debug, Clone)]
+pub struct Customer {
+    pub id: CustomerId,
+    /// The same person in other systems.
+    pub linked: Vec<CustomerId>,
+    pub level: Level,
+    pub email: Option<Email>,
+    pub email_verified: bool,
+    pub name: Option<String>,
+}
+
+impl Customer {
+    /// Whether `id` is this customer, here or in a linked system.
+    pub fn owns(&self, id: &CustomerId) -> bool {
+        self.ids().any(|own| own == id)
+    }
+
+    /// All ids of this customer, the subject first.
+    pub fn ids(&self) -> impl Iterator<Item = &CustomerId> {
+        std::iter::once(&self.id).chain(&self.linked)
+    }
+
+    /// The email, if it has been proven to be theirs.
+    pub fn verified_email(&self) -> Option<&Email> {
+        self.email.as_ref().filter(|_| self.email_verified && self.level > Level::Anonymous)
+    }
+}
+
+/// Whom a call is about.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A customer whom somebody trustworthy has named.
+    Customer(Customer),
+    /// Nobody but the address that the agent itself claims, if it claims one (identity mode `argument`).
+    Claimed(Option<Email>),
+}
+
+/// Everything known of who is calling, and for whom.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub subject: Subject,
+    pub agent: Option<AgentId>,
+    pub conversation: Option<ConversationId>,
+    /// The id of the customer context (`jti`), for the audit.
+    pub context_id: Option<String>,
+}
+
+impl Caller {
+    /// The customer, unless the address is only claimed.
+    pub fn customer(&self) -> Option<&Customer> {
+        match &self.subject {
+            Subject::Customer(customer) => Some(customer),
+            Subject::Claimed(_) => None,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Identifiers. Each kind is a type of its own, so that a ticket id can never stand where an order id belongs.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text was refused as a domain value. Completes "failed to parse …"; never repeats the refused text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct Invalid {
+    pub what: &'static str,
+    pub why: &'static str,
+}
+
+impl Invalid {
+    pub(crate) const fn new(what: &'static str, why: &'static str) -> Self {
+        Self { what, why }
+    }
+}
+
+/// Length that every identifier keeps, in characters.
+const ID_CHARS_MAX: usize = 128;
+
+fn check_id(what: &'static str, text: &str) -> Result<(), Invalid> {
+    if text.is_empty() {
+        return Err(Invalid::new(what, "must not be empty"));
+    }
+    if text.chars().count() > ID_CHARS_MAX {
+        return Err(Invalid::new(what, "must have at most 128 characters"));
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(Invalid::new(what, "must not contain white space or control characters"));
+    }
+    Ok(())
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            pub fn parse(text: &str) -> Result<Self, Invalid> {
+                check_id($what, text)?;
+                Ok(Self(text.to_owned()))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        text_conversions!($name);
+    };
+}
+
+/// Conversions that every type with `parse(&str)` and `as_str()` offers.
+macro_rules! text_conversions {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                Self::parse(&text)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                Self::parse(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use text_conversions;
+
+text_id!(
+    /// A ticket of the helpdesk, as the helpdesk names it.
+    TicketId, "ticket id"
+);
+text_id!(
+    /// A help article, as the CMS names it.
+    ArticleId, "article id"
+);
+text_id!(
+    /// A conversation of the chatbot platform.
+    ConversationId, "conversation id"
+);
+text_id!(
+    /// A contact of the CRM, as the CRM names it.
+    ContactId, "contact id"
+);
+text_id!(
+    /// A note on a contact.
+    NoteId, "note id"
+);
+text_id!(
+    /// The agent (OAuth client) that calls.
+    AgentId, "agent id"
+);
+text_id!(
+    /// One effect on an outside system. Sent along as external id or idempotency key, so that the system can tell a repeat.
+    EffectId, "effect id"
+);
+
+/// An order number as customers quote it.
+///
+/// Printable ASCII, at most 64 characters, no `/ \ ? %`, a `#` only in front, and not `.` or `..`: it is safe as one
+/// segment of a URL path whatever pattern a company configures on top.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrderId(String);
+
+impl OrderId {
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const WHAT: &str = "order id";
+        if text.is_empty() || text.len() > 64 {
+            return Err(Invalid::new(WHAT, "must have 1 to 64 characters"));
+        }
+        let bare = text.strip_prefix('#').unwrap_or(text);
+        let safe = |b: u8| b.is_ascii_graphic() && !matches!(b, b'/' | b'\\' | b'?' | b'%' | b'#');
+        if bare.is_empty() || !bare.bytes().all(safe) {
+            return Err(Invalid::new(WHAT, "has a character that order numbers do not have"));
+        }
+        if bare == "." || bare == ".." {
+            return Err(Invalid::new(WHAT, "must not be a path"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number without the `#` that shops print in front of it: what two order ids are compared by.
+    pub fn number(&self) -> &str {
+        self.0.strip_prefix('#').unwrap_or(&self.0)
+    }
+}
+
+impl PartialEq for OrderId {
+    fn eq(&self, other: &Self) -> bool {
+        self.number() == other.number()
+    }
+}
+
+impl Eq for OrderId {}
+
+text_conversions!(OrderId);
+
+impl EffectId {
+    /// A new effect: 26 characters that sort by time (ULID).
+    pub fn fresh() -> Self {
+        Self(ulid::Ulid::generate().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_ids_that_could_leave_their_path_segment_are_refused() {
+        for bad in ["", ".", "..", "#", "#..", "%2e%2e", "a/b", "a\\b", "a?b", "a#b", "a\0b", "a b", "ä", "##1"] {
+            assert!(OrderId::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(OrderId::parse(&"1".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn the_number_sign_does_not_tell_orders_apart() {
+        assert_eq!(OrderId::parse("#1001").unwrap(), OrderId::parse("1001").unwrap());
+        assert_ne!(OrderId::parse("1001").unwrap(), OrderId::parse("1002").unwrap());
+    }
+
+    #[test]
+    fn text_ids_refuse_what_cannot_be_an_id() {
+        assert!(TicketId::parse("").is_err());
+        assert!(TicketId::parse("a b").is_err());
+        assert!(TicketId::parse("a\nb").is_err());
+        assert!(TicketId::parse(&"x".repeat(129)).is_err());
+        assert_eq!(TicketId::parse("T-1").unwrap().as_str(), "T-1");
+    }
+}

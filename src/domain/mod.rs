@@ -1,0 +1,29 @@
+//! What the business talks about: orders, tickets, contacts, articles, customers. Imports nothing of ours and no transport.
+//!
+//! A value of one of these types has been parsed: a bad id, email or amount cannot be constructed.
+
+mod article;
+mod contact;
+mod customer;
+mod email;
+mod ids;
+mod link;
+mod money;
+mod order;
+mod record;
+mod secret;
+mod ticket;
+mod time;
+
+pub use article::{Article, ArticleHit};
+pub use contact::{Contact, ContactFields, FieldName, FieldValue};
+pub use customer::{Caller, Customer, CustomerId, Level, Subject, SystemId};
+pub use email::Email;
+pub use ids::{AgentId, ArticleId, ContactId, ConversationId, EffectId, Invalid, NoteId, OrderId, TicketId};
+pub use link::Link;
+pub use money::{Currency, Money};
+pub use order::{LineItem, Order, OrderOwner, OrderStatus, Refund, ShipTo, Totals, Tracking};
+pub use record::Record;
+pub use secret::Secret;
+pub use ticket::{NewTicket, Priority, Ticket, TicketStatus};
+pub use time::{Clock, Day, Timestamp};

@@ -1,0 +1,73 @@
+//! Amounts of money: whole minor units and an ISO 4217 currency, never a float.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{Invalid, text_conversions};
+
+/// A currency of ISO 4217, by its three-letter code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency(iso_currency::Currency);
+
+impl Currency {
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        iso_currency::Currency::from_code(text)
+            .map(Self)
+            .ok_or(Invalid::new("currency", "must be a code of ISO 4217, as EUR"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.code()
+    }
+
+    /// Digits behind the point: 2 for EUR, 0 for JPY, 3 for KWD.
+    pub fn exponent(&self) -> u32 {
+        self.0.exponent().map_or(0, u32::from)
+    }
+}
+
+text_conversions!(Currency);
+
+/// An amount in minor units (cents) of a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    pub amount_minor: i64,
+    pub currency: Currency,
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.currency.exponent();
+        let unit = 10u64.pow(digits);
+        let (sign, amount) = (if self.amount_minor < 0 { "-" } else { "" }, self.amount_minor.unsigned_abs());
+        write!(f, "{sign}{}", amount / unit)?;
+        if digits > 0 {
+            write!(f, ".{:0width$}", amount % unit, width = digits as usize)?;
+        }
+        write!(f, " {}", self.currency)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_written_with_the_digits_of_their_currency() {
+        let show = |amount_minor, code| Money { amount_minor, currency: Currency::parse(code).unwrap() }.to_string();
+        assert_eq!(show(12_900, "EUR"), "129.00 EUR");
+        assert_eq!(show(-5, "USD"), "-0.05 USD");
+        assert_eq!(show(500, "JPY"), "500 JPY");
+        assert_eq!(show(1_234, "KWD"), "1.234 KWD");
+        assert_eq!(show(i64::MIN, "EUR"), "-92233720368547758.08 EUR");
+    }
+
+    #[test]
+    fn a_currency_that_does_not_exist_is_refused() {
+        assert!(Currency::parse("EURO").is_err());
+        assert!(Currency::parse("eur").is_err());
+        assert!(Currency::parse("ZZZ").is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! Support tickets.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConversationId, Customer, Link, OrderId, TicketId};
+
+/// A ticket that is wanted. The requester is the customer of the call, never somebody the agent names.
+#[derive(Debug, Clone)]
+pub struct NewTicket {
+    pub requester: Customer,
+    pub conversation: Option<ConversationId>,
+    /// One line of plain text.
+    pub subject: String,
+    /// Plain text.
+    pub description: String,
+    pub priority: Priority,
+    pub category: Option<String>,
+    pub order_id: Option<OrderId>,
+}
+
+/// A ticket as the helpdesk keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    pub id: TicketId,
+    pub status: TicketStatus,
+    /// Where the customer can follow it, if the helpdesk has such a page.
+    pub url: Option<Link>,
+}
+
+/// How urgent a ticket is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    Low,
+    #[default]
+    Normal,
+    High,
+    Urgent,
+}
+
+/// Where a ticket stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketStatus {
+    Open,
+    Pending,
+    Solved,
+    Closed,
+    Unknown,
+}

@@ -1,0 +1,73 @@
+//! The HTTP side: the router, the order of the layers, and the listener. The only room that knows axum.
+
+mod evidence;
+mod server;
+
+use std::{convert::Infallible, net::SocketAddr};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response, StatusCode, header},
+    middleware,
+    response::IntoResponse,
+};
+use serde::{Deserialize, Serialize};
+use tower::Service;
+
+pub use server::{ServeError, serve};
+
+/// Where and how HTTP is served.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "http")]
+pub struct Options {
+    /// Address and port to listen on; port 0 takes a free one. Only addresses of this machine, until agents can authenticate.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// Host names that requests to /mcp may name, besides localhost, 127.0.0.1 and ::1: guards against DNS rebinding.
+    pub allowed_hosts: Vec<String>,
+    /// Origins that browsers may call /mcp from, as https://app.example.com:443, besides those of this machine.
+    pub allowed_origins: Vec<String>,
+    /// The longest request body, in bytes.
+    #[schemars(range(min = 1024, max = 16_777_216))]
+    pub body_bytes_max: usize,
+    /// Connections served at once; more wait to be accepted.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub connections_max: usize,
+    /// How long a client may take to send the head of a request, and how long an idle connection is kept, in milliseconds.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub head_timeout_ms: u64,
+    /// How long running calls may take to end after SIGTERM, in milliseconds.
+    #[schemars(range(min = 0, max = 600_000))]
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            body_bytes_max: 256 * 1024,
+            connections_max: 1024,
+            head_timeout_ms: 30_000,
+            drain_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// The router. `mcp` is the MCP endpoint, a service that knows nothing of this room.
+pub fn router<S, R>(mcp: S) -> Router
+where
+    S: Service<Request<Body>, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    R: IntoResponse + 'static,
+{
+    Router::new().route_service("/mcp", mcp).layer(middleware::from_fn(evidence::collect)).fallback(not_found)
+}
+
+async fn not_found() -> Response<Body> {
+    let body = r#"{"error":"Not found","next":"MCP is served at /mcp"}"#;
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

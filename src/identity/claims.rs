@@ -1,0 +1,143 @@
+//! The claims of a customer context and the rules they must keep: pure, so that every edge of time is testable.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    AgentId, Caller, ConversationId, Customer, CustomerId, Email, Level, Subject, SystemId, Timestamp,
+};
+
+/// The longest life of a customer context, from `iat` to `exp`.
+pub const LIFETIME_S_MAX: i64 = 15 * 60;
+/// How far the minting backend's clock may be ahead of ours. An expired context gets no grace.
+const AHEAD_S_MAX: i64 = 30;
+/// Linked ids in one context.
+const LINKED_MAX: usize = 32;
+
+/// Why a customer context was refused. Written for the integrator who reads the log; holds no value of the context.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error(
+        "no customer context came with the call; send it as header Customer-Context or in _meta as io.frontdesk/customer-context"
+    )]
+    Absent,
+    #[error("a customer context came with the call, but identity.mode is not context")]
+    NotAccepted,
+    #[error("the customer contexts in the header and in _meta differ")]
+    HeaderAndMetaDiffer,
+    #[error("the customer context is malformed: {0}")]
+    Malformed(&'static str),
+    #[error("the customer context has typ other than cctx+jwt")]
+    Typ,
+    #[error("the customer context is signed with an algorithm or kid that no configured key has")]
+    NoKey,
+    #[error("the signature of the customer context does not verify")]
+    Signature,
+    #[error("the customer context's iss is not identity.context.issuer")]
+    Issuer,
+    #[error("the customer context's aud is not identity.context.audience")]
+    Audience,
+    #[error("the customer context's azp is not identity.context.azp")]
+    AuthorizedParty,
+    #[error("the customer context has expired")]
+    Expired,
+    #[error("the customer context is not valid yet; compare the clocks of both machines")]
+    NotYetValid,
+    #[error("the customer context lives longer than 15 minutes from iat to exp")]
+    LivesTooLong,
+    #[error("the customer context's claim {claim} is refused: {why}")]
+    Claim { claim: &'static str, why: &'static str },
+}
+
+/// The claims, as they are signed. Times are seconds (RFC 7519 NumericDate), here whole ones.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Claims {
+    pub iss: String,
+    pub aud: String,
+    pub sub: String,
+    pub iat: i64,
+    pub exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub azp: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cid: Option<String>,
+    pub lvl: Level,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(default)]
+    pub email_verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<String>,
+}
+
+/// What the claims are compared with.
+pub(super) struct Expected<'a> {
+    pub issuer: &'a str,
+    pub audience: &'a str,
+    pub azp: Option<&'a str>,
+    pub subject_system: &'a SystemId,
+}
+
+impl Claims {
+    /// The caller that the claims describe, if every rule is kept at `now`.
+    pub(super) fn into_caller(self, expected: &Expected<'_>, now: Timestamp) -> Result<Caller, Refusal> {
+        self.check(expected, now.unix_s())?;
+        let refused = |claim| move |invalid: crate::domain::Invalid| Refusal::Claim { claim, why: invalid.why };
+        if self.linked.len() > LINKED_MAX {
+            return Err(Refusal::Claim { claim: "linked", why: "must name at most 32 ids" });
+        }
+        let linked =
+            self.linked.iter().map(|id| CustomerId::parse(id).map_err(refused("linked"))).collect::<Result<_, _>>()?;
+        if self.jti.as_ref().is_some_and(|jti| jti.chars().count() > 128) {
+            return Err(Refusal::Claim { claim: "jti", why: "must have at most 128 characters" });
+        }
+        if self.name.as_ref().is_some_and(|name| name.chars().count() > 200 || name.chars().any(char::is_control)) {
+            return Err(Refusal::Claim {
+                claim: "name",
+                why: "must have at most 200 characters and no control characters",
+            });
+        }
+        Ok(Caller {
+            subject: Subject::Customer(Customer {
+                id: CustomerId::new(expected.subject_system.clone(), &self.sub).map_err(refused("sub"))?,
+                linked,
+                level: self.lvl,
+                email: self.email.as_deref().map(Email::parse).transpose().map_err(refused("email"))?,
+                email_verified: self.email_verified,
+                name: self.name,
+            }),
+            agent: self.azp.as_deref().map(AgentId::parse).transpose().map_err(refused("azp"))?,
+            conversation: self.cid.as_deref().map(ConversationId::parse).transpose().map_err(refused("cid"))?,
+            context_id: self.jti,
+        })
+    }
+
+    fn check(&self, expected: &Expected<'_>, now_s: i64) -> Result<(), Refusal> {
+        if self.iss != expected.issuer {
+            return Err(Refusal::Issuer);
+        }
+        if self.aud != expected.audience {
+            return Err(Refusal::Audience);
+        }
+        if expected.azp.is_some() && self.azp.as_deref() != expected.azp {
+            return Err(Refusal::AuthorizedParty);
+        }
+        if self.exp <= now_s {
+            return Err(Refusal::Expired);
+        }
+        if self.iat > now_s.saturating_add(AHEAD_S_MAX)
+            || self.nbf.is_some_and(|nbf| nbf > now_s.saturating_add(AHEAD_S_MAX))
+        {
+            return Err(Refusal::NotYetValid);
+        }
+        if self.exp.saturating_sub(self.iat) > LIFETIME_S_MAX {
+            return Err(Refusal::LivesTooLong);
+        }
+        Ok(())
+    }
+}

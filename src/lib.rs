@@ -1,0 +1,14 @@
+//! `frontdesk`: the server that stands between support chatbots and a company's systems. See ARCHITECTURE.md for the map.
+
+pub mod app;
+pub mod builtin;
+pub mod cli;
+pub mod config;
+pub mod desk;
+pub mod domain;
+pub mod http;
+pub mod identity;
+pub mod mcp;
+pub mod store;
+pub mod telemetry;
+pub mod tools;

@@ -1,0 +1,125 @@
+//! What the protocol library leaves open over HTTP: encodings, header checks in every version, and errors in JSON-RPC.
+
+use std::convert::Infallible;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::BoxBody};
+use rmcp::{ErrorData, model::ErrorCode};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Value, json};
+
+type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+const METHOD_HEADER: &str = "mcp-method";
+const NAME_HEADER: &str = "mcp-name";
+
+/// As much of a message as its headers repeat.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    id: Value,
+    method: Option<String>,
+    params: Option<Params>,
+}
+
+#[derive(Deserialize)]
+struct Params {
+    name: Option<Value>,
+    uri: Option<Value>,
+}
+
+/// Reads the body and lets the request pass, together with a copy of its bytes, or answers it.
+pub(super) async fn admit<B>(
+    request: Request<B>,
+    body_bytes_max: usize,
+) -> Result<(Request<Full<Bytes>>, Bytes), Box<Answer>>
+where
+    B: http_body::Body + Send,
+    B::Data: Send,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let (parts, body) = request.into_parts();
+    if parts.method != Method::POST {
+        return Ok((Request::from_parts(parts, Full::default()), Bytes::new()));
+    }
+    if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        let why = "encoded bodies are not accepted; send the JSON as it is";
+        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Value::Null, ErrorCode::INVALID_REQUEST, why));
+    }
+    let body = match Limited::new(body, body_bytes_max).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let why = format!("the body is longer than {body_bytes_max} bytes");
+            return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, Value::Null, ErrorCode::INVALID_REQUEST, &why));
+        }
+        Err(_) => {
+            let why = "the body could not be read to its end";
+            return Err(refuse(StatusCode::BAD_REQUEST, Value::Null, ErrorCode::INVALID_REQUEST, why));
+        }
+    };
+    check_headers(&parts.headers, &body)?;
+    Ok((Request::from_parts(parts, Full::new(body.clone())), body))
+}
+
+/// A header that repeats the body has to agree with it, in every version: proxies route by the header.
+fn check_headers(headers: &HeaderMap, body: &Bytes) -> Result<(), Box<Answer>> {
+    if !headers.contains_key(METHOD_HEADER) && !headers.contains_key(NAME_HEADER) {
+        return Ok(());
+    }
+    // What is not JSON is explained later.
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else { return Ok(()) };
+    let params = envelope.params.as_ref();
+    let name = params.and_then(|params| params.name.as_ref().or(params.uri.as_ref())).and_then(Value::as_str);
+    let agree = agrees(headers, METHOD_HEADER, envelope.method.as_deref()) && agrees(headers, NAME_HEADER, name);
+    match agree {
+        true => Ok(()),
+        false => {
+            let why = "the Mcp-Method or Mcp-Name header does not match the body";
+            Err(refuse(StatusCode::BAD_REQUEST, envelope.id, ErrorCode::HEADER_MISMATCH, why))
+        }
+    }
+}
+
+fn agrees(headers: &HeaderMap, name: &str, in_body: Option<&str>) -> bool {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => true,
+        (Some(value), None) => value.to_str().is_ok_and(|value| {
+            Some(value) == in_body || plain(value).is_some_and(|plain| Some(plain.as_str()) == in_body)
+        }),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// `=?base64?…?=`, which carries what a header cannot (SEP-2243).
+fn plain(value: &str) -> Option<String> {
+    let encoded = value.strip_prefix("=?base64?")?.strip_suffix("?=")?;
+    String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
+}
+
+/// Replaces the library's plain-text answer to a body that it could not read by a JSON-RPC error that says why.
+pub(super) fn explain(answer: Answer, body: &Bytes) -> Answer {
+    let in_json = answer.headers().contains_key(header::CONTENT_TYPE);
+    if answer.status() != StatusCode::UNSUPPORTED_MEDIA_TYPE || in_json && body.is_empty() {
+        return answer;
+    }
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
+        let why = format!("the body is not JSON (line {}, column {})", error.line(), error.column());
+        return *refuse(StatusCode::BAD_REQUEST, Value::Null, ErrorCode::PARSE_ERROR, &why);
+    }
+    let id = serde_json::from_slice::<Value>(body).ok().and_then(|message| message.get("id").cloned());
+    let why = "the body is not a JSON-RPC 2.0 request of MCP with Content-Type application/json";
+    *refuse(StatusCode::BAD_REQUEST, id.unwrap_or_default(), ErrorCode::INVALID_REQUEST, why)
+}
+
+fn refuse(status: StatusCode, id: Value, code: ErrorCode, why: &str) -> Box<Answer> {
+    let id = Some(id).filter(|id| id.is_string() || id.is_number()).unwrap_or_default();
+    let error = ErrorData::new(code, why.to_owned(), None);
+    let body = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
+    let mut answer = Response::new(Full::new(Bytes::from(body)).boxed());
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    Box::new(answer)
+}

@@ -1,0 +1,84 @@
+//! Help articles as resources: `article://{id}`.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use rmcp::{
+    ErrorData,
+    model::{
+        CacheScope, ListResourceTemplatesResult, ListResourcesResult, PaginatedRequestParams, ReadResourceResult,
+        Resource, ResourceContents, ResourceTemplate,
+    },
+};
+
+use super::Parts;
+use crate::{desk::DeskError, domain::ArticleId};
+
+const SCHEME: &str = "article://";
+const MIME_TYPE: &str = "text/markdown";
+const PAGE: u32 = 100;
+/// Articles change when the CMS says so; nobody should hold an old one for long.
+const TTL_MS: u64 = 10_000;
+/// What may stand in a URI as it is (RFC 3986 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+pub(super) async fn list(
+    parts: &Parts,
+    request: Option<PaginatedRequestParams>,
+) -> Result<ListResourcesResult, ErrorData> {
+    let after = request
+        .and_then(|request| request.cursor)
+        .map(|cursor| {
+            article_id(&cursor).ok_or_else(|| ErrorData::invalid_params("unknown cursor; start without one", None))
+        })
+        .transpose()?;
+    let page = parts.desk.articles(after.as_ref(), PAGE).await.map_err(unavailable)?;
+    let next_cursor = page.articles.last().filter(|_| page.more).map(|article| uri(&article.id));
+    let resources = page
+        .articles
+        .into_iter()
+        .map(|article| {
+            Resource::new(uri(&article.id), article.id.to_string())
+                .with_title(article.title)
+                .with_mime_type(MIME_TYPE)
+                .with_size(article.body.len() as u64)
+        })
+        .collect();
+    let mut result =
+        ListResourcesResult::with_all_items(resources).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public);
+    result.next_cursor = next_cursor;
+    Ok(result)
+}
+
+pub(super) fn templates() -> ListResourceTemplatesResult {
+    let template = ResourceTemplate::new("article://{id}", "article")
+        .with_title("Help article")
+        .with_description("One published help article; search_articles finds its id.")
+        .with_mime_type(MIME_TYPE);
+    ListResourceTemplatesResult::with_all_items(vec![template]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public)
+}
+
+pub(super) async fn read(parts: &Parts, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+    let not_found = || {
+        let data = serde_json::json!({ "uri": uri });
+        ErrorData::resource_not_found("there is no such resource; resources/list names those there are", Some(data))
+    };
+    let id = article_id(uri).ok_or_else(not_found)?;
+    let article = parts.desk.article(&id).await.map_err(unavailable)?.ok_or_else(not_found)?;
+    let text = format!("# {}\n\n{}", article.title, article.body);
+    let contents = ResourceContents::text(text, uri).with_mime_type(MIME_TYPE);
+    Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
+}
+
+fn uri(id: &ArticleId) -> String {
+    format!("{SCHEME}{}", utf8_percent_encode(id.as_str(), RESERVED))
+}
+
+fn article_id(uri: &str) -> Option<ArticleId> {
+    let encoded = uri.strip_prefix(SCHEME)?;
+    let id = percent_decode_str(encoded).decode_utf8().ok()?;
+    ArticleId::parse(&id).ok()
+}
+
+fn unavailable(error: DeskError) -> ErrorData {
+    tracing::error!(error = &error as &dyn std::error::Error, "failed to read articles");
+    ErrorData::internal_error("the knowledge base does not answer right now; try again in a minute", None)
+}

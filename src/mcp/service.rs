@@ -1,0 +1,80 @@
+//! The MCP endpoint over Streamable HTTP, stateless and in JSON, as a service that any HTTP server can mount.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::combinators::BoxBody;
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+};
+use tower::Service;
+
+use super::{Parts, guard, handler::Handler};
+
+/// What the endpoint accepts.
+#[derive(Debug, Clone)]
+pub struct EndpointOptions {
+    /// Besides localhost, 127.0.0.1 and ::1.
+    pub allowed_hosts: Vec<String>,
+    /// Besides the origins of this machine.
+    pub allowed_origins: Vec<String>,
+    pub body_bytes_max: usize,
+}
+
+/// The MCP endpoint.
+#[derive(Clone)]
+pub struct Endpoint {
+    protocol: StreamableHttpService<Arc<Handler>, NeverSessionManager>,
+    body_bytes_max: usize,
+}
+
+/// Between two comments on an idle event stream, so that proxies keep it open.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+pub fn endpoint(parts: Parts, options: EndpointOptions) -> Endpoint {
+    let own_hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let own_origins = ["localhost", "127.0.0.1", "[::1]"]
+        .iter()
+        .flat_map(|host| [format!("http://{host}:*"), format!("https://{host}:*")]);
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_allowed_hosts(own_hosts.into_iter().chain(options.allowed_hosts))
+        .with_allowed_origins(own_origins.chain(options.allowed_origins))
+        .enforce_origin_validation()
+        .with_max_request_body_bytes(options.body_bytes_max)
+        .with_sse_keep_alive(Some(KEEP_ALIVE))
+        .with_cancellation_token(parts.shutdown.kill.child_token());
+    let handler = Arc::new(Handler::new(parts));
+    Endpoint {
+        protocol: StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config),
+        body_bytes_max: options.body_bytes_max,
+    }
+}
+
+impl<B> Service<Request<B>> for Endpoint
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    type Response = Response<BoxBody<Bytes, Infallible>>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (protocol, body_bytes_max) = (self.protocol.clone(), self.body_bytes_max);
+        Box::pin(async move {
+            Ok(match guard::admit(request, body_bytes_max).await {
+                Ok((request, body)) => guard::explain(protocol.handle(request).await, &body),
+                Err(response) => *response,
+            })
+        })
+    }
+}

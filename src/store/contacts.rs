@@ -1,0 +1,148 @@
+//! The embedded CRM. A contact's id is the id of its customer.
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::{Store, StoreError};
+use crate::{
+    desk::{Crm, PortError, SavedContact},
+    domain::{Contact, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, NoteId, SystemId},
+};
+
+const COLUMNS: &str = "customer, email, fields";
+
+#[async_trait]
+impl Crm for Store {
+    async fn find_contact(&self, customer: &Customer) -> Result<Option<Contact>, PortError> {
+        self.read(|connection| {
+            let mut by_id =
+                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM contacts WHERE customer = ?1"))?;
+            for id in customer.ids() {
+                if let Some(found) = by_id.query_and_then([id.to_string()], read)?.next() {
+                    return found.map(Some);
+                }
+            }
+            let Some(email) = customer.verified_email() else { return Ok(None) };
+            connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM contacts WHERE email_canonical = ?1"))?
+                .query_and_then([email.canonical()], read)?
+                .next()
+                .transpose()
+        })
+        .map_err(|error| error.of("CRM"))
+    }
+
+    async fn save_contact(
+        &self,
+        customer: &Customer,
+        contact: Option<&ContactId>,
+        fields: &ContactFields,
+    ) -> Result<SavedContact, PortError> {
+        let customer = customer.clone();
+        let contact = contact.cloned();
+        let fields = fields.clone();
+        self.write(move |transaction| save(transaction, &customer, contact, &fields))
+            .await
+            .map_err(|error| error.of("CRM"))
+    }
+
+    async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError> {
+        let (contact, text, effect, now) = (contact.clone(), text.to_owned(), effect.clone(), self.clock.now());
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO notes (effect, contact, text, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (effect) DO NOTHING",
+                )?
+                .execute(params![effect.as_str(), contact.as_str(), text, now.unix_ms()])?;
+            let n: i64 = transaction
+                .prepare_cached("SELECT n FROM notes WHERE effect = ?1")?
+                .query_row([effect.as_str()], |row| row.get(0))?;
+            Ok(NoteId::parse(&format!("N-{n}"))?)
+        })
+        .await
+        .map_err(|error| error.of("CRM"))
+    }
+}
+
+/// Reads, compares and writes in one transaction, so that what was there before is what this write replaced.
+fn save(
+    transaction: &Transaction<'_>,
+    customer: &Customer,
+    contact: Option<ContactId>,
+    fields: &ContactFields,
+) -> Result<SavedContact, StoreError> {
+    let id = match contact {
+        Some(id) => id,
+        None => ContactId::parse(&contact_key(&customer.id))?,
+    };
+    let key = customer_key(&id);
+    let stored: Option<String> = transaction
+        .prepare_cached("SELECT fields FROM contacts WHERE customer = ?1")?
+        .query_row([&key], |row| row.get(0))
+        .optional()?;
+    let known = stored.is_some();
+    let before: ContactFields = stored.map(|doc| serde_json::from_str(&doc)).transpose()?.unwrap_or_default();
+    let mut after = before.clone();
+    after.extend(fields.clone());
+    if !known || after != before {
+        let email = customer.verified_email();
+        transaction
+            .prepare_cached(
+                "INSERT INTO contacts (customer, email, email_canonical, fields) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (customer) DO UPDATE SET fields = excluded.fields",
+            )?
+            .execute(params![
+                key,
+                email.map(|email| email.as_str()),
+                email.map(|email| email.canonical()),
+                serde_json::to_string(&after)?
+            ])?;
+    }
+    Ok(SavedContact { id, before })
+}
+
+/// Writes an imported contact over the one of the same customer; fields it does not name stay as they are.
+pub(super) fn put(transaction: &Transaction<'_>, contact: &Contact) -> Result<(), StoreError> {
+    let email = contact.email.as_ref();
+    transaction
+        .prepare_cached(
+            "INSERT INTO contacts (customer, email, email_canonical, fields) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (customer) DO UPDATE SET email = excluded.email, email_canonical = excluded.email_canonical,
+                 fields = json_patch(contacts.fields, excluded.fields)",
+        )?
+        .execute(params![
+            customer_key(&contact.id),
+            email.map(|email| email.as_str()),
+            email.map(|email| email.canonical()),
+            serde_json::to_string(&contact.fields)?
+        ])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<Contact, StoreError> {
+    let customer = CustomerId::parse(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+    let email: Option<String> = row.get(1)?;
+    let fields: String = row.get(2)?;
+    Ok(Contact {
+        id: ContactId::parse(&contact_key(&customer))?,
+        customer: Some(customer),
+        email: email.map(|email| Email::parse(&email)).transpose()?,
+        fields: serde_json::from_str(&fields)?,
+    })
+}
+
+/// The contact id of a customer: `cus_ada` for one of the embedded desk, `shopify:123` for another system's.
+fn contact_key(customer: &CustomerId) -> String {
+    match *customer.system() == SystemId::builtin() && !customer.id().contains(':') {
+        true => customer.id().to_owned(),
+        false => customer.to_string(),
+    }
+}
+
+/// The other way round.
+fn customer_key(contact: &ContactId) -> String {
+    match contact.as_str().contains(':') {
+        true => contact.to_string(),
+        false => format!("{}:{contact}", SystemId::builtin()),
+    }
+}

@@ -1,0 +1,80 @@
+//! The embedded helpdesk.
+
+use async_trait::async_trait;
+use rusqlite::{Row, Transaction, params};
+
+use super::{Store, StoreError};
+use crate::{
+    desk::{Created, Helpdesk, PortError},
+    domain::{EffectId, NewTicket, Priority, Ticket, TicketId, TicketStatus, Timestamp},
+};
+
+/// The first ticket is T-1001.
+const NUMBER_BASE: i64 = 1000;
+
+#[async_trait]
+impl Helpdesk for Store {
+    async fn create_ticket(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError> {
+        let (ticket, effect, now) = (ticket.clone(), effect.clone(), self.clock.now());
+        self.write(move |transaction| insert(transaction, &ticket, &effect, now))
+            .await
+            .map_err(|error| error.of("helpdesk"))
+    }
+}
+
+/// Unique on the effect: a repeat finds the ticket that is there.
+fn insert(
+    transaction: &Transaction<'_>,
+    ticket: &NewTicket,
+    effect: &EffectId,
+    now: Timestamp,
+) -> Result<Created<Ticket>, StoreError> {
+    let requester = &ticket.requester;
+    let fresh = transaction
+        .prepare_cached(
+            "INSERT INTO tickets (effect, customer, email, name, conversation, subject, description, priority, category,
+                 order_number, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (effect) DO NOTHING",
+        )?
+        .execute(params![
+            effect.as_str(),
+            requester.id.to_string(),
+            requester.verified_email().map(|email| email.as_str()),
+            requester.name,
+            ticket.conversation.as_ref().map(|id| id.as_str()),
+            ticket.subject,
+            ticket.description,
+            priority_word(ticket.priority),
+            ticket.category,
+            ticket.order_id.as_ref().map(|id| id.number()),
+            now.unix_ms(),
+        ])?
+        == 1;
+    let record = transaction
+        .prepare_cached("SELECT n, status FROM tickets WHERE effect = ?1")?
+        .query_and_then([effect.as_str()], read)?
+        .next()
+        .unwrap_or(Err(rusqlite::Error::QueryReturnedNoRows.into()))?;
+    Ok(Created { record, fresh })
+}
+
+fn read(row: &Row<'_>) -> Result<Ticket, StoreError> {
+    let id = TicketId::parse(&format!("T-{}", NUMBER_BASE + row.get::<_, i64>(0)?))?;
+    let status = match row.get_ref(1)?.as_str().unwrap_or_default() {
+        "open" => TicketStatus::Open,
+        "pending" => TicketStatus::Pending,
+        "solved" => TicketStatus::Solved,
+        "closed" => TicketStatus::Closed,
+        _ => TicketStatus::Unknown,
+    };
+    Ok(Ticket { id, status, url: None })
+}
+
+fn priority_word(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Low => "low",
+        Priority::Normal => "normal",
+        Priority::High => "high",
+        Priority::Urgent => "urgent",
+    }
+}

@@ -1,0 +1,114 @@
+//! The embedded knowledge base, with full-text search (SQLite FTS5).
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::{Store, StoreError};
+use crate::{
+    desk::{ArticlePage, KnowledgeBase, PortError},
+    domain::{Article, ArticleHit, ArticleId, Link, Timestamp},
+};
+
+/// Words of a query that are looked at.
+const QUERY_WORDS_MAX: usize = 16;
+const COLUMNS: &str = "id, title, url, updated_at, body";
+
+#[async_trait]
+impl KnowledgeBase for Store {
+    async fn search(&self, query: &str, limit: u32) -> Result<Vec<ArticleHit>, PortError> {
+        let words = words(query);
+        self.read_slow(move |connection| {
+            if words.is_empty() {
+                return Ok(Vec::new());
+            }
+            // All words first; a question in plain words rarely has them all, so then any of them.
+            let strict = matches(connection, &words.join(" AND "), limit)?;
+            if !strict.is_empty() || words.len() == 1 {
+                return Ok(strict);
+            }
+            matches(connection, &words.join(" OR "), limit)
+        })
+        .await
+        .map_err(|error| error.of("knowledge base"))
+    }
+
+    async fn get(&self, id: &ArticleId) -> Result<Option<Article>, PortError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM articles WHERE id = ?1"))?
+                .query_and_then([id.as_str()], read)?
+                .next()
+                .transpose()
+        })
+        .map_err(|error| error.of("knowledge base"))
+    }
+
+    async fn list(&self, after: Option<&ArticleId>, limit: u32) -> Result<ArticlePage, PortError> {
+        let after = after.map(|id| id.as_str().to_owned()).unwrap_or_default();
+        self.read_slow(move |connection| {
+            let mut articles = connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM articles WHERE id > ?1 ORDER BY id LIMIT ?2"))?
+                .query_and_then(params![after, limit + 1], read)?
+                .collect::<Result<Vec<_>, _>>()?;
+            let more = articles.len() > limit as usize;
+            articles.truncate(limit as usize);
+            Ok(ArticlePage { articles, more })
+        })
+        .await
+        .map_err(|error| error.of("knowledge base"))
+    }
+}
+
+fn matches(connection: &Connection, expression: &str, limit: u32) -> Result<Vec<ArticleHit>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT a.id, a.title, a.url, a.updated_at, snippet(articles_text, 1, '', '', '…', 40)
+         FROM articles_text JOIN articles a ON a.n = articles_text.rowid
+         WHERE articles_text MATCH ?1 ORDER BY bm25(articles_text, 4.0, 1.0), a.id LIMIT ?2",
+    )?;
+    let hits = statement.query_and_then(params![expression, limit], read)?;
+    hits.map(|row| {
+        let Article { id, title, body: excerpt, url, updated_at } = row?;
+        Ok(ArticleHit { id, title, excerpt, url, updated_at })
+    })
+    .collect()
+}
+
+/// The words of a query, each quoted: nothing of it is FTS5 syntax.
+fn words(query: &str) -> Vec<String> {
+    query
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(QUERY_WORDS_MAX)
+        .map(|word| format!("\"{word}\""))
+        .collect()
+}
+
+fn read(row: &Row<'_>) -> Result<Article, StoreError> {
+    let id: String = row.get(0)?;
+    let url: Option<String> = row.get(2)?;
+    Ok(Article {
+        id: ArticleId::parse(&id)?,
+        title: row.get(1)?,
+        url: url.map(|url| Link::parse(&url)).transpose()?,
+        updated_at: Timestamp::from_unix_ms(row.get(3)?)?,
+        body: row.get(4)?,
+    })
+}
+
+/// Writes an article over the one of the same id.
+pub(super) fn put(transaction: &Transaction<'_>, article: &Article) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO articles (id, title, body, url, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET title = excluded.title, body = excluded.body, url = excluded.url,
+                 updated_at = excluded.updated_at",
+        )?
+        .execute(params![
+            article.id.as_str(),
+            article.title,
+            article.body,
+            article.url.as_ref().map(|url| url.as_str()),
+            article.updated_at.unix_ms()
+        ])?;
+    Ok(())
+}

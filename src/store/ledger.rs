@@ -1,0 +1,75 @@
+//! The ledger of effects.
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Store, StoreError, audit};
+use crate::{
+    desk::{AuditRecord, Begin, Claim, Ledger, PortError},
+    domain::{EffectId, Timestamp},
+};
+
+/// Expired entries removed with each new one, so that the table stays as large as the window.
+const PRUNED_PER_CLAIM: u32 = 4;
+
+#[async_trait]
+impl Ledger for Store {
+    async fn begin(&self, claim: &Claim) -> Result<Begin, PortError> {
+        let (claim, now) = (claim.clone(), self.clock.now());
+        self.write(move |transaction| begin(transaction, &claim, now)).await.map_err(|error| error.of("ledger"))
+    }
+
+    async fn finish(
+        &self,
+        effect: &EffectId,
+        receipt: serde_json::Value,
+        record: AuditRecord,
+    ) -> Result<(), PortError> {
+        let row = self.audit.row(record);
+        let effect = effect.clone();
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached("UPDATE ledger SET receipt = ?2 WHERE effect = ?1 AND receipt IS NULL")?
+                .execute(params![effect.as_str(), serde_json::to_string(&receipt)?])?;
+            audit::insert(transaction, &row)
+        })
+        .await
+        .map_err(|error| error.of("ledger"))
+    }
+}
+
+fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp) -> Result<Begin, StoreError> {
+    type Row = (String, Vec<u8>, i64, Option<String>);
+    let known: Option<Row> = transaction
+        .prepare_cached("SELECT effect, fingerprint, expires_at, receipt FROM ledger WHERE scope = ?1")?
+        .query_row([claim.scope.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    if let Some((effect, fingerprint, expires_at, receipt)) = known
+        && expires_at > now.unix_ms()
+    {
+        if fingerprint != claim.fingerprint.as_bytes() {
+            return Ok(Begin::KeyReused);
+        }
+        return Ok(match receipt {
+            Some(receipt) => Begin::Done { receipt: serde_json::from_str(&receipt)? },
+            None => Begin::InDoubt { effect: EffectId::parse(&effect)? },
+        });
+    }
+    let effect = EffectId::fresh();
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO ledger (scope, effect, fingerprint, expires_at) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            claim.scope.as_bytes(),
+            effect.as_str(),
+            claim.fingerprint.as_bytes(),
+            claim.expires_at.unix_ms()
+        ])?;
+    transaction
+        .prepare_cached(
+            "DELETE FROM ledger WHERE scope IN (SELECT scope FROM ledger WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+        )?
+        .execute(params![now.unix_ms(), PRUNED_PER_CLAIM])?;
+    Ok(Begin::Fresh { effect })
+}

@@ -1,0 +1,146 @@
+//! The embedded store: one SQLite file with the desk's four ports, the ledger and the audit log.
+//!
+//! One thread writes and commits in groups; readers have connections of their own. Several processes may open the file.
+
+mod audit;
+mod contacts;
+mod helpdesk;
+mod import;
+mod knowledge;
+mod ledger;
+mod open;
+mod orders;
+mod readers;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::{Connection, Transaction};
+use serde::{Deserialize, Serialize};
+
+use crate::{desk::PortError, domain::Clock};
+
+pub use import::Imported;
+
+/// Where the store is.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "store")]
+pub struct Options {
+    /// The store's file. A relative path is taken from the directory of the configuration file. Created when it is missing.
+    pub path: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { path: PathBuf::from("frontdesk.db") }
+    }
+}
+
+/// The open store. Cheap to clone; [`Store::close`] writes what is still waiting.
+#[derive(Clone)]
+pub struct Store {
+    writer: writer::Writer,
+    readers: Arc<readers::Readers>,
+    audit: Arc<audit::Pending>,
+    clock: Clock,
+}
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("store {} is not a frontdesk store or is damaged; restore it from a backup, or name another file in store.path", path.display())]
+    NotAStore {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("failed to open store {}", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("store {} was written by a newer frontdesk (format {found}, this one knows {known}); upgrade frontdesk", path.display())]
+    TooNew { path: PathBuf, found: u32, known: u32 },
+    #[error("store {} refuses the setting {setting}: wanted {wanted}, got {got}", path.display())]
+    Setting { path: PathBuf, setting: &'static str, wanted: &'static str, got: String },
+    #[error("store {} is damaged: {report}", path.display())]
+    Damaged { path: PathBuf, report: String },
+    #[error("failed to commit")]
+    Commit(#[source] Arc<rusqlite::Error>),
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("a stored record cannot be read")]
+    Record(#[from] serde_json::Error),
+    #[error("a stored value cannot be read")]
+    Value(#[from] crate::domain::Invalid),
+    #[error("the store is closed or its writer failed")]
+    Closed,
+}
+
+impl StoreError {
+    /// The error as a port reports it.
+    fn of(self, system: &'static str) -> PortError {
+        match self {
+            Self::Record(_) | Self::Value(_) => PortError::Unexpected { system, source: Box::new(self) },
+            _ => PortError::Unavailable { system, source: Box::new(self) },
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store, creates it if there is none, and brings its format up to date.
+    pub fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
+        let connection = open::writable(path)?;
+        let hash_key = open::audit_key(&connection)?;
+        Ok(Self {
+            writer: writer::Writer::start(connection)?,
+            readers: Arc::new(readers::Readers::new(path)),
+            audit: Arc::new(audit::Pending::new(hash_key)),
+            clock,
+        })
+    }
+
+    /// Reads the whole file and reports damage. Slow on a large store.
+    pub fn check(path: &Path) -> Result<(), StoreError> {
+        let connection = open::readable(path)?;
+        let report: String = connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(|source| StoreError::NotAStore { path: path.to_owned(), source })?;
+        match report.as_str() {
+            "ok" => Ok(()),
+            _ => Err(StoreError::Damaged { path: path.to_owned(), report }),
+        }
+    }
+
+    /// Writes what is still waiting. The store stays usable.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.flush_audit().await
+    }
+
+    /// Runs `command` in the next group commit; durable when it returns. A failing command leaves its neighbours alone.
+    async fn write<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.run(command).await
+    }
+
+    /// Runs a short read on the calling thread: a look-up by key takes microseconds, less than handing it to another thread.
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.readers.run(query)
+    }
+
+    /// Runs a read that may take long on a thread that may block.
+    async fn read_slow<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = self.readers.clone();
+        tokio::task::spawn_blocking(move || readers.run(query)).await.map_err(|_| StoreError::Closed)?
+    }
+}

@@ -1,0 +1,102 @@
+//! Opening the file: settings that are read back, and the format brought up to date.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::StoreError;
+
+/// In the file's header: "FDsk", so that another program's database is not taken for ours.
+const APPLICATION_ID: u32 = 0x4644_736b;
+
+/// One entry per format; entry n brings format n to n + 1. Entries are never edited once released.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_desk.sql")];
+
+/// How long a writer waits for another process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) fn writable(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path).map_err(opening(path))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(opening(path))?;
+    settle(&connection, path)?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+pub(super) fn readable(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(opening(path))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Durable before it is answered: WAL, a sync at every commit. A file system that cannot do it is refused.
+fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    connection.set_prepared_statement_cache_capacity(64);
+    let settings = [("journal_mode", "WAL", "wal"), ("synchronous", "FULL", "2"), ("foreign_keys", "ON", "1")];
+    for (setting, value, wanted) in settings {
+        connection.pragma_update(None, setting, value).map_err(opening(path))?;
+        let got: rusqlite::types::Value =
+            connection.pragma_query_value(None, setting, |row| row.get(0)).map_err(opening(path))?;
+        let got = match got {
+            rusqlite::types::Value::Text(text) => text,
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            other => format!("{other:?}"),
+        };
+        if got != wanted {
+            return Err(StoreError::Setting { path: path.to_owned(), setting, wanted, got });
+        }
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as u32;
+    if format(connection, path)? == known {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening(path))?;
+    // Another process may have been faster.
+    let found = format(&transaction, path)?;
+    for migration in &MIGRATIONS[found as usize..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The format of the file; a foreign or a newer one is refused.
+fn format(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    let found = pragma("user_version").map_err(opening(path))?;
+    let application = pragma("application_id").map_err(opening(path))?;
+    let tables: u32 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(opening(path))?;
+    let known = MIGRATIONS.len() as u32;
+    if application != APPLICATION_ID && (tables > 0 || found > 0) {
+        return Err(StoreError::NotAStore { path: path.to_owned(), source: rusqlite::Error::InvalidQuery });
+    }
+    if found > known {
+        return Err(StoreError::TooNew { path: path.to_owned(), found, known });
+    }
+    Ok(found)
+}
+
+fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
+    move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StoreError::NotAStore { path: path.to_owned(), source }
+        }
+        _ => StoreError::Open { path: path.to_owned(), source },
+    }
+}
+
+/// The key that customer ids are hashed with in the audit: made once, with the store.
+pub(super) fn audit_key(connection: &Connection) -> Result<[u8; 64], StoreError> {
+    connection
+        .execute("INSERT INTO store_key (name, value) VALUES ('audit', randomblob(64)) ON CONFLICT DO NOTHING", [])?;
+    Ok(connection.query_row("SELECT value FROM store_key WHERE name = 'audit'", [], |row| row.get(0))?)
+}

@@ -1,0 +1,61 @@
+//! Logging: to standard error, with structured fields, never a body, a token, an email address or a transcript.
+
+use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "log")]
+pub struct Options {
+    /// text for people, json for collectors.
+    pub format: Format,
+    /// The least severe kind that is logged of frontdesk itself. Libraries log warnings; the protocol library, which would
+    /// log arguments, errors only.
+    pub level: Level,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+/// Starts logging for the process. A second call changes nothing.
+pub fn init(options: &Options) {
+    let level = match options.level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    };
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("frontdesk", level)
+        .with_target("rmcp", LevelFilter::ERROR);
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    let layer = match options.format {
+        Format::Text => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        Format::Json => layer.json().flatten_event(true).boxed(),
+    };
+    // Fails only when a logger is set already: by an earlier call in the same process.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        // The message may hold what the code was working on; the place is enough to find it.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+}

@@ -1,0 +1,133 @@
+//! `create_ticket`: hands a matter over to a person, once.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    Options,
+    error::{RegistryError, ToolError},
+    lookup_order::{self, LookupOrder},
+    tool::{Hints, Tool},
+};
+use crate::{
+    desk::{Call, Desk, DeskError, TicketRequest},
+    domain::{Level, OrderId, Priority, TicketStatus},
+};
+
+pub(super) struct CreateTicket {
+    order_id_pattern: String,
+    /// To name an order takes what it takes to see one.
+    order_level: Level,
+}
+
+impl CreateTicket {
+    pub(super) fn new(options: &Options) -> Result<Self, RegistryError> {
+        Ok(Self {
+            order_id_pattern: options.order_id_pattern.clone(),
+            order_level: options.levels.get(LookupOrder::NAME).copied().unwrap_or(LookupOrder::LEVEL),
+        })
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Input {
+    /// One line that says what the matter is.
+    #[schemars(length(min = 1, max = 200))]
+    subject: String,
+    /// What happened and what the customer wants, in plain text. Include what you already tried.
+    #[schemars(length(min = 1, max = 10_000))]
+    description: String,
+    /// Leave it out unless the customer is blocked (high) or harm is imminent (urgent).
+    priority: Option<Priority>,
+    /// One word to sort by, for example returns.
+    #[schemars(length(max = 64))]
+    category: Option<String>,
+    /// The order that it is about, if it is about one.
+    #[schemars(with = "Option<String>")]
+    order_id: Option<OrderId>,
+}
+
+/// The ticket.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    ticket_id: String,
+    status: TicketStatus,
+    /// Where the customer can follow the ticket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// False when the same request had opened this ticket before.
+    created: bool,
+}
+
+#[async_trait]
+impl Tool for CreateTicket {
+    const NAME: &'static str = "create_ticket";
+    const TITLE: &'static str = "Create support ticket";
+    const DESCRIPTION: &'static str = "Open a support ticket for the customer in this conversation, so that a person \
+        takes over. Use it when the customer asks for a human, or when you cannot solve the matter with the other tools \
+        and search_articles has no answer. Do not use it for what lookup_order can answer. Tell the customer the \
+        ticket_id. Repeating the same call is safe: it returns the ticket that is there.";
+    const HINTS: Hints = Hints { read_only: false, destructive: false, idempotent: true, open_world: false };
+    const LEVEL: Level = Level::Anonymous;
+
+    type Input = Input;
+    type Output = Output;
+
+    fn refine(&self, input_schema: &mut Map<String, Value>) {
+        if let Some(order_id) = input_schema.get_mut("properties").and_then(|all| all.get_mut("order_id")) {
+            order_id["pattern"] = self.order_id_pattern.clone().into();
+        }
+    }
+
+    async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
+        if input.order_id.is_some() && call.caller.customer().is_none_or(|customer| customer.level < self.order_level) {
+            return Err(ToolError::step_up(self.order_level));
+        }
+        if input.subject.trim().is_empty() || input.description.trim().is_empty() {
+            return Err(ToolError::refused(
+                "subject and description must say something. Ask the customer what the matter is, then call again.",
+            ));
+        }
+        let request = TicketRequest {
+            subject: one_line(&input.subject),
+            description: input.description,
+            priority: input.priority.unwrap_or_default(),
+            category: input.category.as_deref().map(one_line),
+            order_id: input.order_id,
+        };
+        let opened = desk.open_ticket(call, request).await.map_err(|error| match error {
+            DeskError::NotFound => lookup_order::not_found(),
+            other => other.into(),
+        })?;
+        Ok(Output {
+            ticket_id: opened.ticket.id.to_string(),
+            status: opened.ticket.status,
+            url: opened.ticket.url.map(|url| url.to_string()),
+            created: opened.created,
+        })
+    }
+}
+
+/// A subject is one line: a line break in it would start a header in systems that turn tickets into mail.
+fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.created {
+            true => write!(f, "Ticket {} is open.", self.ticket_id)?,
+            false => {
+                write!(f, "Ticket {} had been opened for this request before; there is no second one.", self.ticket_id)?
+            }
+        }
+        match &self.url {
+            Some(url) => write!(f, " It can be followed at {url}"),
+            None => Ok(()),
+        }
+    }
+}

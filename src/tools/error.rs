@@ -1,0 +1,89 @@
+//! Two audiences: sentences that tell the model what to do next, and failures that go to the log.
+
+use crate::{
+    desk::{DeskError, PortError},
+    domain::Level,
+};
+
+/// Why a call ended without output. [`ToolError::sentence`] is all that a model ever sees of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// The agent can do something about it.
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error("there is no tool of that name")]
+    UnknownTool,
+    #[error("a system behind the tool failed")]
+    Port(#[source] PortError),
+    #[error("failed to render the output")]
+    Render(#[source] serde_json::Error),
+}
+
+impl ToolError {
+    pub(super) fn refused(sentence: impl Into<String>) -> Self {
+        Self::Refused(sentence.into())
+    }
+
+    /// Arguments that no schema check had caught.
+    pub(super) fn arguments(error: &serde_json::Error) -> Self {
+        Self::Refused(format!("The arguments were not accepted: {error}. Correct them and call again."))
+    }
+
+    /// The customer has to prove more of who they are.
+    pub(super) fn step_up(needed: Level) -> Self {
+        Self::refused(match needed {
+            Level::Anonymous | Level::Otp => {
+                "The customer's identity is not confirmed yet. Ask the customer to confirm the one-time code sent to \
+                 their email or phone, then try again."
+            }
+            Level::Verified => {
+                "This needs a signed-in customer. Ask the customer to sign in to their account, then try again."
+            }
+        })
+    }
+
+    /// One sentence for the model. Nothing of what a system behind the desk said is in it.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Refused(sentence) => sentence.clone(),
+            Self::UnknownTool => "There is no tool of that name; call tools/list for those there are.".to_owned(),
+            Self::Port(PortError::Unavailable { system, .. } | PortError::Unexpected { system, .. }) => format!(
+                "The {system} does not answer right now. Tell the customer that it could not be done yet, and try \
+                 again in a minute; repeating the same call is safe."
+            ),
+            Self::Render(_) => {
+                "The tool failed. Tell the customer that it could not be done, and offer a ticket.".to_owned()
+            }
+        }
+    }
+}
+
+/// What the desk refused, in the words of a tool that does not know better.
+impl From<DeskError> for ToolError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::NotFound => Self::refused("There is no such record for this customer."),
+            DeskError::KeyReused => Self::refused(
+                "This idempotency key was used for another request. Use a new key for a new request, or repeat the \
+                 first one unchanged.",
+            ),
+            DeskError::NoCustomer => Self::step_up(Level::Verified),
+            DeskError::Port(error) => Self::Port(error),
+        }
+    }
+}
+
+/// Why the tools cannot be offered as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("tools.order_id_pattern is not a regular expression")]
+    Pattern(#[source] regex_lite::Error),
+    #[error("tools.contact_fields must not hold {0}: who the customer is must not change in a chat")]
+    IdentityField(String),
+    #[error("tools.contact_fields must not hold note: update_crm has an argument of that name")]
+    NoteField,
+    #[error("tools.levels names {name}, which is not a tool; the tools are {known}")]
+    UnknownTool { name: String, known: String },
+    #[error("the input schema of {tool} has a keyword that is not enforced: {keyword}")]
+    Keyword { tool: &'static str, keyword: String },
+}

@@ -1,0 +1,81 @@
+//! Identity mode `argument`: the agent names the customer's email itself, as in the public guide's order look-up.
+//!
+//! Anybody who can talk to such an agent can be anybody, so it is for trusted agents on this machine: two tools, summaries
+//! only, and few look-ups a minute.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    error::ToolError,
+    lookup_order, search_articles,
+    tool::{Spec, Tool},
+};
+use crate::domain::{Caller, Email, Level, Subject, Timestamp};
+
+const ARGUMENT: &str = "customer_email";
+const LOOKUPS_PER_MINUTE_MAX: usize = 5;
+
+#[derive(Default)]
+pub(super) struct GuideMode {
+    lookups: Mutex<VecDeque<Timestamp>>,
+}
+
+impl GuideMode {
+    /// Whether the tool is offered in this mode; changes its description to the mode's.
+    pub(super) fn offers(&self, spec: &mut Spec) -> bool {
+        match spec.name {
+            search_articles::SearchArticles::NAME => true,
+            lookup_order::LookupOrder::NAME => {
+                spec.level = Level::Anonymous;
+                if let Some(properties) = spec.input_schema.get_mut("properties").and_then(Value::as_object_mut) {
+                    properties.shift_remove("detail");
+                    properties.insert(
+                        ARGUMENT.to_owned(),
+                        json!({ "type": "string", "description": "The email address on the order.", "minLength": 3, "maxLength": 254 }),
+                    );
+                }
+                if let Some(required) = spec.input_schema.get_mut("required").and_then(Value::as_array_mut) {
+                    required.push(ARGUMENT.into());
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The caller that the arguments claim.
+    pub(super) fn claimed(&self, spec: &Spec, arguments: &Map<String, Value>) -> Result<Caller, ToolError> {
+        // Articles are for everybody.
+        let email =
+            (spec.name == lookup_order::LookupOrder::NAME).then(|| arguments.get(ARGUMENT).and_then(Value::as_str));
+        let email = email.map(|text| Email::parse(text.unwrap_or_default())).transpose().map_err(|_| {
+            ToolError::refused(
+                "customer_email must be the email address on the order. Ask the customer for it, then call again.",
+            )
+        })?;
+        Ok(Caller { subject: Subject::Claimed(email), agent: None, conversation: None, context_id: None })
+    }
+
+    /// Whether another look-up fits into this minute.
+    pub(super) fn allows(&self, spec: &Spec, now: Timestamp) -> bool {
+        if spec.name != lookup_order::LookupOrder::NAME {
+            return true;
+        }
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute_ago = now.minus(Duration::from_secs(60));
+        while lookups.front().is_some_and(|at| *at <= minute_ago) {
+            lookups.pop_front();
+        }
+        if lookups.len() >= LOOKUPS_PER_MINUTE_MAX {
+            return false;
+        }
+        lookups.push_back(now);
+        true
+    }
+}

@@ -1,0 +1,71 @@
+//! The tools that agents call. One file each, and one list of them, here.
+//!
+//! A tool knows no transport: it takes checked arguments and returns its output, or a sentence for the model.
+
+mod arguments;
+mod create_ticket;
+mod error;
+mod guide_mode;
+mod lookup_order;
+mod registry;
+mod schema;
+mod search_articles;
+mod tool;
+mod update_crm;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{RegistryError, ToolError};
+pub use registry::{Registry, Reply, Request, Who};
+pub use schema::{clean, document};
+pub use tool::{Hints, Spec};
+
+use crate::domain::{FieldName, Level};
+use tool::{AnyTool, boxed};
+
+/// Every tool there is, in the order of `tools/list`. A new one is a file and a line.
+fn all(options: &Options) -> Result<Vec<Box<dyn AnyTool>>, RegistryError> {
+    Ok(vec![
+        boxed(lookup_order::LookupOrder::new(options)?),
+        boxed(create_ticket::CreateTicket::new(options)?),
+        boxed(update_crm::UpdateCrm::new(options)?),
+        boxed(search_articles::SearchArticles),
+    ])
+}
+
+/// What clients are told of every tool, as configured.
+pub fn specs(options: &Options) -> Result<Vec<Spec>, RegistryError> {
+    Ok(all(options)?.iter().map(|tool| tool.spec()).collect())
+}
+
+/// How the tools behave.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "tools")]
+pub struct Options {
+    /// What an order number looks like: a regular expression that the whole number has to match. Whatever it allows, an
+    /// order number has at most 64 printable ASCII characters, none of them / \ ? %.
+    pub order_id_pattern: String,
+    /// The contact fields that update_crm may change. Never email: who the customer is must not change in a chat.
+    pub contact_fields: Vec<FieldName>,
+    /// The level that a customer needs for a tool, where it differs from the tool's own: lookup_order otp, create_ticket
+    /// anonymous, update_crm verified, search_articles anonymous.
+    pub levels: BTreeMap<String, Level>,
+    /// How long one call may take, in milliseconds.
+    #[schemars(range(min = 100, max = 120_000))]
+    pub deadline_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let fields = ["phone", "first_name", "last_name", "company", "language"];
+        Self {
+            order_id_pattern: r"^#?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$".to_owned(),
+            contact_fields: fields.iter().filter_map(|name| FieldName::parse(name).ok()).collect(),
+            levels: BTreeMap::new(),
+            deadline_ms: 10_000,
+        }
+    }
+}

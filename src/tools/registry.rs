@@ -1,0 +1,175 @@
+//! The registry: every call passes through here, in one order: level, arguments, desk.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{
+    Options, all,
+    arguments::Arguments,
+    error::{RegistryError, ToolError},
+    guide_mode::GuideMode,
+    tool::{AnyTool, Spec},
+};
+use crate::{
+    desk::{AuditRecord, Call, Decision, Desk, Fingerprint, IdempotencyKey, Verdict},
+    domain::{Caller, Subject},
+};
+
+/// The tools on offer.
+pub struct Registry {
+    entries: Vec<Entry>,
+    by_name: HashMap<&'static str, usize>,
+    guide_mode: Option<GuideMode>,
+    deadline: Duration,
+    desk: Arc<Desk>,
+}
+
+struct Entry {
+    spec: Spec,
+    arguments: Arguments,
+    tool: Box<dyn AnyTool>,
+}
+
+/// One call of a tool, as a transport hands it over.
+#[derive(Debug)]
+pub struct Request {
+    pub tool: String,
+    pub arguments: Map<String, Value>,
+    /// The caller's own idempotency key, if it sent one.
+    pub idempotency_key: Option<Value>,
+    pub who: Who,
+}
+
+/// Whom a call is for.
+#[derive(Debug)]
+pub enum Who {
+    /// Known from beside the call.
+    Caller(Caller),
+    /// Named by an argument (identity mode `argument`).
+    Argument,
+}
+
+/// What a tool answers: the same thing twice, for programs and for reading.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub structured: Value,
+    pub text: String,
+}
+
+impl Registry {
+    /// `by_argument` offers the tools of identity mode `argument`: fewer of them, each with a `customer_email`.
+    pub fn new(options: &Options, by_argument: bool, desk: Arc<Desk>) -> Result<Self, RegistryError> {
+        let tools = all(options)?;
+        let names: Vec<&str> = tools.iter().map(|tool| tool.spec().name).collect();
+        if let Some(name) = options.levels.keys().find(|name| !names.contains(&name.as_str())) {
+            return Err(RegistryError::UnknownTool { name: name.clone(), known: names.join(", ") });
+        }
+        let guide_mode = by_argument.then(GuideMode::default);
+        let mut entries = Vec::new();
+        for tool in tools {
+            let mut spec = tool.spec();
+            if let Some(level) = options.levels.get(spec.name) {
+                spec.level = *level;
+            }
+            if guide_mode.as_ref().is_some_and(|mode| !mode.offers(&mut spec)) {
+                continue;
+            }
+            let arguments = Arguments::new(spec.name, &spec.input_schema)?;
+            entries.push(Entry { spec, arguments, tool });
+        }
+        let by_name = entries.iter().enumerate().map(|(at, entry)| (entry.spec.name, at)).collect();
+        Ok(Self { entries, by_name, guide_mode, deadline: Duration::from_millis(options.deadline_ms), desk })
+    }
+
+    /// What clients are told, always in the same order.
+    pub fn specs(&self) -> impl Iterator<Item = &Spec> {
+        self.entries.iter().map(|entry| &entry.spec)
+    }
+
+    /// Whether calling the tool changes something: such a call must run to its end even when nobody waits for it.
+    pub fn writes(&self, tool: &str) -> bool {
+        self.by_name.get(tool).is_some_and(|at| !self.entries[*at].spec.hints.read_only)
+    }
+
+    /// How long one call may take.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    pub async fn call(&self, request: Request) -> Result<Reply, ToolError> {
+        let entry =
+            self.by_name.get(request.tool.as_str()).map(|at| &self.entries[*at]).ok_or(ToolError::UnknownTool)?;
+        let spec = &entry.spec;
+        let claimed = self.guide_mode.as_ref().map(|mode| mode.claimed(spec, &request.arguments)).transpose()?;
+        let caller = match (request.who, claimed) {
+            (Who::Caller(caller), None) => caller,
+            (_, Some(caller)) => caller,
+            (Who::Argument, None) => return Err(ToolError::step_up(spec.level)),
+        };
+        if let Subject::Customer(customer) = &caller.subject
+            && customer.level < spec.level
+        {
+            self.note(&caller, spec, Verdict::StepUp).await?;
+            return Err(ToolError::step_up(spec.level));
+        }
+        if let Some(mode) = &self.guide_mode
+            && !mode.allows(spec, self.desk.clock.now())
+        {
+            self.note(&caller, spec, Verdict::RateLimited).await?;
+            return Err(ToolError::refused("Too many look-ups in a short time. Wait a minute, then try again."));
+        }
+        let checked = entry
+            .arguments
+            .check(request.arguments)
+            .and_then(|arguments| Ok((arguments, request.idempotency_key.map(idempotency_key).transpose()?)));
+        let (arguments, idempotency_key) = match checked {
+            Ok(checked) => checked,
+            Err(sentence) => {
+                self.note(&caller, spec, Verdict::InvalidArguments).await?;
+                return Err(ToolError::Refused(sentence));
+            }
+        };
+        let call = Call { caller, tool: spec.name, fingerprint: fingerprint(&arguments), idempotency_key };
+        let result = entry.tool.call(&self.desk, &call, arguments).await;
+        if let Err(error @ (ToolError::Port(_) | ToolError::Render(_))) = &result {
+            tracing::error!(tool = spec.name, error = error as &dyn std::error::Error, "tool call failed");
+            self.note(&call.caller, spec, Verdict::Failed).await?;
+        }
+        result
+    }
+
+    async fn note(&self, caller: &Caller, spec: &Spec, verdict: Verdict) -> Result<(), ToolError> {
+        let record = AuditRecord::of_caller(caller, spec.name, self.desk.clock.now(), Decision::new(verdict));
+        self.desk.audit.record(record).await.map_err(ToolError::Port)
+    }
+
+    /// Puts on record that a call came whose customer could not be known.
+    pub async fn note_identity_refused(&self, tool: &str) -> Result<(), ToolError> {
+        let tool = self.by_name.get(tool).map_or("unknown", |at| self.entries[*at].spec.name);
+        let record = AuditRecord {
+            at: self.desk.clock.now(),
+            agent: None,
+            customer: None,
+            conversation: None,
+            context_id: None,
+            tool: tool.to_owned(),
+            decision: Decision::new(Verdict::IdentityRefused),
+        };
+        self.desk.audit.record(record).await.map_err(ToolError::Port)
+    }
+}
+
+fn idempotency_key(value: Value) -> Result<IdempotencyKey, String> {
+    value.as_str().and_then(|text| IdempotencyKey::parse(text).ok()).ok_or_else(|| {
+        "The idempotency key in _meta must be a text of 1 to 255 visible ASCII characters. Correct it and call again."
+            .to_owned()
+    })
+}
+
+/// Members in the order of their names, however the client had them.
+fn fingerprint(arguments: &Map<String, Value>) -> Fingerprint {
+    let mut members: Vec<(&String, &Value)> = arguments.iter().collect();
+    members.sort_by_key(|(name, _)| *name);
+    Fingerprint::of(serde_json::to_string(&members).unwrap_or_default().as_bytes())
+}

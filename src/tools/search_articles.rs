@@ -1,0 +1,94 @@
+//! `search_articles`: the company's own help articles.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::ToolError,
+    tool::{Hints, Tool},
+};
+use crate::{
+    desk::{Call, Desk},
+    domain::Level,
+};
+
+/// Articles returned unless the agent asks for another number.
+const LIMIT_DEFAULT: u32 = 5;
+
+pub(super) struct SearchArticles;
+
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Input {
+    /// A few words in the language of the articles.
+    #[schemars(length(min = 1, max = 300))]
+    query: String,
+    /// How many articles at most; 5 if left out.
+    #[schemars(range(min = 1, max = 10))]
+    limit: Option<u32>,
+}
+
+/// Articles, best match first.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    articles: Vec<Found>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Found {
+    /// The whole text is the resource article://{article_id}.
+    article_id: String,
+    title: String,
+    excerpt: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// RFC 3339, UTC.
+    updated_at: String,
+}
+
+#[async_trait]
+impl Tool for SearchArticles {
+    const NAME: &'static str = "search_articles";
+    const TITLE: &'static str = "Search help articles";
+    const DESCRIPTION: &'static str = "Search the company's published help articles: policies, how-tos, shipping, \
+        returns, payment. Use it before you answer a general question, and answer from what it finds. It knows nothing \
+        about the customer or their orders: for those use lookup_order.";
+    const HINTS: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
+    const LEVEL: Level = Level::Anonymous;
+
+    type Input = Input;
+    type Output = Output;
+
+    async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
+        let hits = desk.search_articles(call, &input.query, input.limit.unwrap_or(LIMIT_DEFAULT)).await?;
+        let articles = hits
+            .into_iter()
+            .map(|hit| Found {
+                article_id: hit.id.to_string(),
+                title: hit.title,
+                excerpt: hit.excerpt,
+                url: hit.url.map(|url| url.to_string()),
+                updated_at: hit.updated_at.to_string(),
+            })
+            .collect();
+        Ok(Output { articles })
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.articles.is_empty() {
+            return write!(f, "No article matches. Try other words, or offer a ticket.");
+        }
+        for (n, article) in self.articles.iter().enumerate() {
+            let separator = if n == 0 { "" } else { "\n\n" };
+            write!(f, "{separator}{} ({})\n{}", article.title, article.article_id, article.excerpt)?;
+            if let Some(url) = &article.url {
+                write!(f, "\n{url}")?;
+            }
+        }
+        Ok(())
+    }
+}

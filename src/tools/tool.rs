@@ -1,0 +1,94 @@
+//! What a tool is: a trait to write one, and its type-erased form for the registry.
+
+use std::fmt::Display;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{error::ToolError, registry::Reply, schema};
+use crate::{
+    desk::{Call, Desk},
+    domain::Level,
+};
+
+/// A tool. Its input is flat, because half of the clients break on anything else.
+#[async_trait]
+pub(super) trait Tool: Send + Sync + 'static {
+    const NAME: &'static str;
+    const TITLE: &'static str;
+    /// For the model: what the tool does, when to use it, and when not.
+    const DESCRIPTION: &'static str;
+    const HINTS: Hints;
+    /// What the customer has to have proven, unless the configuration says otherwise.
+    const LEVEL: Level;
+
+    type Input: DeserializeOwned + JsonSchema + Send;
+    /// `Display` is the text rendering for clients that show no structured content.
+    type Output: Serialize + JsonSchema + Display;
+
+    /// Adds to the input schema what the configuration decides.
+    fn refine(&self, _input_schema: &mut Map<String, Value>) {}
+
+    async fn call(&self, desk: &Desk, call: &Call, input: Self::Input) -> Result<Self::Output, ToolError>;
+}
+
+/// The four annotations of MCP. They are hints, and here they are true.
+#[derive(Debug, Clone, Copy)]
+pub struct Hints {
+    pub read_only: bool,
+    pub destructive: bool,
+    pub idempotent: bool,
+    pub open_world: bool,
+}
+
+/// What a client is told of a tool.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub description: &'static str,
+    pub input_schema: Map<String, Value>,
+    pub output_schema: Map<String, Value>,
+    pub hints: Hints,
+    pub level: Level,
+}
+
+/// A tool whose types are erased.
+#[async_trait]
+pub(super) trait AnyTool: Send + Sync {
+    fn spec(&self) -> Spec;
+    async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<Reply, ToolError>;
+}
+
+pub(super) fn boxed<T: Tool>(tool: T) -> Box<dyn AnyTool> {
+    Box::new(Erased(tool))
+}
+
+struct Erased<T>(T);
+
+#[async_trait]
+impl<T: Tool> AnyTool for Erased<T> {
+    fn spec(&self) -> Spec {
+        let mut input_schema = schema::of::<T::Input>();
+        self.0.refine(&mut input_schema);
+        Spec {
+            name: T::NAME,
+            title: T::TITLE,
+            description: T::DESCRIPTION,
+            input_schema,
+            output_schema: schema::of::<T::Output>(),
+            hints: T::HINTS,
+            level: T::LEVEL,
+        }
+    }
+
+    async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<Reply, ToolError> {
+        let input = serde_json::from_value(Value::Object(arguments)).map_err(|error| ToolError::arguments(&error))?;
+        let output = self.0.call(desk, call, input).await?;
+        let text = output.to_string();
+        let structured = serde_json::to_value(&output).map_err(ToolError::Render)?;
+        Ok(Reply { structured, text })
+    }
+}
