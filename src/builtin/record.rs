@@ -17,7 +17,7 @@ use crate::domain::{
 #[schemars(title = "frontdesk import record")]
 pub enum ImportRecord {
     Customer(CustomerLine),
-    Order(OrderLine),
+    Order(Box<OrderLine>),
     Article(ArticleLine),
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn run(
         return Err(ErrorData::invalid_params(format!("unknown tool; the tools are {}", known.join(", ")), None));
     }
     let who = match parts.identity.resolve(&evidence(&context)) {
-        Ok(Resolved::Caller(caller)) => Who::Caller(*caller),
+        Ok(Resolved::Caller(caller)) => Who::Caller(caller),
         Ok(Resolved::FromArgument) => Who::Argument,
         Err(refusal) => {
             tracing::warn!(tool = %request.name, reason = %refusal, "customer context refused");

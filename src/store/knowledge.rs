@@ -11,6 +11,12 @@ use crate::{
 
 /// Words of a query that are looked at.
 const QUERY_WORDS_MAX: usize = 16;
+/// English words that stand in every question and in every article.
+const TOPICLESS: &[&str] = &[
+    "a", "an", "and", "are", "at", "be", "can", "could", "did", "do", "does", "for", "from", "get", "had", "has",
+    "have", "how", "i", "in", "is", "it", "me", "my", "of", "on", "or", "our", "should", "that", "the", "this", "to",
+    "want", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your",
+];
 const COLUMNS: &str = "id, title, url, updated_at, body";
 
 #[async_trait]
@@ -73,14 +79,13 @@ fn matches(connection: &Connection, expression: &str, limit: u32) -> Result<Vec<
     .collect()
 }
 
-/// The words of a query, each quoted: nothing of it is FTS5 syntax.
+/// The words of a query, each quoted: nothing of it is FTS5 syntax. Words without a topic count only when there are no others.
 fn words(query: &str) -> Vec<String> {
-    query
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(QUERY_WORDS_MAX)
-        .map(|word| format!("\"{word}\""))
-        .collect()
+    let all: Vec<String> =
+        query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    let topical: Vec<&String> = all.iter().filter(|word| !TOPICLESS.contains(&word.as_str())).collect();
+    let chosen = if topical.is_empty() { all.iter().collect() } else { topical };
+    chosen.into_iter().take(QUERY_WORDS_MAX).map(|word| format!("\"{word}\"")).collect()
 }
 
 fn read(row: &Row<'_>) -> Result<Article, StoreError> {

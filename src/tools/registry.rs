@@ -45,7 +45,7 @@ pub struct Request {
 #[derive(Debug)]
 pub enum Who {
     /// Known from beside the call.
-    Caller(Caller),
+    Caller(Box<Caller>),
     /// Named by an argument (identity mode `argument`).
     Argument,
 }
@@ -103,7 +103,7 @@ impl Registry {
         let spec = &entry.spec;
         let claimed = self.guide_mode.as_ref().map(|mode| mode.claimed(spec, &request.arguments)).transpose()?;
         let caller = match (request.who, claimed) {
-            (Who::Caller(caller), None) => caller,
+            (Who::Caller(caller), None) => *caller,
             (_, Some(caller)) => caller,
             (Who::Argument, None) => return Err(ToolError::step_up(spec.level)),
         };

@@ -1,0 +1,74 @@
+//! One helper starts it all: a directory with a store and a configuration, the real binary on it, and a client.
+
+mod http;
+mod server;
+mod stdio;
+mod tools;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+pub use http::{Client, Response, is_error, text};
+pub use server::{Server, Setup};
+pub use stdio::StdioClient;
+pub use tools::Clients;
+
+/// The two revisions of the protocol that are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Era {
+    Legacy,
+    Modern,
+}
+
+impl Era {
+    pub const BOTH: [Self; 2] = [Self::Legacy, Self::Modern];
+
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::Legacy => "2025-11-25",
+            Self::Modern => "2026-07-28",
+        }
+    }
+}
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_frontdesk");
+
+/// The sample records, as a file to import.
+pub fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/builtin/samples.jsonl")
+}
+
+/// Runs the program to its end, in a directory of its own, without our environment's configuration.
+pub fn frontdesk(directory: &Path, arguments: &[&str]) -> Output {
+    command(directory).args(arguments).output().expect("the program starts")
+}
+
+pub fn command(directory: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(directory);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FRONTDESK")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Sends a signal to a process that a test has started.
+pub fn signal(name: &str, id: u32) {
+    let status = Command::new("kill").args([format!("-{name}"), id.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// A runtime for one test.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
+}

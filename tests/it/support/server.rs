@@ -1,0 +1,147 @@
+//! The real binary as a server, on a free port, ended by its own id.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{Client, command, frontdesk, samples, stderr};
+
+/// What a server is started with.
+pub struct Setup {
+    directory: TempDir,
+    config: String,
+    environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// A directory without a store, and a configuration to add to.
+    pub fn empty() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), config: String::new(), environment: Vec::new() }
+    }
+
+    /// The sample records, and Ada as the one customer.
+    pub fn ada() -> Self {
+        let setup = Self::empty().config(
+            r#"
+            [identity]
+            mode = "fixed"
+            customer = "cus_ada"
+            email = "ada@example.com"
+            "#,
+        );
+        setup.import(&samples());
+        setup
+    }
+
+    /// The sample records, and customer contexts signed with `secret`.
+    pub fn context(secret: &str) -> Self {
+        let setup = Self::empty().environment("CONTEXT_SECRET", secret).config(
+            r#"
+            [identity.context]
+            issuer = "https://backend.example.com"
+            azp = "agent-1"
+            [[identity.context.keys]]
+            alg = "HS256"
+            secret = { env = "CONTEXT_SECRET" }
+            "#,
+        );
+        setup.import(&samples());
+        setup
+    }
+
+    pub fn config(mut self, toml: &str) -> Self {
+        self.config.push_str(toml);
+        std::fs::write(self.path().join("frontdesk.toml"), &self.config).unwrap();
+        self
+    }
+
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.path().join("frontdesk.db")
+    }
+
+    pub fn import(&self, file: &Path) {
+        let store = self.store();
+        let imported = frontdesk(self.path(), &["import", "--store", store.to_str().unwrap(), file.to_str().unwrap()]);
+        assert!(imported.status.success(), "{}", stderr(&imported));
+    }
+
+    /// Starts `frontdesk serve` and waits for its line.
+    pub fn serve(&self) -> Server {
+        Server::start(self)
+    }
+}
+
+pub struct Server {
+    child: Child,
+    pub url: String,
+}
+
+impl Server {
+    fn start(setup: &Setup) -> Self {
+        let mut child = command(setup.path())
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .envs(setup.environment.iter().cloned())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let Some(url) = line.trim().strip_prefix("listening on ") else {
+            let mut why = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+            panic!("the server did not start: {why}");
+        };
+        Self { url: url.to_owned(), child }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.url)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The process is gone at once, whatever it was doing.
+    pub fn kill_9(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; how it ended, and what it had logged.
+    pub fn terminate(mut self) -> (ExitStatus, String) {
+        super::signal("TERM", self.child.id());
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status, log);
+            }
+            assert!(std::time::Instant::now() < deadline, "the server does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
