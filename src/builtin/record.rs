@@ -127,10 +127,7 @@ impl TryFrom<ImportRecord> for Record {
 
 /// A customer id that may leave its system out.
 fn customer_id(text: &str) -> Result<CustomerId, Invalid> {
-    match text.contains(':') {
-        true => CustomerId::parse(text),
-        false => CustomerId::new(SystemId::builtin(), text),
-    }
+    CustomerId::parse_or_in(&SystemId::builtin(), text)
 }
 
 impl CustomerLine {

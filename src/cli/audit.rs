@@ -53,10 +53,8 @@ impl Audit {
         if !path.exists() {
             return Err(anyhow!("there is no store at {}; name it with --store or store.path", path.display()));
         }
-        let customer = self.customer.map(|id| match id.contains(':') {
-            true => CustomerId::parse(&id),
-            false => CustomerId::new(loaded.config.identity.subject_system.clone(), &id),
-        });
+        let system = &loaded.config.identity.subject_system;
+        let customer = self.customer.map(|id| CustomerId::parse_or_in(system, &id));
         let filter = AuditFilter {
             conversation: self.conversation,
             customer: customer.transpose()?,
@@ -65,7 +63,12 @@ impl Audit {
             since: self.since,
             limit: self.limit,
         };
-        let records = block_on(async { Ok(Store::open(path, Clock::system())?.read(&filter).await?) })?;
+        let records = block_on(async {
+            let store = Store::open(path, Clock::system())?;
+            let records = store.read(&filter).await?;
+            store.close().await?;
+            Ok(records)
+        })?;
         for record in &records {
             match self.json {
                 true => output::line(serde_json::to_string(record)?)?,

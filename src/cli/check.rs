@@ -1,9 +1,17 @@
 //! `frontdesk check`: is the configuration good?
 
+use std::path::Path;
+
+use anyhow::bail;
 use clap::Args;
 
 use super::{ConfigArgs, block_on, output, start};
-use crate::{app::App, domain::Clock, store::Store};
+use crate::{
+    app::App,
+    config::{Config, Secrets},
+    domain::Clock,
+    store::Store,
+};
 
 /// Check the configuration and the store, and say what was found
 ///
@@ -40,15 +48,22 @@ impl Check {
         match path.exists() {
             true => {
                 Store::check(path)?;
-                block_on(async { Ok(App::build(config, &loaded.secrets, Clock::system())?) })?;
+                try_build(config, &loaded.secrets)?;
                 say(format!("store: {} is sound", path.display()));
             }
             false => {
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                if !parent.is_dir() {
+                    bail!(
+                        "the directory of store.path, {}, does not exist; create it, or name another file",
+                        parent.display()
+                    );
+                }
                 // The same checks on a store that is thrown away.
                 let directory = tempfile::tempdir()?;
                 let mut trial = config.clone();
                 trial.store.path = directory.path().join("frontdesk.db");
-                block_on(async { Ok(App::build(&trial, &loaded.secrets, Clock::system())?) })?;
+                try_build(&trial, &loaded.secrets)?;
                 say(format!("store: {} does not exist yet; serve and import create it", path.display()));
             }
         }
@@ -58,4 +73,12 @@ impl Check {
         say("ok".to_owned());
         Ok(())
     }
+}
+
+/// Puts everything together, and closes it again.
+fn try_build(config: &Config, secrets: &Secrets) -> anyhow::Result<()> {
+    block_on(async {
+        let app = App::build(config, secrets, Clock::system())?;
+        Ok(app.store().close().await?)
+    })
 }

@@ -90,7 +90,7 @@ Open a ticket; send it again, and it stays one:
   curl -s -w '\n' http://{address}/mcp -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2025-11-25' -d '{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"create_ticket","arguments":{{"subject":"Wrist rest is missing","description":"The parcel of order {own} came without it.","order_id":"{own}"}}}}}}'
 
 MCP Inspector (Node 22.19 or newer):
-  npx -y @modelcontextprotocol/inspector@2.12.0 --cli --server-url http://{address}/mcp --transport http --method tools/call --tool-name lookup_order --tool-arg order_id={own} --format json
+  npx -y @modelcontextprotocol/inspector@2.12.0 --cli --server-url http://{address}/mcp --transport http --method tools/call --tool-name lookup_order --tool-arg 'order_id="{own}"' --format json
 
 An agent host over stdio, while this demo runs (JSON of Claude Desktop and others):
   {{"mcpServers":{{"frontdesk":{{"command":"{program}","args":["stdio","--store","{store}","--customer","{customer}"]}}}}}}

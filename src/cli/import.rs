@@ -22,7 +22,8 @@ const SHOWN_MAX: usize = 50;
 /// Import customers, orders and articles into the embedded store
 ///
 /// Reads JSON Lines: one object a line, with "type": "customer", "order" or "article"; schemas/import.json describes them.
-/// Records replace those of the same id, so importing a file again changes nothing. A line that is wrong is reported with
+/// Records replace those of the same id (contact fields that a customer line does not name stay), so importing a file
+/// again changes nothing. A line that is wrong is reported with
 /// its number; then nothing is written, unless --keep-going is given.
 #[derive(Args)]
 pub(super) struct Import {

@@ -1,9 +1,10 @@
 //! `frontdesk stdio`: MCP over standard input and output.
 
+use anyhow::bail;
 use clap::Args;
 
 use super::{ConfigArgs, block_on, start, stop_signal};
-use crate::{app::App, domain::Clock};
+use crate::{app::App, domain::Clock, store};
 
 /// Serve one agent over standard input and output
 ///
@@ -32,6 +33,11 @@ impl Stdio {
         }
         overrides.keys.extend(self.email.map(|email| ("identity.email", email)));
         let loaded = start(&overrides)?;
+        if loaded.config.store.path == store::Options::default().path {
+            bail!(
+                "name the store with --store FILE, or a configuration with --config FILE; stdio takes none from here"
+            );
+        }
         block_on(async move {
             let app = App::build(&loaded.config, &loaded.secrets, Clock::system())?;
             let stop = stop_signal()?;

@@ -15,7 +15,7 @@ pub struct IdentityConfig {
     /// context: a signed customer context comes with every call. fixed: one customer for the whole process. argument: the
     /// agent itself names an email address, for trusted agents on this machine only.
     pub mode: Mode,
-    /// Mode fixed: the customer's id, as cus_ada.
+    /// Mode fixed: the customer's id, as cus_ada; or with its system, as shop:42.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
     /// Mode fixed: the customer's email address.
@@ -95,7 +95,7 @@ impl IdentityConfig {
                 "mode fixed needs the customer's id; write identity.customer = \"cus_…\"",
             )
         })?;
-        let id = CustomerId::new(self.subject_system.clone(), id)
+        let id = CustomerId::parse_or_in(&self.subject_system, id)
             .map_err(|invalid| ConfigError::value("identity.customer", invalid.to_string()))?;
         let email = self
             .email

@@ -9,7 +9,10 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{Config, ConfigError, Secrets, check};
-use crate::tools::{clean, document};
+use crate::{
+    store,
+    tools::{clean, document},
+};
 
 /// `FRONTDESK__SECTION__KEY`.
 const PREFIX: &str = "FRONTDESK__";
@@ -67,7 +70,8 @@ pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
     if let Some(path) = find_file(overrides) {
         let mut values = read_toml(&path)?;
         check::against_schema(&values, &schema, "")?;
-        secrets.directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        secrets.directory = directory.unwrap_or(Path::new(".")).to_owned();
         anchor(&mut values, &secrets.directory);
         merge(&mut merged, values);
         sources.push(Source::File(path));
@@ -112,7 +116,6 @@ fn find_file(overrides: &Overrides) -> Option<PathBuf> {
 
 /// Whether a directory is the working directory, however it is written.
 fn is_here(directory: &Path) -> bool {
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     match (fs::canonicalize(directory), env::current_dir().and_then(fs::canonicalize)) {
         (Ok(directory), Ok(here)) => directory == here,
         _ => false,
@@ -124,11 +127,16 @@ fn read_toml(path: &Path) -> Result<Value, ConfigError> {
     toml::from_str(&text).map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
 }
 
-/// A relative store path in the file is relative to the file, wherever the process was started.
+/// With a file, a relative store path is relative to that file, the default one too, wherever the process was started.
 fn anchor(values: &mut Value, directory: &Path) {
-    if let Some(Value::String(path)) = values.pointer_mut("/store/path") {
-        *path = directory.join(&*path).display().to_string();
-    }
+    let path = match values.pointer("/store/path") {
+        None => store::Options::default().path,
+        Some(Value::String(path)) => PathBuf::from(path),
+        // Refused in a moment, with its key.
+        Some(_) => return,
+    };
+    let path = Value::String(directory.join(path).display().to_string());
+    merge(values, wrap("store", wrap("path", path)));
 }
 
 fn read_dot_env(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {

@@ -9,8 +9,8 @@ use crate::domain::{AgentId, Caller, ConversationId, CustomerId, Subject, Timest
 /// Where decisions are kept.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// Takes a record in. It may be written a moment later, together with others; a record of an effect goes with
-    /// [`Ledger::finish`](super::Ledger::finish) instead and is durable with it.
+    /// Takes a record in. The record of an effect is durable when this returns; others may be written a moment later,
+    /// together. What the ledger finishes carries its record there, in the same commit.
     async fn record(&self, record: AuditRecord) -> Result<(), PortError>;
 
     /// The newest records that pass the filter, newest first.

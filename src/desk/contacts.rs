@@ -40,24 +40,22 @@ impl Desk {
                 if let Some(text) = &note {
                     update.note_id = Some(self.crm.add_note(&update.contact_id, text, &effect).await?);
                 }
-                Ok(Outcome { decision: decision(&update), receipt: update })
+                Ok(Outcome { effect: effect_of(&update), receipt: update })
             };
-            return Ok(self.once(call, &customer.id, write).await?.receipt);
+            return Ok(self.once(call, &customer.id, describe, write).await?.receipt);
         }
-        let mut update = self.save_fields(call, customer, &fields).await?;
-        match &note {
-            None => self.note(call, decision(&update)).await?,
-            Some(text) => {
-                let write = async |effect| {
-                    let note_id = self.crm.add_note(&update.contact_id, text, &effect).await?;
-                    update.note_id = Some(note_id.clone());
-                    Ok(Outcome { receipt: note_id, decision: decision(&update) })
-                };
-                let note_id = self.once(call, &customer.id, write).await?.receipt;
-                update.note_id = Some(note_id);
-            }
-        }
-        Ok(update)
+        let update = self.save_fields(call, customer, &fields).await?;
+        let Some(text) = &note else {
+            self.note(call, describe(&update).effect(effect_of(&update))).await?;
+            return Ok(update);
+        };
+        let with_note = |note_id: &NoteId| ContactUpdate { note_id: Some(note_id.clone()), ..update.clone() };
+        let write = async |effect| {
+            let note_id = self.crm.add_note(&update.contact_id, text, &effect).await?;
+            Ok(Outcome { effect: Effect::Changed, receipt: note_id })
+        };
+        let noted = self.once(call, &customer.id, |note_id| describe(&with_note(note_id)), write).await?;
+        Ok(with_note(&noted.receipt))
     }
 
     async fn save_fields(
@@ -91,14 +89,17 @@ impl Desk {
     }
 }
 
-fn decision(update: &ContactUpdate) -> Decision {
-    let touched = !update.changed.is_empty() || update.note_id.is_some();
-    let mut decision = Decision::new(Verdict::Allowed).on("contact", &update.contact_id).effect(if touched {
-        Effect::Changed
-    } else {
-        Effect::Repeated
-    });
-    decision.fields = update.changed.iter().map(|change| change.field.to_string()).collect();
+/// What the audit says of an update: references and names, no values.
+fn describe(update: &ContactUpdate) -> Decision {
+    let mut decision = Decision::new(Verdict::Allowed).on("contact", &update.contact_id);
     decision.objects.extend(update.note_id.iter().map(|id| format!("note:{id}")));
+    decision.fields = update.changed.iter().map(|change| change.field.to_string()).collect();
     decision
+}
+
+fn effect_of(update: &ContactUpdate) -> Effect {
+    match update.changed.is_empty() && update.note_id.is_none() {
+        true => Effect::Repeated,
+        false => Effect::Changed,
+    }
 }

@@ -7,10 +7,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Begin, Call, Claim, Decision, Desk, DeskError, Effect, PortError, Scope, Verdict, audit::AuditRecord};
 use crate::domain::{CustomerId, EffectId};
 
-/// How a write ended: its receipt, and what goes into the audit.
+/// How a write ended.
 pub(super) struct Outcome<T> {
     pub receipt: T,
-    pub decision: Decision,
+    pub effect: Effect,
 }
 
 /// A receipt, and whether this call brought it about.
@@ -22,11 +22,12 @@ pub(super) struct Once<T> {
 impl Desk {
     /// Runs `write` unless the same request has been done inside the window; then its receipt is returned.
     ///
-    /// `write` may run again for an effect that is in doubt, under the same [`EffectId`]: the ports absorb that.
+    /// `describe` says for the audit what the receipt is about. `write` may run again for an effect that is in doubt, under the same [`EffectId`]: the ports absorb that.
     pub(super) async fn once<T, W>(
         &self,
         call: &Call,
         customer: &CustomerId,
+        describe: impl Fn(&T) -> Decision,
         write: impl FnOnce(EffectId) -> W,
     ) -> Result<Once<T>, DeskError>
     where
@@ -42,8 +43,7 @@ impl Desk {
             Begin::Fresh { effect } | Begin::InDoubt { effect } => effect,
             Begin::Done { receipt } => {
                 let receipt = serde_json::from_value(receipt).map_err(unreadable)?;
-                let decision = Decision::new(Verdict::Allowed).effect(Effect::Repeated);
-                self.note(call, decision).await?;
+                self.note(call, describe(&receipt).effect(Effect::Repeated)).await?;
                 return Ok(Once { receipt, repeated: true });
             }
             Begin::KeyReused => {
@@ -51,8 +51,8 @@ impl Desk {
                 return Err(DeskError::KeyReused);
             }
         };
-        let Outcome { receipt, decision } = write(effect.clone()).await?;
-        let record = AuditRecord::of(call, self.clock.now(), decision);
+        let Outcome { receipt, effect: happened } = write(effect.clone()).await?;
+        let record = AuditRecord::of(call, self.clock.now(), describe(&receipt).effect(happened));
         let stored = serde_json::to_value(&receipt).map_err(unreadable)?;
         self.ledger.finish(&effect, stored, record).await?;
         Ok(Once { receipt, repeated: false })

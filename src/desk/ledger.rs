@@ -63,7 +63,7 @@ impl IdempotencyKey {
 
 impl Scope {
     /// Same customer, tool and own key; or, without one, same customer, conversation, tool and arguments.
-    pub(super) fn of(call: &Call, customer: &CustomerId) -> Self {
+    pub fn of(call: &Call, customer: &CustomerId) -> Self {
         let customer = customer.to_string();
         let conversation = call.caller.conversation.as_ref().map_or("", |id| id.as_str());
         Self(match &call.idempotency_key {

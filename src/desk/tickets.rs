@@ -42,13 +42,12 @@ impl Desk {
             order_id: request.order_id,
         };
         let mut created = false;
+        let describe = |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", &ticket.id);
         let done = self
-            .once(call, &customer, async |effect| {
+            .once(call, &customer, describe, async |effect| {
                 let Created { record, fresh } = self.helpdesk.create_ticket(&ticket, &effect).await?;
                 created = fresh;
-                let effect = if fresh { Effect::Created } else { Effect::Repeated };
-                let decision = Decision::new(Verdict::Allowed).on("ticket", &record.id).effect(effect);
-                Ok(Outcome { receipt: record, decision })
+                Ok(Outcome { receipt: record, effect: if fresh { Effect::Created } else { Effect::Repeated } })
             })
             .await?;
         Ok(OpenedTicket { ticket: done.receipt, created: created && !done.repeated })

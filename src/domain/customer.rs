@@ -63,6 +63,14 @@ impl CustomerId {
         Self::new(SystemId::parse(system)?, id)
     }
 
+    /// Reads `system:id`, or a bare id of `system`: what people type.
+    pub fn parse_or_in(system: &SystemId, text: &str) -> Result<Self, Invalid> {
+        match text.contains(':') {
+            true => Self::parse(text),
+            false => Self::new(system.clone(), text),
+        }
+    }
+
     pub fn system(&self) -> &SystemId {
         &self.system
     }

@@ -3,15 +3,17 @@
 use std::convert::Infallible;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::BoxBody};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use rmcp::{ErrorData, model::ErrorCode};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 type Answer = Response<BoxBody<Bytes, Infallible>>;
 
+/// How much of a body that is too long is read on.
+const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const METHOD_HEADER: &str = "mcp-method";
 const NAME_HEADER: &str = "mcp-name";
 
@@ -37,8 +39,6 @@ pub(super) async fn admit<B>(
 ) -> Result<(Request<Full<Bytes>>, Bytes), Box<Answer>>
 where
     B: http_body::Body + Send,
-    B::Data: Send,
-    B::Error: std::error::Error + Send + Sync + 'static,
 {
     let (parts, body) = request.into_parts();
     if parts.method != Method::POST {
@@ -48,19 +48,37 @@ where
         let why = "encoded bodies are not accepted; send the JSON as it is";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Value::Null, ErrorCode::INVALID_REQUEST, why));
     }
-    let body = match Limited::new(body, body_bytes_max).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let why = format!("the body is longer than {body_bytes_max} bytes");
-            return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, Value::Null, ErrorCode::INVALID_REQUEST, &why));
-        }
-        Err(_) => {
-            let why = "the body could not be read to its end";
-            return Err(refuse(StatusCode::BAD_REQUEST, Value::Null, ErrorCode::INVALID_REQUEST, why));
-        }
-    };
+    let body = read(body, body_bytes_max).await?;
     check_headers(&parts.headers, &body)?;
     Ok((Request::from_parts(parts, Full::new(body.clone())), body))
+}
+
+/// Reads a body. One that is too long is read on for a while and thrown away: a sender that is still writing would
+/// otherwise see a broken connection instead of the answer.
+async fn read<B>(body: B, body_bytes_max: usize) -> Result<Bytes, Box<Answer>>
+where
+    B: http_body::Body + Send,
+{
+    let mut body = std::pin::pin!(body);
+    let (mut kept, mut seen) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            let why = "the body could not be read to its end";
+            return Err(refuse(StatusCode::BAD_REQUEST, Value::Null, ErrorCode::INVALID_REQUEST, why));
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        seen += data.remaining();
+        if seen <= body_bytes_max {
+            kept.put(data);
+        } else if seen > body_bytes_max + DISCARDED_BYTES_MAX {
+            break;
+        }
+    }
+    if seen > body_bytes_max {
+        let why = format!("the body is longer than {body_bytes_max} bytes");
+        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, Value::Null, ErrorCode::INVALID_REQUEST, &why));
+    }
+    Ok(kept.freeze())
 }
 
 /// A header that repeats the body has to agree with it, in every version: proxies route by the header.

@@ -58,7 +58,7 @@ impl<B> Service<Request<B>> for Endpoint
 where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
-    B::Error: std::error::Error + Send + Sync + 'static,
+    B::Error: Send,
 {
     type Response = Response<BoxBody<Bytes, Infallible>>;
     type Error = Infallible;

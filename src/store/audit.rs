@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{AuditFilter, AuditLog, AuditRecord, PortError, StoredAudit},
+    desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit},
     domain::{CustomerId, Timestamp},
 };
 
@@ -74,7 +74,14 @@ impl Store {
 #[async_trait]
 impl AuditLog for Store {
     async fn record(&self, record: AuditRecord) -> Result<(), PortError> {
-        let waiting = self.audit.push(self.audit.row(record));
+        let row = self.audit.row(record);
+        if row.record.decision.effect != Effect::None {
+            return self
+                .write(move |transaction| insert(transaction, &row))
+                .await
+                .map_err(|error| error.of("audit log"));
+        }
+        let waiting = self.audit.push(row);
         if waiting == 1 {
             let store = self.clone();
             tokio::spawn(async move {
@@ -101,7 +108,7 @@ impl AuditLog for Store {
                      FROM audit
                      WHERE (?1 IS NULL OR conversation = ?1) AND (?2 IS NULL OR customer_hash = ?2)
                        AND (?3 IS NULL OR tool = ?3) AND (?4 IS NULL OR verdict = ?4) AND (?5 IS NULL OR at >= ?5)
-                     ORDER BY id DESC LIMIT ?6",
+                     ORDER BY at DESC, id DESC LIMIT ?6",
                 )?
                 .query_and_then(
                     params![

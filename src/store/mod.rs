@@ -30,7 +30,8 @@ pub use import::Imported;
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "store")]
 pub struct Options {
-    /// The store's file. A relative path is taken from the directory of the configuration file. Created when it is missing.
+    /// The store's file. Created when it is missing. A relative path in the configuration file is taken from the directory
+    /// of that file; in a flag or an environment variable, from the working directory.
     pub path: PathBuf,
 }
 
@@ -117,9 +118,12 @@ impl Store {
         }
     }
 
-    /// Writes what is still waiting. The store stays usable.
+    /// Writes what is still waiting and closes the file, for all clones. It is then one file again, without a WAL.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.flush_audit().await
+        let flushed = self.flush_audit().await;
+        self.readers.close();
+        self.writer.stop().await;
+        flushed
     }
 
     /// Runs `command` in the next group commit; durable when it returns. A failing command leaves its neighbours alone.

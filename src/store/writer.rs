@@ -22,18 +22,24 @@ type Reply = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
 /// Runs in the transaction, or without one when it could not begin or has broken down.
 type Command = Box<dyn FnOnce(Option<&Transaction<'_>>) -> Reply + Send>;
 
+enum Message {
+    Run(Command),
+    /// The connection is closed before the answer, so that SQLite has put the WAL back into the file.
+    Stop(oneshot::Sender<()>),
+}
+
 #[derive(Clone)]
 pub(super) struct Writer {
-    queue: mpsc::Sender<Command>,
+    queue: mpsc::Sender<Message>,
 }
 
 impl Writer {
-    /// Starts the thread. It ends when the last `Writer` is dropped.
+    /// Starts the thread. It ends at [`Writer::stop`], or when the last `Writer` is dropped.
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
-        let (queue, commands) = mpsc::channel(QUEUE_MAX);
+        let (queue, messages) = mpsc::channel(QUEUE_MAX);
         std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(connection, commands))
+            .spawn(move || run(connection, messages))
             .map_err(|_| StoreError::Closed)?;
         Ok(Self { queue })
     }
@@ -55,19 +61,36 @@ impl Writer {
                 let _ = answer.send(result);
             })
         });
-        self.queue.send(command).await.map_err(|_| StoreError::Closed)?;
+        self.queue.send(Message::Run(command)).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs what is waiting, closes the connection and ends the thread.
+    pub(super) async fn stop(&self) {
+        let (stopped, ended) = oneshot::channel();
+        if self.queue.send(Message::Stop(stopped)).await.is_ok() {
+            let _ = ended.await;
+        }
     }
 }
 
-fn run(mut connection: Connection, mut commands: mpsc::Receiver<Command>) {
+fn run(mut connection: Connection, mut messages: mpsc::Receiver<Message>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
-    while let Some(first) = commands.blocking_recv() {
-        group.push(first);
-        while group.len() < GROUP_MAX
-            && let Ok(next) = commands.try_recv()
-        {
-            group.push(next);
+    let mut stop = None;
+    while stop.is_none()
+        && let Some(first) = messages.blocking_recv()
+    {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Run(command) => group.push(command),
+                Message::Stop(stopped) => stop = Some(stopped),
+            }
+            let full = group.len() == GROUP_MAX || stop.is_some();
+            next = if full { None } else { messages.try_recv().ok() };
+        }
+        if group.is_empty() {
+            continue;
         }
         let mut replies = Vec::with_capacity(group.len());
         let committed = commit(&mut connection, &mut group, &mut replies).map_err(Arc::new);
@@ -78,6 +101,10 @@ fn run(mut connection: Connection, mut commands: mpsc::Receiver<Command>) {
         if let Err(error) = committed {
             tracing::error!(%error, "failed to commit a group of writes");
         }
+    }
+    drop(connection);
+    if let Some(stopped) = stop {
+        let _ = stopped.send(());
     }
 }
 

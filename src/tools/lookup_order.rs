@@ -234,7 +234,9 @@ impl fmt::Display for Output {
             let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
             write!(f, " Parcel: {}.", words.join(" "))?;
         }
-        write!(f, " Items:")?;
+        if !self.items.is_empty() {
+            write!(f, " Items:")?;
+        }
         for (n, item) in self.items.iter().enumerate() {
             write!(f, "{} {} × {}", if n == 0 { "" } else { "," }, item.quantity, item.name)?;
             if let Some(sku) = &item.sku {
@@ -244,7 +246,9 @@ impl fmt::Display for Output {
                 write!(f, " at {}", price.display)?;
             }
         }
-        write!(f, ".")?;
+        if !self.items.is_empty() {
+            write!(f, ".")?;
+        }
         if let Some(totals) = &self.totals {
             for (name, amount) in [("Subtotal", &totals.subtotal), ("Shipping", &totals.shipping), ("Tax", &totals.tax)]
             {

@@ -101,7 +101,13 @@ impl Registry {
         let entry =
             self.by_name.get(request.tool.as_str()).map(|at| &self.entries[*at]).ok_or(ToolError::UnknownTool)?;
         let spec = &entry.spec;
-        let claimed = self.guide_mode.as_ref().map(|mode| mode.claimed(spec, &request.arguments)).transpose()?;
+        let claimed = match self.guide_mode.as_ref().map(|mode| mode.claimed(spec, &request.arguments)).transpose() {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                self.note_without_caller(spec.name, Verdict::InvalidArguments).await?;
+                return Err(error);
+            }
+        };
         let caller = match (request.who, claimed) {
             (Who::Caller(caller), None) => *caller,
             (_, Some(caller)) => caller,
@@ -147,6 +153,10 @@ impl Registry {
     /// Puts on record that a call came whose customer could not be known.
     pub async fn note_identity_refused(&self, tool: &str) -> Result<(), ToolError> {
         let tool = self.by_name.get(tool).map_or("unknown", |at| self.entries[*at].spec.name);
+        self.note_without_caller(tool, Verdict::IdentityRefused).await
+    }
+
+    async fn note_without_caller(&self, tool: &str, verdict: Verdict) -> Result<(), ToolError> {
         let record = AuditRecord {
             at: self.desk.clock.now(),
             agent: None,
@@ -154,7 +164,7 @@ impl Registry {
             conversation: None,
             context_id: None,
             tool: tool.to_owned(),
-            decision: Decision::new(Verdict::IdentityRefused),
+            decision: Decision::new(verdict),
         };
         self.desk.audit.record(record).await.map_err(ToolError::Port)
     }

@@ -1,1 +1,147 @@
-//! todo
+//! Configuration: layers, types, secrets, and errors that name the key.
+
+use crate::support::{Setup, command, frontdesk, stderr, stdout};
+
+fn check(setup: &Setup) -> (bool, String, String) {
+    let output = frontdesk(setup.path(), &["check", "--print"]);
+    (output.status.success(), stdout(&output), stderr(&output))
+}
+
+#[test]
+fn later_layers_win_and_paths_are_relative_to_the_file() {
+    let setup = Setup::ada()
+        .config("[http]\nlisten = \"127.0.0.1:1111\"\n[desk]\nrepeat_window_s = 5\n[store]\npath = \"other.db\"\n");
+    std::fs::write(setup.path().join(".env"), "FRONTDESK__HTTP__LISTEN=127.0.0.1:2222\nFRONTDESK__LOG__LEVEL=debug\n")
+        .unwrap();
+    let config = setup.path().join("frontdesk.toml");
+    let run = |environment: &[(&str, &str)]| {
+        let output = command(std::path::Path::new("/"))
+            .args(["check", "--print", "--config", config.to_str().unwrap()])
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        (stdout(&output), stderr(&output))
+    };
+    let (printed, found) = run(&[]);
+    assert!(printed.contains("listen = \"127.0.0.1:2222\""), "{printed}");
+    assert!(printed.contains("repeat_window_s = 5") && printed.contains("level = \"debug\""), "{printed}");
+    let store = setup.path().join("other.db");
+    assert!(printed.contains(&format!("path = \"{}\"", store.display())), "{printed}");
+    assert!(found.contains(".env") && found.contains("ok"), "{found}");
+    let (printed, found) = run(&[
+        ("FRONTDESK__HTTP__LISTEN", "127.0.0.1:3333"),
+        ("FRONTDESK__HTTP__ALLOWED_HOSTS", "a.example.com, b.example.com"),
+        ("FRONTDESK__TOOLS__LEVELS__LOOKUP_ORDER", "verified"),
+        ("FRONTDESK__IDENTITY__CUSTOMER", "00123"),
+    ]);
+    assert!(printed.contains("listen = \"127.0.0.1:3333\""), "{printed}");
+    assert!(printed.contains("allowed_hosts = [\"a.example.com\", \"b.example.com\"]"), "{printed}");
+    assert!(printed.contains("lookup_order = \"verified\"") && printed.contains("customer = \"00123\""), "{printed}");
+    assert!(found.contains("FRONTDESK__HTTP__LISTEN"), "{found}");
+}
+
+#[test]
+fn errors_name_the_key_and_what_to_write() {
+    let cases = [
+        ("[http]\nlistn = \"127.0.0.1:1\"\n", "unknown key http.listn; did you mean http.listen?"),
+        ("[htp]\n", "unknown key htp; did you mean http?"),
+        ("zzzzzzzz = 1\n", "unknown key zzzzzzzz"),
+        (
+            "[[identity.context.keys]]\nalg = \"HS256\"\nsecrte = 1\n",
+            "identity.context.keys[0].secrte; did you mean identity.context.keys[0].secret?",
+        ),
+        ("[http]\nlisten = \"nowhere\"\n", "http.listen"),
+        ("[http]\nlisten = \"0.0.0.0:80\"\n", "write http.listen = \"127.0.0.1:80\""),
+        ("[desk]\nrepeat_window_s = 0\n", "desk.repeat_window_s: must be 1 to"),
+        ("[desk]\nrepeat_window_s = \"x\"\n", "desk.repeat_window_s"),
+        ("[store]\npath = 5\n", "store.path"),
+        ("[identity]\nmode = \"fixed\"\n", "identity.customer"),
+        ("[identity]\nmode = \"context\"\n", "identity.context.issuer"),
+        ("[identity.context]\nissuer = \"x\"\n", "identity.context.keys"),
+        ("[identity]\ncustomer = \"cus_ada\"\n[identity.context]\nissuer = \"x\"\n", "is only for identity.mode"),
+        ("[tools]\norder_id_pattern = \"(\"\n[identity]\nmode = \"argument\"\n", "tools.order_id_pattern"),
+        (
+            "[tools]\ncontact_fields = [\"email\"]\n[identity]\nmode = \"argument\"\n",
+            "tools.contact_fields must not hold email",
+        ),
+        ("[tools.levels]\nlookup = \"otp\"\n[identity]\nmode = \"argument\"\n", "tools.levels names lookup"),
+        (
+            "[identity.context]\nissuer = \"x\"\n[[identity.context.keys]]\nalg = \"HS256\"\nsecret = { env = \"NOT_SET_ANYWHERE\" }\n",
+            "NOT_SET_ANYWHERE",
+        ),
+        (
+            "[identity.context]\nissuer = \"x\"\n[[identity.context.keys]]\nalg = \"HS256\"\nsecret = { file = \"none\" }\n",
+            "none",
+        ),
+        ("this is not toml", "not TOML"),
+    ];
+    for (toml, expected) in cases {
+        let setup = Setup::empty().config(toml);
+        let (good, _, error) = check(&setup);
+        assert!(!good && error.contains(expected), "{toml}: {error}");
+    }
+    let setup = Setup::empty();
+    let output = frontdesk(setup.path(), &["serve", "--config", "missing.toml"]);
+    assert!(stderr(&output).contains("failed to read configuration missing.toml"), "{}", stderr(&output));
+    std::fs::create_dir(setup.path().join("unreadable.toml")).unwrap();
+    let output = frontdesk(setup.path(), &["serve", "--config", "unreadable.toml"]);
+    assert!(stderr(&output).contains("failed to read configuration unreadable.toml"), "{}", stderr(&output));
+    for (name, value, expected) in [
+        ("FRONTDESK__HTTP__LISTN", "x", "http.listn; did you mean http.listen?"),
+        ("FRONTDESK__DESK__REPEAT_WINDOW_S", "soon", "FRONTDESK__DESK__REPEAT_WINDOW_S: must be a whole number"),
+    ] {
+        let output = command(setup.path()).arg("check").env(name, value).output().unwrap();
+        assert!(!output.status.success() && stderr(&output).contains(expected), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn secrets_are_never_printed_wherever_they_were_put() {
+    const SECRET: &str = "sekret-sekret-sekret-sekret-sekret-0";
+    let setup = Setup::context(SECRET);
+    let output = command(setup.path()).args(["check", "--print"]).env("CONTEXT_SECRET", SECRET).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("env = \"CONTEXT_SECRET\"") && !stdout(&output).contains("sekret"));
+    let key = |secret: &str| {
+        format!("[identity.context]\nissuer = \"x\"\n[[identity.context.keys]]\nalg = \"HS256\"\nsecret = {secret}\n")
+    };
+    for wrong in [format!("\"{SECRET}\""), format!("{{ value = \"{SECRET}\" }}"), format!("[\"{SECRET}\"]")] {
+        let (good, printed, error) = check(&Setup::empty().config(&key(&wrong)));
+        assert!(!good && !error.contains("sekret") && !printed.contains("sekret"), "{error}");
+        assert!(error.contains("identity.context.keys[0].secret"), "{error}");
+    }
+    let setup = Setup::empty().config(&key("{ env = \"SHORT\" }"));
+    std::fs::write(setup.path().join(".env"), "SHORT=sekret\n").unwrap();
+    let (good, _, error) = check(&setup);
+    assert!(!good && error.contains("32 octets") && !error.contains("sekret"), "{error}");
+    std::fs::write(setup.path().join(".env"), "SHORT sekret\n").unwrap();
+    let (good, _, error) = check(&setup);
+    assert!(!good && error.contains("entry 1") && !error.contains("sekret"), "{error}");
+}
+
+#[test]
+fn stdio_takes_nothing_from_the_working_directory() {
+    let setup = Setup::ada();
+    std::fs::write(setup.path().join(".env"), "FRONTDESK__IDENTITY__CUSTOMER=cus_grace\n").unwrap();
+    let run = |arguments: &[&str]| {
+        let output =
+            command(setup.path()).arg("stdio").args(arguments).stdin(std::process::Stdio::null()).output().unwrap();
+        (output.status.success(), stderr(&output))
+    };
+    let (good, error) = run(&[]);
+    assert!(!good && error.contains("--store"), "neither frontdesk.toml nor .env is read: {error}");
+    // The file, named; the .env in the working directory still is not read.
+    let mut client = crate::support::StdioClient::start(setup.path(), &["--config", "frontdesk.toml"]);
+    client.initialize();
+    let order = client.call("lookup_order", serde_json::json!({ "order_id": "1001" }));
+    assert_eq!(order["structuredContent"]["order_id"], "1001", "{order}");
+}
+
+#[test]
+fn check_does_not_create_a_store() {
+    let setup = Setup::empty().config("[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n");
+    let (good, _, found) = check(&setup);
+    assert!(good && found.contains("does not exist yet"), "{found}");
+    assert!(!setup.store().exists());
+}

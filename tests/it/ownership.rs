@@ -1,1 +1,223 @@
-//! todo
+//! Ownership: whatever the customer, the order and the guest, nothing foreign ever leaves, and all denials look alike.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use frontdesk::{
+    desk::{AuditFilter, Desk, OrderSystem, PortError, Verdict},
+    domain::{
+        Caller, Clock, Customer, CustomerId, Email, Level, LineItem, Order, OrderId, OrderOwner, OrderStatus, Record,
+        Subject, SystemId, Timestamp,
+    },
+    store::Store,
+    tools::{self, Registry, Request, Who},
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::support::block_on;
+
+/// The embedded order system, with its calls counted.
+struct Counted {
+    store: Store,
+    calls: AtomicU64,
+}
+
+#[async_trait]
+impl OrderSystem for Counted {
+    async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        OrderSystem::find(&self.store, id).await
+    }
+}
+
+struct Desks {
+    registry: Registry,
+    orders: Arc<Counted>,
+    desk: Arc<Desk>,
+    store: Store,
+    directory: tempfile::TempDir,
+}
+
+fn desks() -> Desks {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
+    let orders = Arc::new(Counted { store: store.clone(), calls: AtomicU64::new(0) });
+    let embedded = Arc::new(store.clone());
+    let desk = Arc::new(Desk {
+        orders: orders.clone(),
+        helpdesk: embedded.clone(),
+        crm: embedded.clone(),
+        knowledge: embedded.clone(),
+        ledger: embedded.clone(),
+        audit: embedded,
+        clock: Clock::system(),
+        options: Default::default(),
+    });
+    let registry = Registry::new(&tools::Options::default(), false, desk.clone()).unwrap();
+    Desks { registry, orders, desk, store, directory }
+}
+
+const CANARY: &str = "CANARY";
+const EMAILS: [&str; 8] = [
+    "kay@example.com",
+    "KAY@example.com",
+    "\u{212a}ay@example.com",
+    "kay+shop@example.com",
+    "\u{ff4b}ay@example.com",
+    "ka\u{200b}y@example.com",
+    "kay@example.org",
+    "k\u{131}y@example.com",
+];
+
+fn ids() -> impl Strategy<Value = CustomerId> {
+    (prop::sample::select(vec!["builtin", "shop"]), prop::sample::select(vec!["1", "2", "3"]))
+        .prop_map(|(system, id)| CustomerId::new(SystemId::parse(system).unwrap(), id).unwrap())
+}
+
+fn email() -> impl Strategy<Value = Option<Email>> {
+    prop::option::of(prop::sample::select(EMAILS.to_vec()))
+        .prop_map(|text| text.and_then(|text| Email::parse(text).ok()))
+}
+
+fn customer() -> impl Strategy<Value = Customer> {
+    let level = prop::sample::select(vec![Level::Anonymous, Level::Otp, Level::Verified]);
+    (ids(), prop::collection::vec(ids(), 0..3), level, email(), any::<bool>()).prop_map(
+        |(id, linked, level, email, email_verified)| Customer { id, linked, level, email, email_verified, name: None },
+    )
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    (prop::option::of(ids()), email()).prop_map(|(owner, email)| Order {
+        id: OrderId::parse("77").unwrap(),
+        owner: owner.map_or(OrderOwner::Guest, OrderOwner::Customer),
+        email,
+        status: OrderStatus::Shipped,
+        status_detail: Some(CANARY.to_owned()),
+        placed_at: Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
+        estimated_delivery: None,
+        tracking: Vec::new(),
+        items: vec![LineItem { name: CANARY.to_owned(), quantity: 1, sku: None, unit_price: None }],
+        totals: None,
+        refunds: Vec::new(),
+        ship_to: None,
+    })
+}
+
+/// The rule, written once more in other words than the product's.
+fn may_see(customer: &Customer, order: &Order) -> bool {
+    if customer.level == Level::Anonymous {
+        return false;
+    }
+    match &order.owner {
+        OrderOwner::Customer(owner) => std::iter::once(&customer.id).chain(&customer.linked).any(|id| id == owner),
+        OrderOwner::Guest => {
+            let ascii_equal = |a: &Email, b: &Email| a.as_str().eq_ignore_ascii_case(b.as_str());
+            customer.email_verified
+                && customer.email.as_ref().zip(order.email.as_ref()).is_some_and(|(a, b)| ascii_equal(a, b))
+        }
+    }
+}
+
+fn request(tool: &str, arguments: serde_json::Value, customer: &Customer) -> Request {
+    Request {
+        tool: tool.to_owned(),
+        arguments: arguments.as_object().unwrap().clone(),
+        idempotency_key: None,
+        who: Who::Caller(Box::new(Caller {
+            subject: Subject::Customer(customer.clone()),
+            agent: None,
+            conversation: None,
+            context_id: None,
+        })),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_foreign_leaves_and_denials_are_byte_equal(customer in customer(), order in order()) {
+        block_on(async {
+            let Desks { registry, orders, store, directory: _kept, .. } = desks();
+            let allowed = may_see(&customer, &order);
+            store.import(vec![Record::Order(Box::new(order))]).await.unwrap();
+            let answer = async |id: &str, detail: &str| {
+                let before = orders.calls.load(Ordering::SeqCst);
+                let arguments = json!({ "order_id": id, "detail": detail });
+                let answer = registry.call(request("lookup_order", arguments, &customer)).await;
+                let calls = orders.calls.load(Ordering::SeqCst) - before;
+                (answer.map(|reply| format!("{}{}", reply.text, reply.structured)).map_err(|error| error.sentence()), calls)
+            };
+            let (absent, calls_for_absent) = answer("78", "full").await;
+            for detail in ["summary", "full"] {
+                let (present, calls) = answer("77", detail).await;
+                assert_eq!(calls, calls_for_absent, "a denial costs what a success costs");
+                match present {
+                    Ok(shown) => assert!(allowed && shown.contains(CANARY)),
+                    Err(sentence) => {
+                        assert!(!allowed, "{sentence}");
+                        assert!(!sentence.contains(CANARY));
+                        assert_eq!(Err(sentence), absent);
+                    }
+                }
+            }
+            // An order that is named in a ticket passes the same check.
+            let arguments = json!({ "subject": "s", "description": "d", "order_id": "77" });
+            let ticket = registry.call(request("create_ticket", arguments, &customer)).await;
+            assert_eq!(ticket.is_ok(), allowed);
+        });
+    }
+}
+
+#[test]
+fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
+    block_on(async {
+        let Desks { registry, desk, store, directory: _kept, .. } = desks();
+        let records = frontdesk::builtin::samples().unwrap();
+        store.import(records).await.unwrap();
+        let ada = Customer {
+            id: CustomerId::parse("builtin:cus_ada").unwrap(),
+            linked: Vec::new(),
+            level: Level::Verified,
+            email: Some(Email::parse("ada@example.com").unwrap()),
+            email_verified: true,
+            name: Some("Ada".to_owned()),
+        };
+        for id in ["1001", "2001", "3001", "9999"] {
+            let _ = registry.call(request("lookup_order", json!({ "order_id": id }), &ada)).await;
+        }
+        let _ =
+            registry.call(request("update_crm", json!({ "phone": "+4915199999999", "note": "call back" }), &ada)).await;
+        let _ = registry.call(request("lookup_order", json!({ "order_id": "../x" }), &ada)).await;
+        let filter = AuditFilter { limit: 10, customer: Some(ada.id.clone()), ..AuditFilter::default() };
+        let mut audit = desk.audit.read(&filter).await.unwrap();
+        audit.reverse();
+        let verdicts: Vec<Verdict> = audit.iter().map(|record| record.verdict).collect();
+        let expected = [
+            Verdict::Allowed,
+            Verdict::Foreign,
+            Verdict::GuestUnproven,
+            Verdict::Absent,
+            Verdict::Allowed,
+            Verdict::InvalidArguments,
+        ];
+        // The update is written at once, the look-ups a moment later: the order in which they are kept is not theirs.
+        let mut sorted = (verdicts.clone(), expected.to_vec());
+        sorted.0.sort_by_key(|verdict| format!("{verdict:?}"));
+        sorted.1.sort_by_key(|verdict| format!("{verdict:?}"));
+        assert_eq!(sorted.0, sorted.1);
+        let update = audit.iter().find(|record| record.tool == "update_crm").unwrap();
+        assert_eq!(update.fields, ["phone"]);
+        assert_eq!(update.objects, ["contact:cus_ada", "note:N-1"]);
+        let text = serde_json::to_string(&audit).unwrap();
+        for secret in ["cus_ada@", "ada@example.com", "+49151", "call back", "Ada\"", "../x"] {
+            assert!(!text.contains(secret), "{secret}");
+        }
+        assert!(audit.iter().all(|record| record.customer_hash.as_ref().is_some_and(|hash| hash.len() == 32)));
+        store.close().await.unwrap();
+    });
+}

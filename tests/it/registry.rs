@@ -1,1 +1,129 @@
-//! todo
+//! The registry, linted: every tool keeps the rules, and all of them together stay cheap for a model.
+
+use frontdesk::tools::{Options, Spec, specs};
+use serde_json::{Map, Value, json};
+
+fn tools() -> Vec<Spec> {
+    specs(&Options::default()).unwrap()
+}
+
+#[test]
+fn inputs_are_flat_and_of_the_types_that_every_client_can_take() {
+    for spec in tools() {
+        let schema = &spec.input_schema;
+        assert_eq!(schema["type"], "object");
+        for name in schema.keys() {
+            assert!(
+                ["type", "properties", "required", "description"].contains(&name.as_str()),
+                "{}: {name}",
+                spec.name
+            );
+        }
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            let kind = property["type"].as_str().unwrap_or_else(|| panic!("{}.{name} has no plain type", spec.name));
+            assert!(["string", "integer", "boolean", "array"].contains(&kind), "{}.{name}: {kind}", spec.name);
+            if kind == "array" {
+                assert_eq!(property["items"], json!({ "type": "string" }));
+            }
+            let text = property.to_string();
+            for word in [
+                "$ref",
+                "oneOf",
+                "anyOf",
+                "allOf",
+                "const\"",
+                "additionalProperties",
+                "null",
+                "\"properties\"",
+                "\"default\"",
+            ] {
+                assert!(!text.contains(word), "{}.{name} has {word}", spec.name);
+            }
+            let lower = name.to_lowercase();
+            for word in ["customer", "email", "user"] {
+                assert!(!lower.contains(word), "{}.{name} looks like an identity", spec.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn outputs_are_objects_without_what_clients_stumble_over() {
+    for spec in tools() {
+        assert_eq!(spec.output_schema["type"], "object", "{}", spec.name);
+        assert!(!spec.output_schema["properties"].as_object().unwrap().is_empty());
+        let text = Value::Object(spec.output_schema.clone()).to_string();
+        for word in [
+            "$ref",
+            "$defs",
+            "oneOf",
+            "anyOf",
+            "\"const\"",
+            "\"null\"",
+            "\"uint",
+            "\"int32\"",
+            "\"int64\"",
+            "additionalProperties",
+        ] {
+            assert!(!text.contains(word), "{} has {word}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn every_tool_says_what_it_is() {
+    for spec in tools() {
+        assert!(spec.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+        assert!(!spec.title.is_empty() && spec.title != spec.name);
+        let description = spec.description;
+        assert!(description.len() > 100 && !description.contains("  "), "{}", spec.name);
+        let says_when = description.contains("Use it") || description.contains("use it");
+        let says_when_not =
+            ["not use it", "cannot", "Do not", "knows nothing"].iter().any(|words| description.contains(words));
+        assert!(says_when && says_when_not, "{} must say when to use it and when not", spec.name);
+        // A reading tool destroys nothing, and repeats are safe everywhere.
+        assert!(!(spec.hints.read_only && spec.hints.destructive));
+        assert!(spec.hints.idempotent);
+    }
+    let mut names: Vec<&str> = tools().iter().map(|spec| spec.name).collect();
+    names.dedup();
+    assert_eq!(names.len(), tools().len());
+}
+
+#[test]
+fn all_tools_together_cost_a_model_at_most_1500_tokens() {
+    let told: Vec<Value> = tools()
+        .iter()
+        .map(|spec| {
+            json!({
+                "name": spec.name, "title": spec.title, "description": spec.description, "inputSchema": spec.input_schema
+            })
+        })
+        .collect();
+    let tokens = tiktoken_rs::o200k_base().unwrap().encode_ordinary(&serde_json::to_string(&told).unwrap()).len();
+    assert!(tokens <= 1500, "{tokens} tokens");
+    eprintln!("the tools cost {tokens} tokens (o200k)");
+}
+
+#[test]
+fn the_committed_schemas_are_those_of_the_code() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let checked = crate::support::frontdesk(root, &["schema", "--check"]);
+    assert!(checked.status.success(), "{}", crate::support::stderr(&checked));
+}
+
+#[test]
+fn drift_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| crate::support::frontdesk(directory.path(), arguments).status.success();
+    assert!(!run(&["schema", "--check"]));
+    assert!(run(&["schema"]) && run(&["schema", "--check"]));
+    let file = directory.path().join("schemas/tools/lookup_order.json");
+    let mut schema: Map<String, Value> = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    schema.insert("title".to_owned(), json!("Changed"));
+    std::fs::write(&file, serde_json::to_string_pretty(&schema).unwrap()).unwrap();
+    assert!(!run(&["schema", "--check"]));
+    assert!(run(&["schema"]));
+    std::fs::write(directory.path().join("schemas/tools/gone.json"), "{}").unwrap();
+    assert!(!run(&["schema", "--check"]), "a file of a tool that is no more");
+}

@@ -87,4 +87,5 @@ CREATE TABLE audit (
     fields        TEXT NOT NULL, -- JSON array
     effect        TEXT NOT NULL
 ) STRICT;
-CREATE INDEX audit_conversation ON audit (conversation, id) WHERE conversation IS NOT NULL;
+CREATE INDEX audit_at ON audit (at, id);
+CREATE INDEX audit_conversation ON audit (conversation, at) WHERE conversation IS NOT NULL;
