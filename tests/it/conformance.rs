@@ -1,1 +1,55 @@
-//! todo
+//! The official conformance suite. What it may fail is listed with its reason in `tests/clients/conformance-*.yml`.
+
+use std::path::Path;
+
+use crate::support::{Clients, Era, Setup, stdout};
+
+/// The scenarios that ask nothing of a server but the protocol, and therefore must pass.
+fn generic(era: Era) -> &'static [&'static str] {
+    match era {
+        Era::Legacy => &[
+            "server-initialize",
+            "ping",
+            "completion-complete",
+            "tools-list",
+            "resources-list",
+            "prompts-list",
+            "dns-rebinding-protection",
+        ],
+        Era::Modern => &[
+            "tools-list",
+            "sep-2164-resource-not-found",
+            "dns-rebinding-protection",
+            "server-sse-multiple-streams",
+            "input-required-result-unsupported-methods",
+            "resources-list",
+            "prompts-list",
+            "caching",
+            "completion-complete",
+            "http-header-validation",
+        ],
+    }
+}
+
+#[test]
+fn every_generic_scenario_passes_in_both_revisions() {
+    let Some(clients) = Clients::find("the conformance suite") else { return };
+    let setup = Setup::ada();
+    let server = setup.serve();
+    for era in Era::BOTH {
+        let revision = era.version();
+        let baseline = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/clients/conformance-{revision}.yml"));
+        let baseline = baseline.to_str().unwrap();
+        let arguments = ["server", "--url", &server.url, "--requirements", revision, "--expected-failures", baseline];
+        let output = clients.package("conformance", &arguments);
+        let report = stdout(&output);
+        let summary = report.split("=== SUMMARY ===").last().unwrap_or_default();
+        assert!(output.status.success(), "{revision}: {summary}");
+        for scenario in generic(era) {
+            assert!(summary.contains(&format!("✓ {scenario}: ")), "{revision}: {scenario}: {summary}");
+        }
+        if era == Era::Modern {
+            assert!(summary.contains("server-stateless: 24 passed"), "{summary}");
+        }
+    }
+}

@@ -22,7 +22,6 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Response {
     pub status: StatusCode,
-    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -62,7 +61,7 @@ impl Client {
         let response = self.http.request(request).await.ok()?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.ok()?.to_bytes();
-        Some(Response { status: parts.status, headers: parts.headers, body })
+        Some(Response { status: parts.status, body })
     }
 
     pub async fn post(&self, headers: HeaderMap, body: impl Into<Bytes>) -> Response {

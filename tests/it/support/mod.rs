@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output},
 };
 
-pub use http::{Client, Response, is_error, text};
+pub use http::{Client, is_error, text};
 pub use server::{Server, Setup};
 pub use stdio::StdioClient;
 pub use tools::Clients;

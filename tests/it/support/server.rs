@@ -113,10 +113,6 @@ impl Server {
         Client::new(&self.url)
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The process is gone at once, whatever it was doing.
     pub fn kill_9(mut self) {
         self.child.kill().unwrap();
