@@ -1,5 +1,7 @@
 //! Holds the picture of ARCHITECTURE.md: who may import whom, which libraries stay in which room, and how long files are.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail at once")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

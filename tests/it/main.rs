@@ -1,5 +1,7 @@
 //! Black-box tests: the real binary, reached as its users reach it. `support` starts it all.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail at once")]
+
 mod bad_input;
 mod cli;
 mod clients;

@@ -1,0 +1,93 @@
+//! The yardstick: the same tool, answered from memory, on the protocol library and nothing else.
+
+use std::{io::Write, sync::Arc};
+
+use anyhow::{Context, Result};
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler, ServiceExt,
+    model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
+        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+    },
+    service::RequestContext,
+    transport::{
+        stdio_pipes,
+        streamable_http_server::{
+            StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+        },
+    },
+};
+use serde_json::Value;
+
+/// What frontdesk answers for the sample order.
+const TEXT: &str = "Order 1001 is shipped (handed to carrier). Placed 2026-11-14T09:12:00Z. Estimated delivery 2026-11-27. \
+    Parcel: DHL 00340434161094042557 https://www.dhl.com/track?number=00340434161094042557. Items: 1 × Mechanical \
+    keyboard, 2 × Wrist rest.";
+const STRUCTURED: &str = r#"{"order_id":"1001","status":"shipped","status_detail":"handed to carrier",
+    "placed_at":"2026-11-14T09:12:00Z","estimated_delivery":"2026-11-27","tracking":[{"carrier":"DHL",
+    "number":"00340434161094042557","url":"https://www.dhl.com/track?number=00340434161094042557"}],
+    "items":[{"name":"Mechanical keyboard","quantity":1},{"name":"Wrist rest","quantity":2}]}"#;
+
+struct Bare {
+    tools: Vec<Tool>,
+    info: ServerConfig,
+    structured: Value,
+}
+
+impl Bare {
+    fn new() -> Result<Arc<Self>> {
+        let specs = frontdesk::tools::specs(&Default::default())?;
+        let tools = specs.into_iter().map(|spec| {
+            Tool::new(spec.name, spec.description, Arc::new(spec.input_schema))
+                .with_title(spec.title)
+                .with_raw_output_schema(Arc::new(spec.output_schema))
+        });
+        let info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("bare", "0"));
+        Ok(Arc::new(Self { tools: tools.collect(), info, structured: serde_json::from_str(STRUCTURED)? }))
+    }
+}
+
+impl ServerHandler for Bare {
+    fn get_info(&self) -> ServerConfig {
+        self.info.clone()
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.tools.iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(self.tools.clone()))
+    }
+
+    async fn call_tool(
+        &self,
+        _: CallToolRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let mut result = CallToolResult::success(vec![ContentBlock::text(TEXT)]);
+        result.structured_content = Some(self.structured.clone());
+        Ok(result.into())
+    }
+}
+
+pub async fn http() -> Result<()> {
+    let bare = Bare::new()?;
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
+    let service: StreamableHttpService<Arc<Bare>, NeverSessionManager> =
+        StreamableHttpService::new(move || Ok(bare.clone()), Arc::default(), config);
+    let router = axum::Router::new().route_service("/mcp", service);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    writeln!(std::io::stdout(), "listening on http://{}/mcp", listener.local_addr()?)?;
+    axum::serve(listener, router).await.context("failed to serve")
+}
+
+pub async fn stdio() -> Result<()> {
+    Bare::new()?.serve(stdio_pipes()).await?.waiting().await?;
+    Ok(())
+}
