@@ -9,11 +9,10 @@ use axum::{
     Router,
     body::Body,
     http::{Request, Response, StatusCode, header},
-    middleware,
     response::IntoResponse,
 };
 use serde::{Deserialize, Serialize};
-use tower::Service;
+use tower::{Service, util::MapRequestLayer};
 
 pub use server::{ServeError, serve};
 
@@ -64,7 +63,7 @@ where
     S::Future: Send + 'static,
     R: IntoResponse + 'static,
 {
-    Router::new().route_service("/mcp", mcp).layer(middleware::from_fn(evidence::collect)).fallback(not_found)
+    Router::new().route_service("/mcp", mcp).layer(MapRequestLayer::new(evidence::collect)).fallback(not_found)
 }
 
 async fn not_found() -> Response<Body> {

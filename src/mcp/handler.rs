@@ -29,6 +29,8 @@ pub(super) struct Handler {
     pub(super) parts: Parts,
     tools: Vec<Tool>,
     info: ServerConfig,
+    /// The server's name as results carry it.
+    stamp: Value,
 }
 
 impl Handler {
@@ -43,6 +45,7 @@ impl Handler {
             Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Front desk");
         Self {
             tools: parts.registry.specs().map(tool).collect(),
+            stamp: serde_json::to_value(&implementation).unwrap_or_default(),
             info: ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS),
             parts,
         }
@@ -51,8 +54,7 @@ impl Handler {
     /// Since 2026-07-28 every result names the server; the library does so on some of them alone.
     fn stamp(&self, modern: bool, meta: &mut Option<MetaObject>) {
         if modern {
-            let server = serde_json::to_value(&self.info.server_info).unwrap_or(Value::Null);
-            meta.get_or_insert_default().insert("io.modelcontextprotocol/serverInfo".to_owned(), server);
+            meta.get_or_insert_default().insert("io.modelcontextprotocol/serverInfo".to_owned(), self.stamp.clone());
         }
     }
 }
@@ -100,7 +102,8 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let modern = is_modern(&context);
-        let mut result = call::run(&self.parts, request, context).await?;
+        // In a box of its own: the library moves the future that holds it several times.
+        let mut result = Box::pin(call::run(&self.parts, request, context)).await?;
         self.stamp(modern, &mut result.meta);
         Ok(result.into())
     }

@@ -26,7 +26,8 @@ pub struct EndpointOptions {
 /// The MCP endpoint.
 #[derive(Clone)]
 pub struct Endpoint {
-    protocol: StreamableHttpService<Arc<Handler>, NeverSessionManager>,
+    /// Behind a pointer: its own clones copy every list of its configuration.
+    protocol: Arc<StreamableHttpService<Arc<Handler>, NeverSessionManager>>,
     body_bytes_max: usize,
 }
 
@@ -49,7 +50,7 @@ pub fn endpoint(parts: Parts, options: EndpointOptions) -> Endpoint {
         .with_cancellation_token(parts.shutdown.kill.child_token());
     let handler = Arc::new(Handler::new(parts));
     Endpoint {
-        protocol: StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config),
+        protocol: Arc::new(StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)),
         body_bytes_max: options.body_bytes_max,
     }
 }
