@@ -26,7 +26,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Host names that requests to /mcp may name, besides localhost, 127.0.0.1 and ::1: guards against DNS rebinding.
     pub allowed_hosts: Vec<String>,
-    /// Origins that browsers may call /mcp from, as https://app.example.com:443, besides those of this machine.
+    /// Origins that browsers may call /mcp from, as `https://app.example.com:443`, besides those of this machine.
     pub allowed_origins: Vec<String>,
     /// The longest request body, in bytes.
     #[schemars(range(min = 1024, max = 16_777_216))]
