@@ -1,8 +1,13 @@
-//! The yardstick: the same tool, answered from memory, on the protocol library and nothing else.
+//! The yardsticks: the same tool on the protocol library and nothing else, answered from memory or from the same store.
 
-use std::{io::Write, sync::Arc};
+use std::{io::Write, path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
+use frontdesk::{
+    desk::OrderSystem,
+    domain::{Clock, OrderId},
+    store::Store,
+};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
@@ -32,10 +37,13 @@ struct Bare {
     tools: Vec<Tool>,
     info: ServerConfig,
     structured: Value,
+    store: Option<Store>,
 }
 
 impl Bare {
-    fn new() -> Result<Arc<Self>> {
+    /// With a store the order is read from it; without one the answer is a constant.
+    fn new(store: Option<&Path>) -> Result<Arc<Self>> {
+        let store = store.map(|path| Store::open(path, Clock::system())).transpose()?;
         let specs = frontdesk::tools::specs(&Default::default())?;
         let tools = specs.into_iter().map(|spec| {
             Tool::new(spec.name, spec.description, Arc::new(spec.input_schema))
@@ -44,7 +52,7 @@ impl Bare {
         });
         let info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("bare", "0"));
-        Ok(Arc::new(Self { tools: tools.collect(), info, structured: serde_json::from_str(STRUCTURED)? }))
+        Ok(Arc::new(Self { tools: tools.collect(), info, structured: serde_json::from_str(STRUCTURED)?, store }))
     }
 }
 
@@ -71,13 +79,21 @@ impl ServerHandler for Bare {
         _: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let mut result = CallToolResult::success(vec![ContentBlock::text(TEXT)]);
-        result.structured_content = Some(self.structured.clone());
+        let failed = |_| ErrorData::internal_error("the store failed", None);
+        result.structured_content = Some(match &self.store {
+            None => self.structured.clone(),
+            Some(store) => {
+                let id = OrderId::parse("1001").map_err(|_| ErrorData::invalid_params("no order id", None))?;
+                let order = store.find(&id).await.map_err(failed)?;
+                serde_json::to_value(order).unwrap_or_default()
+            }
+        });
         Ok(result.into())
     }
 }
 
-pub async fn http() -> Result<()> {
-    let bare = Bare::new()?;
+pub async fn http(store: Option<&Path>) -> Result<()> {
+    let bare = Bare::new(store)?;
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
     let service: StreamableHttpService<Arc<Bare>, NeverSessionManager> =
         StreamableHttpService::new(move || Ok(bare.clone()), Arc::default(), config);
@@ -88,6 +104,6 @@ pub async fn http() -> Result<()> {
 }
 
 pub async fn stdio() -> Result<()> {
-    Bare::new()?.serve(stdio_pipes()).await?.waiting().await?;
+    Bare::new(None)?.serve(stdio_pipes()).await?.waiting().await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ mod bare;
 mod load;
 mod process;
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use load::{Era, Load};
@@ -26,7 +26,8 @@ fn main() -> Result<()> {
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if has("bare-http") {
-        return runtime.block_on(bare::http());
+        let store = arguments.iter().find(|argument| argument.ends_with(".db"));
+        return runtime.block_on(bare::http(store.map(Path::new)));
     }
     if has("bare-stdio") {
         return runtime.block_on(bare::stdio());
@@ -40,29 +41,36 @@ fn main() -> Result<()> {
 
 async fn measure(size: &Size) -> Result<()> {
     let frontdesk = Server::frontdesk()?;
-    let bare = Server::bare()?;
+    let bare = Server::bare(None)?;
+    let store = process::sample_store()?;
+    let reading = Server::bare(Some(&store.path().join("frontdesk.db")))?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     say(format_args!("idle memory: frontdesk {} MB, bare {} MB", frontdesk.memory_mb()?, bare.memory_mb()?))?;
-    say(format_args!("\n{:<12}{:<12}{:>10}{:>18}", "era", "server", "calls/s", "CPU ms/1000 calls"))?;
+    say(format_args!(
+        "\n{:<12}{:<22}{:>10}{:>18}{:>24}",
+        "era", "server", "calls/s", "CPU ms/1000 calls", "frontdesk's CPU / its"
+    ))?;
     for era in [Era::Legacy, Era::Modern] {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for server in [&frontdesk, &bare] {
+        let servers = [("frontdesk", &frontdesk), ("bare, from the store", &reading), ("bare, from memory", &bare)];
+        for (_, server) in servers {
             Load::lookups(era, size.calls / 4).run(&server.url).await?;
         }
+        let mut figures = servers.map(|_| Vec::new());
         for _ in 0..size.rounds {
-            ours.push(round(&frontdesk, &Load::lookups(era, size.calls)).await?);
-            theirs.push(round(&bare, &Load::lookups(era, size.calls)).await?);
+            for (figures, (_, server)) in figures.iter_mut().zip(servers) {
+                figures.push(round(server, &Load::lookups(era, size.calls)).await?);
+            }
         }
-        let (ours, theirs) = (median(ours)?, median(theirs)?);
-        for (name, figures) in [("frontdesk", &ours), ("bare", &theirs)] {
-            say(format_args!("{:<12}{name:<12}{:>10.0}{:>18.1}", era.version(), figures.per_s, figures.cpu_ms))?;
+        let ours = median(&mut figures[0])?.cpu_ms;
+        for (figures, (name, _)) in figures.iter_mut().zip(servers) {
+            let Figures { per_s, cpu_ms } = median(figures)?;
+            let ratio = ours / cpu_ms;
+            say(format_args!("{:<12}{name:<22}{per_s:>10.0}{cpu_ms:>18.1}{ratio:>24.2}", era.version()))?;
         }
-        say(format_args!("{:<12}{:<12}{:>28.2}", era.version(), "ratio", ours.cpu_ms / theirs.cpu_ms))?;
     }
     let tickets = round(&frontdesk, &Load::tickets(size.calls / 4)).await?;
     say(format_args!("\ncreate_ticket, durable: {:.0}/s, CPU {:.1} ms per 1,000", tickets.per_s, tickets.cpu_ms))?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let store = process::sample_store()?;
     for _ in 0..size.starts {
         ours.push(process::cold_start(&mut process::frontdesk_stdio(&store))?);
         theirs.push(process::cold_start(&mut process::bare_stdio()?)?);
@@ -73,6 +81,7 @@ async fn measure(size: &Size) -> Result<()> {
     say(format_args!("stdio, start to tools/list: frontdesk {:.1} ms, bare {:.1} ms", ms(&ours), ms(&theirs)))
 }
 
+#[derive(Clone, Copy)]
 struct Figures {
     per_s: f64,
     /// Per 1,000 calls, user and system.
@@ -87,10 +96,9 @@ async fn round(server: &Server, load: &Load) -> Result<Figures> {
     Ok(Figures { per_s: calls / took.as_secs_f64(), cpu_ms: cpu_ms / calls * 1000.0 })
 }
 
-fn median(mut figures: Vec<Figures>) -> Result<Figures> {
+fn median(figures: &mut [Figures]) -> Result<Figures> {
     figures.sort_by(|a, b| a.cpu_ms.total_cmp(&b.cpu_ms));
-    let middle = figures.len() / 2;
-    figures.into_iter().nth(middle).context("no round was run")
+    figures.get(figures.len() / 2).copied().context("no round was run")
 }
 
 fn say(text: std::fmt::Arguments<'_>) -> Result<()> {

@@ -23,8 +23,9 @@ impl Server {
         Self::start(Command::new(FRONTDESK).args(["demo", "--listen", "127.0.0.1:0"]))
     }
 
-    pub fn bare() -> Result<Self> {
-        Self::start(Command::new(std::env::current_exe()?).arg("bare-http"))
+    /// A bare server that answers from memory, or from a store.
+    pub fn bare(store: Option<&Path>) -> Result<Self> {
+        Self::start(Command::new(std::env::current_exe()?).arg("bare-http").args(store))
     }
 
     fn start(command: &mut Command) -> Result<Self> {

@@ -46,7 +46,8 @@ impl Pending {
     fn hash(&self, customer: &CustomerId) -> String {
         let mut hash = self.hash.clone();
         hash.update(customer.to_string().as_bytes());
-        hash.finalize().into_bytes()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+        hash.finalize().into_bytes()[..16].iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
     /// Adds a row; tells how many wait now.

@@ -16,3 +16,4 @@ mod protocol;
 mod registry;
 mod store;
 mod support;
+mod trouble;

@@ -1,0 +1,170 @@
+//! When a system behind the desk panics, hangs or fails, and when the client hangs up: over real HTTP, on ports that misbehave.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use frontdesk::{
+    desk::{AuditFilter, Created, Desk, Helpdesk, OrderSystem, PortError},
+    domain::{Clock, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket},
+    http, identity,
+    identity::Identity,
+    mcp::{self, EndpointOptions, Parts, Shutdown},
+    store::Store,
+    tools::{self, Registry},
+};
+use serde_json::json;
+
+use crate::support::{Client, Era, block_on, is_error, text};
+
+const CANARY: &str = "vendor says CANARY";
+
+/// Order numbers say what happens.
+struct Unruly {
+    store: Store,
+    tickets: AtomicU64,
+}
+
+#[async_trait]
+impl OrderSystem for Unruly {
+    async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
+        match id.as_str() {
+            "panic" => panic!("{CANARY}"),
+            "hang" => std::future::pending().await,
+            "fail" => Err(PortError::Unavailable { system: "order system", source: CANARY.into() }),
+            _ => OrderSystem::find(&self.store, id).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Helpdesk for Unruly {
+    async fn create_ticket(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError> {
+        self.tickets.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        self.store.create_ticket(ticket, effect).await
+    }
+}
+
+struct Fixture {
+    client: Client,
+    unruly: Arc<Unruly>,
+    desk: Arc<Desk>,
+    shutdown: Shutdown,
+    _directory: tempfile::TempDir,
+}
+
+async fn serve(deadline_ms: u64) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
+    store.import(frontdesk::builtin::samples().unwrap()).await.unwrap();
+    let unruly = Arc::new(Unruly { store: store.clone(), tickets: AtomicU64::new(0) });
+    let embedded = Arc::new(store);
+    let desk = Arc::new(Desk {
+        orders: unruly.clone(),
+        helpdesk: unruly.clone(),
+        crm: embedded.clone(),
+        knowledge: embedded.clone(),
+        ledger: embedded.clone(),
+        audit: embedded,
+        clock: Clock::system(),
+        options: Default::default(),
+    });
+    let ada = Customer {
+        id: CustomerId::parse("builtin:cus_ada").unwrap(),
+        linked: Vec::new(),
+        level: Level::Verified,
+        email: None,
+        email_verified: false,
+        name: None,
+    };
+    let system = ada.id.system().clone();
+    let identity = Identity::new(identity::Options::Fixed(ada), system, Clock::system()).unwrap();
+    let registry = Registry::new(&tools::Options { deadline_ms, ..Default::default() }, false, desk.clone()).unwrap();
+    let shutdown = Shutdown::default();
+    let parts = Parts {
+        registry: Arc::new(registry),
+        identity: Arc::new(identity),
+        desk: desk.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let options = EndpointOptions { allowed_hosts: vec![], allowed_origins: vec![], body_bytes_max: 262_144 };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let (router, closing) = (http::router(mcp::endpoint(parts, options)), shutdown.closing.clone());
+    tokio::spawn(async move { http::serve(listener, router, &http::Options::default(), closing).await });
+    Fixture { client: Client::new(&url), unruly, desk, shutdown, _directory: directory }
+}
+
+#[test]
+fn a_panic_and_a_failure_are_answered_and_tell_the_model_nothing() {
+    block_on(async {
+        let fixture = serve(5_000).await;
+        for era in Era::BOTH {
+            for id in ["panic", "fail"] {
+                let result = fixture.client.call(era, "lookup_order", json!({ "order_id": id })).await;
+                assert!(is_error(&result) && result.get("structuredContent").is_none(), "{result}");
+                assert!(!result.to_string().contains("CANARY"), "{result}");
+            }
+            let next = fixture.client.call(era, "lookup_order", json!({ "order_id": "1001" })).await;
+            assert!(!is_error(&next), "{next}");
+        }
+        let all = AuditFilter { limit: 100, ..AuditFilter::default() };
+        let audit = fixture.desk.audit.read(&all).await.unwrap();
+        assert!(serde_json::to_string(&audit).unwrap().contains("\"failed\""));
+    });
+}
+
+#[test]
+fn a_call_that_overruns_its_deadline_is_answered() {
+    block_on(async {
+        let fixture = serve(150).await;
+        let result = fixture.client.call(Era::Modern, "lookup_order", json!({ "order_id": "hang" })).await;
+        assert!(is_error(&result) && text(&result).contains("longer than it should"), "{result}");
+        // A write goes on behind the deadline; its repeat learns the result and does it no second time.
+        let ticket = json!({ "subject": "Slow", "description": "d" });
+        let late = fixture.client.call(Era::Modern, "create_ticket", ticket.clone()).await;
+        assert!(is_error(&late) && text(&late).contains("Repeat the same call"), "{late}");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let again = fixture.client.call(Era::Modern, "create_ticket", ticket).await;
+        assert_eq!(again["structuredContent"], json!({ "ticket_id": "T-1001", "status": "open", "created": false }));
+        assert_eq!(fixture.unruly.tickets.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_write_ends_although_the_client_has_hung_up() {
+    block_on(async {
+        let fixture = serve(5_000).await;
+        let ticket = json!({ "subject": "Hung up", "description": "d" });
+        let call = fixture.client.call(Era::Legacy, "create_ticket", ticket.clone());
+        assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
+        // As at the end of the process: what has begun is waited for.
+        fixture.shutdown.writes.close();
+        tokio::time::timeout(Duration::from_secs(5), fixture.shutdown.writes.wait()).await.unwrap();
+        let again = fixture.client.call(Era::Legacy, "create_ticket", ticket).await;
+        assert_eq!(again["structuredContent"]["created"], false, "{again}");
+        assert_eq!(fixture.unruly.tickets.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn listening_clients_are_let_go_at_the_end() {
+    block_on(async {
+        let fixture = serve(5_000).await;
+        let client = fixture.client.clone();
+        let listening = tokio::spawn(async move {
+            client.request(Era::Modern, "subscriptions/listen", json!({ "notifications": {} })).await
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(!listening.is_finished());
+        fixture.shutdown.closing.cancel();
+        let answer = tokio::time::timeout(Duration::from_secs(5), listening).await.unwrap().unwrap();
+        assert!(answer.status.is_success(), "{answer:?}");
+    });
+}
