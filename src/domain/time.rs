@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{Invalid, text_conversions};
 
+/// The ends of the calendar (years -9999 to 9999), on a whole second.
+const LATEST_MS: i64 = 253_402_207_200_000;
+const EARLIEST_MS: i64 = -377_705_023_200_000;
+
 /// A moment in UTC, in milliseconds; written as RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -44,12 +48,12 @@ impl Timestamp {
 
     /// The moment `by` earlier, or the earliest one there is.
     pub fn minus(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(millis(by)).max(jiff::Timestamp::MIN.as_millisecond()))
+        Self(self.0.saturating_sub(millis(by)).max(EARLIEST_MS))
     }
 
     /// The moment `by` later, or the latest one there is.
     pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(millis(by)).min(jiff::Timestamp::MAX.as_millisecond()))
+        Self(self.0.saturating_add(millis(by)).min(LATEST_MS))
     }
 }
 
