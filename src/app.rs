@@ -94,11 +94,7 @@ impl App {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), AppError> {
         let shutdown = self.parts.shutdown.clone();
-        let closing = shutdown.closing.clone();
-        tokio::spawn(async move {
-            stop.await;
-            closing.cancel();
-        });
+        close_at(stop, &shutdown);
         let options = EndpointOptions {
             allowed_hosts: self.http.allowed_hosts.clone(),
             allowed_origins: self.http.allowed_origins.clone(),
@@ -112,15 +108,20 @@ impl App {
     /// Serves one client over standard input and output, until it closes its end or `stop` resolves.
     pub async fn stdio(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), AppError> {
         let shutdown = self.parts.shutdown.clone();
-        let closing = shutdown.closing.clone();
-        tokio::spawn(async move {
-            stop.await;
-            closing.cancel();
-        });
+        close_at(stop, &shutdown);
         let ended = mcp::stdio(self.parts).await;
         finish(&shutdown, &self.store).await?;
         Ok(ended?)
     }
+}
+
+/// The first phase of the end begins when `stop` resolves.
+fn close_at(stop: impl Future<Output = ()> + Send + 'static, shutdown: &Shutdown) {
+    let closing = shutdown.closing.clone();
+    tokio::spawn(async move {
+        stop.await;
+        closing.cancel();
+    });
 }
 
 /// The second phase of the end: cut what still runs, but let begun writes and waiting records reach the disk.

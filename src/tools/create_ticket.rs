@@ -11,6 +11,7 @@ use super::{
     Options,
     error::{RegistryError, ToolError},
     lookup_order::{self, LookupOrder},
+    schema,
     tool::{Hints, Tool},
 };
 use crate::{
@@ -78,9 +79,7 @@ impl Tool for CreateTicket {
     type Output = Output;
 
     fn refine(&self, input_schema: &mut Map<String, Value>) {
-        if let Some(order_id) = input_schema.get_mut("properties").and_then(|all| all.get_mut("order_id")) {
-            order_id["pattern"] = self.order_id_pattern.clone().into();
-        }
+        schema::set_pattern(input_schema, "order_id", &self.order_id_pattern);
     }
 
     async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Options,
     error::{RegistryError, ToolError},
+    schema,
     tool::{Hints, Tool},
 };
 use crate::{
@@ -139,9 +140,7 @@ impl Tool for LookupOrder {
     type Output = Output;
 
     fn refine(&self, input_schema: &mut Map<String, Value>) {
-        if let Some(order_id) = input_schema.get_mut("properties").and_then(|all| all.get_mut("order_id")) {
-            order_id["pattern"] = self.order_id_pattern.clone().into();
-        }
+        schema::set_pattern(input_schema, "order_id", &self.order_id_pattern);
     }
 
     async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {

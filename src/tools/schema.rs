@@ -16,6 +16,13 @@ pub(super) fn of<T: JsonSchema>() -> Map<String, Value> {
     }
 }
 
+/// Gives a property of an input schema the pattern that the configuration says.
+pub(super) fn set_pattern(input_schema: &mut Map<String, Value>, property: &str, pattern: &str) {
+    if let Some(property) = input_schema.get_mut("properties").and_then(|all| all.get_mut(property)) {
+        property["pattern"] = pattern.into();
+    }
+}
+
 /// The schema of a whole document, as it is written to `schemas/`.
 pub fn document<T: JsonSchema>() -> Map<String, Value> {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
