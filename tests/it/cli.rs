@@ -22,6 +22,9 @@ fn every_command_explains_itself() {
 
 #[test]
 fn the_commands_that_the_demo_prints_work_as_printed() {
+    if !crate::support::installed("curl", "the test of the demo's commands") {
+        return;
+    }
     let directory = tempfile::tempdir().unwrap();
     let mut demo = command(directory.path())
         .args(["demo", "--listen", "127.0.0.1:0"])

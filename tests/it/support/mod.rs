@@ -13,7 +13,7 @@ use std::{
 pub use http::{Client, is_error, text};
 pub use server::{Server, Setup};
 pub use stdio::StdioClient;
-pub use tools::Clients;
+pub use tools::{Clients, installed};
 
 /// The two revisions of the protocol that are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,28 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 /// The clients that `tests/clients/install` installs.
 pub struct Clients {
     root: PathBuf,
+}
+
+/// Whether a command is there; without it the test is skipped aloud.
+pub fn installed(command: &str, test: &str) -> bool {
+    let there = Command::new(command).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !there {
+        skip(test, command);
+    }
+    there
+}
+
+/// Says aloud that a test is skipped; with FRONTDESK_REQUIRE_ALL=1 that is a failure.
+fn skip(test: &str, needs: &str) {
+    let required = std::env::var("FRONTDESK_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!required, "{test} needs {needs}");
+    eprintln!("SKIPPED {test}: it needs {needs}");
 }
 
 impl Clients {
@@ -18,9 +34,7 @@ impl Clients {
         if root.join("installed").exists() {
             return Some(Self { root });
         }
-        let required = std::env::var("FRONTDESK_REQUIRE_ALL").is_ok_and(|value| value == "1");
-        assert!(!required, "{test} needs the test clients; run tests/clients/install");
-        eprintln!("SKIPPED {test}: the test clients are not installed; tests/clients/install brings them");
+        skip(test, "the test clients; tests/clients/install brings them");
         None
     }
 
