@@ -73,7 +73,7 @@ pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
         secrets.directory = directory.unwrap_or(Path::new(".")).to_owned();
         anchor(&mut values, &secrets.directory);
-        merge(&mut merged, values);
+        overlay(&mut merged, values);
         sources.push(Source::File(path));
         let dot_env = secrets.directory.join(".env");
         if !(overrides.not_from_here && is_here(&secrets.directory)) {
@@ -81,7 +81,7 @@ pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
         }
         for (name, text) in &secrets.dot_env {
             if let Some(values) = from_variable(name, text, &schema)? {
-                merge(&mut merged, values);
+                overlay(&mut merged, values);
                 sources.push(Source::DotEnv(dot_env.clone()));
             }
         }
@@ -90,13 +90,13 @@ pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
         env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))).collect();
     for (name, text) in &variables {
         if let Some(values) = from_variable(name, text, &schema)? {
-            merge(&mut merged, values);
+            overlay(&mut merged, values);
             sources.push(Source::Environment(name.clone()));
         }
     }
     for (key, text) in &overrides.keys {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        merge(&mut merged, typed(&path, text, &schema, key)?);
+        overlay(&mut merged, typed(&path, text, &schema, key)?);
         sources.push(Source::Flag(key));
     }
     sources.dedup();
@@ -191,6 +191,17 @@ fn parse(text: &str, schema: &Value, origin: &str) -> Result<Value, ConfigError>
             .ok_or_else(|| wrong("written as in TOML, on one line")),
         _ => Ok(Value::String(text.to_owned())),
     }
+}
+
+/// Lays one layer over the lower ones. A layer that names another customer takes the lower ones' email away with theirs:
+/// an address counts as proven for the customer it was written for, and for nobody else.
+fn overlay(merged: &mut Value, values: Value) {
+    if values.pointer("/identity/customer").is_some()
+        && let Some(identity) = merged.get_mut("identity").and_then(Value::as_object_mut)
+    {
+        identity.remove("email");
+    }
+    merge(merged, values);
 }
 
 fn merge(into: &mut Value, from: Value) {

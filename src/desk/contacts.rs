@@ -54,7 +54,11 @@ impl Desk {
             let note_id = self.crm.add_note(&update.contact_id, text, &effect).await?;
             Ok(Outcome { effect: Effect::Changed, receipt: note_id })
         };
-        let noted = self.once(call, &customer.id, |note_id| describe(&with_note(note_id)), write).await?;
+        let describe_noted = |note_id: &NoteId| {
+            let decision = describe(&with_note(note_id));
+            if update.changed.is_empty() { decision } else { decision.effect(Effect::Changed) }
+        };
+        let noted = self.once(call, &customer.id, describe_noted, write).await?;
         Ok(with_note(&noted.receipt))
     }
 

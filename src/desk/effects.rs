@@ -43,7 +43,10 @@ impl Desk {
             Begin::Fresh { effect } | Begin::InDoubt { effect } => effect,
             Begin::Done { receipt } => {
                 let receipt = serde_json::from_value(receipt).map_err(unreadable)?;
-                self.note(call, describe(&receipt).effect(Effect::Repeated)).await?;
+                let decision = describe(&receipt);
+                // What is described may have changed something besides what is repeated.
+                let effect = if decision.effect == Effect::None { Effect::Repeated } else { decision.effect };
+                self.note(call, decision.effect(effect)).await?;
                 return Ok(Once { receipt, repeated: true });
             }
             Begin::KeyReused => {

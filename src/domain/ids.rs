@@ -19,14 +19,14 @@ impl Invalid {
 }
 
 /// Length that every identifier keeps, in characters.
-const ID_CHARS_MAX: usize = 128;
+const ID_CHARS_MAX: usize = 192;
 
 fn check_id(what: &'static str, text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(Invalid::new(what, "must not be empty"));
     }
     if text.chars().count() > ID_CHARS_MAX {
-        return Err(Invalid::new(what, "must have at most 128 characters"));
+        return Err(Invalid::new(what, "must have at most 192 characters"));
     }
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(Invalid::new(what, "must not contain white space or control characters"));
@@ -192,7 +192,7 @@ mod tests {
         assert!(TicketId::parse("").is_err());
         assert!(TicketId::parse("a b").is_err());
         assert!(TicketId::parse("a\nb").is_err());
-        assert!(TicketId::parse(&"x".repeat(129)).is_err());
+        assert!(TicketId::parse(&"x".repeat(193)).is_err());
         assert_eq!(TicketId::parse("T-1").unwrap().as_str(), "T-1");
     }
 }

@@ -13,8 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Options;
 
-/// Requests at once on one HTTP/2 connection.
-const STREAMS_MAX: u32 = 100;
 /// After a failed accept (no descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -34,9 +32,9 @@ pub enum ServeError {
 
 /// Serves until `closing` is cancelled, then lets running requests end, for at most the drain timeout.
 pub async fn serve(listener: TcpListener, router: Router, options: &Options, closing: CancellationToken) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // HTTP/1.1 alone: with HTTP/2 beside it, no timer runs before the first bytes have told which of the two it is.
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(options.head_timeout_ms));
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
     let places = Arc::new(Semaphore::new(options.connections_max));
     let graceful = GracefulShutdown::new();
     loop {

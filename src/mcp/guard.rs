@@ -1,6 +1,6 @@
 //! What the protocol library leaves open over HTTP: encodings, header checks in every version, and errors in JSON-RPC.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 type Answer = Response<BoxBody<Bytes, Infallible>>;
 
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How much of a body that is too long is read on.
 const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const METHOD_HEADER: &str = "mcp-method";
@@ -48,7 +50,11 @@ where
         let why = "encoded bodies are not accepted; send the JSON as it is";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Value::Null, ErrorCode::INVALID_REQUEST, why));
     }
-    let body = read(body, body_bytes_max).await?;
+    let Ok(body) = tokio::time::timeout(BODY_TIMEOUT, read(body, body_bytes_max)).await else {
+        let why = "the body took too long to arrive";
+        return Err(refuse(StatusCode::REQUEST_TIMEOUT, Value::Null, ErrorCode::INVALID_REQUEST, why));
+    };
+    let body = body?;
     check_headers(&parts.headers, &body)?;
     Ok((Request::from_parts(parts, Full::new(body.clone())), body))
 }

@@ -1,6 +1,6 @@
 //! Opening the file: settings that are read back, and the format brought up to date.
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -16,6 +16,10 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_desk.sql")];
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn writable(path: &Path) -> Result<Connection, StoreError> {
+    // Customers' data and the audit's key: for the owner alone. SQLite gives its other files the same mode.
+    if let Ok(file) = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        drop(file);
+    }
     let mut connection = Connection::open(path).map_err(opening(path))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(opening(path))?;
     settle(&connection, path)?;

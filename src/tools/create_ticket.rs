@@ -87,7 +87,7 @@ impl Tool for CreateTicket {
             return Err(ToolError::step_up(self.order_level));
         }
         if input.subject.trim().is_empty() || input.description.trim().is_empty() {
-            return Err(ToolError::refused(
+            return Err(ToolError::invalid(
                 "subject and description must say something. Ask the customer what the matter is, then call again.",
             ));
         }

@@ -1,7 +1,7 @@
 //! Two audiences: sentences that tell the model what to do next, and failures that go to the log.
 
 use crate::{
-    desk::{DeskError, PortError},
+    desk::{DeskError, PortError, Verdict},
     domain::Level,
 };
 
@@ -11,6 +11,9 @@ pub enum ToolError {
     /// The agent can do something about it.
     #[error("refused: {0}")]
     Refused(String),
+    /// Refused by a tool on the caller or the arguments alone: nothing is on record of it yet.
+    #[error("refused: {sentence}")]
+    Unrecorded { verdict: Verdict, sentence: String },
     #[error("there is no tool of that name")]
     UnknownTool,
     #[error("a system behind the tool failed")]
@@ -24,14 +27,18 @@ impl ToolError {
         Self::Refused(sentence.into())
     }
 
+    pub(super) fn invalid(sentence: impl Into<String>) -> Self {
+        Self::Unrecorded { verdict: Verdict::InvalidArguments, sentence: sentence.into() }
+    }
+
     /// Arguments that no schema check had caught.
     pub(super) fn arguments(error: &serde_json::Error) -> Self {
-        Self::Refused(format!("The arguments were not accepted: {error}. Correct them and call again."))
+        Self::invalid(format!("The arguments were not accepted: {error}. Correct them and call again."))
     }
 
     /// The customer has to prove more of who they are.
     pub(super) fn step_up(needed: Level) -> Self {
-        Self::refused(match needed {
+        let sentence = match needed {
             Level::Anonymous | Level::Otp => {
                 "The customer's identity is not confirmed yet. Ask the customer to confirm the one-time code sent to \
                  their email or phone, then try again."
@@ -39,13 +46,14 @@ impl ToolError {
             Level::Verified => {
                 "This needs a signed-in customer. Ask the customer to sign in to their account, then try again."
             }
-        })
+        };
+        Self::Unrecorded { verdict: Verdict::StepUp, sentence: sentence.to_owned() }
     }
 
     /// One sentence for the model. Nothing of what a system behind the desk said is in it.
     pub fn sentence(&self) -> String {
         match self {
-            Self::Refused(sentence) => sentence.clone(),
+            Self::Refused(sentence) | Self::Unrecorded { sentence, .. } => sentence.clone(),
             Self::UnknownTool => "There is no tool of that name; call tools/list for those there are.".to_owned(),
             Self::Port(PortError::Unavailable { system, .. } | PortError::Unexpected { system, .. }) => format!(
                 "The {system} does not answer right now. Tell the customer that it could not be done yet, and try \

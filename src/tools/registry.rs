@@ -138,6 +138,9 @@ impl Registry {
         };
         let call = Call { caller, tool: spec.name, fingerprint: fingerprint(&arguments), idempotency_key };
         let result = entry.tool.call(&self.desk, &call, arguments).await;
+        if let Err(ToolError::Unrecorded { verdict, .. }) = &result {
+            self.note(&call.caller, spec, *verdict).await?;
+        }
         if let Err(error @ (ToolError::Port(_) | ToolError::Render(_))) = &result {
             tracing::error!(tool = spec.name, error = error as &dyn std::error::Error, "tool call failed");
             self.note(&call.caller, spec, Verdict::Failed).await?;

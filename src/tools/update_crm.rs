@@ -91,12 +91,12 @@ impl Tool for UpdateCrm {
 
     async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
         if input.fields.is_empty() && input.note.is_none() {
-            return Err(ToolError::refused("Nothing to change was given. Send at least one field or a note."));
+            return Err(ToolError::invalid("Nothing to change was given. Send at least one field or a note."));
         }
         let mut fields = BTreeMap::new();
         for (name, text) in input.fields {
             let value = FieldValue::parse(&name, &text).map_err(|invalid| {
-                ToolError::refused(format!("{name} {}. Ask the customer for it and call again.", invalid.why))
+                ToolError::invalid(format!("{name} {}. Ask the customer for it and call again.", invalid.why))
             })?;
             fields.insert(name, value);
         }

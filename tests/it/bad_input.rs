@@ -199,3 +199,36 @@ fn mode_argument_is_the_guides_check_with_bounds() {
     let (_, log) = server.terminate();
     assert!(log.contains("anybody who can talk to the agent can be anybody"), "{log}");
 }
+
+#[test]
+fn silent_connections_are_closed_and_do_not_use_up_the_places() {
+    use std::io::{Read, Write};
+    let setup = Setup::ada().config("[http]\nhead_timeout_ms = 300\nconnections_max = 4\n");
+    let server = setup.serve();
+    let address = server.url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned();
+    for first in ["", "P", "POST /mcp HTTP/1.1\r\nHost: "] {
+        let mut silent: Vec<_> = (0..4).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+        for stream in &mut silent {
+            stream.write_all(first.as_bytes()).unwrap();
+            stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        }
+        // All four are closed by the server: reading comes to an end instead of running into its own timeout.
+        assert!(silent.iter_mut().all(|stream| stream.read_to_end(&mut Vec::new()).is_ok()), "{first:?}");
+    }
+    let list = block_on(server.client().result(Era::Legacy, "tools/list", json!({})));
+    assert!(list["tools"].is_array());
+}
+
+#[test]
+fn refusals_inside_a_tool_are_on_record() {
+    let setup = Setup::ada();
+    let server = setup.serve();
+    block_on(async {
+        let blank = json!({ "subject": " ", "description": "y" });
+        assert!(is_error(&server.client().call(Era::Legacy, "create_ticket", blank).await));
+        assert!(is_error(&server.client().call(Era::Legacy, "update_crm", json!({ "language": "?" })).await));
+    });
+    server.terminate();
+    let audit = frontdesk(setup.path(), &["audit", "--verdict", "invalid_arguments"]);
+    assert_eq!(crate::support::stdout(&audit).lines().count(), 2);
+}

@@ -145,3 +145,18 @@ fn check_does_not_create_a_store() {
     assert!(good && found.contains("does not exist yet"), "{found}");
     assert!(!setup.store().exists());
 }
+
+#[test]
+fn another_customer_does_not_inherit_a_proven_email() {
+    let setup = Setup::empty()
+        .config("[identity]\nmode = \"fixed\"\ncustomer = \"cus_grace\"\nemail = \"guest@example.com\"\n");
+    setup.import(&crate::support::samples());
+    let guest_order = |arguments: &[&str]| {
+        let mut client = crate::support::StdioClient::start(setup.path(), arguments);
+        client.initialize();
+        client.call("lookup_order", serde_json::json!({ "order_id": "3001" }))
+    };
+    assert!(!crate::support::is_error(&guest_order(&["--config", "frontdesk.toml"])), "the address is Grace's");
+    let other = guest_order(&["--config", "frontdesk.toml", "--customer", "cus_ada"]);
+    assert!(crate::support::is_error(&other), "{other}");
+}
