@@ -1,13 +1,14 @@
 //! The composition root: the one place that names concrete types and puts the rooms together.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 
 use crate::{
     config::{Config, ConfigError, Secrets},
-    desk::Desk,
-    domain::Clock,
+    connectors::{Builder, Connector, ConnectorError, Library, LibraryError, Port},
+    desk::{ArticleMirror, BUILTIN, Desk, Turns},
+    domain::{Clock, SecretRef},
     http::{self, ServeError},
     identity::{Identity, KeyError, Mode},
     mcp::{self, EndpointOptions, Parts, Shutdown, StdioError},
@@ -23,7 +24,11 @@ pub struct App {
     http: http::Options,
     parts: Parts,
     store: Store,
+    connectors: Connectors,
 }
+
+/// The connectors in use, by the name of their upstream.
+type Connectors = BTreeMap<String, Arc<Connector>>;
 
 /// Why it could not be put together, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,10 @@ pub enum AppError {
     Key(#[from] KeyError),
     #[error("invalid configuration")]
     Tools(#[from] RegistryError),
+    #[error("invalid configuration")]
+    Connector(#[from] ConnectorError),
+    #[error("invalid configuration: connectors.directory")]
+    Library(#[from] LibraryError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -48,17 +57,29 @@ impl App {
         // Cheap checks first: a wrong key should not leave a new store behind.
         let options = config.identity.options(secrets)?;
         let identity = Identity::new(options, config.identity.subject_system.clone(), clock.clone())?;
+        let connectors = connectors(config, secrets, &clock)?;
         let store = Store::open(&config.store.path, clock.clone())?;
         let embedded = Arc::new(store.clone());
+        let options = config.desk.clone();
         let desk = Arc::new(Desk {
-            orders: embedded.clone(),
-            helpdesk: embedded.clone(),
-            crm: embedded.clone(),
+            orders: match connectors.get(&options.orders) {
+                Some(connector) => connector.clone(),
+                None => embedded.clone(),
+            },
+            helpdesk: match connectors.get(&options.helpdesk) {
+                Some(connector) => connector.clone(),
+                None => embedded.clone(),
+            },
+            crm: match connectors.get(&options.crm) {
+                Some(connector) => connector.clone(),
+                None => embedded.clone(),
+            },
             knowledge: embedded.clone(),
             ledger: embedded.clone(),
             audit: embedded,
             clock,
-            options: config.desk.clone(),
+            options,
+            turns: Turns::default(),
         });
         let by_argument = identity.mode() == Mode::Argument;
         if by_argument {
@@ -70,7 +91,12 @@ impl App {
         let registry = Registry::new(&config.tools, by_argument, desk.clone())?;
         let parts =
             Parts { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: Shutdown::default() };
-        Ok(Self { http: config.http.clone(), parts, store })
+        Ok(Self { http: config.http.clone(), parts, store, connectors })
+    }
+
+    /// The connectors in use.
+    pub fn connectors(&self) -> impl Iterator<Item = &Arc<Connector>> {
+        self.connectors.values()
     }
 
     /// The store behind it.
@@ -113,6 +139,53 @@ impl App {
         finish(&shutdown, &self.store).await?;
         Ok(ended?)
     }
+}
+
+/// The places that help articles are copied to, as configured.
+pub fn article_mirrors(
+    config: &Config,
+    secrets: &Secrets,
+    clock: &Clock,
+) -> Result<Vec<Arc<dyn ArticleMirror>>, AppError> {
+    let names = &config.desk.article_mirrors;
+    let used: Vec<(&str, Port)> = names.iter().map(|name| (name.as_str(), Port::Knowledge)).collect();
+    Ok(build(config, secrets, clock, &used)?
+        .into_values()
+        .map(|connector| connector as Arc<dyn ArticleMirror>)
+        .collect())
+}
+
+/// The connectors that the desk is configured to use. None are built, and nothing is compiled, where there are none.
+fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Connectors, AppError> {
+    let desk = &config.desk;
+    let ports = [(&desk.orders, Port::Orders), (&desk.helpdesk, Port::Helpdesk), (&desk.crm, Port::Crm)];
+    let ports = ports.into_iter().filter(|(name, _)| *name != BUILTIN);
+    let mirrors = desk.article_mirrors.iter().map(|name| (name, Port::Knowledge));
+    let used: Vec<(&str, Port)> = ports.chain(mirrors).map(|(name, port)| (name.as_str(), port)).collect();
+    if let Some(name) = config.upstreams.keys().find(|name| used.iter().all(|(used, _)| used != name)) {
+        tracing::warn!(
+            upstream = name,
+            "an upstream is configured and not used; name it in desk.orders, desk.helpdesk, desk.crm or desk.article_mirrors"
+        );
+    }
+    build(config, secrets, clock, &used)
+}
+
+fn build(config: &Config, secrets: &Secrets, clock: &Clock, used: &[(&str, Port)]) -> Result<Connectors, AppError> {
+    if used.is_empty() {
+        return Ok(Connectors::new());
+    }
+    let library = Library::with_directory(config.connectors.directory.as_deref())?;
+    let read = |secret: &SecretRef| secrets.read(secret);
+    let builder = Builder::new(library, &config.upstreams, &read, clock.clone())?;
+    let mut built = Connectors::new();
+    for (name, _) in used {
+        if !built.contains_key(*name) {
+            let ports: Vec<Port> = used.iter().filter(|(used, _)| used == name).map(|(_, port)| *port).collect();
+            built.insert((*name).to_owned(), Arc::new(builder.build(name, &ports)?));
+        }
+    }
+    Ok(built)
 }
 
 /// The first phase of the end begins when `stop` resolves.

@@ -184,7 +184,7 @@ impl OrderLine {
             email: self.email.as_deref().map(Email::parse).transpose()?,
             status: self.status,
             status_detail: self.status_detail,
-            placed_at: Timestamp::parse(&self.placed_at)?,
+            placed_at: Some(Timestamp::parse(&self.placed_at)?),
             estimated_delivery: self.estimated_delivery.as_deref().map(Day::parse).transpose()?,
             tracking: self.tracking.into_iter().map(TrackingLine::tracking).collect::<Result<_, _>>()?,
             items: items.collect::<Result<_, Invalid>>()?,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod connectors;
 mod context;
 mod demo;
 mod import;
@@ -39,6 +40,7 @@ enum Command {
     Context(context::Context),
     Audit(audit::Audit),
     Check(check::Check),
+    Connectors(connectors::Connectors),
     Schema(schema::SchemaCommand),
 }
 
@@ -85,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Context(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Connectors(command) => command.run(),
         Command::Schema(command) => command.run(),
     };
     match result {

@@ -10,12 +10,15 @@ use super::{Config, ConfigError};
 pub(super) fn against_schema(value: &Value, schema: &Value, path: &str) -> Result<(), ConfigError> {
     match value {
         Value::Object(members) => {
-            let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
+            let properties = schema.get("properties").and_then(Value::as_object);
+            // A table with names of the user's own.
+            let open = schema.get("additionalProperties").filter(|schema| schema.is_object());
             for (name, member) in members {
                 let path = join(path, name);
-                match properties.get(name) {
-                    Some(property) => against_schema(member, property, &path)?,
-                    None => return Err(unknown_key(&path, name, properties)),
+                match (properties.and_then(|properties| properties.get(name)).or(open), properties) {
+                    (Some(property), _) => against_schema(member, property, &path)?,
+                    (None, Some(properties)) => return Err(unknown_key(&path, name, properties)),
+                    (None, None) => {}
                 }
             }
             Ok(())

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, SecretRef, Secrets};
+use super::{ConfigError, Secrets};
 use crate::{
-    domain::{Customer, CustomerId, Email, Level, Secret, SystemId},
+    domain::{Customer, CustomerId, Email, Level, Secret, SecretRef, SystemId},
     identity::{Algorithm, ContextKey, ContextOptions, KeySource, Mode, Options, SigningKey},
 };
 

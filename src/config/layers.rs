@@ -19,6 +19,9 @@ const PREFIX: &str = "FRONTDESK__";
 /// Looked for in the working directory when no file is named.
 const FILE: &str = "frontdesk.toml";
 
+/// A directory of this name beside the configuration file holds vendor files of the user's own.
+const CONNECTORS: &str = "connectors";
+
 /// What the command line says.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -127,8 +130,16 @@ fn read_toml(path: &Path) -> Result<Value, ConfigError> {
     toml::from_str(&text).map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
 }
 
-/// With a file, a relative store path is relative to that file, the default one too, wherever the process was started.
+/// With a file, relative paths are relative to that file, the default ones too, wherever the process was started.
 fn anchor(values: &mut Value, directory: &Path) {
+    let connectors = match values.pointer("/connectors/directory") {
+        None => Some(directory.join(CONNECTORS)).filter(|path| path.is_dir()),
+        Some(Value::String(path)) => Some(directory.join(path)),
+        Some(_) => None,
+    };
+    if let Some(path) = connectors {
+        merge(values, wrap("connectors", wrap("directory", path.display().to_string().into())));
+    }
     let path = match values.pointer("/store/path") {
         None => store::Options::default().path,
         Some(Value::String(path)) => PathBuf::from(path),

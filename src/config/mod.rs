@@ -7,15 +7,15 @@ mod identity;
 mod layers;
 mod secret;
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub use identity::{ContextConfig, IdentityConfig, KeyConfig};
 pub use layers::{Loaded, Overrides, Source, load};
-pub use secret::{SecretError, SecretRef, Secrets};
+pub use secret::Secrets;
 
-use crate::{desk, http, store, telemetry, tools};
+use crate::{connectors, desk, domain::SecretError, http, store, telemetry, tools};
 
 /// The configuration of frontdesk (`frontdesk.toml`). Every key has a default; an unknown key is an error.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -30,8 +30,12 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// The tools that agents see.
     pub tools: tools::Options,
-    /// The desk behind the tools.
+    /// The desk behind the tools: which system does what.
     pub desk: desk::Options,
+    /// Vendor files.
+    pub connectors: connectors::Options,
+    /// The company's own systems by name, each reached through a connector.
+    pub upstreams: BTreeMap<String, connectors::UpstreamOptions>,
     /// Logging, always to standard error.
     pub log: telemetry::Options,
 }

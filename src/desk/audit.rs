@@ -104,6 +104,8 @@ pub enum Verdict {
     KeyReused,
     /// A system behind the desk failed.
     Failed,
+    /// A system behind the desk was asked to do it, and does not say whether it has.
+    InDoubt,
 }
 
 /// What happened to the outside world.

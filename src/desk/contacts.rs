@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Decision, Desk, DeskError, Effect, OwnedContact, Verdict, effects::Outcome, ports::customer};
+use super::{
+    Call, Decision, Desk, DeskError, Effect, OwnedContact, Settlement, Verdict,
+    effects::{Outcome, Write},
+    ports::customer,
+};
 use crate::domain::{ContactFields, ContactId, Customer, EffectId, FieldName, FieldValue, NoteId};
 
 /// A contact after an update.
@@ -35,30 +39,42 @@ impl Desk {
     ) -> Result<ContactUpdate, DeskError> {
         let customer = customer(&call.caller)?;
         if call.idempotency_key.is_some() {
-            let write = async |effect: EffectId| {
-                let mut update = self.save_fields(call, customer, &fields).await?;
-                if let Some(text) = &note {
-                    update.note_id = Some(self.crm.add_note(&update.contact_id, text, &effect).await?);
-                }
-                Ok(Outcome { effect: effect_of(&update), receipt: update })
+            let write = Write {
+                system: "CRM",
+                // Fields are compared with the record; only a note can be doubled.
+                settlement: if note.is_some() { self.crm.note_settlement() } else { Settlement::UNIQUE },
+                describe,
+                find: async |_| Ok(None),
+                write: async |effect: EffectId| {
+                    let mut update = self.save_fields(call, customer, &fields, Some(&effect)).await?;
+                    if let Some(text) = &note {
+                        update.note_id = Some(self.crm.add_note(&update.contact_id, text, &effect).await?);
+                    }
+                    Ok(Outcome { effect: effect_of(&update), receipt: update })
+                },
             };
-            return Ok(self.once(call, &customer.id, describe, write).await?.receipt);
+            return Ok(self.once(call, &customer.id, write).await?.receipt);
         }
-        let update = self.save_fields(call, customer, &fields).await?;
+        let update = self.save_fields(call, customer, &fields, None).await?;
         let Some(text) = &note else {
             self.note(call, describe(&update).effect(effect_of(&update))).await?;
             return Ok(update);
         };
         let with_note = |note_id: &NoteId| ContactUpdate { note_id: Some(note_id.clone()), ..update.clone() };
-        let write = async |effect| {
-            let note_id = self.crm.add_note(&update.contact_id, text, &effect).await?;
-            Ok(Outcome { effect: Effect::Changed, receipt: note_id })
+        let write = Write {
+            system: "CRM",
+            settlement: self.crm.note_settlement(),
+            describe: |note_id: &NoteId| {
+                let decision = describe(&with_note(note_id));
+                if update.changed.is_empty() { decision } else { decision.effect(Effect::Changed) }
+            },
+            find: async |_| Ok(None),
+            write: async |effect: EffectId| {
+                let note_id = self.crm.add_note(&update.contact_id, text, &effect).await?;
+                Ok(Outcome { effect: Effect::Changed, receipt: note_id })
+            },
         };
-        let describe_noted = |note_id: &NoteId| {
-            let decision = describe(&with_note(note_id));
-            if update.changed.is_empty() { decision } else { decision.effect(Effect::Changed) }
-        };
-        let noted = self.once(call, &customer.id, describe_noted, write).await?;
+        let noted = self.once(call, &customer.id, write).await?;
         Ok(with_note(&noted.receipt))
     }
 
@@ -67,6 +83,7 @@ impl Desk {
         call: &Call,
         customer: &Customer,
         fields: &ContactFields,
+        effect: Option<&EffectId>,
     ) -> Result<ContactUpdate, DeskError> {
         let owned = match self.crm.find_contact(customer).await? {
             None => None,
@@ -74,12 +91,15 @@ impl Desk {
                 Ok(owned) => Some(owned),
                 Err(verdict) => {
                     self.note(call, Decision::new(verdict)).await?;
+                    if !self.crm.keyed_by_customer() {
+                        return Err(DeskError::NotFound);
+                    }
                     None
                 }
             },
         };
-        let id = owned.as_ref().map(|owned| &owned.contact().id);
-        let saved = self.crm.save_contact(customer, id, fields).await?;
+        let contact = owned.as_ref().map(OwnedContact::contact);
+        let saved = self.crm.save_contact(customer, contact, fields, effect).await?;
         let changed = fields
             .iter()
             .filter(|(field, to)| saved.before.get(*field) != Some(*to))

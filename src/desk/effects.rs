@@ -1,11 +1,14 @@
 //! Effects done once: the ledger around a write.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Begin, Call, Claim, Decision, Desk, DeskError, Effect, PortError, Scope, Verdict, audit::AuditRecord};
-use crate::domain::{CustomerId, EffectId};
+use super::{
+    Begin, Call, Claim, Decision, Desk, DeskError, Effect, PortError, Scope, Settlement, Verdict, audit::AuditRecord,
+    settlement::Next,
+};
+use crate::domain::{CustomerId, EffectId, Timestamp};
 
 /// How a write ended.
 pub(super) struct Outcome<T> {
@@ -19,28 +22,64 @@ pub(super) struct Once<T> {
     pub repeated: bool,
 }
 
+/// A write: how it is done, found and described.
+pub(super) struct Write<D, F, W> {
+    /// The system that does it, for people.
+    pub system: &'static str,
+    pub settlement: Settlement,
+    /// What the audit says of a receipt.
+    pub describe: D,
+    /// Asks whether the effect exists.
+    pub find: F,
+    /// May run again for an effect that is in doubt, under the same [`EffectId`], where the settlement says so.
+    pub write: W,
+}
+
 impl Desk {
-    /// Runs `write` unless the same request has been done inside the window; then its receipt is returned.
+    /// Does a write unless the same request has been done inside the window; then its receipt is returned.
     ///
-    /// `describe` says for the audit what the receipt is about. `write` may run again for an effect that is in doubt, under the same [`EffectId`]: the ports absorb that.
-    pub(super) async fn once<T, W>(
+    /// An effect whose answer was lost stays in doubt until the system behind can tell ([`Settlement`]).
+    pub(super) async fn once<T, D, F, FF, W, WF>(
         &self,
         call: &Call,
         customer: &CustomerId,
-        describe: impl Fn(&T) -> Decision,
-        write: impl FnOnce(EffectId) -> W,
+        write: Write<D, F, W>,
     ) -> Result<Once<T>, DeskError>
     where
         T: Serialize + DeserializeOwned,
-        W: Future<Output = Result<Outcome<T>, DeskError>>,
+        D: Fn(&T) -> Decision,
+        F: FnOnce(EffectId) -> FF,
+        FF: Future<Output = Result<Option<T>, PortError>>,
+        W: FnOnce(EffectId) -> WF,
+        WF: Future<Output = Result<Outcome<T>, DeskError>>,
     {
+        let Write { system, settlement, describe, find, write } = write;
+        let doubt = async |source| self.in_doubt(call, system, settlement, source).await;
         let claim = Claim {
             scope: Scope::of(call, customer),
             fingerprint: call.fingerprint,
             expires_at: self.clock.now().plus(self.options.repeat_window()),
         };
-        let effect = match self.ledger.begin(&claim).await? {
-            Begin::Fresh { effect } | Begin::InDoubt { effect } => effect,
+        // A system that keeps effects unique absorbs parallel requests better than a queue does.
+        let _turn = match settlement.unique {
+            true => None,
+            false => Some(self.turns.take(claim.scope).await),
+        };
+        let (effect, first) = match self.ledger.begin(&claim).await? {
+            Begin::Fresh { effect } => (effect, true),
+            Begin::InDoubt { effect, since } => match settlement.next(self.age(since)) {
+                Next::Write => (effect, false),
+                Next::Leave => return Err(doubt(None).await?),
+                Next::Find { believed } => match find(effect.clone()).await {
+                    Ok(Some(receipt)) => {
+                        self.finish(call, &effect, &receipt, describe(&receipt).effect(Effect::Repeated)).await?;
+                        return Ok(Once { receipt, repeated: true });
+                    }
+                    Ok(None) if believed && self.ledger.begin_again(&effect, since).await? => (effect, true),
+                    Ok(None) => return Err(doubt(None).await?),
+                    Err(error) => return Err(doubt(Some(error)).await?),
+                },
+            },
             Begin::Done { receipt } => {
                 let receipt = serde_json::from_value(receipt).map_err(unreadable)?;
                 let decision = describe(&receipt);
@@ -54,11 +93,48 @@ impl Desk {
                 return Err(DeskError::KeyReused);
             }
         };
-        let Outcome { receipt, effect: happened } = write(effect.clone()).await?;
-        let record = AuditRecord::of(call, self.clock.now(), describe(&receipt).effect(happened));
-        let stored = serde_json::to_value(&receipt).map_err(unreadable)?;
-        self.ledger.finish(&effect, stored, record).await?;
-        Ok(Once { receipt, repeated: false })
+        match write(effect.clone()).await {
+            Ok(Outcome { receipt, effect: happened }) => {
+                self.finish(call, &effect, &receipt, describe(&receipt).effect(happened)).await?;
+                Ok(Once { receipt, repeated: false })
+            }
+            Err(DeskError::Port(error)) if error.is_not_done() && (first || error.is_verdict()) => {
+                self.ledger.release(&effect).await?;
+                Err(DeskError::Port(error))
+            }
+            // What a unique system did before it failed, it will not do again.
+            Err(DeskError::Port(error)) if !settlement.unique => Err(doubt(Some(error)).await?),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn finish<T: Serialize>(
+        &self,
+        call: &Call,
+        effect: &EffectId,
+        receipt: &T,
+        decision: Decision,
+    ) -> Result<(), DeskError> {
+        let record = AuditRecord::of(call, self.clock.now(), decision);
+        let stored = serde_json::to_value(receipt).map_err(unreadable)?;
+        Ok(self.ledger.finish(effect, stored, record).await?)
+    }
+
+    /// Puts the doubt on record and says it.
+    async fn in_doubt(
+        &self,
+        call: &Call,
+        system: &'static str,
+        settlement: Settlement,
+        source: Option<PortError>,
+    ) -> Result<DeskError, DeskError> {
+        self.note(call, Decision::new(Verdict::InDoubt)).await?;
+        Ok(DeskError::InDoubt { system, can_settle: settlement.can_settle(), source })
+    }
+
+    fn age(&self, since: Timestamp) -> Duration {
+        let ms = self.clock.now().unix_ms().saturating_sub(since.unix_ms());
+        Duration::from_millis(u64::try_from(ms).unwrap_or(0))
     }
 
     /// Puts a decision about `call` on record.

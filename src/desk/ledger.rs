@@ -15,6 +15,13 @@ pub trait Ledger: Send + Sync {
 
     /// Records the result, and the audit record of the call that brought it about, in one commit.
     async fn finish(&self, effect: &EffectId, receipt: serde_json::Value, audit: AuditRecord) -> Result<(), PortError>;
+
+    /// An effect in doubt, begun at `since`, has turned out not to exist and is tried once more. Of several that ask at
+    /// once, one is told true.
+    async fn begin_again(&self, effect: &EffectId, since: Timestamp) -> Result<bool, PortError>;
+
+    /// The effect has certainly not come about: the next request is a fresh one.
+    async fn release(&self, effect: &EffectId) -> Result<(), PortError>;
 }
 
 /// A request for an effect.
@@ -33,7 +40,7 @@ pub enum Begin {
     /// Not seen before: the effect may be brought about.
     Fresh { effect: EffectId },
     /// Begun before and never finished: it may or may not have happened.
-    InDoubt { effect: EffectId },
+    InDoubt { effect: EffectId, since: Timestamp },
     /// Done before, with this receipt.
     Done { receipt: serde_json::Value },
     /// The caller's own key was used with other arguments.
@@ -80,6 +87,11 @@ impl Scope {
 
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 

@@ -10,7 +10,9 @@ mod ledger;
 mod orders;
 mod ownership;
 mod ports;
+mod settlement;
 mod tickets;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,8 +22,12 @@ pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudi
 pub use contacts::{ContactChange, ContactUpdate};
 pub use ledger::{Begin, Claim, Fingerprint, IdempotencyKey, Ledger, Scope};
 pub use ownership::{OwnedContact, OwnedOrder};
-pub use ports::{ArticlePage, Created, Crm, Helpdesk, KnowledgeBase, OrderSystem, PortError, SavedContact};
+pub use ports::{
+    ArticleMirror, ArticlePage, Cause, Created, Crm, Helpdesk, KnowledgeBase, OrderSystem, PortError, SavedContact,
+};
+pub use settlement::Settlement;
 pub use tickets::{OpenedTicket, TicketRequest};
+pub use turns::Turns;
 
 use crate::domain::{Caller, Clock};
 
@@ -35,13 +41,25 @@ pub struct Desk {
     pub audit: Arc<dyn AuditLog>,
     pub clock: Clock,
     pub options: Options,
+    pub turns: Turns,
 }
+
+/// The name of the embedded store among the systems behind the desk.
+pub const BUILTIN: &str = "builtin";
 
 /// How the desk behaves.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "desk")]
 pub struct Options {
+    /// Where orders are: builtin, the embedded store; or the name of an upstream.
+    pub orders: String,
+    /// Where tickets are: builtin, or the name of an upstream.
+    pub helpdesk: String,
+    /// Where contacts are: builtin, or the name of an upstream.
+    pub crm: String,
+    /// Upstreams that help articles are copied to when they change. They are read from the embedded store alone.
+    pub article_mirrors: Vec<String>,
     /// For how long a repeated request is recognised and answered with the first one's result, in seconds.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub repeat_window_s: u64,
@@ -49,7 +67,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { repeat_window_s: 24 * 60 * 60 }
+        let builtin = || BUILTIN.to_owned();
+        Self {
+            orders: builtin(),
+            helpdesk: builtin(),
+            crm: builtin(),
+            article_mirrors: Vec::new(),
+            repeat_window_s: 24 * 60 * 60,
+        }
     }
 }
 
@@ -80,6 +105,15 @@ pub enum DeskError {
     KeyReused,
     #[error("only a known customer can do this")]
     NoCustomer,
+    /// It may have been done or not, and nobody knows for now.
+    #[error("it is not known whether the {system} has done it")]
+    InDoubt {
+        system: &'static str,
+        /// Whether a repeat of the same request can bring certainty.
+        can_settle: bool,
+        #[source]
+        source: Option<PortError>,
+    },
     #[error(transparent)]
     Port(#[from] PortError),
 }

@@ -1,10 +1,13 @@
-//! What the desk asks of the systems behind it. The embedded store implements all four ports; connectors will, too.
+//! What the desk asks of the systems behind it. The embedded store implements all four ports; connectors do where they can.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::Settlement;
 use crate::domain::{
     Article, ArticleHit, ArticleId, Caller, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId,
-    Order, OrderId, Ticket,
+    Order, OrderId, Ticket, TicketId,
 };
 
 /// Where orders are kept.
@@ -19,6 +22,15 @@ pub trait OrderSystem: Send + Sync {
 pub trait Helpdesk: Send + Sync {
     /// Opens a ticket, or returns the one that was opened for the same `effect` before.
     async fn create_ticket(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError>;
+
+    /// The ticket that was opened for `effect`, as far as the helpdesk can tell by now.
+    async fn find_ticket(&self, effect: &EffectId) -> Result<Option<Ticket>, PortError>;
+
+    /// Adds a remark to a ticket; once for the same `effect`, where [`Helpdesk::settlement`] allows for it.
+    async fn add_comment(&self, ticket: &TicketId, text: &str, effect: &EffectId) -> Result<(), PortError>;
+
+    /// How it is found out whether a ticket was opened, when the answer was lost.
+    fn settlement(&self) -> Settlement;
 }
 
 /// Where contacts are kept.
@@ -27,16 +39,24 @@ pub trait Crm: Send + Sync {
     /// The contact that seems to be the customer's, by id or by proven email.
     async fn find_contact(&self, customer: &Customer) -> Result<Option<Contact>, PortError>;
 
-    /// Writes `fields` into the contact, or into a new one for `customer` where `contact` is none.
+    /// Writes `fields` into the contact, or into a new one for `customer` where `contact` is none. Under an `effect` that
+    /// was saved before, nothing is written and the same is returned, where the CRM can tell.
     async fn save_contact(
         &self,
         customer: &Customer,
-        contact: Option<&ContactId>,
+        contact: Option<&Contact>,
         fields: &ContactFields,
+        effect: Option<&EffectId>,
     ) -> Result<SavedContact, PortError>;
 
     /// Adds a note, or returns the one that was added for the same `effect` before.
     async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError>;
+
+    /// How it is found out whether a note was added, when the answer was lost.
+    fn note_settlement(&self) -> Settlement;
+
+    /// Whether contacts are kept by customer id, so that a new one can never be another customer's of the same address.
+    fn keyed_by_customer(&self) -> bool;
 }
 
 /// Where help articles are kept. They are public: no customer is asked for.
@@ -49,6 +69,14 @@ pub trait KnowledgeBase: Send + Sync {
 
     /// Articles in the order of their ids, those behind `after` first.
     async fn list(&self, after: Option<&ArticleId>, limit: u32) -> Result<ArticlePage, PortError>;
+}
+
+/// Another place that help articles are copied to. Doing the same twice changes nothing.
+#[async_trait]
+pub trait ArticleMirror: Send + Sync {
+    async fn upsert(&self, article: &Article) -> Result<(), PortError>;
+
+    async fn remove(&self, id: &ArticleId) -> Result<(), PortError>;
 }
 
 /// One page of a listing.
@@ -75,21 +103,84 @@ pub struct SavedContact {
     pub before: ContactFields,
 }
 
-/// Why a system behind the desk did not answer. Its own words are for the log, never for the model.
+/// Why a system behind the desk did not do it. Its own words are for the log, never for the model.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
+    /// No usable answer. A write may have been done.
     #[error("the {system} is not available")]
     Unavailable {
         system: &'static str,
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Cause,
     },
+    /// An answer that makes no sense. A write may have been done.
     #[error("the {system} answered with something unexpected")]
     Unexpected {
         system: &'static str,
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Cause,
     },
+    /// It could not be reached, or would not listen. Nothing was done.
+    #[error("the {system} cannot be reached")]
+    NotDone {
+        system: &'static str,
+        #[source]
+        source: Cause,
+    },
+    /// It refuses us, whoever the customer is. Nothing was done.
+    #[error("the {system} refuses access")]
+    Denied {
+        system: &'static str,
+        #[source]
+        source: Cause,
+    },
+    /// Too many requests. Nothing was done.
+    #[error("the {system} wants fewer requests")]
+    RateLimited {
+        system: &'static str,
+        retry_after: Option<Duration>,
+        #[source]
+        source: Cause,
+    },
+    /// It does not accept what was sent. Nothing was done.
+    #[error("the {system} did not accept the request")]
+    Invalid {
+        system: &'static str,
+        /// The argument that was not accepted, if it says so.
+        field: Option<String>,
+        #[source]
+        source: Cause,
+    },
+    /// It works with customers whose email address is proven only. Nothing was done.
+    #[error("the {system} needs the customer's email address")]
+    EmailRequired { system: &'static str },
+}
+
+/// What lies behind an error.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl PortError {
+    /// Whether a write that ended so has certainly not been done.
+    pub fn is_not_done(&self) -> bool {
+        !matches!(self, Self::Unavailable { .. } | Self::Unexpected { .. })
+    }
+
+    /// Whether it is the answer to this very request, so that an earlier one with the same key was not done either.
+    pub(super) fn is_verdict(&self) -> bool {
+        matches!(self, Self::Invalid { .. } | Self::EmailRequired { .. })
+    }
+
+    pub fn system(&self) -> &'static str {
+        match self {
+            Self::Unavailable { system, .. }
+            | Self::Unexpected { system, .. }
+            | Self::NotDone { system, .. }
+            | Self::Denied { system, .. }
+            | Self::RateLimited { system, .. }
+            | Self::Invalid { system, .. }
+            | Self::EmailRequired { system } => system,
+        }
+    }
 }
 
 /// The customer ids and email that a caller may see records of.

@@ -2,10 +2,10 @@
 
 use super::{
     Call, Decision, Desk, DeskError, Effect, Verdict,
-    effects::Outcome,
+    effects::{Outcome, Write},
     ports::{Created, customer},
 };
-use crate::domain::{NewTicket, OrderId, Priority, Ticket};
+use crate::domain::{EffectId, NewTicket, OrderId, Priority, Ticket};
 
 /// What an agent may say about a ticket. Whose it is comes from the call.
 #[derive(Debug, Clone)]
@@ -43,13 +43,18 @@ impl Desk {
         };
         let mut created = false;
         let describe = |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", &ticket.id);
-        let done = self
-            .once(call, &customer, describe, async |effect| {
+        let write = Write {
+            system: "helpdesk",
+            settlement: self.helpdesk.settlement(),
+            describe,
+            find: async |effect: EffectId| self.helpdesk.find_ticket(&effect).await,
+            write: async |effect: EffectId| {
                 let Created { record, fresh } = self.helpdesk.create_ticket(&ticket, &effect).await?;
                 created = fresh;
                 Ok(Outcome { receipt: record, effect: if fresh { Effect::Created } else { Effect::Repeated } })
-            })
-            .await?;
+            },
+        };
+        let done = self.once(call, &customer, write).await?;
         Ok(OpenedTicket { ticket: done.receipt, created: created && !done.repeated })
     }
 }

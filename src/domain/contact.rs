@@ -70,6 +70,11 @@ impl FieldValue {
         }
     }
 
+    /// A value as a CRM keeps it already, which is not ours to refuse.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -24,6 +24,6 @@ pub use link::Link;
 pub use money::{Currency, Money};
 pub use order::{LineItem, Order, OrderOwner, OrderStatus, Refund, ShipTo, Totals, Tracking};
 pub use record::Record;
-pub use secret::Secret;
+pub use secret::{Secret, SecretError, SecretReader, SecretRef, TextRef};
 pub use ticket::{NewTicket, Priority, Ticket, TicketStatus};
 pub use time::{Clock, Day, Timestamp};

@@ -37,6 +37,29 @@ pub struct Money {
     pub currency: Currency,
 }
 
+impl Money {
+    /// Reads a decimal amount, as `129.00`, exactly. More digits than the currency has are refused unless they are zeros.
+    pub fn from_decimal(text: &str, currency: Currency) -> Result<Self, Invalid> {
+        let invalid = || Invalid::new("amount", "must be a decimal number, as 129.00, with the digits of its currency");
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || !plain(whole) || !plain(fraction) {
+            return Err(invalid());
+        }
+        let exponent = currency.exponent() as usize;
+        let (kept, dropped) = fraction.split_at(fraction.len().min(exponent));
+        if dropped.bytes().any(|b| b != b'0') {
+            return Err(invalid());
+        }
+        let minor: i64 = format!("{whole}{kept:0<exponent$}").parse().map_err(|_| invalid())?;
+        Ok(Self { amount_minor: if negative { -minor } else { minor }, currency })
+    }
+}
+
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.currency.exponent();
@@ -62,6 +85,21 @@ mod tests {
         assert_eq!(show(500, "JPY"), "500 JPY");
         assert_eq!(show(1_234, "KWD"), "1.234 KWD");
         assert_eq!(show(i64::MIN, "EUR"), "-92233720368547758.08 EUR");
+    }
+
+    #[test]
+    fn decimals_become_minor_units_without_a_float() {
+        let read =
+            |text, code| Money::from_decimal(text, Currency::parse(code).unwrap()).map(|money| money.amount_minor);
+        assert_eq!(read("129.00", "EUR"), Ok(12_900));
+        assert_eq!(read("-0.05", "USD"), Ok(-5));
+        assert_eq!(read("129.9", "EUR"), Ok(12_990));
+        assert_eq!(read("129", "EUR"), Ok(12_900));
+        assert_eq!(read("500.0", "JPY"), Ok(500));
+        assert_eq!(read("1.2340", "KWD"), Ok(1_234));
+        for bad in ["", ".5", "1.005", "1e3", "1,00", "--1", "1.2.3", "99999999999999999999"] {
+            assert!(read(bad, "EUR").is_err(), "{bad:?}");
+        }
     }
 
     #[test]

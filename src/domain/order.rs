@@ -14,7 +14,7 @@ pub struct Order {
     pub status: OrderStatus,
     /// The vendor's own word for the status.
     pub status_detail: Option<String>,
-    pub placed_at: Timestamp,
+    pub placed_at: Option<Timestamp>,
     pub estimated_delivery: Option<Day>,
     pub tracking: Vec<Tracking>,
     pub items: Vec<LineItem>,

@@ -1,8 +1,9 @@
-//! Secrets: readable where they are used, and nowhere else.
+//! Secrets: readable where they are used, and nowhere else; and the names of the places where they are kept.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A secret text. `Debug` and `Display` never show it, and memory is wiped when it is dropped.
 #[derive(Clone)]
@@ -22,5 +23,122 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+/// Where a secret is: `{ env = "NAME" }` or `{ file = "PATH" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretRef {
+    /// The name of an environment variable, or of a line in the `.env` beside the configuration file.
+    Env(String),
+    /// A file; a relative path is taken from the directory of the configuration file. One line break at its end is ignored.
+    File(PathBuf),
+}
+
+/// A text that may be written out, or kept where secrets are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum TextRef {
+    Plain(String),
+    Kept(SecretRef),
+}
+
+/// Why a secret could not be read. Never holds one.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("the environment variable {0} is not set; set it, or name another one")]
+    NotSet(String),
+    #[error("failed to read the secret file {}", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the secret is empty")]
+    Empty,
+}
+
+/// Reads what a [`SecretRef`] names. Which environment and which directory is the configuration's business.
+pub type SecretReader<'a> = &'a dyn Fn(&SecretRef) -> Result<Secret, SecretError>;
+
+impl TextRef {
+    pub fn read(&self, secrets: SecretReader<'_>) -> Result<String, SecretError> {
+        match self {
+            Self::Plain(text) => Ok(text.clone()),
+            Self::Kept(kept) => secrets(kept).map(|secret| secret.expose().to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "{{ env = {name:?} }}"),
+            Self::File(path) => write!(f, "{{ file = {:?} }}", path.display().to_string()),
+        }
+    }
+}
+
+impl fmt::Display for TextRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => f.write_str(text),
+            Self::Kept(kept) => kept.fmt(f),
+        }
+    }
+}
+
+/// Written by hand, so that a secret that was put here by mistake is not repeated in the error.
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let refuse = |_: String| {
+            Err("a secret is not written into the configuration; write { env = \"NAME\" } or { file = \"PATH\" }")
+        };
+        deserializer.deserialize_any(Place(refuse))
+    }
+}
+
+impl<'de> Deserialize<'de> for TextRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Place(|text| Ok(Self::Plain(text))))
+    }
+}
+
+impl From<SecretRef> for TextRef {
+    fn from(kept: SecretRef) -> Self {
+        Self::Kept(kept)
+    }
+}
+
+/// Reads a place, or hands a plain text to its closure.
+struct Place<F>(F);
+
+impl<'de, T, F> de::Visitor<'de> for Place<F>
+where
+    T: From<SecretRef>,
+    F: FnOnce(String) -> Result<T, &'static str>,
+{
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{ env = \"NAME\" } or { file = \"PATH\" }")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text.to_owned()).map_err(E::custom)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let wrong = || de::Error::custom("write either { env = \"NAME\" } or { file = \"PATH\" }");
+        let place = match map.next_key::<String>()?.as_deref() {
+            Some("env") => SecretRef::Env(map.next_value()?),
+            Some("file") => SecretRef::File(map.next_value()?),
+            _ => return Err(wrong()),
+        };
+        match map.next_key::<String>()? {
+            None => Ok(place.into()),
+            Some(_) => Err(wrong()),
+        }
     }
 }

@@ -134,6 +134,13 @@ impl Clock {
             moved.fetch_add(millis(by), Ordering::Relaxed);
         }
     }
+
+    /// Moves a movable clock back, as somebody who sets a wall clock does.
+    pub fn set_back(&self, by: Duration) {
+        if let Some(moved) = &self.moved_ms {
+            moved.fetch_sub(millis(by), Ordering::Relaxed);
+        }
+    }
 }
 
 #[cfg(test)]

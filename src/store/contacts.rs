@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{Crm, PortError, SavedContact},
+    desk::{Crm, PortError, SavedContact, Settlement},
     domain::{Contact, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, NoteId, SystemId},
 };
 
@@ -35,15 +35,19 @@ impl Crm for Store {
     async fn save_contact(
         &self,
         customer: &Customer,
-        contact: Option<&ContactId>,
+        contact: Option<&Contact>,
         fields: &ContactFields,
+        effect: Option<&EffectId>,
     ) -> Result<SavedContact, PortError> {
         let customer = customer.clone();
-        let contact = contact.cloned();
-        let fields = fields.clone();
-        self.write(move |transaction| save(transaction, &customer, contact, &fields))
-            .await
-            .map_err(|error| error.of("CRM"))
+        let contact = contact.map(|contact| contact.id.clone());
+        let (fields, effect) = (fields.clone(), effect.cloned());
+        self.write(move |transaction| match effect {
+            Some(effect) => save_once(transaction, &customer, contact, &fields, &effect),
+            None => save(transaction, &customer, contact, &fields),
+        })
+        .await
+        .map_err(|error| error.of("CRM"))
     }
 
     async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError> {
@@ -62,6 +66,37 @@ impl Crm for Store {
         .await
         .map_err(|error| error.of("CRM"))
     }
+
+    fn note_settlement(&self) -> Settlement {
+        Settlement::UNIQUE
+    }
+
+    fn keyed_by_customer(&self) -> bool {
+        true
+    }
+}
+
+/// Saves unless it was done under the same effect; then what was there before that time is returned.
+fn save_once(
+    transaction: &Transaction<'_>,
+    customer: &Customer,
+    contact: Option<ContactId>,
+    fields: &ContactFields,
+    effect: &EffectId,
+) -> Result<SavedContact, StoreError> {
+    let known: Option<(String, String)> = transaction
+        .prepare_cached("SELECT contact, before FROM contact_changes WHERE effect = ?1")?
+        .query_row([effect.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((contact, before)) = known {
+        return Ok(SavedContact { id: ContactId::parse(&contact)?, before: serde_json::from_str(&before)? });
+    }
+    let mut saved = save(transaction, customer, contact, fields)?;
+    saved.before.retain(|field, _| fields.contains_key(field));
+    transaction
+        .prepare_cached("INSERT INTO contact_changes (effect, contact, before) VALUES (?1, ?2, ?3)")?
+        .execute(params![effect.as_str(), saved.id.as_str(), serde_json::to_string(&saved.before)?])?;
+    Ok(saved)
 }
 
 /// Reads, compares and writes in one transaction, so that what was there before is what this write replaced.

@@ -5,7 +5,7 @@ use rusqlite::{Row, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{Created, Helpdesk, PortError},
+    desk::{Created, Helpdesk, PortError, Settlement},
     domain::{EffectId, NewTicket, Priority, Ticket, TicketId, TicketStatus, Timestamp},
 };
 
@@ -20,6 +20,42 @@ impl Helpdesk for Store {
             .await
             .map_err(|error| error.of("helpdesk"))
     }
+
+    async fn find_ticket(&self, effect: &EffectId) -> Result<Option<Ticket>, PortError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT n, status FROM tickets WHERE effect = ?1")?
+                .query_and_then([effect.as_str()], read)?
+                .next()
+                .transpose()
+        })
+        .map_err(|error| error.of("helpdesk"))
+    }
+
+    async fn add_comment(&self, ticket: &TicketId, text: &str, effect: &EffectId) -> Result<(), PortError> {
+        let (number, text, effect, now) = (number(ticket), text.to_owned(), effect.clone(), self.clock.now());
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO comments (effect, ticket, text, at) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (effect) DO NOTHING",
+                )?
+                .execute(params![effect.as_str(), number, text, now.unix_ms()])?;
+            Ok(())
+        })
+        .await
+        .map_err(|error| error.of("helpdesk"))
+    }
+
+    fn settlement(&self) -> Settlement {
+        Settlement::UNIQUE
+    }
+}
+
+/// The row of a ticket id; one that is not ours has none, and breaks the reference.
+fn number(ticket: &TicketId) -> Option<i64> {
+    let number: i64 = ticket.as_str().strip_prefix("T-")?.parse().ok()?;
+    number.checked_sub(NUMBER_BASE)
 }
 
 /// Unique on the effect: a repeat finds the ticket that is there.

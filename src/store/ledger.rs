@@ -36,15 +36,43 @@ impl Ledger for Store {
         .await
         .map_err(|error| error.of("ledger"))
     }
+
+    async fn begin_again(&self, effect: &EffectId, since: Timestamp) -> Result<bool, PortError> {
+        let (effect, now) = (effect.clone(), self.clock.now());
+        self.write(move |transaction| {
+            let changed = transaction
+                .prepare_cached(
+                    "UPDATE ledger SET begun_at = ?3 WHERE effect = ?1 AND begun_at = ?2 AND receipt IS NULL",
+                )?
+                .execute(params![effect.as_str(), since.unix_ms(), now.unix_ms()])?;
+            Ok(changed == 1)
+        })
+        .await
+        .map_err(|error| error.of("ledger"))
+    }
+
+    async fn release(&self, effect: &EffectId) -> Result<(), PortError> {
+        let effect = effect.clone();
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached("DELETE FROM ledger WHERE effect = ?1 AND receipt IS NULL")?
+                .execute([effect.as_str()])?;
+            Ok(())
+        })
+        .await
+        .map_err(|error| error.of("ledger"))
+    }
 }
 
 fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp) -> Result<Begin, StoreError> {
-    type Row = (String, Vec<u8>, i64, Option<String>);
+    type Row = (String, Vec<u8>, i64, Option<String>, i64);
     let known: Option<Row> = transaction
-        .prepare_cached("SELECT effect, fingerprint, expires_at, receipt FROM ledger WHERE scope = ?1")?
-        .query_row([claim.scope.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .prepare_cached("SELECT effect, fingerprint, expires_at, receipt, begun_at FROM ledger WHERE scope = ?1")?
+        .query_row([claim.scope.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
         .optional()?;
-    if let Some((effect, fingerprint, expires_at, receipt)) = known
+    if let Some((effect, fingerprint, expires_at, receipt, begun_at)) = known
         && expires_at > now.unix_ms()
     {
         if fingerprint != claim.fingerprint.as_bytes() {
@@ -52,19 +80,20 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp) -> Result
         }
         return Ok(match receipt {
             Some(receipt) => Begin::Done { receipt: serde_json::from_str(&receipt)? },
-            None => Begin::InDoubt { effect: EffectId::parse(&effect)? },
+            None => Begin::InDoubt { effect: EffectId::parse(&effect)?, since: Timestamp::from_unix_ms(begun_at)? },
         });
     }
     let effect = EffectId::fresh();
     transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO ledger (scope, effect, fingerprint, expires_at) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT OR REPLACE INTO ledger (scope, effect, fingerprint, expires_at, begun_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
             claim.scope.as_bytes(),
             effect.as_str(),
             claim.fingerprint.as_bytes(),
-            claim.expires_at.unix_ms()
+            claim.expires_at.unix_ms(),
+            now.unix_ms()
         ])?;
     transaction
         .prepare_cached(

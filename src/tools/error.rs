@@ -18,6 +18,9 @@ pub enum ToolError {
     UnknownTool,
     #[error("a system behind the tool failed")]
     Port(#[source] PortError),
+    /// A write was sent, and the answer was lost. On record already.
+    #[error("it is not known whether the {system} has done it")]
+    InDoubt { system: &'static str, can_settle: bool },
     #[error("failed to render the output")]
     Render(#[source] serde_json::Error),
 }
@@ -55,9 +58,14 @@ impl ToolError {
         match self {
             Self::Refused(sentence) | Self::Unrecorded { sentence, .. } => sentence.clone(),
             Self::UnknownTool => "There is no tool of that name; call tools/list for those there are.".to_owned(),
-            Self::Port(PortError::Unavailable { system, .. } | PortError::Unexpected { system, .. }) => format!(
-                "The {system} does not answer right now. Tell the customer that it could not be done yet, and try \
-                 again in a minute; repeating the same call is safe."
+            Self::Port(error) => port_sentence(error),
+            Self::InDoubt { system, can_settle: true } => format!(
+                "It is not certain yet whether the {system} has done this. Tell the customer honestly that it is being \
+                 checked. Repeat exactly the same call in a minute to find out; it is not done twice."
+            ),
+            Self::InDoubt { system, can_settle: false } => format!(
+                "It is not known whether the {system} has done this, and it cannot be found out from here. Tell the \
+                 customer honestly that the team has to check, and do not try it again in other words."
             ),
             Self::Render(_) => {
                 "The tool failed. Tell the customer that it could not be done, and offer a ticket.".to_owned()
@@ -76,8 +84,47 @@ impl From<DeskError> for ToolError {
                  first one unchanged.",
             ),
             DeskError::NoCustomer => Self::step_up(Level::Verified),
+            DeskError::InDoubt { system, can_settle, source } => {
+                if let Some(error) = &source {
+                    tracing::error!(error = error as &dyn std::error::Error, "a write is in doubt");
+                }
+                Self::InDoubt { system, can_settle }
+            }
+            DeskError::Port(PortError::EmailRequired { .. }) => Self::step_up(Level::Otp),
             DeskError::Port(error) => Self::Port(error),
         }
+    }
+}
+
+/// What the model can do about a system that did not do it. Nothing of what the system said is in it.
+fn port_sentence(error: &PortError) -> String {
+    let system = error.system();
+    match error {
+        PortError::Unavailable { .. } | PortError::Unexpected { .. } | PortError::NotDone { .. } => format!(
+            "The {system} does not answer right now. Tell the customer that it could not be done yet, and try again in a \
+             minute; repeating the same call is safe."
+        ),
+        PortError::Denied { .. } => format!(
+            "The {system} is not accessible at the moment, which only the company can repair. Tell the customer that it \
+             cannot be done right now; trying again does not help."
+        ),
+        PortError::RateLimited { retry_after, .. } => {
+            let wait = match retry_after.map(|wait| wait.as_secs()) {
+                Some(seconds @ 1..=120) => format!("{seconds} seconds"),
+                Some(seconds @ 121..) => format!("{} minutes", seconds.div_ceil(60)),
+                _ => "a minute".to_owned(),
+            };
+            format!("The {system} is busy. Repeat the same call in {wait}; nothing has been done so far.")
+        }
+        PortError::Invalid { field: Some(field), .. } => format!(
+            "The {system} did not accept {field}; nothing has been done. Ask the customer for a correct value and call \
+             again."
+        ),
+        PortError::Invalid { field: None, .. } => format!(
+            "The {system} did not accept this; nothing has been done. Check the values with the customer and call again \
+             with corrected ones, or tell the customer that it cannot be done."
+        ),
+        PortError::EmailRequired { .. } => ToolError::step_up(Level::Otp).sentence(),
     }
 }
 

@@ -54,7 +54,8 @@ pub(super) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     status_detail: Option<String>,
     /// RFC 3339, UTC.
-    placed_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placed_at: Option<String>,
     /// A day, as 2026-03-30.
     #[serde(skip_serializing_if = "Option::is_none")]
     estimated_delivery: Option<String>,
@@ -167,7 +168,7 @@ impl Output {
             order_id: order.id.to_string(),
             status: order.status,
             status_detail: order.status_detail.clone(),
-            placed_at: order.placed_at.to_string(),
+            placed_at: order.placed_at.as_ref().map(ToString::to_string),
             estimated_delivery: order.estimated_delivery.as_ref().map(ToString::to_string),
             tracking: order
                 .tracking
@@ -224,7 +225,10 @@ impl fmt::Display for Output {
         if let Some(detail) = &self.status_detail {
             write!(f, " ({detail})")?;
         }
-        write!(f, ". Placed {}.", self.placed_at)?;
+        write!(f, ".")?;
+        if let Some(placed_at) = &self.placed_at {
+            write!(f, " Placed {placed_at}.")?;
+        }
         if let Some(day) = &self.estimated_delivery {
             write!(f, " Estimated delivery {day}.")?;
         }

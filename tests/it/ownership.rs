@@ -56,6 +56,7 @@ fn desks() -> Desks {
         audit: embedded,
         clock: Clock::system(),
         options: Default::default(),
+        turns: Default::default(),
     });
     let registry = Registry::new(&tools::Options::default(), false, desk.clone()).unwrap();
     Desks { registry, orders, desk, store, directory }
@@ -97,7 +98,7 @@ fn order() -> impl Strategy<Value = Order> {
         email,
         status: OrderStatus::Shipped,
         status_detail: Some(CANARY.to_owned()),
-        placed_at: Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
+        placed_at: Some(Timestamp::parse("2026-01-01T00:00:00Z").unwrap()),
         estimated_delivery: None,
         tracking: Vec::new(),
         items: vec![LineItem { name: CANARY.to_owned(), quantity: 1, sku: None, unit_price: None }],

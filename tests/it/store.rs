@@ -9,7 +9,7 @@ use frontdesk::{
     },
     domain::{
         Clock, ContactFields, Customer, CustomerId, EffectId, Email, FieldName, FieldValue, Level, NewTicket, OrderId,
-        Priority, Record,
+        Priority, Record, TicketId,
     },
     store::Store,
 };
@@ -138,13 +138,13 @@ fn a_contact_is_written_over_and_says_what_was_there() {
         let company = FieldName::parse("company").unwrap();
         let fields = |text| ContactFields::from([(company.clone(), FieldValue::parse(&company, text).unwrap())]);
         let contact = fixture.engine.find_contact(&ada()).await.unwrap().unwrap();
-        let saved = fixture.engine.save_contact(&ada(), Some(&contact.id), &fields("New")).await.unwrap();
+        let saved = fixture.engine.save_contact(&ada(), Some(&contact), &fields("New"), None).await.unwrap();
         assert_eq!(saved.before[&company].as_str(), "Analytical Engines");
         let after = fixture.beside.find_contact(&ada()).await.unwrap().unwrap();
         assert_eq!((after.fields[&company].as_str(), after.fields.len()), ("New", contact.fields.len()));
         let nobody = Customer { id: CustomerId::parse("shop:7").unwrap(), email: None, ..ada() };
         assert!(fixture.engine.find_contact(&nobody).await.unwrap().is_none());
-        let made = fixture.engine.save_contact(&nobody, None, &fields("Seven")).await.unwrap();
+        let made = fixture.engine.save_contact(&nobody, None, &fields("Seven"), None).await.unwrap();
         assert_eq!(made.before, ContactFields::new());
         assert_eq!(fixture.engine.find_contact(&nobody).await.unwrap().unwrap().id, made.id);
     });
@@ -156,10 +156,10 @@ fn the_ledger_knows_fresh_doubt_done_and_reuse() {
         let fixture = fixture;
         let Fixture { engine, beside, clock, .. } = &fixture;
         let Begin::Fresh { effect } = engine.begin(&claim(clock, "k", "a")).await.unwrap() else { panic!("not fresh") };
-        let Begin::InDoubt { effect: again } = beside.begin(&claim(clock, "k", "a")).await.unwrap() else {
+        let Begin::InDoubt { effect: again, since } = beside.begin(&claim(clock, "k", "a")).await.unwrap() else {
             panic!("not in doubt")
         };
-        assert_eq!(effect, again);
+        assert!(effect == again && since <= clock.now());
         assert!(matches!(engine.begin(&claim(clock, "k", "b")).await.unwrap(), Begin::KeyReused));
         let receipt = serde_json::json!({ "ticket": 1 });
         engine.finish(&effect, receipt.clone(), record(clock, Verdict::Allowed)).await.unwrap();
@@ -173,6 +173,70 @@ fn the_ledger_knows_fresh_doubt_done_and_reuse() {
         assert!(matches!(engine.begin(&claim(clock, "k", "a")).await.unwrap(), Begin::Done { .. }));
         clock.advance(Duration::from_secs(2));
         assert!(matches!(engine.begin(&claim(clock, "k", "b")).await.unwrap(), Begin::Fresh { .. }));
+    });
+}
+
+#[test]
+fn an_effect_in_doubt_is_begun_again_by_one_and_released_for_all() {
+    engines(|fixture| async move {
+        let fixture = fixture;
+        let Fixture { engine, beside, clock, .. } = &fixture;
+        let claim = || claim(clock, "k", "a");
+        let Begin::Fresh { effect } = engine.begin(&claim()).await.unwrap() else { panic!("not fresh") };
+        clock.advance(Duration::from_secs(90));
+        let Begin::InDoubt { since, .. } = engine.begin(&claim()).await.unwrap() else { panic!("not in doubt") };
+        assert!((90_000..95_000).contains(&(clock.now().unix_ms() - since.unix_ms())));
+        let both = futures::future::join(engine.begin_again(&effect, since), beside.begin_again(&effect, since)).await;
+        assert!(both.0.unwrap() != both.1.unwrap(), "exactly one of them may try");
+        let Begin::InDoubt { since: later, .. } = engine.begin(&claim()).await.unwrap() else { panic!("not in doubt") };
+        assert!(later > since);
+        beside.release(&effect).await.unwrap();
+        let Begin::Fresh { effect: other } = engine.begin(&claim()).await.unwrap() else { panic!("not fresh") };
+        assert_ne!(effect, other);
+        // What is done stays done.
+        engine.finish(&other, serde_json::json!(1), record(clock, Verdict::Allowed)).await.unwrap();
+        engine.release(&other).await.unwrap();
+        assert!(!engine.begin_again(&other, clock.now()).await.unwrap());
+        assert!(matches!(engine.begin(&claim()).await.unwrap(), Begin::Done { .. }));
+    });
+}
+
+#[test]
+fn a_ticket_is_found_by_its_effect_and_takes_comments_once() {
+    engines(|fixture| async move {
+        let fixture = fixture;
+        let Fixture { engine, beside, .. } = &fixture;
+        let effect = EffectId::fresh();
+        assert!(engine.find_ticket(&effect).await.unwrap().is_none());
+        let opened = engine.create_ticket(&ticket("s"), &effect).await.unwrap().record;
+        assert_eq!(beside.find_ticket(&effect).await.unwrap(), Some(opened.clone()));
+        let comment = EffectId::fresh();
+        for engine in [engine, beside] {
+            engine.add_comment(&opened.id, "More.", &comment).await.unwrap();
+        }
+        for unknown in ["T-9999", "T-1", "other"] {
+            let unknown = TicketId::parse(unknown).unwrap();
+            assert!(engine.add_comment(&unknown, "More.", &EffectId::fresh()).await.is_err(), "{unknown}");
+        }
+    });
+}
+
+#[test]
+fn a_contact_is_saved_once_under_one_effect() {
+    engines(|fixture| async move {
+        let fixture = fixture;
+        let Fixture { engine, beside, .. } = &fixture;
+        let company = FieldName::parse("company").unwrap();
+        let fields = |text| ContactFields::from([(company.clone(), FieldValue::parse(&company, text).unwrap())]);
+        let contact = engine.find_contact(&ada()).await.unwrap().unwrap();
+        let effect = EffectId::fresh();
+        let first = engine.save_contact(&ada(), Some(&contact), &fields("One"), Some(&effect)).await.unwrap();
+        engine.save_contact(&ada(), Some(&contact), &fields("Two"), None).await.unwrap();
+        // The repeat writes nothing, and says what the first one replaced.
+        let again = beside.save_contact(&ada(), Some(&contact), &fields("One"), Some(&effect)).await.unwrap();
+        assert_eq!((&again.id, &again.before), (&first.id, &first.before));
+        let now = engine.find_contact(&ada()).await.unwrap().unwrap();
+        assert_eq!(now.fields[&company].as_str(), "Two");
     });
 }
 

@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use frontdesk::{
-    desk::{AuditFilter, Created, Desk, Helpdesk, OrderSystem, PortError},
-    domain::{Clock, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket},
+    desk::{AuditFilter, Created, Desk, Helpdesk, OrderSystem, PortError, Settlement},
+    domain::{Clock, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket, TicketId},
     http, identity,
     identity::Identity,
     mcp::{self, EndpointOptions, Parts, Shutdown},
@@ -49,6 +49,18 @@ impl Helpdesk for Unruly {
         tokio::time::sleep(Duration::from_millis(400)).await;
         self.store.create_ticket(ticket, effect).await
     }
+
+    async fn find_ticket(&self, effect: &EffectId) -> Result<Option<Ticket>, PortError> {
+        self.store.find_ticket(effect).await
+    }
+
+    async fn add_comment(&self, ticket: &TicketId, text: &str, effect: &EffectId) -> Result<(), PortError> {
+        self.store.add_comment(ticket, text, effect).await
+    }
+
+    fn settlement(&self) -> Settlement {
+        self.store.settlement()
+    }
 }
 
 struct Fixture {
@@ -74,6 +86,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         audit: embedded,
         clock: Clock::system(),
         options: Default::default(),
+        turns: Default::default(),
     });
     let ada = Customer {
         id: CustomerId::parse("builtin:cus_ada").unwrap(),

@@ -1,0 +1,217 @@
+//! `frontdesk connectors`: the vendor files there are, and their examples.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{ConfigArgs, block_on, output};
+use crate::connectors::{Library, Origin, VendorFile, run_examples};
+
+/// List, show and test connectors
+///
+/// A connector is a TOML file that says how the desk's operations are done at one vendor. Some are shipped; files of your
+/// own go into a directory `connectors` beside the configuration file, where one of a shipped name takes its place.
+#[derive(Args)]
+pub(super) struct Connectors {
+    #[command(subcommand)]
+    command: ConnectorsCommand,
+}
+
+#[derive(Subcommand)]
+enum ConnectorsCommand {
+    List(List),
+    Show(Show),
+    Test(Test),
+}
+
+/// List the connectors, what they serve and where they are from
+#[derive(Args)]
+struct List {
+    #[command(flatten)]
+    from: From,
+    /// JSON Lines instead of columns
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show what one connector needs: address, authentication, settings, operations
+#[derive(Args)]
+struct Show {
+    /// The connector, as zendesk
+    name: String,
+    #[command(flatten)]
+    from: From,
+    /// Print the whole file: a start for a file of your own
+    #[arg(long)]
+    file: bool,
+}
+
+/// Run the examples of one connector, or of all
+///
+/// Each example feeds an input and canned replies through the file's filters and compares requests and result. Nothing is
+/// sent. The exit status is 1 if an example fails.
+#[derive(Args)]
+struct Test {
+    /// The connector; all if left out
+    name: Option<String>,
+    #[command(flatten)]
+    from: From,
+    /// JSON Lines instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct From {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Directory of vendor files; overrides connectors.directory
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
+}
+
+impl From {
+    fn library(&self) -> anyhow::Result<Library> {
+        let configured = self.config.load()?.config.connectors.directory;
+        Ok(Library::with_directory(self.directory.as_deref().or(configured.as_deref()))?)
+    }
+}
+
+impl Connectors {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            ConnectorsCommand::List(list) => list.run(),
+            ConnectorsCommand::Show(show) => show.run(),
+            ConnectorsCommand::Test(test) => test.run(),
+        }
+    }
+}
+
+fn origin(library: &Library, name: &str) -> anyhow::Result<String> {
+    Ok(match library.origin(name)? {
+        Origin::Shipped => "shipped".to_owned(),
+        Origin::File(path) => path.display().to_string(),
+    })
+}
+
+impl List {
+    fn run(self) -> anyhow::Result<()> {
+        let library = self.from.library()?;
+        let mut broken = 0;
+        for name in library.names() {
+            let from = origin(&library, name)?;
+            match library.parse(name) {
+                Ok(file) if self.json => output::line(json!({
+                    "name": name, "title": file.title, "serves": file.ports(), "from": from,
+                    "auth": file.auth.kind.unwrap_or_default().as_str(), "examples": file.examples.len(),
+                }))?,
+                Ok(file) => output::line(format_args!(
+                    "{name:<14}  {:<24}  {:<22}  {from}",
+                    file.title,
+                    file.ports().join(", ")
+                ))?,
+                Err(error) => {
+                    broken += 1;
+                    output::remark(format_args!("{name}: {error}"));
+                }
+            }
+        }
+        match broken {
+            0 => Ok(()),
+            broken => bail!("{broken} of the files cannot be read"),
+        }
+    }
+}
+
+impl Show {
+    fn run(self) -> anyhow::Result<()> {
+        let library = self.from.library()?;
+        if self.file {
+            return output::line(library.text(&self.name)?.trim_end());
+        }
+        output::line(describe(&library.parse(&self.name)?, &origin(&library, &self.name)?)?)
+    }
+}
+
+fn describe(file: &VendorFile, origin: &str) -> anyhow::Result<String> {
+    let mut lines = vec![format!("{}: {} ({origin})", file.name, file.title)];
+    lines.extend(file.docs.iter().map(|docs| format!("documentation: {docs}")));
+    if !file.about.is_empty() {
+        lines.push(String::new());
+        lines.push(file.about.trim().to_owned());
+    }
+    lines.push(String::new());
+    lines.push(format!("serves: {}", file.ports().join(", ")));
+    match (&file.base_url, &file.base_url_example) {
+        (Some(base), _) => lines.push(format!("base_url: {base}")),
+        (None, Some(example)) => lines.push(format!("base_url: to be given, as {example}")),
+        (None, None) => lines.push("base_url: to be given, or from each port's section".to_owned()),
+    }
+    lines.push(String::new());
+    lines.push("[auth]".to_owned());
+    lines.push(toml::to_string(&file.auth)?.trim_end().to_owned());
+    if !file.settings.is_empty() {
+        lines.push(String::new());
+        lines.push("settings:".to_owned());
+    }
+    for (name, setting) in &file.settings {
+        let value = match (&setting.default, setting.required) {
+            (Some(default), _) => format!("default {default}"),
+            (None, true) => "required".to_owned(),
+            (None, false) => "optional".to_owned(),
+        };
+        lines.push(format!("  {name} ({value}): {}", setting.about));
+    }
+    lines.push(String::new());
+    lines.push(format!("examples: {}; run them with frontdesk connectors test {}", file.examples.len(), file.name));
+    Ok(lines.join("\n"))
+}
+
+impl Test {
+    fn run(self) -> anyhow::Result<()> {
+        let library = self.from.library()?;
+        let names: Vec<&str> = match &self.name {
+            Some(name) => vec![name],
+            None => library.names().collect(),
+        };
+        let (mut passed, mut failed) = (0, 0);
+        for name in names {
+            let results = match block_on(async { Ok(run_examples(&library, name).await?) }) {
+                Ok(results) => results,
+                Err(error) => {
+                    failed += 1;
+                    output::error(&error);
+                    continue;
+                }
+            };
+            for result in results {
+                match &result.failure {
+                    None => passed += 1,
+                    Some(_) => failed += 1,
+                }
+                match (&result.failure, self.json) {
+                    (_, true) => output::line(json!({
+                        "connector": name, "operation": result.operation, "example": result.example,
+                        "failure": result.failure,
+                    }))?,
+                    (None, false) => {
+                        output::line(format_args!("ok    {name}  {}: {}", result.operation, result.example))?
+                    }
+                    (Some(why), false) => output::line(format_args!(
+                        "FAIL  {name}  {}: {}\n      {why}",
+                        result.operation, result.example
+                    ))?,
+                }
+            }
+        }
+        if !self.json {
+            output::line(format_args!("{passed} passed, {failed} failed"))?;
+        }
+        match failed {
+            0 => Ok(()),
+            failed => bail!("{failed} examples failed"),
+        }
+    }
+}

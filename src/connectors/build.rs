@@ -1,0 +1,234 @@
+//! Connectors as configured: a vendor file, an address, credentials and settings for each named upstream.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    compiled::{CompileError, Operations},
+    connector::{Connector, Places},
+    file::{Place, VendorFile},
+    filter::to_val,
+    library::{Library, LibraryError},
+    threads::FilterThreads,
+    vendor::{self, Vendor},
+};
+use crate::{
+    domain::{Clock, SecretError, SecretReader, SystemId, TextRef},
+    upstream::{
+        BaseUrl, Limits, Upstream, UrlError,
+        auth::{Auth, AuthError, AuthOptions, TokenCache},
+    },
+};
+
+/// Where vendor files are looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "connectors")]
+pub struct Options {
+    /// A directory of vendor files of your own, NAME.toml each; one of a shipped name takes its place. Left out: the
+    /// directory connectors beside the configuration file, if it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+}
+
+/// One system of the company, reached through a connector.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "upstream")]
+pub struct UpstreamOptions {
+    /// The connector; the upstream's own name if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
+    /// Where it is, as https://api.example.com/v2; the vendor file's own if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<TextRef>,
+    /// Send to a plain http address of another machine all the same. Anybody on the way can read tokens and customers' data.
+    pub plain_http: bool,
+    /// How to authenticate, over what the vendor file says, key by key.
+    #[serde(skip_serializing_if = "is_default")]
+    pub auth: AuthOptions,
+    /// The system that its customer ids belong to, as in linked customers (shopify:123); the upstream's own name if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<SystemId>,
+    /// What the vendor file lets users set; `frontdesk connectors show NAME` lists it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, Value>,
+    /// Deadlines, retries and caps.
+    #[serde(skip_serializing_if = "is_default")]
+    pub limits: Limits,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Why a connector cannot be used as configured. Names the key, or the file and its key.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorError {
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error("{file}")]
+    Compile {
+        file: String,
+        #[source]
+        source: CompileError,
+    },
+    #[error("upstreams.{upstream}.{key}: {why}")]
+    Value { upstream: String, key: String, why: String },
+    #[error("upstreams.{upstream}.base_url")]
+    Url {
+        upstream: String,
+        #[source]
+        source: UrlError,
+    },
+    #[error("failed to read upstreams.{upstream}.base_url")]
+    Secret {
+        upstream: String,
+        #[source]
+        source: SecretError,
+    },
+    #[error("upstreams.{upstream}")]
+    Auth {
+        upstream: String,
+        #[source]
+        source: AuthError,
+    },
+    #[error("failed to set up TLS")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What an upstream stands behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Port {
+    Orders,
+    Helpdesk,
+    Crm,
+    Knowledge,
+}
+
+impl Port {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Helpdesk => "helpdesk",
+            Self::Crm => "crm",
+            Self::Knowledge => "knowledge",
+        }
+    }
+}
+
+/// Builds connectors as configured.
+pub struct Builder<'a> {
+    library: Library,
+    upstreams: &'a BTreeMap<String, UpstreamOptions>,
+    secrets: SecretReader<'a>,
+    tokens: TokenCache,
+    threads: FilterThreads,
+    clock: Clock,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(
+        library: Library,
+        upstreams: &'a BTreeMap<String, UpstreamOptions>,
+        secrets: SecretReader<'a>,
+        clock: Clock,
+    ) -> Result<Self, ConnectorError> {
+        let tokens = TokenCache::new(clock.clone()).map_err(|error| ConnectorError::Tls(Box::new(error)))?;
+        Ok(Self { library, upstreams, secrets, tokens, threads: FilterThreads::start(), clock })
+    }
+
+    /// The connector of an upstream, for the ports it is used for. A name without a section of its own stands for the
+    /// connector of that name.
+    pub fn build(&self, name: &str, ports: &[Port]) -> Result<Connector, ConnectorError> {
+        let options = self.upstreams.get(name).cloned().unwrap_or_default();
+        let file = self.library.parse(options.connector.as_deref().unwrap_or(name))?;
+        let wrong =
+            |key: &str, why: String| ConnectorError::Value { upstream: name.to_owned(), key: key.to_owned(), why };
+        let there = file.ports();
+        if let Some(missing) = ports.iter().find(|port| !there.contains(&port.as_str())) {
+            let why = format!("{} has no {}; it has {}", file.name, missing.as_str(), there.join(", "));
+            return Err(wrong("connector", why));
+        }
+        let operations = Operations::compile(&file)
+            .map_err(|source| ConnectorError::Compile { file: self.library.file(&file.name), source })?;
+        let settings =
+            vendor::settings(&file, &options.settings).map_err(|(key, why)| wrong(&format!("settings.{key}"), why))?;
+        let system = match &options.system {
+            Some(system) => system.clone(),
+            None => SystemId::parse(name)
+                .map_err(|invalid| wrong("system", format!("is needed here: the upstream's name {}", invalid.why)))?,
+        };
+        let mut made: Vec<(Place, Arc<Upstream>)> = Vec::new();
+        let mut place = |port: Port, own: Option<&Place>| -> Result<Option<Arc<Upstream>>, ConnectorError> {
+            let Some(own) = own.filter(|_| ports.contains(&port)) else { return Ok(None) };
+            let place = Place {
+                base_url: own.base_url.clone().or_else(|| file.base_url.clone()),
+                auth: Some(own.auth.clone().unwrap_or_else(|| file.auth.clone())),
+            };
+            if let Some((_, upstream)) = made.iter().find(|(known, _)| *known == place) {
+                return Ok(Some(upstream.clone()));
+            }
+            let upstream = Arc::new(self.upstream(name, &options, &file, &place)?);
+            made.push((place, upstream.clone()));
+            Ok(Some(upstream))
+        };
+        let places = Places {
+            orders: place(Port::Orders, file.orders.as_ref().map(|port| &port.at))?,
+            helpdesk: place(Port::Helpdesk, file.helpdesk.as_ref().map(|port| &port.at))?,
+            crm: place(Port::Crm, file.crm.as_ref().map(|port| &port.at))?,
+            knowledge: place(Port::Knowledge, file.knowledge.as_ref().map(|port| &port.at))?,
+        };
+        let (helpdesk, crm) = (file.helpdesk.as_ref(), file.crm.as_ref());
+        Ok(Connector {
+            name: name.to_owned(),
+            vendor_name: file.name.clone(),
+            helpdesk_settlement: vendor::settlement(
+                operations.create_ticket.as_ref(),
+                helpdesk.and_then(|port| port.idempotency_ttl_s),
+                helpdesk.and_then(|port| port.settle_after_s),
+            ),
+            note_settlement: vendor::settlement(
+                operations.log_activity.as_ref(),
+                crm.and_then(|port| port.idempotency_ttl_s),
+                None,
+            ),
+            ticket_needs_email: helpdesk.is_some_and(|port| port.needs_email),
+            contact_needs_email: crm.is_some_and(|port| port.needs_email),
+            vendor: Vendor {
+                operations: Arc::new(operations),
+                settings: to_val(&settings),
+                system,
+                threads: self.threads.clone(),
+            },
+            places,
+            clock: self.clock.clone(),
+        })
+    }
+
+    fn upstream(
+        &self,
+        name: &str,
+        options: &UpstreamOptions,
+        file: &VendorFile,
+        place: &Place,
+    ) -> Result<Upstream, ConnectorError> {
+        let upstream = || name.to_owned();
+        let address = options.base_url.as_ref().or(place.base_url.as_ref()).ok_or_else(|| {
+            let example = file.base_url_example.as_deref().unwrap_or("https://…");
+            let why = format!("is missing; write base_url = {example:?} under [upstreams.{name}]");
+            ConnectorError::Value { upstream: upstream(), key: "base_url".to_owned(), why }
+        })?;
+        let address =
+            address.read(self.secrets).map_err(|source| ConnectorError::Secret { upstream: upstream(), source })?;
+        let base = BaseUrl::parse(&address, options.plain_http)
+            .map_err(|source| ConnectorError::Url { upstream: upstream(), source })?;
+        let auth = options.auth.over(&place.auth.clone().unwrap_or_default());
+        let auth = Auth::new(&auth, &base, options.plain_http, self.secrets, &self.tokens)
+            .map_err(|source| ConnectorError::Auth { upstream: upstream(), source })?;
+        Upstream::new(base, auth, options.limits.clone(), self.clock.clone())
+            .map_err(|error| ConnectorError::Tls(Box::new(error)))
+    }
+}

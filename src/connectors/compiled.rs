@@ -1,0 +1,240 @@
+//! Operations with their filters compiled and their templates checked: everything that can be wrong is found at start-up.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{
+    file::{ErrorRule, Meaning, Method, Step, Steps, VendorFile},
+    filter::{Filter, FilterCompiler, FilterError},
+};
+
+/// One operation, ready to run.
+pub(super) struct Operation {
+    /// As `orders.find`.
+    pub(super) name: &'static str,
+    pub(super) steps: Vec<Arc<CompiledStep>>,
+}
+
+pub(super) struct CompiledStep {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) repeatable: bool,
+    pub(super) idempotency_header: Option<HeaderName>,
+    pub(super) when: Option<Filter>,
+    pub(super) params: Option<Filter>,
+    pub(super) query: Option<Filter>,
+    pub(super) body: Option<Filter>,
+    pub(super) reply: Option<Filter>,
+    pub(super) errors: Vec<CompiledRule>,
+}
+
+pub(super) struct CompiledRule {
+    pub(super) status: Vec<u16>,
+    pub(super) when: Option<Filter>,
+    pub(super) meaning: Meaning,
+    pub(super) field: Option<Filter>,
+    pub(super) retry_after_s: Option<Filter>,
+}
+
+/// What is wrong in a vendor file, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("{key}: {source}")]
+    Filter { key: String, source: FilterError },
+    #[error("{key}: {why}")]
+    Value { key: String, why: String },
+}
+
+/// All operations of a vendor.
+#[derive(Default)]
+pub(super) struct Operations {
+    pub(super) find_order: Option<Operation>,
+    pub(super) create_ticket: Option<Operation>,
+    pub(super) find_ticket: Option<Operation>,
+    pub(super) add_comment: Option<Operation>,
+    pub(super) find_contact: Option<Operation>,
+    pub(super) upsert_contact: Option<Operation>,
+    pub(super) log_activity: Option<Operation>,
+    pub(super) upsert_article: Option<Operation>,
+    pub(super) remove_article: Option<Operation>,
+    pub(super) health: Option<Operation>,
+}
+
+impl CompileError {
+    fn value(key: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), why: why.into() }
+    }
+}
+
+impl Operations {
+    pub(super) fn compile(file: &VendorFile) -> Result<Self, CompileError> {
+        let compiler = FilterCompiler::new();
+        let compile = |name, steps: &Steps| operation(&compiler, file, name, steps).map(Some);
+        let optional = |name, steps: &Option<Steps>| steps.as_ref().map_or(Ok(None), |steps| compile(name, steps));
+        let mut all = Self { health: optional("health", &file.health)?, ..Self::default() };
+        if let Some(orders) = &file.orders {
+            if orders.find.0.len() != 1 || orders.find.0[0].when.is_some() {
+                let why = "is always exactly one request, so that a denial costs the same as a success";
+                return Err(CompileError::value("orders.find", why));
+            }
+            all.find_order = compile("orders.find", &orders.find)?;
+        }
+        if let Some(helpdesk) = &file.helpdesk {
+            all.create_ticket = compile("helpdesk.create_ticket", &helpdesk.create_ticket)?;
+            all.find_ticket = optional("helpdesk.find_ticket", &helpdesk.find_ticket)?;
+            all.add_comment = optional("helpdesk.add_comment", &helpdesk.add_comment)?;
+            if helpdesk.find_ticket.is_some() != helpdesk.settle_after_s.is_some() {
+                let why = "find_ticket and settle_after_s go together: an empty find is believed after that time";
+                return Err(CompileError::value("helpdesk.settle_after_s", why));
+            }
+            let keyed = helpdesk.create_ticket.0.iter().any(|step| step.idempotency_header.is_some());
+            if keyed != helpdesk.idempotency_ttl_s.is_some() {
+                let why = "idempotency_ttl_s and create_ticket's idempotency_header go together";
+                return Err(CompileError::value("helpdesk.idempotency_ttl_s", why));
+            }
+        }
+        if let Some(crm) = &file.crm {
+            all.find_contact = compile("crm.find_contact", &crm.find_contact)?;
+            all.upsert_contact = compile("crm.upsert_contact", &crm.upsert_contact)?;
+            all.log_activity = optional("crm.log_activity", &crm.log_activity)?;
+            let steps = crm.log_activity.iter().flat_map(|steps| &steps.0);
+            let keyed = steps.into_iter().any(|step| step.idempotency_header.is_some());
+            if keyed != crm.idempotency_ttl_s.is_some() {
+                let why = "idempotency_ttl_s and log_activity's idempotency_header go together";
+                return Err(CompileError::value("crm.idempotency_ttl_s", why));
+            }
+        }
+        if let Some(knowledge) = &file.knowledge {
+            all.upsert_article = compile("knowledge.upsert_article", &knowledge.upsert_article)?;
+            all.remove_article = compile("knowledge.remove_article", &knowledge.remove_article)?;
+        }
+        for name in file.settings.keys() {
+            if file.settings[name].required && file.settings[name].default.is_some() {
+                return Err(CompileError::value(format!("settings.{name}"), "is required or has a default, not both"));
+            }
+        }
+        Ok(all)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Operation> {
+        let all = [
+            &self.find_order,
+            &self.create_ticket,
+            &self.find_ticket,
+            &self.add_comment,
+            &self.find_contact,
+            &self.upsert_contact,
+            &self.log_activity,
+            &self.upsert_article,
+            &self.remove_article,
+            &self.health,
+        ];
+        all.into_iter().flatten().find(|operation| operation.name == name)
+    }
+}
+
+fn operation(
+    compiler: &FilterCompiler,
+    file: &VendorFile,
+    name: &'static str,
+    steps: &Steps,
+) -> Result<Operation, CompileError> {
+    let many = steps.0.len() > 1;
+    let steps = steps.0.iter().enumerate().map(|(n, step)| {
+        let section = if many { format!("{name}[{n}]") } else { name.to_owned() };
+        CompiledStep::new(compiler, file, &section, step).map(Arc::new)
+    });
+    Ok(Operation { name, steps: steps.collect::<Result<_, _>>()? })
+}
+
+impl CompiledStep {
+    fn new(compiler: &FilterCompiler, file: &VendorFile, section: &str, step: &Step) -> Result<Self, CompileError> {
+        let filter = |key: &str, code: &Option<String>| {
+            let compiled = code.as_deref().map(|code| compiler.compile(code)).transpose();
+            compiled.map_err(|source| CompileError::Filter { key: format!("{section}.{key}"), source })
+        };
+        check_template(&step.path).map_err(|why| CompileError::value(format!("{section}.path"), why))?;
+        if step.method == Method::Get && step.body.is_some() {
+            return Err(CompileError::value(format!("{section}.body"), "a GET has no body; use query"));
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in file.headers.iter().chain(&step.headers) {
+            let key = || format!("{section}.headers.{name}");
+            let parsed = HeaderName::try_from(name).map_err(|_| CompileError::value(key(), "is not a header name"))?;
+            if parsed == header::AUTHORIZATION || parsed == header::HOST {
+                return Err(CompileError::value(key(), "is not for a vendor file to set; credentials belong to auth"));
+            }
+            let value =
+                HeaderValue::from_str(value).map_err(|_| CompileError::value(key(), "is not a header value"))?;
+            headers.insert(parsed, value);
+        }
+        let idempotency_header = step.idempotency_header.as_deref().map(HeaderName::try_from).transpose();
+        let idempotency_header = idempotency_header
+            .map_err(|_| CompileError::value(format!("{section}.idempotency_header"), "is not a header name"))?;
+        let own = step.errors.iter().map(|rule| (format!("{section}.errors"), rule));
+        let shared = file.errors.iter().map(|rule| ("errors".to_owned(), rule));
+        let errors = own.chain(shared).map(|(section, rule)| CompiledRule::new(compiler, &section, rule));
+        Ok(Self {
+            method: step.method,
+            path: step.path.clone(),
+            headers,
+            repeatable: step.repeatable.unwrap_or(step.method.is_idempotent()) || idempotency_header.is_some(),
+            idempotency_header,
+            when: filter("when", &step.when)?,
+            params: filter("params", &step.params)?,
+            query: filter("query", &step.query)?,
+            body: filter("body", &step.body)?,
+            reply: filter("reply", &step.reply)?,
+            errors: errors.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether this request is the one that must not happen twice.
+    pub(super) fn is_effect(&self) -> bool {
+        !self.repeatable || self.idempotency_header.is_some()
+    }
+}
+
+impl CompiledRule {
+    fn new(compiler: &FilterCompiler, section: &str, rule: &ErrorRule) -> Result<Self, CompileError> {
+        let filter = |key: &str, code: &Option<String>| {
+            let compiled = code.as_deref().map(|code| compiler.compile(code)).transpose();
+            compiled.map_err(|source| CompileError::Filter { key: format!("{section}.{key}"), source })
+        };
+        if rule.status.is_empty() && rule.when.is_none() {
+            return Err(CompileError::value(section, "a rule needs a status, a when or both"));
+        }
+        if rule.field.is_some() && rule.meaning != Meaning::Invalid {
+            return Err(CompileError::value(format!("{section}.field"), "is for as = \"invalid\""));
+        }
+        if rule.retry_after_s.is_some() && rule.meaning != Meaning::RateLimited {
+            return Err(CompileError::value(format!("{section}.retry_after_s"), "is for as = \"rate_limited\""));
+        }
+        Ok(Self {
+            status: rule.status.clone(),
+            when: filter("when", &rule.when)?,
+            meaning: rule.meaning,
+            field: filter("field", &rule.field)?,
+            retry_after_s: filter("retry_after_s", &rule.retry_after_s)?,
+        })
+    }
+}
+
+fn check_template(path: &str) -> Result<(), String> {
+    if !path.starts_with('/') {
+        return Err("must begin with /; it is taken below base_url".to_owned());
+    }
+    if path.contains(['?', '#']) {
+        return Err("must not hold a query or a fragment; write the query as a filter in query".to_owned());
+    }
+    let balanced = path.split('{').skip(1).all(|part| part.split_once('}').is_some_and(|(name, _)| !name.is_empty()));
+    if !balanced || path.matches('{').count() != path.matches('}').count() {
+        return Err("has a brace without its partner, or an empty name".to_owned());
+    }
+    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err("must not hold . or ..".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! A configured connector as the desk sees it: an order system, a helpdesk, a CRM, a mirror of articles.
+
+use std::{sync::Arc, time::Instant};
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{
+    input,
+    run::{Failure, OperationError, Transport},
+    vendor::{Task, Vendor},
+};
+use crate::{
+    desk::{ArticleMirror, Cause, Created, Crm, Helpdesk, OrderSystem, PortError, SavedContact, Settlement},
+    domain::{
+        Article, ArticleId, Clock, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId, Order,
+        OrderId, Ticket, TicketId,
+    },
+    upstream::{BaseUrl, Reply, Request, Upstream, UpstreamError},
+};
+
+/// One upstream of the company, through its vendor file.
+pub struct Connector {
+    pub(super) name: String,
+    pub(super) vendor_name: String,
+    pub(super) vendor: Vendor,
+    pub(super) places: Places,
+    pub(super) helpdesk_settlement: Settlement,
+    pub(super) note_settlement: Settlement,
+    pub(super) ticket_needs_email: bool,
+    pub(super) contact_needs_email: bool,
+    pub(super) clock: Clock,
+}
+
+/// Where each port is. Usually the same upstream.
+pub(super) struct Places {
+    pub(super) orders: Option<Arc<Upstream>>,
+    pub(super) helpdesk: Option<Arc<Upstream>>,
+    pub(super) crm: Option<Arc<Upstream>>,
+    pub(super) knowledge: Option<Arc<Upstream>>,
+}
+
+impl Places {
+    /// Each upstream once, with the ports that are there.
+    fn all(&self) -> Vec<(Vec<&'static str>, &Arc<Upstream>)> {
+        let ports = [
+            ("orders", &self.orders),
+            ("helpdesk", &self.helpdesk),
+            ("crm", &self.crm),
+            ("knowledge", &self.knowledge),
+        ];
+        let mut all: Vec<(Vec<&'static str>, &Arc<Upstream>)> = Vec::new();
+        for (port, upstream) in ports.into_iter().filter_map(|(port, upstream)| Some((port, upstream.as_ref()?))) {
+            match all.iter_mut().find(|(_, known)| Arc::ptr_eq(known, upstream)) {
+                Some((ports, _)) => ports.push(port),
+                None => all.push((vec![port], upstream)),
+            }
+        }
+        all
+    }
+}
+
+/// An upstream, with the time by which an operation has to be done.
+struct Live<'a> {
+    upstream: &'a Upstream,
+    deadline: Instant,
+}
+
+#[async_trait]
+impl Transport for Live<'_> {
+    fn base(&self) -> &BaseUrl {
+        self.upstream.base()
+    }
+
+    async fn send(&self, request: Request) -> Result<Reply, UpstreamError> {
+        self.upstream.call(&request, self.deadline).await
+    }
+
+    fn trip(&self) {
+        self.upstream.trip();
+    }
+}
+
+/// Which connector an error is from. For the log: it holds nothing that the vendor said.
+#[derive(Debug, thiserror::Error)]
+#[error("connector {vendor}, upstream {upstream}")]
+struct FromConnector {
+    vendor: String,
+    upstream: String,
+    #[source]
+    source: OperationError,
+}
+
+/// What one upstream answered to a probe.
+#[derive(Debug)]
+pub struct Probe {
+    pub upstream: String,
+    pub ports: Vec<&'static str>,
+    pub auth: &'static str,
+    pub base_url: String,
+    /// Why it cannot be used.
+    pub result: Result<(), Box<dyn std::error::Error + Send + Sync>>,
+    pub took: std::time::Duration,
+}
+
+impl Connector {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Gets a token and asks the health operation, at each upstream once.
+    pub async fn probe(&self) -> Vec<Probe> {
+        let mut probes = Vec::new();
+        for (ports, upstream) in self.places.all() {
+            let started = Instant::now();
+            let result = self.probe_one(upstream).await;
+            probes.push(Probe {
+                upstream: self.name.clone(),
+                ports,
+                auth: upstream.auth().kind().as_str(),
+                base_url: upstream.base().as_str().to_owned(),
+                result,
+                took: started.elapsed(),
+            });
+        }
+        probes
+    }
+
+    async fn probe_one(&self, upstream: &Arc<Upstream>) -> Result<(), Cause> {
+        upstream.auth().probe().await?;
+        let live = live(upstream);
+        let task = Task { transport: &live, input: &Value::Object(serde_json::Map::new()), effect: None };
+        match self.vendor.health(&task).await {
+            Err(OperationError { failure: Failure::NotThere, .. }) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// What is being asked of a port.
+    async fn with<T>(
+        &self,
+        upstream: &Option<Arc<Upstream>>,
+        system: &'static str,
+        does: Does<'_>,
+        work: impl AsyncFnOnce(&Task<'_>) -> Result<T, OperationError>,
+    ) -> Result<T, PortError> {
+        let Some(upstream) = upstream else {
+            return Err(self.port_error(system, &does, OperationError::not_there("this port")));
+        };
+        let live = live(upstream);
+        let task = Task { transport: &live, input: does.input, effect: does.effect.map(EffectId::as_str) };
+        work(&task).await.map_err(|error| self.port_error(system, &does, error))
+    }
+
+    fn port_error(&self, system: &'static str, does: &Does<'_>, source: OperationError) -> PortError {
+        let (in_doubt, write) = (source.in_doubt, does.write);
+        let kind = match &source.failure {
+            _ if in_doubt => Kind::Unavailable,
+            Failure::Denied { .. } => Kind::Denied,
+            Failure::RateLimited { retry_after, .. } => Kind::RateLimited(*retry_after),
+            Failure::EmailRequired { .. } => return PortError::EmailRequired { system },
+            // Only a name that we have sent ourselves may reach the model.
+            Failure::Invalid { field, .. } => {
+                Kind::Invalid(field.clone().filter(|field| has_member(does.input, field)))
+            }
+            Failure::NotFound { .. } if write => Kind::Invalid(None),
+            _ if write => Kind::NotDone,
+            Failure::Unavailable { .. } | Failure::Upstream(_) => Kind::Unavailable,
+            _ => Kind::Unexpected,
+        };
+        let source: Cause =
+            Box::new(FromConnector { vendor: self.vendor_name.clone(), upstream: self.name.clone(), source });
+        match kind {
+            Kind::Unavailable => PortError::Unavailable { system, source },
+            Kind::Unexpected => PortError::Unexpected { system, source },
+            Kind::NotDone => PortError::NotDone { system, source },
+            Kind::Denied => PortError::Denied { system, source },
+            Kind::RateLimited(retry_after) => PortError::RateLimited { system, retry_after, source },
+            Kind::Invalid(field) => PortError::Invalid { system, field, source },
+        }
+    }
+}
+
+enum Kind {
+    Unavailable,
+    Unexpected,
+    NotDone,
+    Denied,
+    RateLimited(Option<std::time::Duration>),
+    Invalid(Option<String>),
+}
+
+/// What an operation works on, and whether it changes something.
+struct Does<'a> {
+    input: &'a Value,
+    effect: Option<&'a EffectId>,
+    write: bool,
+}
+
+impl<'a> Does<'a> {
+    fn read(input: &'a Value) -> Self {
+        Self { input, effect: None, write: false }
+    }
+
+    fn write(input: &'a Value, effect: Option<&'a EffectId>) -> Self {
+        Self { input, effect, write: true }
+    }
+}
+
+fn live(upstream: &Upstream) -> Live<'_> {
+    Live { deadline: Instant::now() + upstream.limits().call_timeout(), upstream }
+}
+
+fn has_member(input: &Value, name: &str) -> bool {
+    match input {
+        Value::Object(members) => members.contains_key(name) || members.values().any(|member| has_member(member, name)),
+        _ => false,
+    }
+}
+
+#[async_trait]
+impl OrderSystem for Connector {
+    async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
+        let input = input::find_order(id);
+        let find = async |task: &Task<'_>| self.vendor.find_order(task).await;
+        let found = self.with(&self.places.orders, "order system", Does::read(&input), find).await?;
+        // A vendor's search may be fuzzy; only the order that was asked for is an answer.
+        let (found, other) = match found {
+            Some(order) if order.id == *id => (Some(order), false),
+            Some(_) => (None, true),
+            None => (None, false),
+        };
+        if other {
+            tracing::warn!(upstream = self.name, "orders.find gave an order of another number; taken as not found");
+        }
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl Helpdesk for Connector {
+    async fn create_ticket(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError> {
+        const SYSTEM: &str = "helpdesk";
+        if self.ticket_needs_email && ticket.requester.verified_email().is_none() {
+            return Err(PortError::EmailRequired { system: SYSTEM });
+        }
+        let input = input::create_ticket(ticket, effect);
+        let create = async |task: &Task<'_>| self.vendor.create_ticket(task).await;
+        let record = self.with(&self.places.helpdesk, SYSTEM, Does::write(&input, Some(effect)), create).await?;
+        Ok(Created { record, fresh: true })
+    }
+
+    async fn find_ticket(&self, effect: &EffectId) -> Result<Option<Ticket>, PortError> {
+        let input = input::find_ticket(effect);
+        let find = async |task: &Task<'_>| self.vendor.find_ticket(task).await;
+        self.with(&self.places.helpdesk, "helpdesk", Does::read(&input), find).await
+    }
+
+    async fn add_comment(&self, ticket: &TicketId, text: &str, effect: &EffectId) -> Result<(), PortError> {
+        let input = input::add_comment(ticket, text, effect);
+        let add = async |task: &Task<'_>| self.vendor.add_comment(task).await;
+        self.with(&self.places.helpdesk, "helpdesk", Does::write(&input, Some(effect)), add).await
+    }
+
+    fn settlement(&self) -> Settlement {
+        self.helpdesk_settlement
+    }
+}
+
+#[async_trait]
+impl Crm for Connector {
+    async fn find_contact(&self, customer: &Customer) -> Result<Option<Contact>, PortError> {
+        let input = input::find_contact(customer);
+        let find = async |task: &Task<'_>| self.vendor.find_contact(task).await;
+        self.with(&self.places.crm, "CRM", Does::read(&input), find).await
+    }
+
+    async fn save_contact(
+        &self,
+        customer: &Customer,
+        contact: Option<&Contact>,
+        fields: &ContactFields,
+        _: Option<&EffectId>,
+    ) -> Result<SavedContact, PortError> {
+        if contact.is_none() && self.contact_needs_email && customer.verified_email().is_none() {
+            return Err(PortError::EmailRequired { system: "CRM" });
+        }
+        let before = contact.map(|contact| contact.fields.clone()).unwrap_or_default();
+        if let Some(contact) = contact
+            && fields.iter().all(|(field, value)| before.get(field) == Some(value))
+        {
+            return Ok(SavedContact { id: contact.id.clone(), before });
+        }
+        let input = input::upsert_contact(customer, contact.map(|contact| &contact.id), fields);
+        let upsert = async |task: &Task<'_>| self.vendor.upsert_contact(task).await;
+        let id = self.with(&self.places.crm, "CRM", Does::write(&input, None), upsert).await?;
+        Ok(SavedContact { id, before })
+    }
+
+    async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError> {
+        let input = input::log_activity(contact, text, effect, self.clock.now());
+        let log = async |task: &Task<'_>| self.vendor.log_activity(task).await;
+        self.with(&self.places.crm, "CRM", Does::write(&input, Some(effect)), log).await
+    }
+
+    fn note_settlement(&self) -> Settlement {
+        self.note_settlement
+    }
+
+    fn keyed_by_customer(&self) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl ArticleMirror for Connector {
+    async fn upsert(&self, article: &Article) -> Result<(), PortError> {
+        let input = input::upsert_article(article);
+        let upsert = async |task: &Task<'_>| self.vendor.upsert_article(task).await;
+        self.with(&self.places.knowledge, "knowledge base", Does::write(&input, None), upsert).await
+    }
+
+    async fn remove(&self, id: &ArticleId) -> Result<(), PortError> {
+        let input = input::remove_article(id);
+        let remove = async |task: &Task<'_>| self.vendor.remove_article(task).await;
+        self.with(&self.places.knowledge, "knowledge base", Does::write(&input, None), remove).await
+    }
+}

@@ -1,0 +1,254 @@
+//! The examples of a vendor file, run without the vendor: what is sent is compared, what comes back is given.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    compiled::Operations,
+    file::{Example, Exchange, ExpectedMeaning, VendorFile},
+    filter::to_val,
+    library::Library,
+    run::{Failure, OperationError, Transport},
+    shapes,
+    threads::FilterThreads,
+    vendor::{self, Task, Vendor},
+};
+use crate::{
+    domain::SystemId,
+    upstream::{BaseUrl, CallError, Reply, Request, UpstreamError},
+};
+
+/// Stands for a base URL in examples.
+const BASE: &str = "https://vendor.example";
+/// Stands for the effect in examples, as external id and in the idempotency header.
+const EFFECT: &str = "01J00000000000000000000000";
+
+/// How one example ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExampleResult {
+    pub example: String,
+    pub operation: String,
+    /// What differs, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// Runs every example of a vendor file. An error is one of the file itself.
+pub async fn run_examples(library: &Library, name: &str) -> Result<Vec<ExampleResult>, super::ConnectorError> {
+    let file = library.parse(name)?;
+    let operations = Operations::compile(&file)
+        .map_err(|source| super::ConnectorError::Compile { file: library.file(name), source })?;
+    let operations = Arc::new(operations);
+    let threads = FilterThreads::start();
+    let mut results = Vec::new();
+    for example in &file.examples {
+        let failure = run_one(&file, operations.clone(), example, &threads).await.err();
+        results.push(ExampleResult { example: example.name.clone(), operation: example.operation.clone(), failure });
+    }
+    Ok(results)
+}
+
+async fn run_one(
+    file: &VendorFile,
+    operations: Arc<Operations>,
+    example: &Example,
+    threads: &FilterThreads,
+) -> Result<(), String> {
+    if operations.get(&example.operation).is_none() {
+        return Err(format!("there is no operation {} in this file", example.operation));
+    }
+    let input = shapes::complete(&example.operation, &example.input.0)?;
+    let settings = vendor::settings(file, &example.settings).map_err(|(key, why)| format!("settings.{key} {why}"))?;
+    let system = SystemId::parse(&file.name).map_err(|invalid| invalid.to_string())?;
+    let vendor = Vendor { operations, settings: to_val(&settings), system, threads: threads.clone() };
+    let script = Script::new(&example.exchanges);
+    let effect = input.get("external_id").and_then(Value::as_str).unwrap_or(EFFECT);
+    let task = Task { transport: &script, input: &input, effect: Some(effect) };
+    let got = result(&vendor, &example.operation, &task).await;
+    script.end()?;
+    match (got, &example.expect, &example.error) {
+        (_, Some(_), Some(_)) | (_, None, None) => Err("write either expect or error".to_owned()),
+        (Ok(got), Some(expected), None) => differs("the result", &expected.0, &got).map_or(Ok(()), Err),
+        (Err(error), None, Some(expected)) => {
+            let (meaning, field, retry_after) = meaning(&error);
+            let waits =
+                expected.retry_after_s.is_none() || retry_after == expected.retry_after_s.map(Duration::from_secs);
+            match meaning == expected.meaning && expected.field.as_deref() == field && waits {
+                true => Ok(()),
+                false => Err(format!("expected the error {expected:?}, got {error}")),
+            }
+        }
+        (Ok(got), None, Some(expected)) => Err(format!("expected the error {expected:?}, got {got}")),
+        (Err(error), Some(_), None) => Err(format!("expected a result, got {}", chain(&error))),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+/// The result of an operation as JSON.
+async fn result(vendor: &Vendor, operation: &str, task: &Task<'_>) -> Result<Value, OperationError> {
+    let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
+    Ok(match operation {
+        "orders.find" => json(serde_json::to_value(vendor.find_order(task).await?)),
+        "helpdesk.create_ticket" => json(serde_json::to_value(vendor.create_ticket(task).await?)),
+        "helpdesk.find_ticket" => json(serde_json::to_value(vendor.find_ticket(task).await?)),
+        "crm.find_contact" => vendor.find_contact(task).await?.map_or(Value::Null, |contact| {
+            json!({
+                "id": contact.id, "customer": contact.customer, "email": contact.email, "fields": contact.fields,
+            })
+        }),
+        "crm.upsert_contact" => json!({ "id": vendor.upsert_contact(task).await? }),
+        "crm.log_activity" => json!({ "id": vendor.log_activity(task).await? }),
+        "helpdesk.add_comment" => done(vendor.add_comment(task).await)?,
+        "knowledge.upsert_article" => done(vendor.upsert_article(task).await)?,
+        "knowledge.remove_article" => done(vendor.remove_article(task).await)?,
+        _ => done(vendor.health(task).await)?,
+    })
+}
+
+fn done(result: Result<(), OperationError>) -> Result<Value, OperationError> {
+    result.map(|()| json!("done"))
+}
+
+fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<&str>, Option<Duration>) {
+    let meaning = match &error.failure {
+        Failure::NotFound { .. } => ExpectedMeaning::NotFound,
+        Failure::Denied { .. } => ExpectedMeaning::Denied,
+        Failure::RateLimited { retry_after, .. } => return (ExpectedMeaning::RateLimited, None, *retry_after),
+        Failure::Invalid { field, .. } => return (ExpectedMeaning::Invalid, field.as_deref(), None),
+        Failure::EmailRequired { .. } => ExpectedMeaning::EmailRequired,
+        _ if error.in_doubt => ExpectedMeaning::InDoubt,
+        Failure::Unavailable { .. } | Failure::Upstream(_) => ExpectedMeaning::Unavailable,
+        Failure::InDoubt { .. } => ExpectedMeaning::InDoubt,
+        _ => ExpectedMeaning::Unexpected,
+    };
+    (meaning, None, None)
+}
+
+/// Plays the vendor.
+struct Script {
+    base: BaseUrl,
+    state: Mutex<State>,
+}
+
+struct State {
+    exchanges: VecDeque<Exchange>,
+    sent: usize,
+    failure: Option<String>,
+}
+
+impl Script {
+    fn new(exchanges: &[Exchange]) -> Self {
+        let base = BaseUrl::parse(BASE, false).unwrap_or_else(|_| unreachable!("the base of examples is a good one"));
+        let state = State { exchanges: exchanges.iter().cloned().collect(), sent: 0, failure: None };
+        Self { base, state: Mutex::new(state) }
+    }
+
+    /// What was sent otherwise than expected, or not sent.
+    fn end(self) -> Result<(), String> {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match state.failure {
+            Some(failure) => Err(failure),
+            None if !state.exchanges.is_empty() => {
+                Err(format!("{} of its requests were not sent", state.exchanges.len()))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for Script {
+    fn base(&self) -> &BaseUrl {
+        &self.base
+    }
+
+    async fn send(&self, request: Request) -> Result<Reply, UpstreamError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.sent += 1;
+        let what = format!("request {}", state.sent);
+        let refuse = |state: &mut State, why: String| {
+            state.failure.get_or_insert(why);
+            Err(UpstreamError { error: CallError::Busy, in_doubt: false })
+        };
+        let Some(exchange) = state.exchanges.pop_front() else {
+            let path = request.url.as_str().trim_start_matches(BASE);
+            let why = format!("{what} was not expected: {} {path}", request.method);
+            return refuse(&mut state, why);
+        };
+        match compare(&what, &exchange, &request) {
+            Some(why) => refuse(&mut state, why),
+            None => Ok(Reply {
+                status: http::StatusCode::from_u16(exchange.reply.status).unwrap_or_default(),
+                retry_after: exchange.reply.retry_after_s.map(Duration::from_secs),
+                body: exchange.reply.body.into(),
+                in_doubt: false,
+            }),
+        }
+    }
+
+    fn trip(&self) {}
+}
+
+fn compare(what: &str, exchange: &Exchange, request: &Request) -> Option<String> {
+    let expected = &exchange.request;
+    let path = request.url.as_str().trim_start_matches(BASE);
+    if request.method != expected.method.http() || path != expected.path {
+        return Some(format!(
+            "{what}: expected {} {}, got {} {path}",
+            expected.method.http(),
+            expected.path,
+            request.method
+        ));
+    }
+    for (name, value) in &expected.headers {
+        let got = request.headers.get(name).and_then(|value| value.to_str().ok());
+        if got != Some(value) {
+            return Some(format!("{what}: expected header {name}: {value}, got {got:?}"));
+        }
+    }
+    let body = request.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+    match (&expected.body, body) {
+        (None, None) => None,
+        (Some(expected), Some(body)) if expected.0 == body => None,
+        (expected, got) => {
+            let show = |value: Option<&Value>| value.map_or("none".to_owned(), ToString::to_string);
+            Some(format!(
+                "{what}: expected the body {}, got {}",
+                show(expected.as_ref().map(|json| &json.0)),
+                show(got.as_ref())
+            ))
+        }
+    }
+}
+
+/// The first place where a value is not as expected. Members that are not expected do not count.
+fn differs(place: &str, expected: &Value, got: &Value) -> Option<String> {
+    match (expected, got) {
+        (Value::Object(members), Value::Object(got)) => members.iter().find_map(|(name, expected)| {
+            differs(&format!("{place}.{name}"), expected, got.get(name).unwrap_or(&Value::Null))
+        }),
+        (Value::Array(items), Value::Array(got)) if items.len() == got.len() => items
+            .iter()
+            .zip(got)
+            .enumerate()
+            .find_map(|(n, (expected, got))| differs(&format!("{place}[{n}]"), expected, got)),
+        _ if expected == got => None,
+        _ => Some(format!("{place}: expected {expected}, got {got}")),
+    }
+}

@@ -1,0 +1,241 @@
+//! jq filters (run by jaq): compiled once, pure, and with a named list of functions.
+
+use std::sync::Arc;
+
+use jaq_core::{
+    Compiler, Ctx, Vars, data,
+    load::{Arena, File, Loader, parse::Def},
+};
+use jaq_json::Val;
+use serde_json::{Map, Number, Value};
+
+use super::threads::RunError;
+
+/// The largest output of a filter.
+const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Nesting of an output; replies are cut at the same depth when they are parsed.
+const DEPTH_MAX: usize = 96;
+
+/// Variables that every filter sees.
+pub(super) const VARIABLES: [&str; 4] = ["$input", "$settings", "$replies", "$status"];
+
+/// What a filter may call. No clock, no environment, no input, no output, no end of the process.
+const FUNCTIONS: &str = "
+    abs add all any empty error error_empty false first floor ceil round isempty last limit skip map map_values not nth
+    null path path_value paths pick range recurse reverse select true walk del delpaths getpath setpath to_entries
+    from_entries with_entries key_values keys keys_unsorted has in contains inside length flatten min max min_by max_by
+    min_by_or_empty max_by_or_empty sort sort_by group_by unique unique_by transpose index rindex indices until while join
+    type isboolean isnumber isstring isarray isobject values nulls booleans numbers strings arrays objects iterables
+    scalars tostring tonumber toboolean totype tojson fromjson
+    ascii_downcase ascii_upcase startswith endswith ltrimstr rtrimstr trim ltrim rtrim split splits explode implode
+    utf8bytelength escape_html unescape_html encode_uri decode_uri encode_base64 decode_base64
+    @text @json @html @htmld @uri @urid @base64 @base64d
+    matches split_matches split_ capture_of_match test match capture scan scan_ sub gsub
+    fromdate todate fromdateiso8601 todateiso8601 strptime strftime gmtime mktime
+";
+
+fn is_allowed(name: &str) -> bool {
+    FUNCTIONS.split_ascii_whitespace().any(|allowed| allowed == name)
+}
+
+type Program = jaq_core::Filter<data::JustLut<Val>>;
+
+/// A compiled filter.
+#[derive(Clone)]
+pub(super) struct Filter(Arc<Program>);
+
+/// Why a filter cannot be compiled: where, and what.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is not a jq filter that can be run here: {0}")]
+pub struct FilterError(String);
+
+/// The definitions that [`FUNCTIONS`] allows, parsed once for all filters that are compiled together.
+pub(super) struct FilterCompiler {
+    definitions: Vec<Def<&'static str>>,
+}
+
+impl FilterCompiler {
+    pub(super) fn new() -> Self {
+        let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+        Self { definitions: all.filter(|definition| is_allowed(definition.name)).collect() }
+    }
+
+    pub(super) fn compile(&self, code: &str) -> Result<Filter, FilterError> {
+        let arena = Arena::default();
+        let loader = Loader::new(self.definitions.iter().cloned());
+        let modules = loader.load(&arena, File { code, path: () }).map_err(|errors| syntax(code, &errors))?;
+        let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+        let program = Compiler::default()
+            .with_funs(functions.filter(|(name, _, _)| is_allowed(name)))
+            .with_global_vars(VARIABLES)
+            .compile(modules)
+            .map_err(|errors| {
+                let unknown = errors.iter().flat_map(|(_, errors)| errors);
+                let names: Vec<String> =
+                    unknown.map(|(name, kind)| format!("there is no {} {name} here", kind.as_str())).collect();
+                FilterError(names.join("; "))
+            })?;
+        Ok(Filter(Arc::new(program)))
+    }
+}
+
+fn syntax(code: &str, errors: &jaq_core::load::Errors<&str, ()>) -> FilterError {
+    use jaq_core::load::Error;
+    let place = |part: &str| {
+        let line = code[..jaq_core::load::span(code, part).start].lines().count().max(1);
+        format!("line {line}")
+    };
+    let mut all = errors.iter().map(|(_, error)| match error {
+        Error::Lex(errors) => {
+            errors.first().map(|(expected, at)| format!("{}: expected {}", place(at), expected.as_str()))
+        }
+        Error::Parse(errors) => {
+            errors.first().map(|(expected, at)| format!("{}: expected {}", place(at), expected.as_str()))
+        }
+        Error::Io(_) => Some("it must not import anything".to_owned()),
+    });
+    FilterError(all.find_map(|text| text).unwrap_or_else(|| "it cannot be parsed".to_owned()))
+}
+
+/// What a filter works on: its input `.`, and the variables in the order of [`VARIABLES`].
+#[derive(Clone)]
+pub(super) struct Scope {
+    pub(super) dot: Val,
+    pub(super) variables: [Val; 4],
+}
+
+impl Filter {
+    /// The first output, or none. Runs on the calling thread, for as long as it takes.
+    pub(super) fn run(&self, scope: &Scope) -> Result<Option<Value>, RunError> {
+        let context = Ctx::<data::JustLut<Val>>::new(&self.0.lut, Vars::new(scope.variables.clone()));
+        match self.0.id.run((context, scope.dot.clone())).next() {
+            None => Ok(None),
+            Some(Ok(value)) => {
+                let mut left = OUTPUT_BYTES_MAX;
+                from_val(&value, 0, &mut left).map(Some)
+            }
+            Some(Err(_)) => Err(RunError::Failed),
+        }
+    }
+}
+
+/// A value for filters. serde_json has bounded its depth when it was parsed.
+pub(super) fn to_val(value: &Value) -> Val {
+    serde_json::from_value(value.clone()).unwrap_or_default()
+}
+
+fn from_val(value: &Val, depth: usize, left: &mut usize) -> Result<Value, RunError> {
+    let mut take = |bytes: usize| {
+        *left = left.checked_sub(bytes).ok_or(RunError::TooLarge)?;
+        Ok(())
+    };
+    if depth > DEPTH_MAX {
+        return Err(RunError::TooLarge);
+    }
+    Ok(match value {
+        Val::Null => Value::Null,
+        Val::Bool(truth) => Value::Bool(*truth),
+        Val::Num(number) => {
+            let text = number.to_string();
+            take(text.len())?;
+            text.parse::<Number>().map_or(Value::Null, Value::Number)
+        }
+        Val::BStr(text) | Val::TStr(text) => {
+            take(text.len())?;
+            Value::String(String::from_utf8_lossy(text).into_owned())
+        }
+        Val::Arr(items) => {
+            take(items.len())?;
+            Value::Array(items.iter().map(|item| from_val(item, depth + 1, left)).collect::<Result<_, _>>()?)
+        }
+        Val::Obj(members) => {
+            take(members.len())?;
+            let mut object = Map::new();
+            for (name, member) in members.iter() {
+                let name = match from_val(name, depth + 1, left)? {
+                    Value::String(name) => name,
+                    other => other.to_string(),
+                };
+                object.insert(name, from_val(member, depth + 1, left)?);
+            }
+            Value::Object(object)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(code: &str, dot: Value) -> Result<Option<Value>, String> {
+        let filter = FilterCompiler::new().compile(code).map_err(|error| error.to_string())?;
+        let variables = [json!({"id": "7"}), json!({}), json!([]), json!(200)].map(|value| to_val(&value));
+        filter.run(&Scope { dot: to_val(&dot), variables }).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_function_on_the_list_exists_and_compiles() {
+        let compiler = FilterCompiler::new();
+        compiler.compile(".").unwrap();
+        let natives: Vec<&str> = jaq_core::funs::<data::JustLut<Val>>()
+            .chain(jaq_std::funs())
+            .chain(jaq_json::funs())
+            .map(|f| f.0)
+            .collect();
+        for name in FUNCTIONS.split_ascii_whitespace() {
+            let defined = compiler.definitions.iter().any(|definition| definition.name == name);
+            assert!(defined || natives.contains(&name), "{name} does not exist");
+        }
+    }
+
+    #[test]
+    fn filters_see_their_input_and_the_variables() {
+        assert_eq!(run(".a + 1", json!({"a": 1})), Ok(Some(json!(2))));
+        assert_eq!(run("$input.id, 2", json!(null)), Ok(Some(json!("7"))));
+        assert_eq!(run("empty", json!(null)), Ok(None));
+        assert_eq!(run(".total", json!({"total": 129.10})), Ok(Some(json!(129.1))));
+        assert_eq!(run(r#""2026-03-30" | @html "<\(.)>""#, json!(null)), Ok(Some(json!("<2026-03-30>"))));
+        assert_eq!(run(r#".x | gsub("[^0-9]"; "")"#, json!({"x": "a1b2"})), Ok(Some(json!("12"))));
+    }
+
+    #[test]
+    fn nothing_reaches_out() {
+        for code in [
+            "env",
+            "$ENV",
+            "now",
+            "input",
+            "inputs",
+            "halt",
+            "halt_error",
+            "debug",
+            "stderr",
+            "localtime",
+            "input_filename",
+            "$__prog_args",
+            "$__loc__",
+            "repeat(1)",
+            "escape_sh",
+            "import \"a\" as a; .",
+        ] {
+            assert!(run(code, json!(null)).is_err(), "{code}");
+        }
+    }
+
+    #[test]
+    fn errors_say_where_and_never_repeat_data() {
+        let error = run("{ a: 1,\n b: }", json!(null)).unwrap_err();
+        assert!(error.contains("line 2"), "{error}");
+        assert!(run("nosuch(1)", json!(null)).unwrap_err().contains("nosuch"));
+        assert!(!run(".x.y", json!({"x": "CANARY"})).unwrap_err().contains("CANARY"));
+        assert!(!run("error(.x)", json!({"x": "CANARY"})).unwrap_err().contains("CANARY"));
+    }
+
+    #[test]
+    fn outputs_are_bounded() {
+        assert_eq!(run("[range(2000000)]", json!(null)), Err(RunError::TooLarge.to_string()));
+        assert_eq!(run("reduce range(200) as $n (1; [.])", json!(null)), Err(RunError::TooLarge.to_string()));
+    }
+}

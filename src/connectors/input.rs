@@ -1,0 +1,74 @@
+//! What filters get to work with: domain values as plain JSON. The shapes are in docs/connectors.md.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::{
+    Article, ArticleId, ContactFields, ContactId, Customer, EffectId, NewTicket, OrderId, TicketId, Timestamp,
+};
+
+pub(super) fn find_order(id: &OrderId) -> Value {
+    json!({ "id": id.as_str(), "number": id.number() })
+}
+
+/// The customer, with an email only if it is proven to be theirs.
+fn customer(customer: &Customer) -> Value {
+    let mut ids = Map::new();
+    for id in customer.ids() {
+        // The subject comes first, and wins over a linked id of the same system.
+        ids.entry(id.system().as_str()).or_insert_with(|| id.id().into());
+    }
+    json!({
+        "id": customer.id.id(),
+        "system": customer.id.system().as_str(),
+        "ids": ids,
+        "email": customer.verified_email().map(|email| email.as_str()),
+        "name": customer.name,
+    })
+}
+
+pub(super) fn create_ticket(ticket: &NewTicket, effect: &EffectId) -> Value {
+    json!({
+        "external_id": effect.as_str(),
+        "subject": ticket.subject,
+        "description": ticket.description,
+        "priority": ticket.priority,
+        "category": ticket.category,
+        "order_id": ticket.order_id.as_ref().map(|id| id.as_str()),
+        "conversation": ticket.conversation.as_ref().map(|id| id.as_str()),
+        "requester": customer(&ticket.requester),
+    })
+}
+
+pub(super) fn find_ticket(effect: &EffectId) -> Value {
+    json!({ "external_id": effect.as_str() })
+}
+
+pub(super) fn add_comment(ticket: &TicketId, text: &str, effect: &EffectId) -> Value {
+    json!({ "ticket_id": ticket.as_str(), "text": text, "external_id": effect.as_str() })
+}
+
+pub(super) fn find_contact(of: &Customer) -> Value {
+    json!({ "customer": customer(of) })
+}
+
+pub(super) fn upsert_contact(of: &Customer, contact: Option<&ContactId>, fields: &ContactFields) -> Value {
+    json!({ "contact_id": contact.map(|id| id.as_str()), "customer": customer(of), "fields": fields })
+}
+
+pub(super) fn log_activity(contact: &ContactId, text: &str, effect: &EffectId, at: Timestamp) -> Value {
+    json!({ "contact_id": contact.as_str(), "text": text, "external_id": effect.as_str(), "at": at.to_string() })
+}
+
+pub(super) fn upsert_article(article: &Article) -> Value {
+    json!({
+        "id": article.id.as_str(),
+        "title": article.title,
+        "body": article.body,
+        "url": article.url.as_ref().map(|url| url.as_str()),
+        "updated_at": article.updated_at.to_string(),
+    })
+}
+
+pub(super) fn remove_article(id: &ArticleId) -> Value {
+    json!({ "id": id.as_str() })
+}

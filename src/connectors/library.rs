@@ -1,0 +1,128 @@
+//! The vendor files that there are: the shipped ones, and a user's own over them.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::file::VendorFile;
+
+/// Every shipped vendor. A new one is a file and a line.
+const SHIPPED: &[(&str, &str)] = &[("generic", include_str!("../../connectors/generic.toml"))];
+
+/// The longest vendor file.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Vendor files by name. Only those that are asked for are parsed.
+#[derive(Debug, Clone)]
+pub struct Library {
+    files: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    text: String,
+    origin: Origin,
+}
+
+/// Where a vendor file is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Shipped,
+    /// A user's own; it may stand in for a shipped one of the same name.
+    File(PathBuf),
+}
+
+/// Why a vendor file cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    #[error("failed to read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{}: is longer than {FILE_BYTES_MAX} bytes", path.display())]
+    TooLong { path: PathBuf },
+    #[error("there is no connector {name}; there are {known}. A file of your own goes into connectors.directory")]
+    Unknown { name: String, known: String },
+    #[error("{file}: {why}")]
+    File { file: String, why: String },
+}
+
+impl Library {
+    /// The shipped files alone.
+    pub fn shipped() -> Self {
+        let entry = |text: &str| Entry { text: text.to_owned(), origin: Origin::Shipped };
+        Self { files: SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), entry(text))).collect() }
+    }
+
+    /// The shipped files, and every `NAME.toml` of a directory over them.
+    pub fn with_directory(directory: Option<&Path>) -> Result<Self, LibraryError> {
+        let mut library = Self::shipped();
+        let Some(directory) = directory else { return Ok(library) };
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| LibraryError::Read { path, source }
+        };
+        for entry in fs::read_dir(directory).map_err(failed(directory))? {
+            let path = entry.map_err(failed(directory))?.path();
+            let name = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
+            let Some(name) = name.filter(|_| path.extension().is_some_and(|extension| extension == "toml")) else {
+                continue;
+            };
+            if fs::metadata(&path).map_err(failed(&path))?.len() > FILE_BYTES_MAX {
+                return Err(LibraryError::TooLong { path });
+            }
+            let text = fs::read_to_string(&path).map_err(failed(&path))?;
+            library.files.insert(name, Entry { text, origin: Origin::File(path) });
+        }
+        Ok(library)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    pub fn text(&self, name: &str) -> Result<&str, LibraryError> {
+        self.entry(name).map(|entry| entry.text.as_str())
+    }
+
+    pub fn origin(&self, name: &str) -> Result<&Origin, LibraryError> {
+        self.entry(name).map(|entry| &entry.origin)
+    }
+
+    /// Reads a file, and sees that it is named as it says.
+    pub fn parse(&self, name: &str) -> Result<VendorFile, LibraryError> {
+        let entry = self.entry(name)?;
+        let failed = |why| LibraryError::File { file: entry.origin.describe(name), why };
+        let file = VendorFile::parse(&entry.text).map_err(failed)?;
+        match file.name == name {
+            true => Ok(file),
+            false => {
+                Err(failed(format!("name: is {:?}, and the file is named {name}.toml; they must agree", file.name)))
+            }
+        }
+    }
+
+    pub(super) fn file(&self, name: &str) -> String {
+        self.files.get(name).map_or_else(|| name.to_owned(), |entry| entry.origin.describe(name))
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry, LibraryError> {
+        self.files.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.names().collect();
+            LibraryError::Unknown { name: name.to_owned(), known: known.join(", ") }
+        })
+    }
+}
+
+impl Origin {
+    fn describe(&self, name: &str) -> String {
+        match self {
+            Self::Shipped => format!("connectors/{name}.toml (shipped)"),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}

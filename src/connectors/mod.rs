@@ -1,0 +1,24 @@
+//! Connectors: a vendor is a TOML file of requests and jq filters. The engine reads it, runs it and maps what comes back.
+//!
+//! The shipped files are in `connectors/`; docs/connectors.md is their reference.
+
+mod build;
+mod compiled;
+mod connector;
+mod examples;
+mod file;
+mod filter;
+mod input;
+mod library;
+mod reply;
+mod run;
+mod shapes;
+mod threads;
+mod vendor;
+
+pub use build::{Builder, ConnectorError, Options, Port, UpstreamOptions};
+pub use compiled::CompileError;
+pub use connector::{Connector, Probe};
+pub use examples::{ExampleResult, run_examples};
+pub use file::VendorFile;
+pub use library::{Library, LibraryError, Origin};

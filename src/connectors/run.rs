@@ -1,0 +1,366 @@
+//! Running an operation: requests are built, replies are judged and mapped, and it is kept in mind what may have happened.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use jaq_json::Val;
+use serde_json::Value;
+
+use super::{
+    compiled::{CompiledStep, Operation},
+    file::Meaning,
+    filter::{Scope, to_val},
+    threads::{FilterThreads, RunError},
+};
+use crate::upstream::{BaseUrl, Reply, Request, UpstreamError, UrlError};
+
+/// The longest body that is sent.
+const BODY_BYTES_MAX: usize = 512 * 1024;
+
+/// Where requests go: an upstream, or the script of an example.
+#[async_trait]
+pub(super) trait Transport: Send + Sync {
+    fn base(&self) -> &BaseUrl;
+    async fn send(&self, request: Request) -> Result<Reply, UpstreamError>;
+    /// The filters cannot cope with its replies: stop asking for a while.
+    fn trip(&self);
+}
+
+/// Why an operation did not give its result, and whether its effect may exist all the same.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}: {failure}")]
+pub struct OperationError {
+    pub operation: &'static str,
+    #[source]
+    pub failure: Failure,
+    /// False: the effect certainly does not exist.
+    pub in_doubt: bool,
+}
+
+impl OperationError {
+    pub(super) fn not_there(operation: &'static str) -> Self {
+        Self { operation, failure: Failure::NotThere, in_doubt: false }
+    }
+}
+
+/// What went wrong. Never holds what the vendor said.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("not found (status {status})")]
+    NotFound { status: u16 },
+    #[error("the upstream refuses our credentials (status {status})")]
+    Denied { status: u16 },
+    #[error("too many requests (status {status})")]
+    RateLimited { status: u16, retry_after: Option<Duration> },
+    #[error("not accepted (status {status}{})", field.as_ref().map(|field| format!(", {field}")).unwrap_or_default())]
+    Invalid { status: u16, field: Option<String> },
+    #[error("the upstream failed (status {status})")]
+    Unavailable { status: u16 },
+    #[error("the upstream does not say whether it was done (status {status})")]
+    InDoubt { status: u16 },
+    #[error("the vendor needs the customer's email address (status {status})")]
+    EmailRequired { status: u16 },
+    #[error("unexpected status {status}")]
+    Status { status: u16 },
+    #[error("the reply is not JSON (status {status})")]
+    NotJson { status: u16 },
+    #[error("{key}")]
+    Filter {
+        key: &'static str,
+        #[source]
+        source: RunError,
+    },
+    #[error("{key} gave {why}")]
+    Output { key: &'static str, why: &'static str },
+    #[error("the connector has no such operation")]
+    NotThere,
+    #[error("the reply does not fit: {0}")]
+    Misfit(String),
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// What an operation is run with.
+pub(super) struct Run<'a> {
+    pub(super) transport: &'a dyn Transport,
+    pub(super) threads: &'a FilterThreads,
+    pub(super) settings: &'a Val,
+    pub(super) input: &'a Value,
+    /// For the vendor's idempotency header.
+    pub(super) effect: Option<&'a str>,
+}
+
+/// What the filters of a request gave.
+struct Prepared {
+    params: Value,
+    query: Vec<(String, String)>,
+    body: Option<Bytes>,
+}
+
+/// What a reply means.
+enum Judged {
+    Value(Option<Value>),
+    Failed(Failure),
+}
+
+impl Operation {
+    /// The output of the last request's `reply` filter; none if it gave nothing or null.
+    pub(super) async fn run(&self, run: &Run<'_>) -> Result<Option<Value>, OperationError> {
+        let input = to_val(run.input);
+        let (mut replies, mut last, mut in_doubt) = (Vec::new(), None, false);
+        for step in &self.steps {
+            let scope = Scope {
+                dot: input.clone(),
+                variables: [input.clone(), run.settings.clone(), replies.iter().cloned().collect(), Val::Null],
+            };
+            match run_step(run, step, scope, &mut in_doubt).await {
+                Ok(None) => replies.push(Val::Null),
+                Ok(Some(value)) => {
+                    replies.push(value.as_ref().map(to_val).unwrap_or_default());
+                    last = value;
+                }
+                Err(failure) => return Err(OperationError { operation: self.name, failure, in_doubt }),
+            }
+        }
+        Ok(last.filter(|value| !value.is_null()))
+    }
+
+    /// The error for a result that cannot be used. What was to be done has been done by then.
+    pub(super) fn misfit(&self, why: String) -> OperationError {
+        let in_doubt = self.steps.iter().any(|step| step.is_effect());
+        OperationError { operation: self.name, failure: Failure::Misfit(why), in_doubt }
+    }
+}
+
+/// None when the request is skipped.
+async fn run_step(
+    run: &Run<'_>,
+    step: &Arc<CompiledStep>,
+    scope: Scope,
+    in_doubt: &mut bool,
+) -> Result<Option<Option<Value>>, Failure> {
+    let prepared = {
+        let (step, scope) = (step.clone(), scope.clone());
+        filters(run, move || prepare(&step, &scope)).await??
+    };
+    let Some(prepared) = prepared else { return Ok(None) };
+    let request = request(run, step, prepared)?;
+    let sent = run.transport.send(request).await;
+    let reply = match sent {
+        Ok(reply) => reply,
+        Err(error) => {
+            *in_doubt |= error.in_doubt && step.is_effect();
+            return Err(error.into());
+        }
+    };
+    let (status, earlier) = (reply.status, reply.in_doubt);
+    let judged = {
+        let step = step.clone();
+        filters(run, move || judge(&step, scope, &reply)).await
+    };
+    let judged = match judged {
+        Ok(Ok(judged)) => judged,
+        Ok(Err(failure)) | Err(failure) => Judged::Failed(failure),
+    };
+    match judged {
+        Judged::Value(value) => {
+            // Done; if a later request fails, this one has happened all the same.
+            *in_doubt |= step.is_effect();
+            Ok(Some(value))
+        }
+        Judged::Failed(failure) => {
+            *in_doubt |= step.is_effect() && failure.is_unclear(status, earlier);
+            Err(failure)
+        }
+    }
+}
+
+impl Failure {
+    /// Whether the request that failed so may have been acted upon.
+    fn is_unclear(&self, status: StatusCode, earlier: bool) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::InDoubt { .. } => true,
+            // With a key, the answer to a repeat is the answer to the first: it was not done.
+            Self::Invalid { .. } | Self::NotFound { .. } | Self::EmailRequired { .. } => false,
+            Self::Denied { .. } | Self::RateLimited { .. } => earlier,
+            // A success that cannot be read is a success.
+            _ => earlier || status.is_success() || status.is_server_error(),
+        }
+    }
+}
+
+/// Runs filters off the async threads; one that overruns makes the upstream a suspect.
+async fn filters<T: Send + 'static>(
+    run: &Run<'_>,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<Result<T, Failure>, Failure> {
+    let done = run.threads.run(move || Ok(work())).await;
+    if done.as_ref().is_err_and(|error| *error == RunError::Overran) {
+        run.transport.trip();
+    }
+    done.map_err(|source| Failure::Filter { key: "a filter", source })
+}
+
+fn prepare(step: &CompiledStep, scope: &Scope) -> Result<Option<Prepared>, Failure> {
+    let run = |key, filter: &Option<super::filter::Filter>| match filter {
+        Some(filter) => filter.run(scope).map_err(|source| Failure::Filter { key, source }),
+        None => Ok(None),
+    };
+    if step.when.is_some() && !matches!(run("when", &step.when)?, Some(Value::Bool(true))) {
+        return Ok(None);
+    }
+    let params = run("params", &step.params)?.unwrap_or(Value::Null);
+    let query = query(run("query", &step.query)?)?;
+    let body = match run("body", &step.body)? {
+        None if step.body.is_some() => return Err(Failure::Output { key: "body", why: "nothing" }),
+        None => None,
+        Some(body) => {
+            let text = body.to_string();
+            if text.len() > BODY_BYTES_MAX {
+                return Err(Failure::Output { key: "body", why: "more than may be sent" });
+            }
+            Some(Bytes::from(text))
+        }
+    };
+    Ok(Some(Prepared { params, query, body }))
+}
+
+fn query(output: Option<Value>) -> Result<Vec<(String, String)>, Failure> {
+    let wrong = || Failure::Output { key: "query", why: "something else than an object of texts and numbers" };
+    let members = match output {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Object(members)) => members,
+        Some(_) => return Err(wrong()),
+    };
+    let mut pairs = Vec::new();
+    for (name, value) in members {
+        let items = match value {
+            Value::Null => continue,
+            Value::Array(items) => items,
+            one => vec![one],
+        };
+        for item in items {
+            pairs.push((name.clone(), plain(&item).ok_or_else(wrong)?));
+        }
+    }
+    Ok(pairs)
+}
+
+/// A text, number or truth as text.
+pub(super) fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
+fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Request, Failure> {
+    let source = if step.params.is_some() { &prepared.params } else { run.input };
+    let names: Vec<(String, String)> = source
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.clone(), plain(value)?)))
+        .collect();
+    let parameter = |wanted: &str| names.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let url = run.transport.base().join(&step.path, parameter, &prepared.query)?;
+    let mut headers = step.headers.clone();
+    if prepared.body.is_some() {
+        headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    }
+    if let (Some(name), Some(effect)) = (&step.idempotency_header, run.effect)
+        && let Ok(value) = HeaderValue::from_str(effect)
+    {
+        headers.insert(name.clone(), value);
+    }
+    Ok(Request { method: step.method.http(), url, headers, body: prepared.body, repeatable: step.repeatable })
+}
+
+fn judge(step: &CompiledStep, mut scope: Scope, reply: &Reply) -> Result<Judged, Failure> {
+    let status = reply.status.as_u16();
+    let parsed = match reply.body.trim_ascii() {
+        [] => Some(Value::Null),
+        body => serde_json::from_slice(body).ok(),
+    };
+    scope.dot = match &parsed {
+        Some(body) => to_val(body),
+        // Rules may look for words in what is not JSON.
+        None => Val::utf8_str(String::from_utf8_lossy(&reply.body).into_owned()),
+    };
+    scope.variables[3] = Val::from(usize::from(status));
+    let meaning = match by_rule(step, &scope, reply)? {
+        Some(Judged::Failed(failure)) => return Ok(Judged::Failed(failure)),
+        Some(Judged::Value(_)) => None,
+        None => by_status(reply),
+    };
+    if let Some(failure) = meaning {
+        return Ok(Judged::Failed(failure));
+    }
+    if parsed.is_none() {
+        return Err(Failure::NotJson { status });
+    }
+    match &step.reply {
+        Some(filter) => {
+            let output = filter.run(&scope).map_err(|source| Failure::Filter { key: "reply", source })?;
+            Ok(Judged::Value(output))
+        }
+        None => Ok(Judged::Value(parsed)),
+    }
+}
+
+/// What the first rule that fits says; `Value` for "a success after all".
+fn by_rule(step: &CompiledStep, scope: &Scope, reply: &Reply) -> Result<Option<Judged>, Failure> {
+    let status = reply.status.as_u16();
+    for rule in &step.errors {
+        if !rule.status.is_empty() && !rule.status.contains(&status) {
+            continue;
+        }
+        if let Some(when) = &rule.when
+            // A body that the rule cannot look into is not the one it is for.
+            && !matches!(when.run(scope), Ok(Some(Value::Bool(true))))
+        {
+            continue;
+        }
+        let output = |filter: &Option<super::filter::Filter>| {
+            filter.as_ref().and_then(|filter| filter.run(scope).ok().flatten())
+        };
+        return Ok(Some(match rule.meaning {
+            Meaning::Ok => Judged::Value(None),
+            Meaning::NotFound => Judged::Failed(Failure::NotFound { status }),
+            Meaning::Denied => Judged::Failed(Failure::Denied { status }),
+            Meaning::RateLimited => {
+                let seconds = output(&rule.retry_after_s).and_then(|seconds| seconds.as_f64());
+                let said = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.ceil()).ok());
+                Judged::Failed(Failure::RateLimited { status, retry_after: reply.retry_after.or(said) })
+            }
+            Meaning::Invalid => {
+                let field = output(&rule.field).as_ref().and_then(Value::as_str).map(str::to_owned);
+                Judged::Failed(Failure::Invalid { status, field })
+            }
+            Meaning::Unavailable => Judged::Failed(Failure::Unavailable { status }),
+            Meaning::InDoubt => Judged::Failed(Failure::InDoubt { status }),
+            Meaning::EmailRequired => Judged::Failed(Failure::EmailRequired { status }),
+        }));
+    }
+    Ok(None)
+}
+
+/// What a status means where no rule says otherwise.
+fn by_status(reply: &Reply) -> Option<Failure> {
+    let status = reply.status.as_u16();
+    Some(match status {
+        200..=299 => return None,
+        401 | 403 | 407 => Failure::Denied { status },
+        404 | 410 => Failure::NotFound { status },
+        429 => Failure::RateLimited { status, retry_after: reply.retry_after },
+        400 | 409 | 413 | 422 => Failure::Invalid { status, field: None },
+        408 | 500..=599 => Failure::Unavailable { status },
+        _ => Failure::Status { status },
+    })
+}

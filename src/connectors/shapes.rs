@@ -1,0 +1,127 @@
+//! The inputs that examples may write: exactly the members that filters get in earnest, so that no example drifts from them.
+
+use serde_json::{Map, Value, json};
+
+/// An input of an operation with every member, absent ones as null.
+fn shape(operation: &str) -> Value {
+    let customer = json!({ "id": null, "system": null, "ids": {}, "email": null, "name": null });
+    match operation {
+        "orders.find" => json!({ "id": null, "number": null }),
+        "helpdesk.create_ticket" => json!({
+            "external_id": null, "subject": null, "description": null, "priority": "normal", "category": null,
+            "order_id": null, "conversation": null, "requester": customer,
+        }),
+        "helpdesk.find_ticket" => json!({ "external_id": null }),
+        "helpdesk.add_comment" => json!({ "ticket_id": null, "text": null, "external_id": null }),
+        "crm.find_contact" => json!({ "customer": customer }),
+        "crm.upsert_contact" => json!({ "contact_id": null, "customer": customer, "fields": {} }),
+        "crm.log_activity" => json!({ "contact_id": null, "text": null, "external_id": null, "at": null }),
+        "knowledge.upsert_article" => {
+            json!({ "id": null, "title": null, "body": null, "url": null, "updated_at": null })
+        }
+        "knowledge.remove_article" => json!({ "id": null }),
+        _ => json!({}),
+    }
+}
+
+/// An example's input with the members that it leaves out. One that there is not is an error.
+pub(super) fn complete(operation: &str, input: &Value) -> Result<Value, String> {
+    fill(operation, shape(operation), input)
+}
+
+fn fill(place: &str, shape: Value, input: &Value) -> Result<Value, String> {
+    match (shape, input) {
+        // Open tables: customer ids by system, contact fields by name.
+        (Value::Object(shape), Value::Object(_)) if shape.is_empty() => Ok(input.clone()),
+        (Value::Object(shape), Value::Object(members)) => {
+            if let Some(unknown) = members.keys().find(|name| !shape.contains_key(*name)) {
+                let known: Vec<&str> = shape.keys().map(String::as_str).collect();
+                return Err(format!("{place} has no input {unknown}; it has {}", known.join(", ")));
+            }
+            let filled = shape.into_iter().map(|(name, default)| {
+                let value = match members.get(&name) {
+                    Some(member) => fill(&format!("{place}: {name}"), default, member)?,
+                    None => default,
+                };
+                Ok((name, value))
+            });
+            filled.collect::<Result<Map<_, _>, String>>().map(Value::Object)
+        }
+        (Value::Object(_), _) => Err(format!("{place} must be an object")),
+        (_, input) => Ok(input.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        connectors::input,
+        domain::{
+            Article, ArticleId, ContactFields, ContactId, Customer, CustomerId, EffectId, Level, NewTicket, OrderId,
+            Priority, TicketId, Timestamp,
+        },
+    };
+
+    /// Members, at every depth that has a shape.
+    fn names(value: &Value) -> Vec<String> {
+        let Value::Object(members) = value else { return Vec::new() };
+        let mut all = Vec::new();
+        for (name, member) in members {
+            all.push(name.clone());
+            if name != "ids" && name != "fields" {
+                all.extend(names(member).into_iter().map(|inner| format!("{name}.{inner}")));
+            }
+        }
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn shapes_are_those_of_the_inputs_in_earnest() {
+        let customer = Customer {
+            id: CustomerId::parse("shop:1").unwrap(),
+            linked: vec![CustomerId::parse("crm:2").unwrap(), CustomerId::parse("shop:3").unwrap()],
+            level: Level::Verified,
+            email: None,
+            email_verified: false,
+            name: None,
+        };
+        let (effect, contact) = (EffectId::fresh(), ContactId::parse("c").unwrap());
+        let ticket = NewTicket {
+            requester: customer.clone(),
+            conversation: None,
+            subject: String::new(),
+            description: String::new(),
+            priority: Priority::Normal,
+            category: None,
+            order_id: None,
+        };
+        let at = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+        let article = Article {
+            id: ArticleId::parse("a").unwrap(),
+            title: String::new(),
+            body: String::new(),
+            url: None,
+            updated_at: at,
+        };
+        let fields = ContactFields::new();
+        let earnest = [
+            ("orders.find", input::find_order(&OrderId::parse("#1").unwrap())),
+            ("helpdesk.create_ticket", input::create_ticket(&ticket, &effect)),
+            ("helpdesk.find_ticket", input::find_ticket(&effect)),
+            ("helpdesk.add_comment", input::add_comment(&TicketId::parse("t").unwrap(), "", &effect)),
+            ("crm.find_contact", input::find_contact(&customer)),
+            ("crm.upsert_contact", input::upsert_contact(&customer, None, &fields)),
+            ("crm.log_activity", input::log_activity(&contact, "", &effect, at)),
+            ("knowledge.upsert_article", input::upsert_article(&article)),
+            ("knowledge.remove_article", input::remove_article(&article.id)),
+        ];
+        for (operation, input) in &earnest {
+            assert_eq!(names(&shape(operation)), names(input), "{operation}");
+        }
+        // The subject's own id wins over a linked one of the same system.
+        assert_eq!(earnest[4].1["customer"]["ids"], json!({ "shop": "1", "crm": "2" }));
+        assert!(complete("orders.find", &json!({ "number": "1", "email": "x" })).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! The operations of a vendor with their results as domain values, over any transport.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jaq_json::Val;
+use serde_json::Value;
+
+use super::{
+    compiled::{Operation, Operations},
+    file::VendorFile,
+    reply::{self, ContactOut, IdOut, OrderOut, TicketOut},
+    run::{Failure, OperationError, Run, Transport},
+    threads::FilterThreads,
+};
+use crate::{
+    desk::Settlement,
+    domain::{Contact, ContactId, NoteId, Order, SystemId, Ticket},
+};
+
+/// A vendor file, compiled, with a user's settings.
+pub(super) struct Vendor {
+    pub(super) operations: Arc<Operations>,
+    pub(super) settings: Val,
+    /// The system that the vendor's customer ids belong to.
+    pub(super) system: SystemId,
+    pub(super) threads: FilterThreads,
+}
+
+/// An input, and the effect that it is to bring about.
+pub(super) struct Task<'a> {
+    pub(super) transport: &'a dyn Transport,
+    pub(super) input: &'a Value,
+    pub(super) effect: Option<&'a str>,
+}
+
+impl Vendor {
+    pub(super) async fn find_order(&self, task: &Task<'_>) -> Result<Option<Order>, OperationError> {
+        let operation = needed(&self.operations.find_order, "orders.find")?;
+        self.find(operation, task, |out: OrderOut| out.order(&self.system)).await
+    }
+
+    pub(super) async fn create_ticket(&self, task: &Task<'_>) -> Result<Ticket, OperationError> {
+        let operation = needed(&self.operations.create_ticket, "helpdesk.create_ticket")?;
+        self.make(operation, task, TicketOut::ticket).await
+    }
+
+    pub(super) async fn find_ticket(&self, task: &Task<'_>) -> Result<Option<Ticket>, OperationError> {
+        let operation = needed(&self.operations.find_ticket, "helpdesk.find_ticket")?;
+        self.find(operation, task, TicketOut::ticket).await
+    }
+
+    pub(super) async fn add_comment(&self, task: &Task<'_>) -> Result<(), OperationError> {
+        self.act(needed(&self.operations.add_comment, "helpdesk.add_comment")?, task).await
+    }
+
+    pub(super) async fn find_contact(&self, task: &Task<'_>) -> Result<Option<Contact>, OperationError> {
+        let operation = needed(&self.operations.find_contact, "crm.find_contact")?;
+        self.find(operation, task, |out: ContactOut| out.contact(&self.system)).await
+    }
+
+    pub(super) async fn upsert_contact(&self, task: &Task<'_>) -> Result<ContactId, OperationError> {
+        let operation = needed(&self.operations.upsert_contact, "crm.upsert_contact")?;
+        self.make(operation, task, |out: IdOut| out.contact()).await
+    }
+
+    pub(super) async fn log_activity(&self, task: &Task<'_>) -> Result<NoteId, OperationError> {
+        let operation = needed(&self.operations.log_activity, "crm.log_activity")?;
+        self.make(operation, task, |out: IdOut| out.note()).await
+    }
+
+    pub(super) async fn upsert_article(&self, task: &Task<'_>) -> Result<(), OperationError> {
+        self.act(needed(&self.operations.upsert_article, "knowledge.upsert_article")?, task).await
+    }
+
+    pub(super) async fn remove_article(&self, task: &Task<'_>) -> Result<(), OperationError> {
+        self.act(needed(&self.operations.remove_article, "knowledge.remove_article")?, task).await
+    }
+
+    pub(super) async fn health(&self, task: &Task<'_>) -> Result<(), OperationError> {
+        self.act(needed(&self.operations.health, "health")?, task).await
+    }
+
+    /// Something that may not be there: an absent record, and an empty output, are none.
+    async fn find<O: serde::de::DeserializeOwned, T>(
+        &self,
+        operation: &Operation,
+        task: &Task<'_>,
+        convert: impl FnOnce(O) -> Result<T, String>,
+    ) -> Result<Option<T>, OperationError> {
+        let output = match self.run(operation, task).await {
+            Ok(output) => output,
+            Err(OperationError { failure: Failure::NotFound { .. }, .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(output) = output else { return Ok(None) };
+        reply::read(output).and_then(convert).map(Some).map_err(|why| operation.misfit(why))
+    }
+
+    /// Something that exists afterwards.
+    async fn make<O: serde::de::DeserializeOwned, T>(
+        &self,
+        operation: &Operation,
+        task: &Task<'_>,
+        convert: impl FnOnce(O) -> Result<T, String>,
+    ) -> Result<T, OperationError> {
+        let output = self.run(operation, task).await?;
+        let output = output.ok_or_else(|| operation.misfit("the reply filter gave nothing".to_owned()))?;
+        reply::read(output).and_then(convert).map_err(|why| operation.misfit(why))
+    }
+
+    /// Something whose result is that it was done.
+    async fn act(&self, operation: &Operation, task: &Task<'_>) -> Result<(), OperationError> {
+        self.run(operation, task).await.map(|_| ())
+    }
+
+    async fn run(&self, operation: &Operation, task: &Task<'_>) -> Result<Option<Value>, OperationError> {
+        let run = Run {
+            transport: task.transport,
+            threads: &self.threads,
+            settings: &self.settings,
+            input: task.input,
+            effect: task.effect,
+        };
+        operation.run(&run).await
+    }
+}
+
+fn needed<'a>(operation: &'a Option<Operation>, name: &'static str) -> Result<&'a Operation, OperationError> {
+    operation.as_ref().ok_or_else(|| OperationError::not_there(name))
+}
+
+/// How a lost answer to `operation` is settled at this vendor.
+pub(super) fn settlement(
+    operation: Option<&Operation>,
+    key_ttl_s: Option<u64>,
+    find_after_s: Option<u64>,
+) -> Settlement {
+    let seconds = Duration::from_secs;
+    // Without a request that must not be repeated, nothing can be doubled.
+    let natural = operation.is_some_and(|operation| operation.steps.iter().all(|step| !step.is_effect()));
+    Settlement {
+        unique: false,
+        same_key_for: if natural { Some(Duration::MAX) } else { key_ttl_s.map(seconds) },
+        find_after: find_after_s.map(seconds),
+    }
+}
+
+/// A user's settings over the defaults of a vendor file.
+pub(super) fn settings(file: &VendorFile, given: &BTreeMap<String, Value>) -> Result<Value, (String, String)> {
+    let mut settings = serde_json::Map::new();
+    for (name, setting) in &file.settings {
+        match given.get(name).or(setting.default.as_ref()) {
+            Some(value) => settings.insert(name.clone(), value.clone()),
+            None if setting.required => {
+                return Err((name.clone(), format!("is missing; {}", setting.about)));
+            }
+            None => settings.insert(name.clone(), Value::Null),
+        };
+    }
+    match given.keys().find(|name| !file.settings.contains_key(*name)) {
+        None => Ok(Value::Object(settings)),
+        Some(unknown) => {
+            let known: Vec<&str> = file.settings.keys().map(String::as_str).collect();
+            let known =
+                if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+            Err((unknown.clone(), format!("is not a setting of connector {}; {known}", file.name)))
+        }
+    }
+}

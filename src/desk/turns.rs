@@ -1,0 +1,71 @@
+//! One after the other: requests for the same effect wait for each other in this process, so that the second sees the first's result.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::Scope;
+
+/// Who is at work on which effect.
+#[derive(Default)]
+pub struct Turns(Arc<Mutex<Queues>>);
+
+type Queues = HashMap<Scope, Arc<tokio::sync::Mutex<()>>>;
+
+/// A turn, until it is dropped.
+pub(super) struct Turn {
+    queues: Arc<Mutex<Queues>>,
+    scope: Scope,
+    guard: Option<OwnedMutexGuard<()>>,
+}
+
+impl Turns {
+    pub(super) async fn take(&self, scope: Scope) -> Turn {
+        let queue = {
+            let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            queues.entry(scope).or_default().clone()
+        };
+        // Made first, so that a caller that goes away while it waits tidies up, too.
+        let mut turn = Turn { queues: self.0.clone(), scope, guard: None };
+        turn.guard = Some(queue.lock_owned().await);
+        turn
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.guard.take());
+        // The map alone holds it: nobody waits.
+        if queues.get(&self.scope).is_some_and(|queue| Arc::strong_count(queue) == 1) {
+            queues.remove(&self.scope);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_exclude_each_other_and_leave_nothing_behind() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (turns, scope) = (Arc::new(Turns::default()), Scope::of_bytes([7; 32]));
+            let first = turns.take(scope).await;
+            let waiting = tokio::time::timeout(std::time::Duration::from_millis(10), turns.take(scope)).await;
+            assert!(waiting.is_err(), "it is not their turn");
+            let other = turns.take(Scope::of_bytes([8; 32])).await;
+            let second = tokio::spawn({
+                let turns = turns.clone();
+                async move { drop(turns.take(scope).await) }
+            });
+            drop((first, other));
+            second.await.unwrap();
+            assert!(turns.0.lock().unwrap().is_empty());
+        });
+    }
+}

@@ -1,0 +1,88 @@
+//! One attempt: a request out, a bounded reply in, and what a failure says about whether it has arrived.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, header};
+
+use super::{auth::TokenError, client::Request};
+
+/// Why there is no reply. Never holds an address, which may carry a customer's data, nor a body.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    #[error("nothing is sent for {} ms after failures in a row", wait.as_millis())]
+    BreakerOpen { wait: Duration },
+    #[error("too many requests to it are under way")]
+    Busy,
+    #[error("there is no token to send")]
+    Token(#[source] TokenError),
+    #[error("no connection")]
+    Connect(#[source] reqwest::Error),
+    #[error("no reply within {} ms", after.as_millis())]
+    Timeout { after: Duration },
+    #[error("the connection broke")]
+    Broken(#[source] reqwest::Error),
+    #[error("its reply is longer than {bytes_max} bytes")]
+    TooLong { bytes_max: usize },
+    #[error("the address lies outside the base URL")]
+    Outside,
+}
+
+impl CallError {
+    /// Whether the request may have reached the upstream, and been acted upon.
+    pub fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::BreakerOpen { .. } | Self::Busy | Self::Token(_) | Self::Connect(_) | Self::Outside => false,
+            Self::Timeout { .. } | Self::Broken(_) | Self::TooLong { .. } => true,
+        }
+    }
+
+    /// Whether it says something about the health of the upstream.
+    pub(super) fn is_its_fault(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Timeout { .. } | Self::Broken(_))
+    }
+}
+
+/// A reply, read to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<String>,
+    pub(super) body: Bytes,
+}
+
+/// Sends once and reads the whole reply, within `timeout`.
+pub(super) async fn send(
+    http: &reqwest::Client,
+    request: &Request,
+    headers: HeaderMap,
+    timeout: Duration,
+    bytes_max: usize,
+) -> Result<Answer, CallError> {
+    let mut outgoing = reqwest::Request::new(request.method.clone(), request.url.clone());
+    *outgoing.headers_mut() = headers;
+    *outgoing.timeout_mut() = Some(timeout);
+    *outgoing.body_mut() = request.body.clone().map(Into::into);
+    let failed = |error: reqwest::Error| {
+        let error = error.without_url();
+        if error.is_connect() {
+            CallError::Connect(error)
+        } else if error.is_timeout() {
+            CallError::Timeout { after: timeout }
+        } else {
+            CallError::Broken(error)
+        }
+    };
+    let mut response = http.execute(outgoing).await.map_err(failed)?;
+    if response.content_length().is_some_and(|length| length > bytes_max as u64) {
+        return Err(CallError::TooLong { bytes_max });
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > bytes_max {
+            return Err(CallError::TooLong { bytes_max });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    Ok(Answer { status: response.status(), retry_after: retry_after.map(str::to_owned), body: body.freeze() })
+}

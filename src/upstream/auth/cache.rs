@@ -1,0 +1,71 @@
+//! The tokens of all upstreams, by what they were asked for with. Idle ones are forgotten.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use super::slot::{TokenSlot, TokenSource};
+use crate::domain::{Clock, Secret};
+
+/// Different tokens kept at once; far more than there are upstreams.
+const SLOTS_MAX: u64 = 1024;
+/// A token that nobody has asked for is wiped from memory after this.
+const IDLE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
+/// A token endpoint answers within this, or the fetch has failed.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What makes two tokens the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenKey {
+    pub(super) endpoint: String,
+    pub(super) client: String,
+    /// Sorted.
+    pub(super) scopes: Vec<String>,
+    pub(super) audience: Option<String>,
+    pub(super) resource: Option<String>,
+    pub(super) credential: Fingerprint,
+}
+
+/// SHA-256 of a secret: upstreams that were given different ones do not share a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub(super) fn of(secret: &Secret) -> Self {
+        Self(Sha256::digest(secret.expose().as_bytes()).into())
+    }
+}
+
+/// The token cache. Cheap to clone; one for the process.
+#[derive(Clone)]
+pub struct TokenCache {
+    slots: Cache<TokenKey, Arc<TokenSlot>>,
+    http: reqwest::Client,
+    clock: Clock,
+}
+
+impl TokenCache {
+    pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(FETCH_TIMEOUT)
+            .user_agent(crate::upstream::client::USER_AGENT)
+            .build()?;
+        Ok(Self { slots: Cache::builder().max_capacity(SLOTS_MAX).time_to_idle(IDLE_MAX).build(), http, clock })
+    }
+
+    pub(super) fn slot(&self, key: &TokenKey, source: &Arc<dyn TokenSource>) -> Arc<TokenSlot> {
+        self.slots.get_with_by_ref(key, || Arc::new(TokenSlot::new(source.clone(), self.clock.clone())))
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}

@@ -1,0 +1,116 @@
+//! Tokens that we sign ourselves: service tokens (kind `jwt`) and client assertions (RFC 7523) for token endpoints.
+
+use async_trait::async_trait;
+use jsonwebtoken::{EncodingKey, Header};
+use serde::Serialize;
+
+use super::{
+    cache::{Fingerprint, TokenKey},
+    options::{Algorithm, AuthError, AuthOptions},
+    slot::{Lifetime, TokenError, TokenGrant, TokenSource},
+};
+use crate::domain::{Clock, Secret, SecretReader};
+
+const LIFETIME_DEFAULT_S: u32 = 300;
+/// Between minting a client assertion and its use lies one request.
+const ASSERTION_LIFETIME_S: u32 = 60;
+
+/// A private key and the header it signs with.
+pub(super) struct Signer {
+    key: EncodingKey,
+    header: Header,
+    fingerprint: Fingerprint,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<&'a str>,
+    iat: i64,
+    exp: i64,
+    /// Makes each token another one: servers refuse assertions that they have seen.
+    jti: String,
+}
+
+impl Signer {
+    pub(super) fn new(options: &AuthOptions, secrets: SecretReader<'_>) -> Result<Self, AuthError> {
+        let pem = options.secret("private_key", &options.private_key, secrets)?;
+        let (key, algorithm) = match options.algorithm.unwrap_or_default() {
+            Algorithm::Rs256 => (EncodingKey::from_rsa_pem(pem.expose().as_bytes()), jsonwebtoken::Algorithm::RS256),
+            Algorithm::Es256 => (EncodingKey::from_ec_pem(pem.expose().as_bytes()), jsonwebtoken::Algorithm::ES256),
+        };
+        let wrong =
+            |_| AuthError::value("private_key", "is not a private key in PEM for its algorithm (PKCS #8 or #1)");
+        let mut header = Header::new(algorithm);
+        header.kid.clone_from(&options.key_id);
+        Ok(Self { key: key.map_err(wrong)?, header, fingerprint: Fingerprint::of(&pem) })
+    }
+
+    fn sign(&self, iss: &str, sub: &str, aud: Option<&str>, now_s: i64, lifetime_s: u32) -> Result<Secret, TokenError> {
+        let claims = Claims {
+            iss,
+            sub,
+            aud,
+            iat: now_s,
+            exp: now_s + i64::from(lifetime_s),
+            jti: ulid::Ulid::generate().to_string(),
+        };
+        let token = jsonwebtoken::encode(&self.header, &claims, &self.key).map_err(|_| TokenError::Signing)?;
+        Ok(Secret::new(token))
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// An assertion with which a client proves itself to a token endpoint.
+    pub(super) fn assertion(&self, client: &str, audience: &str, now_s: i64) -> Result<Secret, TokenError> {
+        self.sign(client, client, Some(audience), now_s, ASSERTION_LIFETIME_S)
+    }
+}
+
+/// Signs the token that an upstream accepts as it is.
+pub(super) struct ServiceToken {
+    signer: Signer,
+    issuer: String,
+    subject: String,
+    audience: Option<String>,
+    lifetime_s: u32,
+    clock: Clock,
+}
+
+impl ServiceToken {
+    pub(super) fn new(options: &AuthOptions, secrets: SecretReader<'_>, clock: Clock) -> Result<Self, AuthError> {
+        let issuer = options.issuer.clone().ok_or_else(|| options.missing("issuer"))?;
+        Ok(Self {
+            signer: Signer::new(options, secrets)?,
+            subject: options.subject.clone().unwrap_or_else(|| issuer.clone()),
+            issuer,
+            audience: options.audience.clone(),
+            lifetime_s: options.lifetime_s.unwrap_or(LIFETIME_DEFAULT_S),
+            clock,
+        })
+    }
+
+    pub(super) fn key(&self) -> TokenKey {
+        TokenKey {
+            endpoint: String::new(),
+            client: format!("{}\0{}", self.issuer, self.subject),
+            scopes: Vec::new(),
+            audience: self.audience.clone(),
+            resource: None,
+            credential: self.signer.fingerprint,
+        }
+    }
+}
+
+#[async_trait]
+impl TokenSource for ServiceToken {
+    async fn fetch(&self) -> Result<TokenGrant, TokenError> {
+        let now_s = self.clock.now().unix_s();
+        let token = self.signer.sign(&self.issuer, &self.subject, self.audience.as_deref(), now_s, self.lifetime_s)?;
+        Ok(TokenGrant { token, lifetime: Lifetime::Seconds(f64::from(self.lifetime_s)) })
+    }
+}

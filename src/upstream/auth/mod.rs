@@ -1,0 +1,143 @@
+//! Authentication towards upstreams: API key, Basic, Bearer, OAuth 2 client credentials, self-signed service tokens.
+
+mod cache;
+mod jwt;
+mod oauth2;
+mod options;
+mod slot;
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+pub use cache::{TokenCache, TokenKey};
+pub use options::{Algorithm, AuthError, AuthOptions, ClientAuth, Kind};
+pub use slot::{Granted, TokenError, TokenSlot, TokenSource};
+
+use super::BaseUrl;
+use crate::domain::{Secret, SecretReader};
+
+/// How requests to one upstream are authenticated.
+pub struct Auth {
+    kind: Kind,
+    method: Method,
+}
+
+enum Method {
+    None,
+    /// The same header every time.
+    Fixed(HeaderName, HeaderValue),
+    /// A token that expires: `Authorization: Bearer`.
+    Token(Tokens),
+}
+
+/// Where the tokens of one upstream come from.
+struct Tokens {
+    cache: TokenCache,
+    key: TokenKey,
+    source: Arc<dyn TokenSource>,
+}
+
+/// What a request was sent with, so that a refusal invalidates that token and no newer one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation(Option<u64>);
+
+impl Auth {
+    /// Reads the secrets and prepares what can be prepared. `base` is what a relative token endpoint is relative to.
+    pub fn new(
+        options: &AuthOptions,
+        base: &BaseUrl,
+        plain_http: bool,
+        secrets: SecretReader<'_>,
+        cache: &TokenCache,
+    ) -> Result<Self, AuthError> {
+        options.check()?;
+        let kind = options.kind.unwrap_or_default();
+        let method = match kind {
+            Kind::None => Method::None,
+            Kind::ApiKey => {
+                let name = options.header.as_deref().unwrap_or("X-API-Key");
+                let name =
+                    HeaderName::try_from(name).map_err(|_| AuthError::value("header", "is not a header name"))?;
+                Method::Fixed(name, sensitive(options.secret("key", &options.key, secrets)?.expose(), "key")?)
+            }
+            Kind::Bearer => {
+                let token = options.secret("token", &options.token, secrets)?;
+                Method::Fixed(header::AUTHORIZATION, bearer(&token)?)
+            }
+            Kind::Basic => {
+                let user = options.text("username", &options.username, secrets)?;
+                let password = match &options.password {
+                    Some(_) => options.secret("password", &options.password, secrets)?,
+                    None => Secret::new(String::new()),
+                };
+                let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
+                Method::Fixed(header::AUTHORIZATION, sensitive(&format!("Basic {pair}"), "username")?)
+            }
+            Kind::Oauth2 => {
+                let endpoint = oauth2::Endpoint::new(options, base, plain_http, secrets, cache)?;
+                Method::Token(Tokens { cache: cache.clone(), key: endpoint.key(), source: Arc::new(endpoint) })
+            }
+            Kind::Jwt => {
+                let signer = jwt::ServiceToken::new(options, secrets, cache.clock().clone())?;
+                Method::Token(Tokens { cache: cache.clone(), key: signer.key(), source: Arc::new(signer) })
+            }
+        };
+        Ok(Self { kind, method })
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Puts the credentials into the headers.
+    pub(super) async fn apply(&self, headers: &mut HeaderMap) -> Result<Generation, TokenError> {
+        match &self.method {
+            Method::None => Ok(Generation(None)),
+            Method::Fixed(name, value) => {
+                headers.insert(name.clone(), value.clone());
+                Ok(Generation(None))
+            }
+            Method::Token(tokens) => {
+                let granted = tokens.slot().get().await?;
+                headers.insert(header::AUTHORIZATION, granted.header);
+                Ok(Generation(Some(granted.generation)))
+            }
+        }
+    }
+
+    /// The upstream refused what `apply` had put in. Tells whether another attempt will carry another token.
+    pub(super) fn refused(&self, generation: Generation) -> bool {
+        match (&self.method, generation.0) {
+            (Method::Token(tokens), Some(generation)) => {
+                tokens.slot().invalidate(generation);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Gets a token once, to see whether it can be had. Nothing to do for fixed credentials.
+    pub async fn probe(&self) -> Result<(), TokenError> {
+        self.apply(&mut HeaderMap::new()).await.map(|_| ())
+    }
+}
+
+impl Tokens {
+    fn slot(&self) -> Arc<TokenSlot> {
+        self.cache.slot(&self.key, &self.source)
+    }
+}
+
+/// A header value that no `Debug` shows.
+fn sensitive(text: &str, key: &'static str) -> Result<HeaderValue, AuthError> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| AuthError::value(key, "has a character that cannot stand in a header, as a line break"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue, AuthError> {
+    sensitive(&format!("Bearer {}", token.expose()), "token")
+}

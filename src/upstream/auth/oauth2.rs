@@ -1,0 +1,294 @@
+//! The token endpoint: OAuth 2 client credentials (RFC 6749 4.4), with a secret or a signed assertion (RFC 7523).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use oauth2::{
+    AccessToken, AuthType, Client, ClientId, ClientSecret, EmptyExtraTokenFields, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, RefreshToken, RequestTokenError, Scope, StandardErrorResponse, StandardRevocableToken,
+    StandardTokenIntrospectionResponse, TokenResponse, TokenUrl,
+    basic::{BasicErrorResponseType, BasicRevocationErrorResponse, BasicTokenType},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    cache::{Fingerprint, TokenCache, TokenKey},
+    jwt::Signer,
+    options::{AuthError, AuthOptions, ClientAuth},
+    slot::{Lifetime, TokenError, TokenGrant, TokenSource},
+};
+use crate::{
+    domain::{Clock, Secret, SecretReader},
+    upstream::BaseUrl,
+};
+
+/// The longest token reply that is read.
+const REPLY_BYTES_MAX: usize = 64 * 1024;
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+type Endpoints = Client<
+    StandardErrorResponse<BasicErrorResponseType>,
+    Reply,
+    StandardTokenIntrospectionResponse<EmptyExtraTokenFields, BasicTokenType>,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// One client at one token endpoint.
+pub(super) struct Endpoint {
+    client: Endpoints,
+    proof: Proof,
+    scopes: Vec<String>,
+    audience: Option<String>,
+    resource: Option<String>,
+    http: reqwest::Client,
+    clock: Clock,
+}
+
+/// How the client proves itself.
+enum Proof {
+    /// Held by the library's client, in the header or the body.
+    Secret(Fingerprint),
+    Assertion {
+        signer: Box<Signer>,
+        audience: String,
+    },
+}
+
+/// A token reply, as lenient as servers need: a lifetime may be missing, a text, zero, negative or absurd.
+#[derive(Debug, Deserialize, Serialize)]
+struct Reply {
+    access_token: AccessToken,
+    #[serde(default = "bearer", skip_deserializing)]
+    token_type: BasicTokenType,
+    #[serde(default)]
+    expires_in: Value,
+}
+
+fn bearer() -> BasicTokenType {
+    BasicTokenType::Bearer
+}
+
+impl TokenResponse for Reply {
+    type TokenType = BasicTokenType;
+
+    fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &BasicTokenType {
+        &self.token_type
+    }
+
+    fn expires_in(&self) -> Option<Duration> {
+        match self.lifetime() {
+            Lifetime::Seconds(s) => Duration::try_from_secs_f64(s).ok(),
+            Lifetime::Unsaid => None,
+        }
+    }
+
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        None
+    }
+
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        None
+    }
+}
+
+impl Reply {
+    fn lifetime(&self) -> Lifetime {
+        let seconds = match &self.expires_in {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        seconds.map_or(Lifetime::Unsaid, Lifetime::Seconds)
+    }
+}
+
+/// Why the request to the endpoint failed, without its address.
+#[derive(Debug, thiserror::Error)]
+enum Unsent {
+    #[error("{0}")]
+    Http(&'static str),
+}
+
+impl Endpoint {
+    pub(super) fn new(
+        options: &AuthOptions,
+        base: &BaseUrl,
+        plain_http: bool,
+        secrets: SecretReader<'_>,
+        cache: &TokenCache,
+    ) -> Result<Self, AuthError> {
+        let address = options.text("token_url", &options.token_url, secrets)?;
+        let url = base
+            .resolve(&address, plain_http)
+            .map_err(|error| AuthError::value("token_url", format!("{error} (or a path, as /oauth/token)")))?;
+        let id = options.text("client_id", &options.client_id, secrets)?;
+        let token_url =
+            TokenUrl::new(url.as_str().to_owned()).map_err(|_| AuthError::value("token_url", "is not an address"))?;
+        let client = Client::new(ClientId::new(id)).set_token_uri(token_url);
+        let client_auth = options.client_auth.unwrap_or_default();
+        let (client, proof) = match client_auth {
+            ClientAuth::PrivateKeyJwt => {
+                let audience = options.assertion_audience.clone().unwrap_or_else(|| url.as_str().to_owned());
+                let signer = Box::new(Signer::new(options, secrets)?);
+                (client.set_auth_type(AuthType::RequestBody), Proof::Assertion { signer, audience })
+            }
+            ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost => {
+                let secret = options.secret("client_secret", &options.client_secret, secrets)?;
+                let place = match client_auth {
+                    ClientAuth::ClientSecretPost => AuthType::RequestBody,
+                    _ => AuthType::BasicAuth,
+                };
+                let fingerprint = Fingerprint::of(&secret);
+                let client = client.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
+                (client.set_auth_type(place), Proof::Secret(fingerprint))
+            }
+        };
+        let mut scopes = options.scopes.clone().unwrap_or_default();
+        scopes.sort();
+        scopes.dedup();
+        Ok(Self {
+            client,
+            proof,
+            scopes,
+            audience: options.audience.clone(),
+            resource: options.resource.clone(),
+            http: cache.http().clone(),
+            clock: cache.clock().clone(),
+        })
+    }
+
+    pub(super) fn key(&self) -> TokenKey {
+        TokenKey {
+            endpoint: self.client.token_uri().as_str().to_owned(),
+            client: self.client.client_id().as_str().to_owned(),
+            scopes: self.scopes.clone(),
+            audience: self.audience.clone(),
+            resource: self.resource.clone(),
+            credential: match &self.proof {
+                Proof::Secret(fingerprint) => *fingerprint,
+                Proof::Assertion { signer, .. } => signer.fingerprint(),
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl TokenSource for Endpoint {
+    async fn fetch(&self) -> Result<TokenGrant, TokenError> {
+        let mut request =
+            self.client.exchange_client_credentials().add_scopes(self.scopes.iter().cloned().map(Scope::new));
+        if let Some(audience) = &self.audience {
+            request = request.add_extra_param("audience", audience);
+        }
+        if let Some(resource) = &self.resource {
+            request = request.add_extra_param("resource", resource);
+        }
+        if let Proof::Assertion { signer, audience } = &self.proof {
+            let client = self.client.client_id().as_str();
+            let assertion = signer.assertion(client, audience, self.clock.now().unix_s())?;
+            request = request
+                .add_extra_param("client_assertion_type", ASSERTION_TYPE)
+                .add_extra_param("client_assertion", assertion.expose().to_owned());
+        }
+        // The library forgets the status when the body is no OAuth error.
+        let answered = Arc::new(AtomicU16::new(0));
+        let (http, seen) = (self.http.clone(), answered.clone());
+        let send = move |request| {
+            let (http, seen) = (http.clone(), seen.clone());
+            async move {
+                let response = send(&http, request).await?;
+                seen.store(response.status().as_u16(), Ordering::Relaxed);
+                Ok(response)
+            }
+        };
+        let reply = request.request_async(&send).await.map_err(|error| {
+            let status = answered.load(Ordering::Relaxed);
+            match error {
+                RequestTokenError::ServerResponse(refusal) => {
+                    TokenError::Refused { status, code: Some(code(&refusal)).filter(|code| !code.is_empty()) }
+                }
+                RequestTokenError::Request(Unsent::Http(why)) => TokenError::Unreachable(why),
+                // Both may carry the body.
+                RequestTokenError::Parse(..) | RequestTokenError::Other(_) if status != 0 && status != 200 => {
+                    TokenError::Refused { status, code: None }
+                }
+                RequestTokenError::Parse(..) | RequestTokenError::Other(_) => TokenError::Unreadable,
+            }
+        })?;
+        Ok(TokenGrant { token: Secret::new(reply.access_token.secret().clone()), lifetime: reply.lifetime() })
+    }
+}
+
+/// The error code of RFC 6749 5.2, if it looks like one: a server may put anything there.
+fn code(refusal: &StandardErrorResponse<BasicErrorResponseType>) -> String {
+    let code = refusal.error().to_string();
+    match code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+        true => code,
+        false => String::new(),
+    }
+}
+
+async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Unsent> {
+    let why = |error: reqwest::Error| {
+        Unsent::Http(if error.is_timeout() {
+            "it took too long"
+        } else if error.is_connect() {
+            "no connection"
+        } else {
+            "the connection broke"
+        })
+    };
+    let request = reqwest::Request::try_from(request).map_err(why)?;
+    let mut response = http.execute(request).await.map_err(why)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(why)? {
+        if body.len() + chunk.len() > REPLY_BYTES_MAX {
+            return Err(Unsent::Http("its reply is too long"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut answer = HttpResponse::new(body);
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = response.headers().clone();
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_read_as_leniently_as_servers_need() {
+        let lifetime = |expires_in: &str| {
+            let json = format!(r#"{{"access_token":"t","token_type":"bearer"{expires_in}}}"#);
+            serde_json::from_str::<Reply>(&json).unwrap().lifetime()
+        };
+        assert_eq!(lifetime(""), Lifetime::Unsaid);
+        assert_eq!(lifetime(r#","expires_in":null"#), Lifetime::Unsaid);
+        assert_eq!(lifetime(r#","expires_in":3600"#), Lifetime::Seconds(3600.0));
+        assert_eq!(lifetime(r#","expires_in":"3600""#), Lifetime::Seconds(3600.0));
+        assert_eq!(lifetime(r#","expires_in":0"#), Lifetime::Seconds(0.0));
+        assert_eq!(lifetime(r#","expires_in":-1"#), Lifetime::Seconds(-1.0));
+        assert_eq!(lifetime(r#","expires_in":1e18"#), Lifetime::Seconds(1e18));
+        assert!(serde_json::from_str::<Reply>(r#"{"token_type":"bearer"}"#).is_err());
+        let text = format!("{:?}", serde_json::from_str::<Reply>(r#"{"access_token":"CANARY"}"#).unwrap());
+        assert!(!text.contains("CANARY"), "{text}");
+    }
+}

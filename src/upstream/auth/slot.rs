@@ -1,0 +1,377 @@
+//! One token: fetched once however many ask, renewed before it expires, dropped when it is refused.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use http::HeaderValue;
+use tokio::sync::watch;
+
+use crate::domain::{Clock, Secret, Timestamp};
+
+/// What a token lives that came without a lifetime (RFC 6749 5.1 only recommends one).
+const LIFETIME_UNSAID: Duration = Duration::from_secs(300);
+/// No token is used longer, whatever its server says.
+const LIFETIME_MAX: Duration = Duration::from_secs(60 * 60);
+/// How long before its expiry a token is renewed: a fifth of its life, at most this.
+const RENEWAL_MARGIN_MAX: Duration = Duration::from_secs(60);
+/// After a failed fetch nobody tries again for a moment, twice as long each time.
+const PAUSE_BASE: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Where tokens come from.
+#[async_trait]
+pub trait TokenSource: Send + Sync {
+    async fn fetch(&self) -> Result<TokenGrant, TokenError>;
+}
+
+/// A token as it was issued.
+pub struct TokenGrant {
+    pub token: Secret,
+    pub lifetime: Lifetime,
+}
+
+/// How long it lives, as its server says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Lifetime {
+    Unsaid,
+    Seconds(f64),
+}
+
+/// A token to send, and its number.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    pub header: HeaderValue,
+    pub generation: u64,
+}
+
+/// Why there is no token. Never holds a token, a secret or the text of a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error("the token endpoint cannot be reached ({0})")]
+    Unreachable(&'static str),
+    #[error("the token endpoint answered {status}{}", code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
+    Refused { status: u16, code: Option<String> },
+    #[error("the token endpoint answered with something that is not a token reply")]
+    Unreadable,
+    #[error("the token has characters that cannot stand in a header")]
+    Characters,
+    #[error("failed to sign a token")]
+    Signing,
+    #[error("fetching a token was cut short")]
+    Aborted,
+}
+
+type Fetched = Option<Result<Granted, TokenError>>;
+
+/// A place for one token.
+pub struct TokenSlot {
+    source: Arc<dyn TokenSource>,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<Token>,
+    generation: u64,
+    /// The fetch under way. It is a task of its own: callers come and go.
+    flight: Option<watch::Receiver<Fetched>>,
+    failure: Option<Failure>,
+}
+
+struct Token {
+    granted: Granted,
+    renew_at: Moment,
+    expires_at: Moment,
+}
+
+struct Failure {
+    error: TokenError,
+    in_a_row: u32,
+    until: Instant,
+}
+
+/// A time on both clocks. The monotonic one stops while a machine sleeps, the wall clock can be set: the earlier one counts.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    monotonic: Instant,
+    wall: Timestamp,
+}
+
+impl Moment {
+    fn plus(self, by: Duration) -> Self {
+        Self { monotonic: self.monotonic + by, wall: self.wall.plus(by) }
+    }
+
+    fn has_come(self, now: Self) -> bool {
+        now.monotonic >= self.monotonic || now.wall >= self.wall
+    }
+}
+
+impl TokenSlot {
+    pub(super) fn new(source: Arc<dyn TokenSource>, clock: Clock) -> Self {
+        Self { source, clock, state: Mutex::default() }
+    }
+
+    /// A token that has not expired. Of many callers at once, one fetch serves all; one that is cancelled harms nobody.
+    pub async fn get(self: &Arc<Self>) -> Result<Granted, TokenError> {
+        let mut flight = {
+            let mut state = self.lock();
+            let now = self.now();
+            let token = state.token.as_ref().filter(|token| !token.expires_at.has_come(now));
+            if let Some((granted, due)) = token.map(|token| (token.granted.clone(), token.renew_at.has_come(now))) {
+                if due && state.flight.is_none() && !state.pausing(now) {
+                    self.start(&mut state);
+                }
+                return Ok(granted);
+            }
+            match (&state.flight, &state.failure) {
+                (Some(flight), _) => flight.clone(),
+                (None, Some(failure)) if state.pausing(now) => return Err(failure.error.clone()),
+                _ => self.start(&mut state),
+            }
+        };
+        match flight.wait_for(Option::is_some).await {
+            Ok(fetched) => fetched.clone().unwrap_or(Err(TokenError::Aborted)),
+            Err(_) => Err(TokenError::Aborted),
+        }
+    }
+
+    /// The token of that generation was refused. A newer one stays.
+    pub(super) fn invalidate(&self, generation: u64) {
+        let mut state = self.lock();
+        if state.token.as_ref().is_some_and(|token| token.granted.generation == generation) {
+            state.token = None;
+        }
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State) -> watch::Receiver<Fetched> {
+        let (done, flight) = watch::channel(None);
+        state.flight = Some(flight.clone());
+        let slot = self.clone();
+        tokio::spawn(async move {
+            // Its life begins before it is asked for: the server's may have.
+            let asked_at = slot.now();
+            let fetched = AssertUnwindSafe(slot.source.fetch()).catch_unwind().await;
+            let settled = slot.settle(asked_at, fetched.unwrap_or(Err(TokenError::Aborted)));
+            let _ = done.send(Some(settled));
+        });
+        flight
+    }
+
+    fn settle(&self, asked_at: Moment, fetched: Result<TokenGrant, TokenError>) -> Result<Granted, TokenError> {
+        let mut state = self.lock();
+        state.flight = None;
+        match fetched.and_then(|grant| Ok((super::bearer(&grant.token).map_err(|_| TokenError::Characters)?, grant))) {
+            Ok((header, grant)) => {
+                state.failure = None;
+                state.generation += 1;
+                let granted = Granted { header, generation: state.generation };
+                // A token without a future serves those who wait for it now, and nobody after them.
+                state.token = life(grant.lifetime).map(|life| Token {
+                    granted: granted.clone(),
+                    renew_at: asked_at.plus(life - margin(life, fastrand::f64())),
+                    expires_at: asked_at.plus(life),
+                });
+                Ok(granted)
+            }
+            Err(error) => {
+                let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
+                let pause = pause(in_a_row);
+                if state.token.is_some() {
+                    tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "failed to renew a token before it expires");
+                }
+                state.failure = Some(Failure { error: error.clone(), in_a_row, until: Instant::now() + pause });
+                Err(error)
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Moment {
+        Moment { monotonic: Instant::now(), wall: self.clock.now() }
+    }
+}
+
+impl State {
+    fn pausing(&self, now: Moment) -> bool {
+        self.failure.as_ref().is_some_and(|failure| now.monotonic < failure.until)
+    }
+}
+
+/// How long a token is used; none for one that has no future.
+fn life(lifetime: Lifetime) -> Option<Duration> {
+    match lifetime {
+        Lifetime::Unsaid => Some(LIFETIME_UNSAID),
+        Lifetime::Seconds(s) if s.is_nan() || s <= 0.0 => None,
+        Lifetime::Seconds(s) => Some(Duration::from_secs_f64(s.min(LIFETIME_MAX.as_secs_f64()))),
+    }
+}
+
+/// How long before the expiry it is renewed; up to a quarter earlier, so that processes do not renew in step.
+fn margin(life: Duration, random: f64) -> Duration {
+    (life / 5).min(RENEWAL_MARGIN_MAX).mul_f64(1.0 + random / 4.0)
+}
+
+fn pause(failures: u32) -> Duration {
+    PAUSE_BASE.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(PAUSE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Issues `token-1`, `token-2` … with one lifetime, slowly.
+    struct Counting {
+        fetches: AtomicU64,
+        lifetime: Lifetime,
+        fails: bool,
+    }
+
+    #[async_trait]
+    impl TokenSource for Counting {
+        async fn fetch(&self) -> Result<TokenGrant, TokenError> {
+            let n = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            match self.fails {
+                true => Err(TokenError::Unreadable),
+                false => Ok(TokenGrant { token: Secret::new(format!("token-{n}")), lifetime: self.lifetime }),
+            }
+        }
+    }
+
+    fn slot(lifetime: Lifetime, fails: bool) -> (Arc<TokenSlot>, Arc<Counting>, Clock) {
+        let source = Arc::new(Counting { fetches: AtomicU64::new(0), lifetime, fails });
+        let clock = Clock::movable();
+        (Arc::new(TokenSlot::new(source.clone(), clock.clone())), source, clock)
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    async fn token(slot: &Arc<TokenSlot>) -> String {
+        slot.get().await.unwrap().header.to_str().unwrap().to_owned()
+    }
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    #[test]
+    fn a_thousand_cold_callers_cause_one_fetch() {
+        run(async {
+            let (slot, source, _) = slot(Lifetime::Seconds(3600.0), false);
+            let callers: Vec<_> = (0..1000)
+                .map(|_| {
+                    let slot = slot.clone();
+                    tokio::spawn(async move { token(&slot).await })
+                })
+                .collect();
+            for caller in callers {
+                assert_eq!(caller.await.unwrap(), "Bearer token-1");
+            }
+            assert_eq!(source.fetches.load(Ordering::SeqCst), 1);
+        });
+    }
+
+    #[test]
+    fn a_cancelled_first_caller_harms_nobody() {
+        run(async {
+            let (slot, source, _) = slot(Lifetime::Seconds(3600.0), false);
+            assert!(tokio::time::timeout(Duration::from_millis(5), slot.get()).await.is_err());
+            assert_eq!(token(&slot).await, "Bearer token-1");
+            assert_eq!(source.fetches.load(Ordering::SeqCst), 1);
+        });
+    }
+
+    #[test]
+    fn only_the_generation_that_was_refused_is_dropped() {
+        run(async {
+            let (slot, source, _) = slot(Lifetime::Seconds(3600.0), false);
+            let first = slot.get().await.unwrap();
+            slot.invalidate(first.generation);
+            let second = slot.get().await.unwrap();
+            slot.invalidate(first.generation);
+            assert_eq!(slot.get().await.unwrap().generation, second.generation);
+            assert_eq!(source.fetches.load(Ordering::SeqCst), 2);
+        });
+    }
+
+    #[test]
+    fn a_token_expires_on_the_wall_clock_too_and_a_clock_set_back_changes_nothing() {
+        run(async {
+            let (slot, source, clock) = slot(Lifetime::Seconds(3600.0), false);
+            slot.get().await.unwrap();
+            clock.advance(DAY);
+            assert_eq!(token(&slot).await, "Bearer token-2");
+            clock.set_back(DAY);
+            assert_eq!(token(&slot).await, "Bearer token-2");
+            assert_eq!(source.fetches.load(Ordering::SeqCst), 2);
+        });
+        let now = Moment { monotonic: Instant::now(), wall: Clock::system().now() };
+        let expiry = now.plus(Duration::from_secs(10));
+        let set_back = Moment { monotonic: now.monotonic + Duration::from_secs(11), wall: now.wall.minus(DAY) };
+        assert!(expiry.has_come(set_back), "a clock that is set back does not lengthen a life");
+    }
+
+    #[test]
+    fn an_old_token_serves_while_it_is_renewed() {
+        run(async {
+            let (slot, source, clock) = slot(Lifetime::Seconds(3600.0), false);
+            slot.get().await.unwrap();
+            clock.advance(Duration::from_secs(3600 - 30));
+            assert_eq!(token(&slot).await, "Bearer token-1");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert_eq!(token(&slot).await, "Bearer token-2");
+            assert_eq!(source.fetches.load(Ordering::SeqCst), 2);
+        });
+    }
+
+    #[test]
+    fn a_token_without_a_future_is_used_once() {
+        run(async {
+            for lifetime in [0.0, -1.0, f64::NAN] {
+                let (slot, source, _) = slot(Lifetime::Seconds(lifetime), false);
+                assert_eq!(
+                    (token(&slot).await, token(&slot).await),
+                    ("Bearer token-1".into(), "Bearer token-2".into())
+                );
+                assert_eq!(source.fetches.load(Ordering::SeqCst), 2);
+            }
+        });
+    }
+
+    #[test]
+    fn lifetimes_are_bounded() {
+        assert_eq!(life(Lifetime::Unsaid), Some(LIFETIME_UNSAID));
+        assert_eq!(life(Lifetime::Seconds(1e18)), Some(LIFETIME_MAX));
+        assert_eq!(life(Lifetime::Seconds(f64::INFINITY)), Some(LIFETIME_MAX));
+        assert_eq!(life(Lifetime::Seconds(2.0)), Some(Duration::from_secs(2)));
+        assert_eq!(margin(Duration::from_secs(100), 0.0), Duration::from_secs(20));
+        assert_eq!(margin(Duration::from_secs(3600), 1.0), Duration::from_secs(75));
+        assert_eq!([1, 2, 3, 20].map(pause), [250, 500, 1000, 30_000].map(Duration::from_millis));
+    }
+
+    #[test]
+    fn a_failure_is_remembered_for_a_moment() {
+        run(async {
+            let (slot, source, _) = slot(Lifetime::Unsaid, true);
+            for _ in 0..100 {
+                assert_eq!(slot.get().await.unwrap_err(), TokenError::Unreadable);
+            }
+            assert_eq!(source.fetches.load(Ordering::SeqCst), 1);
+            tokio::time::sleep(PAUSE_BASE).await;
+            slot.get().await.unwrap_err();
+            assert_eq!(source.fetches.load(Ordering::SeqCst), 2);
+        });
+    }
+}

@@ -1,0 +1,220 @@
+//! The client of one upstream: authentication, deadline, retries, breaker and caps around each request.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use reqwest::Url;
+use tokio::{sync::Semaphore, time::timeout_at};
+
+use super::{
+    BaseUrl, Limits,
+    attempt::{self, Answer, CallError},
+    auth::{Auth, Generation},
+    breaker::Breaker,
+    budget::Budget,
+    retry,
+};
+use crate::domain::Clock;
+
+pub(super) const USER_AGENT: &str = concat!("frontdesk/", env!("CARGO_PKG_VERSION"));
+
+/// One upstream. Connections are kept and shared by all its requests.
+pub struct Upstream {
+    base: BaseUrl,
+    auth: Auth,
+    limits: Limits,
+    http: reqwest::Client,
+    places: Semaphore,
+    health: Mutex<Health>,
+    clock: Clock,
+}
+
+struct Health {
+    breaker: Breaker,
+    budget: Budget,
+}
+
+/// A request, without credentials.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: Method,
+    /// Made by [`BaseUrl::join`] of the same upstream.
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Option<Bytes>,
+    /// Whether doing it twice is the same as doing it once.
+    pub repeatable: bool,
+}
+
+/// What came back, whatever its status.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: StatusCode,
+    /// How long the upstream asks to be left alone.
+    pub retry_after: Option<Duration>,
+    pub body: Bytes,
+    /// An earlier attempt of the same request may have been acted upon, whatever this reply says.
+    pub in_doubt: bool,
+}
+
+/// Why there is no reply, and whether any attempt may have been acted upon.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct UpstreamError {
+    #[source]
+    pub error: CallError,
+    pub in_doubt: bool,
+}
+
+impl Upstream {
+    pub fn new(base: BaseUrl, auth: Auth, limits: Limits, clock: Clock) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_millis(limits.connect_timeout_ms))
+            .user_agent(USER_AGENT)
+            .build()?;
+        let breaker = Breaker::new(limits.breaker_failures, Duration::from_millis(limits.breaker_open_ms));
+        Ok(Self {
+            places: Semaphore::new(limits.concurrent_max),
+            health: Mutex::new(Health { breaker, budget: Budget::default() }),
+            base,
+            auth,
+            limits,
+            http,
+            clock,
+        })
+    }
+
+    pub fn base(&self) -> &BaseUrl {
+        &self.base
+    }
+
+    pub fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Opens the breaker: its replies do harm on our side.
+    pub fn trip(&self) {
+        self.health().breaker.trip(Instant::now());
+    }
+
+    /// Whether nothing is being sent to it at the moment.
+    pub fn is_open(&self) -> bool {
+        self.health().breaker.is_open(Instant::now())
+    }
+
+    /// Sends a request, again where that is safe, and returns the last reply. `deadline` bounds attempts and pauses together.
+    ///
+    /// A 401 gets one more attempt with a new token, if there can be one. Repeated are requests that are `repeatable`, and any
+    /// request that has certainly not been acted upon (no connection, no token, 429).
+    pub async fn call(&self, request: &Request, deadline: Instant) -> Result<Reply, UpstreamError> {
+        self.health().budget.deposit();
+        let (mut made, mut renewed) = (0, false);
+        let mut in_doubt = false;
+        loop {
+            let outcome = self.attempt(request, deadline).await;
+            if let Ok((answer, generation)) = &outcome
+                && answer.status == StatusCode::UNAUTHORIZED
+                && !renewed
+                && self.auth.refused(*generation)
+            {
+                renewed = true;
+                continue;
+            }
+            made += 1;
+            let (again, asked, unclear) = match &outcome {
+                Ok((answer, _)) => {
+                    let refused = answer.status == StatusCode::TOO_MANY_REQUESTS;
+                    let again = refused || (request.repeatable && is_transient(answer.status));
+                    (again, self.wish(answer), is_unclear(answer.status))
+                }
+                Err(error) => (may_repeat(error, request.repeatable), None, error.may_have_arrived()),
+            };
+            let remains = deadline.saturating_duration_since(Instant::now());
+            let pause = self.limits.schedule().next_attempt(made, asked, remains, fastrand::f64());
+            match pause.filter(|_| again && self.health().budget.withdraw()) {
+                Some(pause) => {
+                    in_doubt |= unclear;
+                    tokio::time::sleep(pause).await;
+                }
+                None => {
+                    return match outcome {
+                        Ok((answer, _)) => Ok(Reply {
+                            status: answer.status,
+                            retry_after: self.wish(&answer),
+                            body: answer.body,
+                            in_doubt,
+                        }),
+                        Err(error) => Err(UpstreamError { in_doubt: in_doubt || unclear, error }),
+                    };
+                }
+            }
+        }
+    }
+
+    fn wish(&self, answer: &Answer) -> Option<Duration> {
+        answer.retry_after.as_deref().and_then(|header| retry::retry_after(header, self.clock.now()))
+    }
+
+    async fn attempt(&self, request: &Request, deadline: Instant) -> Result<(Answer, Generation), CallError> {
+        // Whoever puts requests together has checked this already; it costs nothing to be sure.
+        if !self.base.contains(&request.url) {
+            return Err(CallError::Outside);
+        }
+        let place = timeout_at(deadline.into(), self.places.acquire()).await;
+        let Ok(Ok(_place)) = place else { return Err(CallError::Busy) };
+        self.health().breaker.admit(Instant::now()).map_err(|wait| CallError::BreakerOpen { wait })?;
+        let mut headers = request.headers.clone();
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        let token = timeout_at(deadline.into(), self.auth.apply(&mut headers)).await;
+        let generation = match token {
+            Ok(applied) => applied.map_err(CallError::Token)?,
+            Err(_) => return Err(CallError::Busy),
+        };
+        let remains = deadline.saturating_duration_since(Instant::now());
+        let timeout = remains.min(Duration::from_millis(self.limits.attempt_timeout_ms));
+        let sent = attempt::send(&self.http, request, headers, timeout, self.limits.reply_bytes_max).await;
+        let failed = match &sent {
+            Ok(answer) => answer.status.is_server_error(),
+            Err(error) => error.is_its_fault(),
+        };
+        let mut health = self.health();
+        match failed {
+            true => health.breaker.failed(Instant::now()),
+            false => health.breaker.succeeded(),
+        }
+        drop(health);
+        Ok((sent?, generation))
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer that does not tell whether the request was acted upon.
+pub(super) fn is_unclear(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+}
+
+/// An answer that may be another one in a moment.
+fn is_transient(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 500 | 502 | 503 | 504)
+}
+
+fn may_repeat(error: &CallError, repeatable: bool) -> bool {
+    match error {
+        CallError::Connect(_) | CallError::Token(_) => true,
+        CallError::Timeout { .. } | CallError::Broken(_) => repeatable,
+        // To come back at once is just what these are there to prevent.
+        CallError::BreakerOpen { .. } | CallError::Busy | CallError::TooLong { .. } | CallError::Outside => false,
+    }
+}
