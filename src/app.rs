@@ -24,11 +24,10 @@ pub struct App {
     http: http::Options,
     parts: Parts,
     store: Store,
-    connectors: Connectors,
 }
 
 /// The connectors in use, by the name of their upstream.
-type Connectors = BTreeMap<String, Arc<Connector>>;
+pub type Connectors = BTreeMap<String, Arc<Connector>>;
 
 /// Why it could not be put together, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -91,12 +90,7 @@ impl App {
         let registry = Registry::new(&config.tools, by_argument, desk.clone())?;
         let parts =
             Parts { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: Shutdown::default() };
-        Ok(Self { http: config.http.clone(), parts, store, connectors })
-    }
-
-    /// The connectors in use.
-    pub fn connectors(&self) -> impl Iterator<Item = &Arc<Connector>> {
-        self.connectors.values()
+        Ok(Self { http: config.http.clone(), parts, store })
     }
 
     /// The store behind it.
@@ -141,22 +135,19 @@ impl App {
     }
 }
 
-/// The places that help articles are copied to, as configured.
-pub fn article_mirrors(
-    config: &Config,
-    secrets: &Secrets,
-    clock: &Clock,
-) -> Result<Vec<Arc<dyn ArticleMirror>>, AppError> {
+/// The places that help articles are copied to, by the name of their upstream.
+pub type Mirrors = Vec<(String, Arc<dyn ArticleMirror>)>;
+
+/// The mirrors in use.
+pub fn article_mirrors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Mirrors, AppError> {
     let names = &config.desk.article_mirrors;
     let used: Vec<(&str, Port)> = names.iter().map(|name| (name.as_str(), Port::Knowledge)).collect();
-    Ok(build(config, secrets, clock, &used)?
-        .into_values()
-        .map(|connector| connector as Arc<dyn ArticleMirror>)
-        .collect())
+    let built = build(config, secrets, clock, &used)?;
+    Ok(built.into_iter().map(|(name, connector)| (name, connector as Arc<dyn ArticleMirror>)).collect())
 }
 
 /// The connectors that the desk is configured to use. None are built, and nothing is compiled, where there are none.
-fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Connectors, AppError> {
+pub fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Connectors, AppError> {
     let desk = &config.desk;
     let ports = [(&desk.orders, Port::Orders), (&desk.helpdesk, Port::Helpdesk), (&desk.crm, Port::Crm)];
     let ports = ports.into_iter().filter(|(name, _)| *name != BUILTIN);

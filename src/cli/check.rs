@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{ConfigArgs, block_on, output, start};
 use crate::{
-    app::App,
+    app::{self, App},
     config::{Config, Secrets},
     domain::Clock,
     store::Store,
@@ -16,7 +16,8 @@ use crate::{
 /// Check the configuration and the store, and say what was found
 ///
 /// Reads every layer (file, .env, environment), every secret and every key, opens the store and reads it through. The exit
-/// status is 0 if `frontdesk serve` would start. A store that is missing is not created.
+/// status is 0 if `frontdesk serve` would start. A store that is missing is not created. With --online it also asks every
+/// configured system: one token where tokens are used, one health request.
 #[derive(Args)]
 pub(super) struct Check {
     #[command(flatten)]
@@ -24,6 +25,9 @@ pub(super) struct Check {
     /// Print the configuration in effect, as TOML; secrets are shown by the place they come from
     #[arg(long)]
     print: bool,
+    /// Fetch a token from and send a health request to every configured upstream, and print how it went
+    #[arg(long)]
+    online: bool,
 }
 
 impl Check {
@@ -70,9 +74,76 @@ impl Check {
         let mode = serde_json::to_value(config.identity.mode)?;
         say(format!("identity: mode {}", mode.as_str().unwrap_or_default()));
         say(format!("http: would listen on http://{}/mcp", config.http.listen));
+        for (port, name) in
+            [("orders", &config.desk.orders), ("helpdesk", &config.desk.helpdesk), ("crm", &config.desk.crm)]
+        {
+            say(format!("desk: {port} at {name}"));
+        }
+        if self.online {
+            online(config, &loaded.secrets, say)?;
+        }
         say("ok".to_owned());
         Ok(())
     }
+}
+
+/// Asks every upstream in use, and prints a line for each.
+fn online(config: &Config, secrets: &Secrets, say: impl Fn(String)) -> anyhow::Result<()> {
+    let probes = block_on(async {
+        let mut probes = Vec::new();
+        for connector in app::connectors(config, secrets, &Clock::system())?.into_values() {
+            probes.extend(connector.probe().await);
+        }
+        Ok(probes)
+    })?;
+    if probes.is_empty() {
+        say("online: there is no upstream to ask; the desk uses the embedded store alone".to_owned());
+        return Ok(());
+    }
+    say(format!(
+        "{:<16}  {:<18}  {:<9}  {:<9}  {:>9}  what to do",
+        "upstream", "ports", "auth", "reachable", "latency"
+    ));
+    for probe in &probes {
+        let (reachable, advice) = match &probe.result {
+            Ok(()) => ("yes", "nothing".to_owned()),
+            Err(error) => ("no", advice(&probe.base_url, error.as_ref())),
+        };
+        let ports = probe.ports.join(",");
+        let latency_ms = probe.took.as_millis();
+        say(format!(
+            "{:<16}  {ports:<18}  {:<9}  {reachable:<9}  {latency_ms:>6} ms  {advice}",
+            probe.upstream, probe.auth
+        ));
+    }
+    match probes.iter().filter(|probe| probe.result.is_err()).count() {
+        0 => Ok(()),
+        failed => bail!("{failed} of {} upstreams cannot be used", probes.len()),
+    }
+}
+
+/// What went wrong, and where to look.
+fn advice(base_url: &str, error: &(dyn std::error::Error + 'static)) -> String {
+    let mut causes = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !causes.contains(&text) {
+            causes.push(text);
+        }
+        source = cause.source();
+    }
+    let why = causes.join(": ");
+    let step = if why.contains("refuses our credentials") {
+        "check the credentials in auth, and what they are allowed"
+    } else if why.contains("token endpoint") {
+        "check auth.token_url, client_id and the client's secret or key"
+    } else if why.contains("status 404") || why.contains("not found") || why.contains("unexpected status 3") {
+        "check the path of base_url"
+    } else {
+        "check base_url, DNS, proxy and firewall"
+    };
+    format!("{step} ({base_url}: {why})")
 }
 
 /// Puts everything together, and closes it again.

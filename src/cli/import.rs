@@ -11,8 +11,9 @@ use clap::Args;
 
 use super::{ConfigArgs, block_on, output};
 use crate::{
+    app::{self, Mirrors},
     builtin,
-    domain::{Clock, Record},
+    domain::{Article, Clock, Record},
     store::{Imported, Store},
 };
 
@@ -23,8 +24,8 @@ const SHOWN_MAX: usize = 50;
 ///
 /// Reads JSON Lines: one object a line, with "type": "customer", "order" or "article"; schemas/import.json describes them.
 /// Records replace those of the same id (contact fields that a customer line does not name stay), so importing a file
-/// again changes nothing. A line that is wrong is reported with
-/// its number; then nothing is written, unless --keep-going is given.
+/// again changes nothing. A line that is wrong is reported with its number; then nothing is written, unless --keep-going is
+/// given. Articles are also copied to the upstreams in desk.article_mirrors.
 #[derive(Args)]
 pub(super) struct Import {
     #[command(flatten)]
@@ -51,11 +52,13 @@ impl Import {
             bail!("{bad} bad lines; nothing was imported. Correct them, or import the good ones with --keep-going");
         }
         let path = &loaded.config.store.path;
-        let imported = block_on(async move {
+        let mirrors = app::article_mirrors(&loaded.config, &loaded.secrets, &Clock::system())?;
+        let (imported, not_copied) = block_on(async move {
+            let articles = if mirrors.is_empty() { Vec::new() } else { articles(&records) };
             let store = Store::open(path, Clock::system())?;
             let imported = store.import(records).await?;
             store.close().await?;
-            Ok(imported)
+            Ok((imported, copy(&articles, &mirrors).await))
         })?;
         let Imported { customers, orders, articles } = imported;
         output::line(format_args!(
@@ -65,8 +68,36 @@ impl Import {
         if bad > 0 {
             bail!("{bad} bad lines were left out");
         }
+        if not_copied > 0 {
+            bail!("{not_copied} copies of articles failed; import the file again to repeat them");
+        }
         Ok(())
     }
+}
+
+fn articles(records: &[Record]) -> Vec<Article> {
+    let article = |record: &Record| match record {
+        Record::Article(article) => Some(article.clone()),
+        _ => None,
+    };
+    records.iter().filter_map(article).collect()
+}
+
+/// Copies articles to every mirror, one after the other; tells how many copies failed.
+async fn copy(articles: &[Article], mirrors: &Mirrors) -> usize {
+    let mut failed = 0;
+    for (name, mirror) in mirrors {
+        for article in articles {
+            if let Err(error) = mirror.upsert(article).await {
+                failed += 1;
+                if failed <= SHOWN_MAX {
+                    let error = anyhow::Error::new(error);
+                    output::remark(format_args!("article {} was not copied to {name}: {error:#}", article.id));
+                }
+            }
+        }
+    }
+    failed
 }
 
 fn read(file: &Path, records: &mut Vec<Record>, bad: &mut usize) -> anyhow::Result<()> {

@@ -66,6 +66,8 @@ pub enum Failure {
     Status { status: u16 },
     #[error("the reply is not JSON (status {status})")]
     NotJson { status: u16 },
+    #[error("the reply is empty (status {status})")]
+    Empty { status: u16 },
     #[error("{key}")]
     Filter {
         key: &'static str,
@@ -306,6 +308,9 @@ fn judge(step: &CompiledStep, mut scope: Scope, reply: &Reply) -> Result<Judged,
         return Err(Failure::NotJson { status });
     }
     match &step.reply {
+        // Nothing was meant to come: nothing is there.
+        Some(_) if reply.status == StatusCode::NO_CONTENT => Ok(Judged::Value(None)),
+        Some(_) if reply.body.is_empty() => Err(Failure::Empty { status }),
         Some(filter) => {
             let output = filter.run(&scope).map_err(|source| Failure::Filter { key: "reply", source })?;
             Ok(Judged::Value(output))

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::domain::{CustomerId, EffectId, Timestamp};
 
+/// A request to a system behind the desk has ended by then, one way or the other.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(30);
+
 /// How a write ended.
 pub(super) struct Outcome<T> {
     pub receipt: T,
@@ -54,7 +57,7 @@ impl Desk {
         WF: Future<Output = Result<Outcome<T>, DeskError>>,
     {
         let Write { system, settlement, describe, find, write } = write;
-        let doubt = async |source| self.in_doubt(call, system, settlement, source).await;
+        let doubt = async |source| self.in_doubt(call, system, settlement.can_settle(), source).await;
         let claim = Claim {
             scope: Scope::of(call, customer),
             fingerprint: call.fingerprint,
@@ -69,7 +72,11 @@ impl Desk {
             Begin::Fresh { effect } => (effect, true),
             Begin::InDoubt { effect, since } => match settlement.next(self.age(since)) {
                 Next::Write => (effect, false),
-                Next::Leave => return Err(doubt(None).await?),
+                Next::Leave => {
+                    // Perhaps another process is at it right now, and the ledger will know in a moment.
+                    let under_way = self.age(since) < UNDER_WAY_MAX;
+                    return Err(self.in_doubt(call, system, under_way, None).await?);
+                }
                 Next::Find { believed } => match find(effect.clone()).await {
                     Ok(Some(receipt)) => {
                         self.finish(call, &effect, &receipt, describe(&receipt).effect(Effect::Repeated)).await?;
@@ -125,11 +132,11 @@ impl Desk {
         &self,
         call: &Call,
         system: &'static str,
-        settlement: Settlement,
+        can_settle: bool,
         source: Option<PortError>,
     ) -> Result<DeskError, DeskError> {
         self.note(call, Decision::new(Verdict::InDoubt)).await?;
-        Ok(DeskError::InDoubt { system, can_settle: settlement.can_settle(), source })
+        Ok(DeskError::InDoubt { system, can_settle, source })
     }
 
     fn age(&self, since: Timestamp) -> Duration {

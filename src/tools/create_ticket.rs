@@ -82,6 +82,18 @@ impl Tool for CreateTicket {
         schema::set_pattern(input_schema, "order_id", &self.order_id_pattern);
     }
 
+    /// The default priority, written out or not; an order number with its # or without.
+    fn canonical(&self, arguments: &mut Map<String, Value>) {
+        if arguments.get("priority").is_some_and(|priority| priority == "normal") {
+            arguments.remove("priority");
+        }
+        if let Some(Value::String(id)) = arguments.get_mut("order_id")
+            && id.starts_with('#')
+        {
+            id.remove(0);
+        }
+    }
+
     async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
         if input.order_id.is_some() && call.caller.customer().is_none_or(|customer| customer.level < self.order_level) {
             return Err(ToolError::step_up(self.order_level));

@@ -110,7 +110,8 @@ fn port_sentence(error: &PortError) -> String {
         ),
         PortError::RateLimited { retry_after, .. } => {
             let wait = match retry_after.map(|wait| wait.as_secs()) {
-                Some(seconds @ 1..=120) => format!("{seconds} seconds"),
+                Some(1) => "a second".to_owned(),
+                Some(seconds @ 2..=120) => format!("{seconds} seconds"),
                 Some(seconds @ 121..) => format!("{} minutes", seconds.div_ceil(60)),
                 _ => "a minute".to_owned(),
             };

@@ -65,7 +65,7 @@ impl Default for Options {
             order_id_pattern: r"^#?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$".to_owned(),
             contact_fields: fields.iter().filter_map(|name| FieldName::parse(name).ok()).collect(),
             levels: BTreeMap::new(),
-            deadline_ms: 10_000,
+            deadline_ms: 15_000,
         }
     }
 }

@@ -136,7 +136,9 @@ impl Registry {
                 return Err(ToolError::Refused(sentence));
             }
         };
-        let call = Call { caller, tool: spec.name, fingerprint: fingerprint(&arguments), idempotency_key };
+        let mut canonical = arguments.clone();
+        entry.tool.canonical(&mut canonical);
+        let call = Call { caller, tool: spec.name, fingerprint: fingerprint(&canonical), idempotency_key };
         let result = entry.tool.call(&self.desk, &call, arguments).await;
         if let Err(ToolError::Unrecorded { verdict, .. }) = &result {
             self.note(&call.caller, spec, *verdict).await?;

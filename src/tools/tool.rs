@@ -31,6 +31,9 @@ pub(super) trait Tool: Send + Sync + 'static {
     /// Adds to the input schema what the configuration decides.
     fn refine(&self, _input_schema: &mut Map<String, Value>) {}
 
+    /// Writes arguments that mean the same in the same way, so that a repeat of a request is recognised.
+    fn canonical(&self, _arguments: &mut Map<String, Value>) {}
+
     async fn call(&self, desk: &Desk, call: &Call, input: Self::Input) -> Result<Self::Output, ToolError>;
 }
 
@@ -59,6 +62,7 @@ pub struct Spec {
 #[async_trait]
 pub(super) trait AnyTool: Send + Sync {
     fn spec(&self) -> Spec;
+    fn canonical(&self, arguments: &mut Map<String, Value>);
     async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<Reply, ToolError>;
 }
 
@@ -82,6 +86,10 @@ impl<T: Tool> AnyTool for Erased<T> {
             hints: T::HINTS,
             level: T::LEVEL,
         }
+    }
+
+    fn canonical(&self, arguments: &mut Map<String, Value>) {
+        self.0.canonical(arguments);
     }
 
     async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<Reply, ToolError> {

@@ -28,7 +28,9 @@ fn a_repeated_request_gets_the_first_ticket_across_restarts_and_transports() {
         let (other, created) = open(&client, "Broken again").await;
         assert!(created && other != first);
         // Members in another order and empty optional ones are the same request.
-        let same = json!({ "description": "Please help.", "category": "", "order_id": null, "subject": "Broken" });
+        let same = json!({
+            "description": "Please help.", "category": "", "order_id": null, "subject": "Broken", "priority": "normal",
+        });
         let same = client.call(Era::Modern, "create_ticket", same).await;
         assert_eq!(same["structuredContent"]["ticket_id"], json!(first), "{same}");
         (first, other)

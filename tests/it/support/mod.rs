@@ -4,6 +4,7 @@ mod http;
 mod server;
 mod stdio;
 mod tools;
+mod vendor;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,6 +15,7 @@ pub use http::{Client, is_error, text};
 pub use server::{Server, Setup};
 pub use stdio::StdioClient;
 pub use tools::{Clients, installed};
+pub use vendor::{Answer, Seen, Vendor};
 
 /// The two revisions of the protocol that are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,243 @@
+//! When the answer to a write is lost: settled by idempotency key or by find, or honestly left in doubt.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    outcomes::{ledger, setup},
+    support::{Answer, Client, Era, Seen, Setup, Vendor, block_on, is_error, text},
+};
+
+/// A helpdesk of a user's own: what `more` adds to create_ticket and to its port.
+fn helpdesk(setup: &Setup, port: &str, create: &str, more: &str) {
+    let file = format!(
+        r#"
+        name = "own"
+        title = "Our own helpdesk"
+        [helpdesk]
+        {port}
+        [helpdesk.create_ticket]
+        method = "POST"
+        path = "/tickets"
+        body = '{{ subject, external_id }}'
+        reply = '{{ id, status: "open" }}'
+        {create}
+        {more}
+        "#
+    );
+    write(setup.path(), "own", &file);
+}
+
+fn write(directory: &Path, name: &str, file: &str) {
+    let directory = directory.join("connectors");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join(format!("{name}.toml")), file).unwrap();
+}
+
+/// Ada, with tickets at the vendor.
+fn own(vendor: &Vendor) -> Setup {
+    Setup::ada().config(&format!(
+        r#"
+        [desk]
+        helpdesk = "own"
+        [upstreams.own]
+        base_url = "{}"
+        limits = {{ attempt_timeout_ms = 200, call_timeout_ms = 1000, retry_base_ms = 1, retries = 1 }}
+        "#,
+        vendor.url
+    ))
+}
+
+async fn open(client: &Client) -> Value {
+    client.call(Era::Modern, "create_ticket", json!({ "subject": "Help", "description": "d" })).await
+}
+
+fn posts(vendor: &Vendor) -> Vec<Seen> {
+    vendor.seen().into_iter().filter(|seen| seen.method == "POST").collect()
+}
+
+#[test]
+fn a_key_that_the_vendor_knows_settles_it() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counter = tries.clone();
+    let vendor = Vendor::start(move |_| match counter.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => Answer::text(502, ""),
+        _ => Answer::json(201, json!({ "id": 7 })),
+    });
+    let setup = own(&vendor);
+    helpdesk(&setup, "idempotency_ttl_s = 7200", "idempotency_header = \"Idempotency-Key\"", "");
+    let server = setup.serve();
+    block_on(async {
+        let client = server.client();
+        let lost = open(&client).await;
+        assert!(is_error(&lost) && text(&lost).contains("Repeat exactly the same call"), "{lost}");
+        assert_eq!(ledger(&setup), [false]);
+        let settled = open(&client).await;
+        assert_eq!(settled["structuredContent"]["ticket_id"], "7", "{settled}");
+        assert_eq!(open(&client).await["structuredContent"]["created"], false);
+    });
+    let posts = posts(&vendor);
+    assert_eq!(posts.len(), 3, "two attempts, one repeat, and the last answer from the ledger");
+    let keys: Vec<_> = posts.iter().map(|seen| seen.header("idempotency-key").unwrap()).collect();
+    assert!(keys.iter().all(|key| *key == keys[0] && key.len() == 26), "{keys:?}");
+    assert!(posts.iter().all(|seen| seen.json()["external_id"] == keys[0]));
+}
+
+const FIND: &str = r#"
+    [helpdesk.find_ticket]
+    method = "GET"
+    path = "/tickets"
+    query = '{ external_id }'
+    reply = '.[0] | if . then { id, status: "open" } else null end'
+"#;
+
+#[test]
+fn a_ticket_that_is_found_is_the_result() {
+    let vendor = Vendor::start(|seen| match seen.method.as_str() {
+        "POST" => Answer::Hang,
+        _ => Answer::json(200, json!([{ "id": "T-77" }])),
+    });
+    let setup = own(&vendor);
+    helpdesk(&setup, "settle_after_s = 60", "", FIND);
+    let server = setup.serve();
+    block_on(async {
+        let client = server.client();
+        assert!(is_error(&open(&client).await));
+        let found = open(&client).await;
+        assert_eq!(found["structuredContent"], json!({ "ticket_id": "T-77", "status": "open", "created": false }));
+        assert_eq!(open(&client).await["structuredContent"]["ticket_id"], "T-77");
+    });
+    assert_eq!((vendor.count("POST"), vendor.count("GET")), (1, 1));
+    let asked = &vendor.seen()[1];
+    assert_eq!(
+        asked.path,
+        format!("/tickets?external_id={}", posts(&vendor)[0].json()["external_id"].as_str().unwrap())
+    );
+}
+
+#[test]
+fn that_none_is_found_is_believed_only_after_a_while() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counter = tries.clone();
+    let vendor = Vendor::start(move |seen| match (seen.method.as_str(), counter.fetch_add(1, Ordering::SeqCst)) {
+        ("POST", 0) => Answer::Break,
+        ("POST", _) => Answer::json(201, json!({ "id": 8 })),
+        _ => Answer::json(200, json!([])),
+    });
+    let setup = own(&vendor);
+    helpdesk(&setup, "settle_after_s = 2", "", FIND);
+    let server = setup.serve();
+    block_on(async {
+        let client = server.client();
+        open(&client).await;
+        let early = open(&client).await;
+        assert!(text(&early).contains("not certain yet"), "{early}");
+        assert_eq!((vendor.count("POST"), vendor.count("GET")), (1, 1));
+        tokio::time::sleep(Duration::from_millis(2100)).await;
+        let late = open(&client).await;
+        assert_eq!(late["structuredContent"], json!({ "ticket_id": "8", "status": "open", "created": true }));
+    });
+    assert_eq!((vendor.count("POST"), vendor.count("GET")), (2, 2));
+}
+
+#[test]
+fn a_vendor_with_neither_leaves_it_in_doubt_and_is_not_asked_again() {
+    let vendor = Vendor::always(Answer::text(502, ""));
+    let setup = setup(&vendor, "");
+    let server = setup.serve();
+    block_on(async {
+        let client = server.client();
+        let doubt = open(&client).await;
+        assert!(is_error(&doubt) && text(&doubt).contains("cannot be found out from here"), "{doubt}");
+        // A moment later it might be under way elsewhere; after a while nobody can be.
+        let soon = open(&client).await;
+        assert!(text(&soon).contains("not certain yet"), "{soon}");
+        rusqlite::Connection::open(setup.store())
+            .unwrap()
+            .execute("UPDATE ledger SET begun_at = begun_at - 30000", [])
+            .unwrap();
+        let late = open(&client).await;
+        assert!(text(&late).contains("cannot be found out from here"), "{late}");
+    });
+    assert_eq!(vendor.count("POST"), 1);
+    let (_, log) = server.terminate();
+    assert!(log.contains("in doubt") && log.contains("helpdesk.create_ticket"), "{log}");
+    let store = rusqlite::Connection::open(setup.store()).unwrap();
+    let verdicts: String = store.query_row("SELECT group_concat(verdict) FROM audit", [], |row| row.get(0)).unwrap();
+    assert_eq!(verdicts, "in_doubt,in_doubt,in_doubt");
+}
+
+#[test]
+fn what_was_certainly_refused_can_be_asked_for_again() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counter = tries.clone();
+    let vendor = Vendor::start(move |_| match counter.fetch_add(1, Ordering::SeqCst) {
+        0 => Answer::text(422, ""),
+        1 => Answer::text(403, ""),
+        _ => Answer::json(201, json!({ "id": 9 })),
+    });
+    let setup = setup(&vendor, "");
+    let server = setup.serve();
+    block_on(async {
+        let client = server.client();
+        assert!(is_error(&open(&client).await) && is_error(&open(&client).await));
+        assert_eq!(open(&client).await["structuredContent"]["created"], true);
+    });
+    assert_eq!(ledger(&setup), [true]);
+}
+
+#[test]
+fn many_at_once_and_two_processes_open_one_ticket() {
+    let vendor = Vendor::always(Answer::json(201, json!({ "id": 1 })).late(Duration::from_millis(100)));
+    let setup = setup(&vendor, "");
+    let (server, beside) = (setup.serve(), setup.serve());
+    let answers = block_on(async {
+        let (one, two) = (server.client(), beside.client());
+        futures::future::join_all((0..100).map(|n| open(if n % 2 == 0 { &one } else { &two }))).await
+    });
+    assert_eq!(vendor.count("POST"), 1);
+    let created = answers.iter().filter(|answer| answer["structuredContent"]["created"] == true).count();
+    assert_eq!(created, 1);
+    // In the other process the request was under way elsewhere: it was told to come again, and does so.
+    let told =
+        |answer: &Value| answer["structuredContent"]["ticket_id"] == "1" || text(answer).contains("not certain yet");
+    assert!(answers.iter().all(told), "{answers:?}");
+    let again = block_on(async { open(&beside.client()).await });
+    assert_eq!(again["structuredContent"], json!({ "ticket_id": "1", "status": "open", "created": false }));
+}
+
+#[test]
+fn a_kill_between_request_and_answer_loses_and_doubles_nothing() {
+    let vendor = Vendor::start(|seen| match seen.method.as_str() {
+        "POST" => Answer::json(201, json!({ "id": "T-1" })).late(Duration::from_millis(150)),
+        _ => Answer::json(200, json!([{ "id": "T-1" }])),
+    });
+    let setup = own(&vendor);
+    helpdesk(&setup, "settle_after_s = 60", "", FIND);
+    let server = setup.serve();
+    let client = server.client();
+    block_on(async {
+        let waiting = tokio::spawn(async move {
+            let ticket = json!({ "name": "create_ticket", "arguments": { "subject": "Help", "description": "d" } });
+            client.try_request(Era::Modern, "tools/call", ticket).await.is_none()
+        });
+        while vendor.count("POST") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.kill_9();
+        assert!(waiting.await.unwrap(), "nobody was answered");
+    });
+    assert_eq!(ledger(&setup), [false]);
+    let server = setup.serve();
+    let settled = block_on(async { open(&server.client()).await });
+    assert_eq!(settled["structuredContent"]["ticket_id"], "T-1", "{settled}");
+    assert_eq!(vendor.count("POST"), 1);
+}
