@@ -136,6 +136,8 @@ fn advice(base_url: &str, error: &(dyn std::error::Error + 'static)) -> String {
     let why = causes.join(": ");
     let step = if why.contains("refuses our credentials") {
         "check the credentials in auth, and what they are allowed"
+    } else if why.contains("not set up") {
+        "see frontdesk connectors show for what has to be set up"
     } else if why.contains("token endpoint") {
         "check auth.token_url, client_id and the client's secret or key"
     } else if why.contains("status 404") || why.contains("not found") || why.contains("unexpected status 3") {

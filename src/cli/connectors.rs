@@ -1,6 +1,6 @@
 //! `frontdesk connectors`: the vendor files there are, and their examples.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
@@ -150,8 +150,8 @@ fn describe(file: &VendorFile, origin: &str) -> anyhow::Result<String> {
         (None, None) => lines.push("base_url: to be given, or from each port's section".to_owned()),
     }
     lines.push(String::new());
-    lines.push("[auth]".to_owned());
-    lines.push(toml::to_string(&file.auth)?.trim_end().to_owned());
+    let auth = BTreeMap::from([("auth", &file.auth)]);
+    lines.push(toml::to_string(&auth)?.trim_end().to_owned());
     if !file.settings.is_empty() {
         lines.push(String::new());
         lines.push("settings:".to_owned());

@@ -20,6 +20,8 @@ pub(super) struct CompiledStep {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) headers: HeaderMap,
+    pub(super) safe: bool,
+    pub(super) preparatory: bool,
     pub(super) repeatable: bool,
     pub(super) idempotency_header: Option<HeaderName>,
     pub(super) when: Option<Filter>,
@@ -176,11 +178,19 @@ impl CompiledStep {
         let own = step.errors.iter().map(|rule| (format!("{section}.errors"), rule));
         let shared = file.errors.iter().map(|rule| ("errors".to_owned(), rule));
         let errors = own.chain(shared).map(|(section, rule)| CompiledRule::new(compiler, &section, rule));
+        let safe = step.safe.unwrap_or(step.method == Method::Get);
+        if safe && (step.repeatable == Some(false) || idempotency_header.is_some()) {
+            let why = "what is safe can be repeated, and needs no idempotency_header";
+            return Err(CompileError::value(format!("{section}.safe"), why));
+        }
+        let repeatable = step.repeatable.unwrap_or(step.method.is_idempotent());
         Ok(Self {
             method: step.method,
             path: step.path.clone(),
             headers,
-            repeatable: step.repeatable.unwrap_or(step.method.is_idempotent()) || idempotency_header.is_some(),
+            safe,
+            preparatory: step.preparatory,
+            repeatable: safe || repeatable || idempotency_header.is_some(),
             idempotency_header,
             when: filter("when", &step.when)?,
             params: filter("params", &step.params)?,
@@ -191,9 +201,14 @@ impl CompiledStep {
         })
     }
 
-    /// Whether this request is the one that must not happen twice.
+    /// Whether it brings about what the operation is for.
     pub(super) fn is_effect(&self) -> bool {
-        !self.repeatable || self.idempotency_header.is_some()
+        !self.safe && !self.preparatory
+    }
+
+    /// Whether it changes nothing by being repeated, without the vendor's help for a while.
+    pub(super) fn is_naturally_repeatable(&self) -> bool {
+        self.repeatable && self.idempotency_header.is_none()
     }
 }
 

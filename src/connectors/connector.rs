@@ -156,12 +156,12 @@ impl Connector {
         let (in_doubt, write) = (source.in_doubt, does.write);
         let kind = match &source.failure {
             _ if in_doubt => Kind::Unavailable,
-            Failure::Denied { .. } => Kind::Denied,
+            Failure::Denied { .. } | Failure::Misconfigured { .. } => Kind::Denied,
             Failure::RateLimited { retry_after, .. } => Kind::RateLimited(*retry_after),
             Failure::EmailRequired { .. } => return PortError::EmailRequired { system },
-            // Only a name that we have sent ourselves may reach the model.
+            // Only the name of an argument may reach the model.
             Failure::Invalid { field, .. } => {
-                Kind::Invalid(field.clone().filter(|field| has_member(does.input, field)))
+                Kind::Invalid(field.as_deref().and_then(|field| input::argument(does.input, field)))
             }
             Failure::NotFound { .. } if write => Kind::Invalid(None),
             _ if write => Kind::NotDone,
@@ -211,13 +211,6 @@ fn live(upstream: &Upstream) -> Live<'_> {
     Live { deadline: Instant::now() + upstream.limits().call_timeout(), upstream }
 }
 
-fn has_member(input: &Value, name: &str) -> bool {
-    match input {
-        Value::Object(members) => members.contains_key(name) || members.values().any(|member| has_member(member, name)),
-        _ => false,
-    }
-}
-
 #[async_trait]
 impl OrderSystem for Connector {
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
@@ -244,7 +237,7 @@ impl Helpdesk for Connector {
         if self.ticket_needs_email && ticket.requester.verified_email().is_none() {
             return Err(PortError::EmailRequired { system: SYSTEM });
         }
-        let input = input::create_ticket(ticket, effect);
+        let input = input::create_ticket(ticket, effect, &self.vendor.system);
         let create = async |task: &Task<'_>| self.vendor.create_ticket(task).await;
         let record = self.with(&self.places.helpdesk, SYSTEM, Does::write(&input, Some(effect)), create).await?;
         Ok(Created { record, fresh: true })
@@ -270,7 +263,7 @@ impl Helpdesk for Connector {
 #[async_trait]
 impl Crm for Connector {
     async fn find_contact(&self, customer: &Customer) -> Result<Option<Contact>, PortError> {
-        let input = input::find_contact(customer);
+        let input = input::find_contact(customer, &self.vendor.system);
         let find = async |task: &Task<'_>| self.vendor.find_contact(task).await;
         self.with(&self.places.crm, "CRM", Does::read(&input), find).await
     }
@@ -291,7 +284,7 @@ impl Crm for Connector {
         {
             return Ok(SavedContact { id: contact.id.clone(), before });
         }
-        let input = input::upsert_contact(customer, contact.map(|contact| &contact.id), fields);
+        let input = input::upsert_contact(customer, contact.map(|contact| &contact.id), fields, &self.vendor.system);
         let upsert = async |task: &Task<'_>| self.vendor.upsert_contact(task).await;
         let id = self.with(&self.places.crm, "CRM", Does::write(&input, None), upsert).await?;
         Ok(SavedContact { id, before })

@@ -14,6 +14,7 @@ use super::{
     compiled::Operations,
     file::{Example, Exchange, ExpectedMeaning, VendorFile},
     filter::to_val,
+    input,
     library::Library,
     run::{Failure, OperationError, Transport},
     shapes,
@@ -64,7 +65,7 @@ async fn run_one(
     if operations.get(&example.operation).is_none() {
         return Err(format!("there is no operation {} in this file", example.operation));
     }
-    let input = shapes::complete(&example.operation, &example.input.0)?;
+    let input = shapes::complete(&example.operation, &example.input.0, &file.name)?;
     let settings = vendor::settings(file, &example.settings).map_err(|(key, why)| format!("settings.{key} {why}"))?;
     let system = SystemId::parse(&file.name).map_err(|invalid| invalid.to_string())?;
     let vendor = Vendor { operations, settings: to_val(&settings), system, threads: threads.clone() };
@@ -72,17 +73,24 @@ async fn run_one(
     let effect = input.get("external_id").and_then(Value::as_str).unwrap_or(EFFECT);
     let task = Task { transport: &script, input: &input, effect: Some(effect) };
     let got = result(&vendor, &example.operation, &task).await;
-    script.end()?;
+    match (script.end(), &got) {
+        (Ok(()), _) => {}
+        // A filter that fails before anything is sent says more than that nothing was sent.
+        (Err(why), Err(error)) if !matches!(error.failure, Failure::Upstream(_)) => {
+            return Err(format!("{}; {why}", chain(error)));
+        }
+        (Err(why), _) => return Err(why),
+    }
     match (got, &example.expect, &example.error) {
         (_, Some(_), Some(_)) | (_, None, None) => Err("write either expect or error".to_owned()),
         (Ok(got), Some(expected), None) => differs("the result", &expected.0, &got).map_or(Ok(()), Err),
         (Err(error), None, Some(expected)) => {
-            let (meaning, field, retry_after) = meaning(&error);
+            let (meaning, field, retry_after) = meaning(&error, &input);
             let waits =
                 expected.retry_after_s.is_none() || retry_after == expected.retry_after_s.map(Duration::from_secs);
-            match meaning == expected.meaning && expected.field.as_deref() == field && waits {
+            match meaning == expected.meaning && expected.field == field && waits {
                 true => Ok(()),
-                false => Err(format!("expected the error {expected:?}, got {error}")),
+                false => Err(format!("expected the error {expected:?}, got {error} (argument {field:?})")),
             }
         }
         (Ok(got), None, Some(expected)) => Err(format!("expected the error {expected:?}, got {got}")),
@@ -125,12 +133,16 @@ fn done(result: Result<(), OperationError>) -> Result<Value, OperationError> {
     result.map(|()| json!("done"))
 }
 
-fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<&str>, Option<Duration>) {
+fn meaning(error: &OperationError, input: &Value) -> (ExpectedMeaning, Option<String>, Option<Duration>) {
     let meaning = match &error.failure {
         Failure::NotFound { .. } => ExpectedMeaning::NotFound,
         Failure::Denied { .. } => ExpectedMeaning::Denied,
+        Failure::Misconfigured { .. } => ExpectedMeaning::Misconfigured,
         Failure::RateLimited { retry_after, .. } => return (ExpectedMeaning::RateLimited, None, *retry_after),
-        Failure::Invalid { field, .. } => return (ExpectedMeaning::Invalid, field.as_deref(), None),
+        Failure::Invalid { field, .. } => {
+            let argument = field.as_deref().and_then(|field| input::argument(input, field));
+            return (ExpectedMeaning::Invalid, argument, None);
+        }
         Failure::EmailRequired { .. } => ExpectedMeaning::EmailRequired,
         _ if error.in_doubt => ExpectedMeaning::InDoubt,
         Failure::Unavailable { .. } | Failure::Upstream(_) => ExpectedMeaning::Unavailable,

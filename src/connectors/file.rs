@@ -151,9 +151,15 @@ pub struct Step {
     /// Filter: false skips this request; its place in `$replies` is null.
     #[serde(default)]
     pub when: Option<String>,
-    /// Doing it twice is the same as doing it once. True for GET, PUT and DELETE if left out.
+    /// It changes nothing, as a search by POST. True for GET if left out.
+    #[serde(default)]
+    pub safe: Option<bool>,
+    /// Doing it twice is the same as doing it once. True for GET, PUT, DELETE and whatever is safe, if left out.
     #[serde(default)]
     pub repeatable: Option<bool>,
+    /// A change that is not what the operation is for, as the contact that a ticket needs: it does not count as done.
+    #[serde(default)]
+    pub preparatory: bool,
     /// The header by which the vendor recognises a request that it has seen.
     #[serde(default)]
     pub idempotency_header: Option<String>,
@@ -199,6 +205,8 @@ pub enum Meaning {
     Ok,
     NotFound,
     Denied,
+    /// Something is not set up at the vendor or in the settings, as a custom field or a permission.
+    Misconfigured,
     RateLimited,
     Invalid,
     Unavailable,
@@ -274,6 +282,7 @@ pub struct ExpectedError {
 pub enum ExpectedMeaning {
     NotFound,
     Denied,
+    Misconfigured,
     RateLimited,
     Invalid,
     Unavailable,

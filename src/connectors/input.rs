@@ -3,30 +3,32 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    Article, ArticleId, ContactFields, ContactId, Customer, EffectId, NewTicket, OrderId, TicketId, Timestamp,
+    Article, ArticleId, ContactFields, ContactId, Customer, EffectId, NewTicket, OrderId, SystemId, TicketId, Timestamp,
 };
 
 pub(super) fn find_order(id: &OrderId) -> Value {
     json!({ "id": id.as_str(), "number": id.number() })
 }
 
-/// The customer, with an email only if it is proven to be theirs.
-fn customer(customer: &Customer) -> Value {
+/// The customer, with an email only if it is proven to be theirs, and with their id in the upstream's own system.
+fn customer(customer: &Customer, own: &SystemId) -> Value {
     let mut ids = Map::new();
     for id in customer.ids() {
         // The subject comes first, and wins over a linked id of the same system.
         ids.entry(id.system().as_str()).or_insert_with(|| id.id().into());
     }
+    let own_id = ids.get(own.as_str()).cloned();
     json!({
         "id": customer.id.id(),
         "system": customer.id.system().as_str(),
         "ids": ids,
+        "own_id": own_id,
         "email": customer.verified_email().map(|email| email.as_str()),
         "name": customer.name,
     })
 }
 
-pub(super) fn create_ticket(ticket: &NewTicket, effect: &EffectId) -> Value {
+pub(super) fn create_ticket(ticket: &NewTicket, effect: &EffectId, own: &SystemId) -> Value {
     json!({
         "external_id": effect.as_str(),
         "subject": ticket.subject,
@@ -35,7 +37,7 @@ pub(super) fn create_ticket(ticket: &NewTicket, effect: &EffectId) -> Value {
         "category": ticket.category,
         "order_id": ticket.order_id.as_ref().map(|id| id.as_str()),
         "conversation": ticket.conversation.as_ref().map(|id| id.as_str()),
-        "requester": customer(&ticket.requester),
+        "requester": customer(&ticket.requester, own),
     })
 }
 
@@ -47,12 +49,17 @@ pub(super) fn add_comment(ticket: &TicketId, text: &str, effect: &EffectId) -> V
     json!({ "ticket_id": ticket.as_str(), "text": text, "external_id": effect.as_str() })
 }
 
-pub(super) fn find_contact(of: &Customer) -> Value {
-    json!({ "customer": customer(of) })
+pub(super) fn find_contact(of: &Customer, own: &SystemId) -> Value {
+    json!({ "customer": customer(of, own) })
 }
 
-pub(super) fn upsert_contact(of: &Customer, contact: Option<&ContactId>, fields: &ContactFields) -> Value {
-    json!({ "contact_id": contact.map(|id| id.as_str()), "customer": customer(of), "fields": fields })
+pub(super) fn upsert_contact(
+    of: &Customer,
+    contact: Option<&ContactId>,
+    fields: &ContactFields,
+    own: &SystemId,
+) -> Value {
+    json!({ "contact_id": contact.map(|id| id.as_str()), "customer": customer(of, own), "fields": fields })
 }
 
 pub(super) fn log_activity(contact: &ContactId, text: &str, effect: &EffectId, at: Timestamp) -> Value {
@@ -71,4 +78,19 @@ pub(super) fn upsert_article(article: &Article) -> Value {
 
 pub(super) fn remove_article(id: &ArticleId) -> Value {
     json!({ "id": id.as_str() })
+}
+
+/// The tool's argument that a member of an input came from, if it came from one.
+pub(super) fn argument(input: &Value, member: &str) -> Option<String> {
+    const ARGUMENTS: [(&str, &str); 6] = [
+        ("subject", "subject"),
+        ("description", "description"),
+        ("priority", "priority"),
+        ("category", "category"),
+        ("order_id", "order_id"),
+        ("text", "note"),
+    ];
+    let own = ARGUMENTS.iter().find(|(name, _)| *name == member && input.get(*name).is_some());
+    let field = input.get("fields").and_then(|fields| fields.get(member)).map(|_| member);
+    own.map(|(_, argument)| *argument).or(field).map(str::to_owned)
 }

@@ -9,7 +9,16 @@ use std::{
 use super::file::VendorFile;
 
 /// Every shipped vendor. A new one is a file and a line.
-const SHIPPED: &[(&str, &str)] = &[("generic", include_str!("../../connectors/generic.toml"))];
+const SHIPPED: &[(&str, &str)] = &[
+    ("freshdesk", include_str!("../../connectors/freshdesk.toml")),
+    ("generic", include_str!("../../connectors/generic.toml")),
+    ("hubspot", include_str!("../../connectors/hubspot.toml")),
+    ("intercom", include_str!("../../connectors/intercom.toml")),
+    ("salesforce", include_str!("../../connectors/salesforce.toml")),
+    ("shopify", include_str!("../../connectors/shopify.toml")),
+    ("woocommerce", include_str!("../../connectors/woocommerce.toml")),
+    ("zendesk", include_str!("../../connectors/zendesk.toml")),
+];
 
 /// The longest vendor file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;

@@ -52,6 +52,8 @@ pub enum Failure {
     NotFound { status: u16 },
     #[error("the upstream refuses our credentials (status {status})")]
     Denied { status: u16 },
+    #[error("something it needs is not set up there or in our settings (status {status})")]
+    Misconfigured { status: u16 },
     #[error("too many requests (status {status})")]
     RateLimited { status: u16, retry_after: Option<Duration> },
     #[error("not accepted (status {status}{})", field.as_ref().map(|field| format!(", {field}")).unwrap_or_default())]
@@ -188,7 +190,7 @@ impl Failure {
             Self::Unavailable { .. } | Self::InDoubt { .. } => true,
             // With a key, the answer to a repeat is the answer to the first: it was not done.
             Self::Invalid { .. } | Self::NotFound { .. } | Self::EmailRequired { .. } => false,
-            Self::Denied { .. } | Self::RateLimited { .. } => earlier,
+            Self::Denied { .. } | Self::Misconfigured { .. } | Self::RateLimited { .. } => earlier,
             // A success that cannot be read is a success.
             _ => earlier || status.is_success() || status.is_server_error(),
         }
@@ -297,8 +299,7 @@ fn judge(step: &CompiledStep, mut scope: Scope, reply: &Reply) -> Result<Judged,
     };
     scope.variables[3] = Val::from(usize::from(status));
     let meaning = match by_rule(step, &scope, reply)? {
-        Some(Judged::Failed(failure)) => return Ok(Judged::Failed(failure)),
-        Some(Judged::Value(_)) => None,
+        Some(judged) => return Ok(judged),
         None => by_status(reply),
     };
     if let Some(failure) = meaning {
@@ -308,9 +309,9 @@ fn judge(step: &CompiledStep, mut scope: Scope, reply: &Reply) -> Result<Judged,
         return Err(Failure::NotJson { status });
     }
     match &step.reply {
-        // Nothing was meant to come: nothing is there.
-        Some(_) if reply.status == StatusCode::NO_CONTENT => Ok(Judged::Value(None)),
-        Some(_) if reply.body.is_empty() => Err(Failure::Empty { status }),
+        // To a question, no content is nothing found; after a change there may be nothing to say.
+        Some(_) if reply.status == StatusCode::NO_CONTENT && step.safe => Ok(Judged::Value(None)),
+        Some(_) if reply.body.is_empty() && reply.status != StatusCode::NO_CONTENT => Err(Failure::Empty { status }),
         Some(filter) => {
             let output = filter.run(&scope).map_err(|source| Failure::Filter { key: "reply", source })?;
             Ok(Judged::Value(output))
@@ -339,6 +340,7 @@ fn by_rule(step: &CompiledStep, scope: &Scope, reply: &Reply) -> Result<Option<J
             Meaning::Ok => Judged::Value(None),
             Meaning::NotFound => Judged::Failed(Failure::NotFound { status }),
             Meaning::Denied => Judged::Failed(Failure::Denied { status }),
+            Meaning::Misconfigured => Judged::Failed(Failure::Misconfigured { status }),
             Meaning::RateLimited => {
                 let seconds = output(&rule.retry_after_s).and_then(|seconds| seconds.as_f64());
                 let said = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.ceil()).ok());

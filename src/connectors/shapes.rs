@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// An input of an operation with every member, absent ones as null.
 fn shape(operation: &str) -> Value {
-    let customer = json!({ "id": null, "system": null, "ids": {}, "email": null, "name": null });
+    let customer = json!({ "id": null, "system": null, "ids": {}, "own_id": null, "email": null, "name": null });
     match operation {
         "orders.find" => json!({ "id": null, "number": null }),
         "helpdesk.create_ticket" => json!({
@@ -25,8 +25,16 @@ fn shape(operation: &str) -> Value {
 }
 
 /// An example's input with the members that it leaves out. One that there is not is an error.
-pub(super) fn complete(operation: &str, input: &Value) -> Result<Value, String> {
-    fill(operation, shape(operation), input)
+///
+/// `own` is the system whose ids are the vendor's own.
+pub(super) fn complete(operation: &str, input: &Value, own: &str) -> Result<Value, String> {
+    let mut filled = fill(operation, shape(operation), input)?;
+    for member in ["customer", "requester"] {
+        if let Some(customer) = filled.get_mut(member) {
+            customer["own_id"] = customer["ids"].get(own).cloned().unwrap_or_default();
+        }
+    }
+    Ok(filled)
 }
 
 fn fill(place: &str, shape: Value, input: &Value) -> Result<Value, String> {
@@ -59,7 +67,7 @@ mod tests {
         connectors::input,
         domain::{
             Article, ArticleId, ContactFields, ContactId, Customer, CustomerId, EffectId, Level, NewTicket, OrderId,
-            Priority, TicketId, Timestamp,
+            Priority, SystemId, TicketId, Timestamp,
         },
     };
 
@@ -106,13 +114,14 @@ mod tests {
             updated_at: at,
         };
         let fields = ContactFields::new();
+        let own = &SystemId::parse("crm").unwrap();
         let earnest = [
             ("orders.find", input::find_order(&OrderId::parse("#1").unwrap())),
-            ("helpdesk.create_ticket", input::create_ticket(&ticket, &effect)),
+            ("helpdesk.create_ticket", input::create_ticket(&ticket, &effect, own)),
             ("helpdesk.find_ticket", input::find_ticket(&effect)),
             ("helpdesk.add_comment", input::add_comment(&TicketId::parse("t").unwrap(), "", &effect)),
-            ("crm.find_contact", input::find_contact(&customer)),
-            ("crm.upsert_contact", input::upsert_contact(&customer, None, &fields)),
+            ("crm.find_contact", input::find_contact(&customer, own)),
+            ("crm.upsert_contact", input::upsert_contact(&customer, None, &fields, own)),
             ("crm.log_activity", input::log_activity(&contact, "", &effect, at)),
             ("knowledge.upsert_article", input::upsert_article(&article)),
             ("knowledge.remove_article", input::remove_article(&article.id)),
@@ -122,6 +131,9 @@ mod tests {
         }
         // The subject's own id wins over a linked one of the same system.
         assert_eq!(earnest[4].1["customer"]["ids"], json!({ "shop": "1", "crm": "2" }));
-        assert!(complete("orders.find", &json!({ "number": "1", "email": "x" })).is_err());
+        assert_eq!(earnest[4].1["customer"]["own_id"], "2");
+        assert!(complete("orders.find", &json!({ "number": "1", "email": "x" }), "crm").is_err());
+        let filled = complete("crm.find_contact", &json!({ "customer": { "ids": { "crm": "9" } } }), "crm").unwrap();
+        assert_eq!(filled["customer"]["own_id"], "9");
     }
 }

@@ -46,7 +46,10 @@ impl Vendor {
 
     pub(super) async fn find_ticket(&self, task: &Task<'_>) -> Result<Option<Ticket>, OperationError> {
         let operation = needed(&self.operations.find_ticket, "helpdesk.find_ticket")?;
-        self.find(operation, task, TicketOut::ticket).await
+        // That there is no ticket is said by the output alone: a wrong address, which is not found either, proves nothing.
+        let Some(output) = self.run(operation, task).await? else { return Ok(None) };
+        let ticket = reply::read(output).and_then(TicketOut::ticket);
+        ticket.map(Some).map_err(|why| operation.misfit(why))
     }
 
     pub(super) async fn add_comment(&self, task: &Task<'_>) -> Result<(), OperationError> {
@@ -129,6 +132,9 @@ fn needed<'a>(operation: &'a Option<Operation>, name: &'static str) -> Result<&'
     operation.as_ref().ok_or_else(|| OperationError::not_there(name))
 }
 
+/// How long before the end of its life a key is not trusted any more.
+const KEY_MARGIN_S: u64 = 60;
+
 /// How a lost answer to `operation` is settled at this vendor.
 pub(super) fn settlement(
     operation: Option<&Operation>,
@@ -136,8 +142,10 @@ pub(super) fn settlement(
     find_after_s: Option<u64>,
 ) -> Settlement {
     let seconds = Duration::from_secs;
+    // A repeat must arrive while the vendor still knows the key.
+    let key_ttl_s = key_ttl_s.map(|ttl_s| ttl_s.saturating_sub(KEY_MARGIN_S));
     // Without a request that must not be repeated, nothing can be doubled.
-    let natural = operation.is_some_and(|operation| operation.steps.iter().all(|step| !step.is_effect()));
+    let natural = operation.is_some_and(|operation| operation.steps.iter().all(|step| step.is_naturally_repeatable()));
     Settlement {
         unique: false,
         same_key_for: if natural { Some(Duration::MAX) } else { key_ttl_s.map(seconds) },

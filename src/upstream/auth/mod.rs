@@ -29,7 +29,7 @@ enum Method {
     /// The same header every time.
     Fixed(HeaderName, HeaderValue),
     /// A token that expires: `Authorization: Bearer`.
-    Token(Tokens),
+    Token(Box<Tokens>),
 }
 
 /// Where the tokens of one upstream come from.
@@ -37,6 +37,8 @@ struct Tokens {
     cache: TokenCache,
     key: TokenKey,
     source: Arc<dyn TokenSource>,
+    /// A header for the token alone.
+    header: Option<HeaderName>,
 }
 
 /// What a request was sent with, so that a refusal invalidates that token and no newer one.
@@ -54,12 +56,15 @@ impl Auth {
     ) -> Result<Self, AuthError> {
         options.check()?;
         let kind = options.kind.unwrap_or_default();
+        let header = options.header.as_deref().map(HeaderName::try_from).transpose();
+        let header = header.map_err(|_| AuthError::value("header", "is not a header name"))?;
+        let token = |key, source| {
+            Method::Token(Box::new(Tokens { cache: cache.clone(), key, source, header: header.clone() }))
+        };
         let method = match kind {
             Kind::None => Method::None,
             Kind::ApiKey => {
-                let name = options.header.as_deref().unwrap_or("X-API-Key");
-                let name =
-                    HeaderName::try_from(name).map_err(|_| AuthError::value("header", "is not a header name"))?;
+                let name = header.clone().unwrap_or(HeaderName::from_static("x-api-key"));
                 Method::Fixed(name, sensitive(options.secret("key", &options.key, secrets)?.expose(), "key")?)
             }
             Kind::Bearer => {
@@ -77,11 +82,11 @@ impl Auth {
             }
             Kind::Oauth2 => {
                 let endpoint = oauth2::Endpoint::new(options, base, plain_http, secrets, cache)?;
-                Method::Token(Tokens { cache: cache.clone(), key: endpoint.key(), source: Arc::new(endpoint) })
+                token(endpoint.key(), Arc::new(endpoint))
             }
             Kind::Jwt => {
                 let signer = jwt::ServiceToken::new(options, secrets, cache.clock().clone())?;
-                Method::Token(Tokens { cache: cache.clone(), key: signer.key(), source: Arc::new(signer) })
+                token(signer.key(), Arc::new(signer))
             }
         };
         Ok(Self { kind, method })
@@ -101,7 +106,10 @@ impl Auth {
             }
             Method::Token(tokens) => {
                 let granted = tokens.slot().get().await?;
-                headers.insert(header::AUTHORIZATION, granted.header);
+                match &tokens.header {
+                    Some(name) => headers.insert(name.clone(), granted.token),
+                    None => headers.insert(header::AUTHORIZATION, granted.bearer),
+                };
                 Ok(Generation(Some(granted.generation)))
             }
         }

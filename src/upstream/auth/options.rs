@@ -12,7 +12,8 @@ pub struct AuthOptions {
     /// none, api_key, basic, bearer, oauth2 (client credentials, RFC 6749 4.4) or jwt (a service token that we sign).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
-    /// api_key: the header that carries it; X-API-Key if left out.
+    /// api_key: the header that carries it; X-API-Key if left out. oauth2, jwt: a header that carries the token alone, where
+    /// the upstream does not take Authorization: Bearer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// api_key: the key.
@@ -142,6 +143,7 @@ impl Kind {
             Self::Basic => &["username", "password"],
             Self::Bearer => &["token"],
             Self::Oauth2 => &[
+                "header",
                 "token_url",
                 "client_id",
                 "client_auth",
@@ -154,7 +156,9 @@ impl Kind {
                 "algorithm",
                 "key_id",
             ],
-            Self::Jwt => &["private_key", "algorithm", "key_id", "issuer", "subject", "audience", "lifetime_s"],
+            Self::Jwt => {
+                &["header", "private_key", "algorithm", "key_id", "issuer", "subject", "audience", "lifetime_s"]
+            }
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::domain::{Clock, Secret, Timestamp};
 const LIFETIME_UNSAID: Duration = Duration::from_secs(300);
 /// No token is used longer, whatever its server says.
 const LIFETIME_MAX: Duration = Duration::from_secs(60 * 60);
+/// What servers that count whole seconds may cut from a life.
+const ROUNDING_MAX: Duration = Duration::from_secs(1);
 /// How long before its expiry a token is renewed: a fifth of its life, at most this.
 const RENEWAL_MARGIN_MAX: Duration = Duration::from_secs(60);
 /// After a failed fetch nobody tries again for a moment, twice as long each time.
@@ -45,7 +47,10 @@ pub enum Lifetime {
 /// A token to send, and its number.
 #[derive(Debug, Clone)]
 pub struct Granted {
-    pub header: HeaderValue,
+    /// As `Bearer …`.
+    pub bearer: HeaderValue,
+    /// The token alone.
+    pub token: HeaderValue,
     pub generation: u64,
 }
 
@@ -167,13 +172,18 @@ impl TokenSlot {
     fn settle(&self, asked_at: Moment, fetched: Result<TokenGrant, TokenError>) -> Result<Granted, TokenError> {
         let mut state = self.lock();
         state.flight = None;
-        match fetched.and_then(|grant| Ok((super::bearer(&grant.token).map_err(|_| TokenError::Characters)?, grant))) {
-            Ok((header, grant)) => {
+        let headers = |grant: TokenGrant| {
+            let bearer = super::bearer(&grant.token).map_err(|_| TokenError::Characters)?;
+            let token = super::sensitive(grant.token.expose(), "token").map_err(|_| TokenError::Characters)?;
+            Ok((bearer, token, grant.lifetime))
+        };
+        match fetched.and_then(headers) {
+            Ok((bearer, token, lifetime)) => {
                 state.failure = None;
                 state.generation += 1;
-                let granted = Granted { header, generation: state.generation };
+                let granted = Granted { bearer, token, generation: state.generation };
                 // A token without a future serves those who wait for it now, and nobody after them.
-                state.token = life(grant.lifetime).map(|life| Token {
+                state.token = life(lifetime).map(|life| Token {
                     granted: granted.clone(),
                     renew_at: asked_at.plus(life - margin(life, fastrand::f64())),
                     expires_at: asked_at.plus(life),
@@ -207,13 +217,15 @@ impl State {
     }
 }
 
-/// How long a token is used; none for one that has no future.
+/// How long a token is used; none for one that has no future. A little shorter than its server says: servers count whole
+/// seconds, and the last one may be cut.
 fn life(lifetime: Lifetime) -> Option<Duration> {
-    match lifetime {
-        Lifetime::Unsaid => Some(LIFETIME_UNSAID),
-        Lifetime::Seconds(s) if s.is_nan() || s <= 0.0 => None,
-        Lifetime::Seconds(s) => Some(Duration::from_secs_f64(s.min(LIFETIME_MAX.as_secs_f64()))),
-    }
+    let said = match lifetime {
+        Lifetime::Unsaid => LIFETIME_UNSAID,
+        Lifetime::Seconds(s) if s.is_nan() || s <= 0.0 => return None,
+        Lifetime::Seconds(s) => Duration::from_secs_f64(s.min(LIFETIME_MAX.as_secs_f64())),
+    };
+    Some(said - ROUNDING_MAX.min(said / 2))
 }
 
 /// How long before the expiry it is renewed; up to a quarter earlier, so that processes do not renew in step.
@@ -261,7 +273,7 @@ mod tests {
     }
 
     async fn token(slot: &Arc<TokenSlot>) -> String {
-        slot.get().await.unwrap().header.to_str().unwrap().to_owned()
+        slot.get().await.unwrap().bearer.to_str().unwrap().to_owned()
     }
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -352,10 +364,12 @@ mod tests {
 
     #[test]
     fn lifetimes_are_bounded() {
-        assert_eq!(life(Lifetime::Unsaid), Some(LIFETIME_UNSAID));
-        assert_eq!(life(Lifetime::Seconds(1e18)), Some(LIFETIME_MAX));
-        assert_eq!(life(Lifetime::Seconds(f64::INFINITY)), Some(LIFETIME_MAX));
-        assert_eq!(life(Lifetime::Seconds(2.0)), Some(Duration::from_secs(2)));
+        let ms = |lifetime| life(lifetime).map(|life| life.as_millis());
+        assert_eq!(ms(Lifetime::Unsaid), Some(299_000));
+        assert_eq!(ms(Lifetime::Seconds(1e18)), Some(3_599_000));
+        assert_eq!(ms(Lifetime::Seconds(f64::INFINITY)), Some(3_599_000));
+        assert_eq!(ms(Lifetime::Seconds(2.0)), Some(1_000));
+        assert_eq!(ms(Lifetime::Seconds(0.5)), Some(250));
         assert_eq!(margin(Duration::from_secs(100), 0.0), Duration::from_secs(20));
         assert_eq!(margin(Duration::from_secs(3600), 1.0), Duration::from_secs(75));
         assert_eq!([1, 2, 3, 20].map(pause), [250, 500, 1000, 30_000].map(Duration::from_millis));

@@ -14,7 +14,7 @@ use std::{
 pub use http::{Client, is_error, text};
 pub use server::{Server, Setup};
 pub use stdio::StdioClient;
-pub use tools::{Clients, installed};
+pub use tools::{Clients, Script, installed};
 pub use vendor::{Answer, Seen, Vendor};
 
 /// The two revisions of the protocol that are served.

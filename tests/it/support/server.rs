@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, ExitStatus, Stdio},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -88,6 +89,8 @@ impl Setup {
 pub struct Server {
     child: Child,
     pub url: String,
+    /// Reads what is logged: a process whose log nobody reads comes to a halt.
+    log: Option<JoinHandle<String>>,
 }
 
 impl Server {
@@ -106,7 +109,13 @@ impl Server {
             child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
             panic!("the server did not start: {why}");
         };
-        Self { url: url.to_owned(), child }
+        let mut stderr = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            let _ = stderr.read_to_string(&mut log);
+            log
+        });
+        Self { url: url.to_owned(), child, log: Some(log) }
     }
 
     pub fn client(&self) -> Client {
@@ -122,8 +131,7 @@ impl Server {
     /// SIGTERM; how it ended, and what it had logged.
     pub fn terminate(mut self) -> (ExitStatus, String) {
         super::signal("TERM", self.child.id());
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        let log = self.log.take().unwrap().join().unwrap();
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -1,8 +1,9 @@
 //! Other people's MCP clients: there, or skipped aloud, or demanded.
 
 use std::{
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 /// The clients that `tests/clients/install` installs.
@@ -24,6 +25,19 @@ fn skip(test: &str, needs: &str) {
     let required = std::env::var("FRONTDESK_REQUIRE_ALL").is_ok_and(|value| value == "1");
     assert!(!required, "{test} needs {needs}");
     eprintln!("SKIPPED {test}: it needs {needs}");
+}
+
+/// A server in another language.
+pub struct Script {
+    pub url: String,
+    child: Child,
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Clients {
@@ -49,6 +63,24 @@ impl Clients {
         let script = self.root.join(script);
         std::fs::copy(from, &script).unwrap();
         self.run(Command::new(self.root.join("bin/node")).arg(script).args(arguments))
+    }
+
+    /// A script of `tests/clients` that serves until it is dropped.
+    pub fn script(&self, script: &str, arguments: &[&str]) -> Script {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+        // Several tests may copy it at once.
+        let copy = self.root.join(format!("{}-{script}", std::process::id()));
+        std::fs::copy(from, &copy).unwrap();
+        self.serve(Command::new(self.root.join("bin/node")).arg(copy).args(arguments).current_dir(&self.root))
+    }
+
+    /// Starts what prints `listening on URL` and ends with its standard input.
+    fn serve(&self, command: &mut Command) -> Script {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect("the script starts").to_owned();
+        Script { url, child }
     }
 
     /// The command of an installed package.
