@@ -28,7 +28,7 @@ impl Server {
         Self::start(Command::new(std::env::current_exe()?).arg("bare-http").args(store))
     }
 
-    fn start(command: &mut Command) -> Result<Self> {
+    pub fn start(command: &mut Command) -> Result<Self> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().context("no standard output")?).read_line(&mut line)?;
@@ -40,11 +40,7 @@ impl Server {
 
     /// User and system time so far.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
-        let fields: Vec<&str> = stat.rsplit_once(')').context("no name in stat")?.1.split_whitespace().collect();
-        let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-        Ok(Duration::from_secs_f64(ticks / TICKS_PER_S))
+        cpu(&self.child.id().to_string())
     }
 
     pub fn memory_mb(&self) -> Result<u64> {
@@ -53,6 +49,15 @@ impl Server {
         let kilobytes: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
         Ok(kilobytes / 1024)
     }
+}
+
+/// User and system time of a process so far.
+pub fn cpu(process: &str) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
+    let fields: Vec<&str> = stat.rsplit_once(')').context("no name in stat")?.1.split_whitespace().collect();
+    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    Ok(Duration::from_secs_f64(ticks / TICKS_PER_S))
 }
 
 impl Drop for Server {

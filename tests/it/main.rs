@@ -22,3 +22,4 @@ mod store;
 mod support;
 mod tokens;
 mod trouble;
+mod vendors;

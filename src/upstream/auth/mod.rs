@@ -58,9 +58,8 @@ impl Auth {
         let kind = options.kind.unwrap_or_default();
         let header = options.header.as_deref().map(HeaderName::try_from).transpose();
         let header = header.map_err(|_| AuthError::value("header", "is not a header name"))?;
-        let token = |key, source| {
-            Method::Token(Box::new(Tokens { cache: cache.clone(), key, source, header: header.clone() }))
-        };
+        let token =
+            |key, source| Method::Token(Box::new(Tokens { cache: cache.clone(), key, source, header: header.clone() }));
         let method = match kind {
             Kind::None => Method::None,
             Kind::ApiKey => {

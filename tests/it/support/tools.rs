@@ -1,7 +1,7 @@
 //! Other people's MCP clients: there, or skipped aloud, or demanded.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -83,10 +83,35 @@ impl Clients {
         Script { url, child }
     }
 
-    /// The command of an installed package.
+    /// A script of `tests/clients` with something to read.
+    pub fn node_with(&self, script: &str, arguments: &[&str], input: &str) -> Output {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+        let copy = self.root.join(script);
+        std::fs::copy(from, &copy).unwrap();
+        let mut command = Command::new(self.root.join("bin/node"));
+        let mut child = command
+            .arg(copy)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// The command of an installed package, run to its end.
     pub fn package(&self, name: &str, arguments: &[&str]) -> Output {
+        self.run(&mut self.command(name, arguments))
+    }
+
+    /// The command of an installed package.
+    pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
         let bin = self.root.join("node_modules/.bin").join(name);
-        self.run(Command::new(self.root.join("bin/node")).arg(std::fs::canonicalize(bin).unwrap()).args(arguments))
+        let mut command = Command::new(self.root.join("bin/node"));
+        command.arg(std::fs::canonicalize(bin).unwrap()).args(arguments).current_dir(&self.root);
+        command
     }
 
     fn run(&self, command: &mut Command) -> Output {
