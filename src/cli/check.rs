@@ -142,6 +142,8 @@ fn advice(base_url: &str, error: &(dyn std::error::Error + 'static)) -> String {
         "check auth.token_url, client_id and the client's secret or key"
     } else if why.contains("status 404") || why.contains("not found") || why.contains("unexpected status 3") {
         "check the path of base_url"
+    } else if why.contains("the upstream failed") {
+        "it answers, and fails: see its own status page"
     } else {
         "check base_url, DNS, proxy and firewall"
     };

@@ -22,4 +22,5 @@ mod store;
 mod support;
 mod tokens;
 mod trouble;
+mod upstreams;
 mod vendors;
