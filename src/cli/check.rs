@@ -9,6 +9,7 @@ use super::{ConfigArgs, block_on, output, start};
 use crate::{
     app::{self, App},
     config::{Config, Secrets},
+    connectors::Asked,
     domain::Clock,
     store::Store,
 };
@@ -106,7 +107,8 @@ fn online(config: &Config, secrets: &Secrets, say: impl Fn(String)) -> anyhow::R
     ));
     for probe in &probes {
         let (reachable, advice) = match &probe.result {
-            Ok(()) => ("yes", "nothing".to_owned()),
+            Ok(Asked::Health) => ("yes", "nothing".to_owned()),
+            Ok(Asked::Nothing) => ("?", "its connector has no [health]: nothing but a token was asked for".to_owned()),
             Err(error) => ("no", advice(&probe.base_url, error.as_ref())),
         };
         let ports = probe.ports.join(",");
@@ -138,6 +140,10 @@ fn advice(base_url: &str, error: &(dyn std::error::Error + 'static)) -> String {
         "check the credentials in auth, and what they are allowed"
     } else if why.contains("not set up") {
         "see frontdesk connectors show for what has to be set up"
+    } else if why.contains("too many requests") {
+        "it answers that there are too many requests: try again later"
+    } else if why.contains("token endpoint cannot be reached") {
+        "check auth.token_url, DNS, proxy and firewall"
     } else if why.contains("token endpoint") {
         "check auth.token_url, client_id and the client's secret or key"
     } else if why.contains("status 404") || why.contains("not found") || why.contains("unexpected status 3") {

@@ -144,9 +144,12 @@ impl<'a> Builder<'a> {
     /// connector of that name.
     pub fn build(&self, name: &str, ports: &[Port]) -> Result<Connector, ConnectorError> {
         let options = self.upstreams.get(name).cloned().unwrap_or_default();
-        let file = self.library.parse(options.connector.as_deref().unwrap_or(name))?;
         let wrong =
             |key: &str, why: String| ConnectorError::Value { upstream: name.to_owned(), key: key.to_owned(), why };
+        let file = self.library.parse(options.connector.as_deref().unwrap_or(name)).map_err(|error| match error {
+            LibraryError::Unknown { .. } => wrong("connector", error.to_string()),
+            other => other.into(),
+        })?;
         let there = file.ports();
         if let Some(missing) = ports.iter().find(|port| !there.contains(&port.as_str())) {
             let why = format!("{} has no {}; it has {}", file.name, missing.as_str(), there.join(", "));

@@ -98,9 +98,17 @@ pub struct Probe {
     pub ports: Vec<&'static str>,
     pub auth: &'static str,
     pub base_url: String,
-    /// Why it cannot be used.
-    pub result: Result<(), Box<dyn std::error::Error + Send + Sync>>,
+    /// Whether it was asked anything, or why it cannot be used.
+    pub result: Result<Asked, Cause>,
     pub took: std::time::Duration,
+}
+
+/// What a probe has found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Health,
+    /// There is no health operation: at most a token was fetched.
+    Nothing,
 }
 
 impl Connector {
@@ -126,13 +134,13 @@ impl Connector {
         probes
     }
 
-    async fn probe_one(&self, upstream: &Arc<Upstream>) -> Result<(), Cause> {
+    async fn probe_one(&self, upstream: &Arc<Upstream>) -> Result<Asked, Cause> {
         upstream.auth().probe().await?;
         let live = live(upstream);
         let task = Task { transport: &live, input: &Value::Object(serde_json::Map::new()), effect: None };
         match self.vendor.health(&task).await {
-            Err(OperationError { failure: Failure::NotThere, .. }) => Ok(()),
-            other => Ok(other?),
+            Err(OperationError { failure: Failure::NotThere, .. }) => Ok(Asked::Nothing),
+            other => Ok(other.map(|()| Asked::Health)?),
         }
     }
 

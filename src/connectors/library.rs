@@ -85,6 +85,10 @@ impl Library {
                 return Err(LibraryError::TooLong { path });
             }
             let text = fs::read_to_string(&path).map_err(failed(&path))?;
+            // As `connectors show NAME --file > NAME.toml` leaves it until it is written.
+            if text.trim().is_empty() {
+                continue;
+            }
             library.files.insert(name, Entry { text, origin: Origin::File(path) });
         }
         Ok(library)

@@ -18,7 +18,7 @@ mod vendor;
 
 pub use build::{Builder, ConnectorError, Options, Port, UpstreamOptions};
 pub use compiled::CompileError;
-pub use connector::{Connector, Probe};
+pub use connector::{Asked, Connector, Probe};
 pub use examples::{ExampleResult, run_examples};
 pub use file::VendorFile;
 pub use library::{Library, LibraryError, Origin};

@@ -106,9 +106,17 @@ struct TrackingOut {
 #[serde(deny_unknown_fields)]
 struct ItemOut {
     name: Word,
+    #[serde(deserialize_with = "whole")]
     quantity: u32,
     sku: Option<Word>,
     unit_price: Option<Word>,
+}
+
+/// A whole number, also where a vendor writes it as 1.0 or "1".
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let Word(text) = Word::deserialize(deserializer)?;
+    let plain = text.strip_suffix(".0").unwrap_or(&text);
+    plain.parse().map_err(|_| serde::de::Error::custom("invalid value, expected a whole number"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,11 +135,11 @@ struct PlaceOut {
 
 impl OrderOut {
     pub(super) fn order(self, system: &SystemId) -> Result<Order, String> {
-        let currency = self.currency.as_deref().filter(|code| !code.is_empty());
-        let currency = currency.map(Currency::parse).transpose().map_err(at("currency"))?;
+        let currency = self.currency.as_deref().filter(|code| !code.is_empty()).map(str::to_ascii_uppercase);
+        let currency = currency.as_deref().map(Currency::parse).transpose().map_err(at("currency"))?;
+        // An amount of nobody knows which currency says nothing.
         let money = |member: &'static str, amount: Option<Word>| -> Result<Option<Money>, String> {
-            let Some(amount) = filled(amount) else { return Ok(None) };
-            let currency = currency.ok_or_else(|| format!("currency: must be given with {member}"))?;
+            let (Some(amount), Some(currency)) = (filled(amount), currency) else { return Ok(None) };
             Money::from_decimal(&amount, currency).map(Some).map_err(at(member))
         };
         let totals = match money("total", self.total)? {
@@ -149,8 +157,8 @@ impl OrderOut {
         });
         let refunds = self.refunds.into_iter().map(|refund| {
             let amount = money("refunds.amount", Some(refund.amount))?;
-            let amount = amount.ok_or("refunds.amount: must not be empty")?;
-            Ok(Refund { amount, refunded_at: time("refunds.at", &refund.at)? })
+            let refunded_at = time("refunds.at", &refund.at)?;
+            Ok(amount.map(|amount| Refund { amount, refunded_at }))
         });
         let customer = self.customer.map(|customer| customer.id(system)).transpose()?.flatten();
         let (status, word) = status(&self.status);
@@ -159,13 +167,15 @@ impl OrderOut {
             owner: customer.map_or(OrderOwner::Guest, OrderOwner::Customer),
             email: email(self.email)?,
             status,
-            status_detail: filled(self.status_detail).or(word),
+            status_detail: filled(self.status_detail)
+                .or(word)
+                .filter(|word| !word.eq_ignore_ascii_case(status.words())),
             placed_at: present(&self.placed_at).map(|text| time("placed_at", text)).transpose()?,
             estimated_delivery: present(&self.estimated_delivery).map(day).transpose()?,
             tracking: self.tracking.into_iter().map(TrackingOut::tracking).collect(),
             items: items.collect::<Result<_, String>>()?,
             totals,
-            refunds: refunds.collect::<Result<_, String>>()?,
+            refunds: refunds.filter_map(Result::transpose).collect::<Result<_, String>>()?,
             ship_to: self.ship_to.map(|to| ShipTo { city: filled(to.city), country: filled(to.country) }),
         })
     }
@@ -303,6 +313,14 @@ mod tests {
         let bare = order(json!({ "id": "A-1", "customer": null, "status": "Beamed up" })).unwrap();
         assert_eq!((bare.owner, bare.status), (OrderOwner::Guest, OrderStatus::Unknown));
         assert_eq!(bare.status_detail.as_deref(), Some("Beamed up"));
+        let loose = json!({
+            "id": "1", "status": "shipped", "status_detail": "Shipped", "currency": "gbp", "total": 5,
+            "items": [{ "name": "n", "quantity": 2.0 }, { "name": "m", "quantity": "3" }],
+        });
+        let loose = order(loose).unwrap();
+        assert_eq!((loose.status_detail, loose.totals.unwrap().total.amount_minor), (None, 500));
+        assert_eq!(loose.items.iter().map(|item| item.quantity).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(order(json!({ "id": "1", "status": "x", "total": "5.00" })).unwrap().totals, None);
         let named = order(json!({ "id": "1", "customer": { "system": "erp", "id": 7 }, "status": "pending" })).unwrap();
         assert_eq!(named.owner, OrderOwner::Customer(CustomerId::parse("erp:7").unwrap()));
     }
@@ -311,7 +329,11 @@ mod tests {
     fn a_misfit_names_the_member_and_no_value() {
         assert_eq!(order(json!({ "status": "shipped" })).unwrap_err(), "missing field `id`");
         assert!(order(json!({ "id": "1", "status": 5 })).unwrap_err().starts_with("status: expected a string"));
-        assert!(order(json!({ "id": "1", "status": "x", "total": "5.00" })).unwrap_err().contains("currency"));
+        assert!(
+            order(json!({ "id": "1", "status": "x", "currency": "pounds", "total": "5.00" }))
+                .unwrap_err()
+                .contains("currency")
+        );
         assert!(order(json!({ "id": "1", "status": "x", "currency": "EUR", "total": "CANARY" })).is_err());
         for misfit in [
             json!({ "id": "1", "status": "x", "email": "CANARY" }),

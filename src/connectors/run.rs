@@ -30,7 +30,7 @@ pub(super) trait Transport: Send + Sync {
 
 /// Why an operation did not give its result, and whether its effect may exist all the same.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation}: {failure}")]
+#[error("{operation}")]
 pub struct OperationError {
     pub operation: &'static str,
     #[source]

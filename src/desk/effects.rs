@@ -57,7 +57,6 @@ impl Desk {
         WF: Future<Output = Result<Outcome<T>, DeskError>>,
     {
         let Write { system, settlement, describe, find, write } = write;
-        let doubt = async |source| self.in_doubt(call, system, settlement.can_settle(), source).await;
         let claim = Claim {
             scope: Scope::of(call, customer),
             fingerprint: call.fingerprint,
@@ -75,7 +74,7 @@ impl Desk {
                 Next::Leave => {
                     // Perhaps another process is at it right now, and the ledger will know in a moment.
                     let under_way = self.age(since) < UNDER_WAY_MAX;
-                    return Err(self.in_doubt(call, system, under_way, None).await?);
+                    return Err(self.in_doubt(call, &effect, system, under_way, None).await?);
                 }
                 Next::Find { believed } => match find(effect.clone()).await {
                     Ok(Some(receipt)) => {
@@ -83,8 +82,8 @@ impl Desk {
                         return Ok(Once { receipt, repeated: true });
                     }
                     Ok(None) if believed && self.ledger.begin_again(&effect, since).await? => (effect, true),
-                    Ok(None) => return Err(doubt(None).await?),
-                    Err(error) => return Err(doubt(Some(error)).await?),
+                    Ok(None) => return Err(self.in_doubt(call, &effect, system, true, None).await?),
+                    Err(error) => return Err(self.in_doubt(call, &effect, system, true, Some(error)).await?),
                 },
             },
             Begin::Done { receipt } => {
@@ -110,7 +109,9 @@ impl Desk {
                 Err(DeskError::Port(error))
             }
             // What a unique system did before it failed, it will not do again.
-            Err(DeskError::Port(error)) if !settlement.unique => Err(doubt(Some(error)).await?),
+            Err(DeskError::Port(error)) if !settlement.unique => {
+                Err(self.in_doubt(call, &effect, system, settlement.can_settle(), Some(error)).await?)
+            }
             Err(error) => Err(error),
         }
     }
@@ -127,15 +128,16 @@ impl Desk {
         Ok(self.ledger.finish(effect, stored, record).await?)
     }
 
-    /// Puts the doubt on record and says it.
+    /// Puts the doubt on record, with the id by which people can look for it in the system, and says it.
     async fn in_doubt(
         &self,
         call: &Call,
+        effect: &EffectId,
         system: &'static str,
         can_settle: bool,
         source: Option<PortError>,
     ) -> Result<DeskError, DeskError> {
-        self.note(call, Decision::new(Verdict::InDoubt)).await?;
+        self.note(call, Decision::new(Verdict::InDoubt).on("effect", effect)).await?;
         Ok(DeskError::InDoubt { system, can_settle, source })
     }
 

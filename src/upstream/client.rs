@@ -63,7 +63,7 @@ pub struct Reply {
 
 /// Why there is no reply, and whether any attempt may have been acted upon.
 #[derive(Debug, thiserror::Error)]
-#[error("{error}")]
+#[error("there is no usable reply")]
 pub struct UpstreamError {
     #[source]
     pub error: CallError,
