@@ -19,6 +19,9 @@ use crate::{
 /// How long writes nobody waits for any more may take to end.
 const WRITES_DRAIN: Duration = Duration::from_secs(10);
 
+/// A request that was repeated has ended by then.
+const SETTLE_MARGIN: Duration = Duration::from_secs(240);
+
 /// A frontdesk that is put together and not serving yet.
 pub struct App {
     http: http::Options,
@@ -80,6 +83,15 @@ impl App {
             options,
             turns: Turns::default(),
         });
+        let settle_after = desk.helpdesk.settlement().find_after;
+        if let Some(after) = settle_after.filter(|after| desk.options.repeat_window() <= *after + SETTLE_MARGIN) {
+            let why = format!(
+                "must be longer than the {} s after which {} is believed to have no ticket, and 240 s more",
+                after.as_secs(),
+                desk.options.helpdesk
+            );
+            return Err(ConfigError::value("desk.repeat_window_s", why).into());
+        }
         let by_argument = identity.mode() == Mode::Argument;
         if by_argument {
             tracing::warn!(

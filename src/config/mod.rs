@@ -77,7 +77,7 @@ impl Config {
 }
 
 impl ConfigError {
-    fn value(key: &str, why: impl Into<String>) -> Self {
+    pub(crate) fn value(key: &str, why: impl Into<String>) -> Self {
         Self::Value { key: key.to_owned(), why: why.into() }
     }
 }

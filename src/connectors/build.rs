@@ -125,7 +125,6 @@ pub struct Builder<'a> {
     upstreams: &'a BTreeMap<String, UpstreamOptions>,
     secrets: SecretReader<'a>,
     tokens: TokenCache,
-    threads: FilterThreads,
     clock: Clock,
 }
 
@@ -137,7 +136,7 @@ impl<'a> Builder<'a> {
         clock: Clock,
     ) -> Result<Self, ConnectorError> {
         let tokens = TokenCache::new(clock.clone()).map_err(|error| ConnectorError::Tls(Box::new(error)))?;
-        Ok(Self { library, upstreams, secrets, tokens, threads: FilterThreads::start(), clock })
+        Ok(Self { library, upstreams, secrets, tokens, clock })
     }
 
     /// The connector of an upstream, for the ports it is used for. A name without a section of its own stands for the
@@ -204,7 +203,7 @@ impl<'a> Builder<'a> {
                 operations: Arc::new(operations),
                 settings: to_val(&settings),
                 system,
-                threads: self.threads.clone(),
+                threads: FilterThreads::start(),
             },
             places,
             clock: self.clock.clone(),

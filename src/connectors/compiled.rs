@@ -7,7 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::{
     file::{ErrorRule, Meaning, Method, Step, Steps, VendorFile},
     filter::{Filter, FilterCompiler, FilterError},
+    shapes,
 };
+use crate::upstream::BaseUrl;
 
 /// One operation, ready to run.
 pub(super) struct Operation {
@@ -49,6 +51,9 @@ pub enum CompileError {
     Value { key: String, why: String },
 }
 
+/// Operations that bring an effect about, and get its id.
+const WITH_EFFECT: [&str; 3] = ["helpdesk.create_ticket", "helpdesk.add_comment", "crm.log_activity"];
+
 /// All operations of a vendor.
 #[derive(Default)]
 pub(super) struct Operations {
@@ -72,7 +77,8 @@ impl CompileError {
 
 impl Operations {
     pub(super) fn compile(file: &VendorFile) -> Result<Self, CompileError> {
-        let compiler = FilterCompiler::new();
+        let compiler = FilterCompiler::new(&file.definitions)
+            .map_err(|source| CompileError::Filter { key: "definitions".to_owned(), source })?;
         let compile = |name, steps: &Steps| operation(&compiler, file, name, steps).map(Some);
         let optional = |name, steps: &Option<Steps>| steps.as_ref().map_or(Ok(None), |steps| compile(name, steps));
         let mut all = Self { health: optional("health", &file.health)?, ..Self::default() };
@@ -112,6 +118,7 @@ impl Operations {
             all.upsert_article = compile("knowledge.upsert_article", &knowledge.upsert_article)?;
             all.remove_article = compile("knowledge.remove_article", &knowledge.remove_article)?;
         }
+        all.check_keys()?;
         for name in file.settings.keys() {
             if file.settings[name].required && file.settings[name].default.is_some() {
                 return Err(CompileError::value(format!("settings.{name}"), "is required or has a default, not both"));
@@ -120,7 +127,29 @@ impl Operations {
         Ok(all)
     }
 
+    /// A key is of use only where an effect has an id, and only if every request that must not be repeated has one.
+    fn check_keys(&self) -> Result<(), CompileError> {
+        for operation in self.all() {
+            let keyed = operation.steps.iter().any(|step| step.idempotency_header.is_some());
+            let key = || format!("{}.idempotency_header", operation.name);
+            if keyed && !WITH_EFFECT.contains(&operation.name) {
+                let why = format!("is for {}", WITH_EFFECT.join(", "));
+                return Err(CompileError::value(key(), why));
+            }
+            let bare = |step: &Arc<CompiledStep>| step.is_effect() && !step.repeatable;
+            if keyed && operation.steps.iter().any(bare) {
+                let why = "is there on one request, and another that must not be repeated has none";
+                return Err(CompileError::value(key(), why));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&Operation> {
+        self.all().find(|operation| operation.name == name)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Operation> {
         let all = [
             &self.find_order,
             &self.create_ticket,
@@ -133,7 +162,7 @@ impl Operations {
             &self.remove_article,
             &self.health,
         ];
-        all.into_iter().flatten().find(|operation| operation.name == name)
+        all.into_iter().flatten()
     }
 }
 
@@ -146,18 +175,26 @@ fn operation(
     let many = steps.0.len() > 1;
     let steps = steps.0.iter().enumerate().map(|(n, step)| {
         let section = if many { format!("{name}[{n}]") } else { name.to_owned() };
-        CompiledStep::new(compiler, file, &section, step).map(Arc::new)
+        CompiledStep::new(compiler, file, &section, name, step).map(Arc::new)
     });
     Ok(Operation { name, steps: steps.collect::<Result<_, _>>()? })
 }
 
 impl CompiledStep {
-    fn new(compiler: &FilterCompiler, file: &VendorFile, section: &str, step: &Step) -> Result<Self, CompileError> {
+    fn new(
+        compiler: &FilterCompiler,
+        file: &VendorFile,
+        section: &str,
+        operation: &str,
+        step: &Step,
+    ) -> Result<Self, CompileError> {
         let filter = |key: &str, code: &Option<String>| {
             let compiled = code.as_deref().map(|code| compiler.compile(code)).transpose();
             compiled.map_err(|source| CompileError::Filter { key: format!("{section}.{key}"), source })
         };
-        check_template(&step.path).map_err(|why| CompileError::value(format!("{section}.path"), why))?;
+        let known = step.params.is_none().then(|| shapes::names(operation));
+        check_template(&step.path, known.as_deref())
+            .map_err(|why| CompileError::value(format!("{section}.path"), why))?;
         if step.method == Method::Get && step.body.is_some() {
             return Err(CompileError::value(format!("{section}.body"), "a GET has no body; use query"));
         }
@@ -237,19 +274,27 @@ impl CompiledRule {
     }
 }
 
-fn check_template(path: &str) -> Result<(), String> {
+/// `known` are the names that the input has; with a filter for them, anything may be there.
+fn check_template(path: &str, known: Option<&[String]>) -> Result<(), String> {
     if !path.starts_with('/') {
         return Err("must begin with /; it is taken below base_url".to_owned());
     }
     if path.contains(['?', '#']) {
         return Err("must not hold a query or a fragment; write the query as a filter in query".to_owned());
     }
-    let balanced = path.split('{').skip(1).all(|part| part.split_once('}').is_some_and(|(name, _)| !name.is_empty()));
-    if !balanced || path.matches('{').count() != path.matches('}').count() {
-        return Err("has a brace without its partner, or an empty name".to_owned());
-    }
     if path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err("must not hold . or ..".to_owned());
     }
-    Ok(())
+    let names: Vec<&str> = path.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect();
+    let braces = path.matches('{').count();
+    if names.len() != braces || path.matches('}').count() != braces || names.contains(&"") {
+        return Err("has a brace without its partner, or an empty name".to_owned());
+    }
+    if let Some((unknown, known)) =
+        known.and_then(|known| Some((names.iter().find(|name| !known.iter().any(|one| one == *name))?, known)))
+    {
+        return Err(format!("names {{{unknown}}}, which the input does not have; it has {}", known.join(", ")));
+    }
+    let base = BaseUrl::parse("https://vendor.example", false).map_err(|error| error.to_string())?;
+    base.join(path, |_| Some("x"), &[]).map(drop).map_err(|error| error.to_string())
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     input,
+    reply::ReadOrder,
     run::{Failure, OperationError, Transport},
     vendor::{Task, Vendor},
 };
@@ -167,11 +168,9 @@ impl Connector {
             Failure::Denied { .. } | Failure::Misconfigured { .. } => Kind::Denied,
             Failure::RateLimited { retry_after, .. } => Kind::RateLimited(*retry_after),
             Failure::EmailRequired { .. } => return PortError::EmailRequired { system },
-            // Only the name of an argument may reach the model.
-            Failure::Invalid { field, .. } => {
-                Kind::Invalid(field.as_deref().and_then(|field| input::argument(does.input, field)))
-            }
-            Failure::NotFound { .. } if write => Kind::Invalid(None),
+            Failure::Invalid { field, .. } => Kind::Invalid(field.clone(), true),
+            Failure::Conflict { .. } => Kind::Invalid(None, false),
+            Failure::NotFound { .. } if write => Kind::Invalid(None, false),
             _ if write => Kind::NotDone,
             Failure::Unavailable { .. } | Failure::Upstream(_) => Kind::Unavailable,
             _ => Kind::Unexpected,
@@ -184,7 +183,7 @@ impl Connector {
             Kind::NotDone => PortError::NotDone { system, source },
             Kind::Denied => PortError::Denied { system, source },
             Kind::RateLimited(retry_after) => PortError::RateLimited { system, retry_after, source },
-            Kind::Invalid(field) => PortError::Invalid { system, field, source },
+            Kind::Invalid(field, verdict) => PortError::Invalid { system, field, verdict, source },
         }
     }
 }
@@ -195,7 +194,8 @@ enum Kind {
     NotDone,
     Denied,
     RateLimited(Option<std::time::Duration>),
-    Invalid(Option<String>),
+    /// The argument, and whether it is the judgement on the content.
+    Invalid(Option<String>, bool),
 }
 
 /// What an operation works on, and whether it changes something.
@@ -225,16 +225,16 @@ impl OrderSystem for Connector {
         let input = input::find_order(id);
         let find = async |task: &Task<'_>| self.vendor.find_order(task).await;
         let found = self.with(&self.places.orders, "order system", Does::read(&input), find).await?;
-        // A vendor's search may be fuzzy; only the order that was asked for is an answer.
-        let (found, other) = match found {
-            Some(order) if order.id == *id => (Some(order), false),
-            Some(_) => (None, true),
-            None => (None, false),
-        };
-        if other {
-            tracing::warn!(upstream = self.name, "orders.find gave an order of another number; taken as not found");
+        let Some(ReadOrder { order, faults }) = found else { return Ok(None) };
+        if !faults.is_empty() {
+            tracing::warn!(upstream = self.name, left_out = faults.join("; "), "parts of an order cannot be read");
         }
-        Ok(found)
+        // A vendor's search may be fuzzy; only the order that was asked for is an answer.
+        if order.id != *id {
+            tracing::warn!(upstream = self.name, "orders.find gave an order of another number; taken as not found");
+            return Ok(None);
+        }
+        Ok(Some(order))
     }
 }
 
@@ -299,7 +299,7 @@ impl Crm for Connector {
     }
 
     async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError> {
-        let input = input::log_activity(contact, text, effect, self.clock.now());
+        let input = input::log_activity(contact, text, effect, effect.begun_at().unwrap_or_else(|| self.clock.now()));
         let log = async |task: &Task<'_>| self.vendor.log_activity(task).await;
         self.with(&self.places.crm, "CRM", Does::write(&input, Some(effect)), log).await
     }

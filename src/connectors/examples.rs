@@ -14,8 +14,8 @@ use super::{
     compiled::Operations,
     file::{Example, Exchange, ExpectedMeaning, VendorFile},
     filter::to_val,
-    input,
     library::Library,
+    reply::ReadOrder,
     run::{Failure, OperationError, Transport},
     shapes,
     threads::FilterThreads,
@@ -85,12 +85,12 @@ async fn run_one(
         (_, Some(_), Some(_)) | (_, None, None) => Err("write either expect or error".to_owned()),
         (Ok(got), Some(expected), None) => differs("the result", &expected.0, &got).map_or(Ok(()), Err),
         (Err(error), None, Some(expected)) => {
-            let (meaning, field, retry_after) = meaning(&error, &input);
+            let (meaning, field, retry_after) = meaning(&error);
             let waits =
                 expected.retry_after_s.is_none() || retry_after == expected.retry_after_s.map(Duration::from_secs);
             match meaning == expected.meaning && expected.field == field && waits {
                 true => Ok(()),
-                false => Err(format!("expected the error {expected:?}, got {error} (argument {field:?})")),
+                false => Err(format!("expected the error {expected:?}, got {} (argument {field:?})", chain(&error))),
             }
         }
         (Ok(got), None, Some(expected)) => Err(format!("expected the error {expected:?}, got {got}")),
@@ -112,7 +112,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 async fn result(vendor: &Vendor, operation: &str, task: &Task<'_>) -> Result<Value, OperationError> {
     let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
     Ok(match operation {
-        "orders.find" => json(serde_json::to_value(vendor.find_order(task).await?)),
+        "orders.find" => match vendor.find_order(task).await? {
+            None => Value::Null,
+            Some(ReadOrder { order, faults }) if faults.is_empty() => json(serde_json::to_value(order)),
+            Some(ReadOrder { faults, .. }) => json!({ "left out": faults }),
+        },
         "helpdesk.create_ticket" => json(serde_json::to_value(vendor.create_ticket(task).await?)),
         "helpdesk.find_ticket" => json(serde_json::to_value(vendor.find_ticket(task).await?)),
         "crm.find_contact" => vendor.find_contact(task).await?.map_or(Value::Null, |contact| {
@@ -133,16 +137,14 @@ fn done(result: Result<(), OperationError>) -> Result<Value, OperationError> {
     result.map(|()| json!("done"))
 }
 
-fn meaning(error: &OperationError, input: &Value) -> (ExpectedMeaning, Option<String>, Option<Duration>) {
+fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String>, Option<Duration>) {
     let meaning = match &error.failure {
         Failure::NotFound { .. } => ExpectedMeaning::NotFound,
         Failure::Denied { .. } => ExpectedMeaning::Denied,
         Failure::Misconfigured { .. } => ExpectedMeaning::Misconfigured,
         Failure::RateLimited { retry_after, .. } => return (ExpectedMeaning::RateLimited, None, *retry_after),
-        Failure::Invalid { field, .. } => {
-            let argument = field.as_deref().and_then(|field| input::argument(input, field));
-            return (ExpectedMeaning::Invalid, argument, None);
-        }
+        Failure::Invalid { field, .. } => return (ExpectedMeaning::Invalid, field.clone(), None),
+        Failure::Conflict { .. } if !error.in_doubt => ExpectedMeaning::Invalid,
         Failure::EmailRequired { .. } => ExpectedMeaning::EmailRequired,
         _ if error.in_doubt => ExpectedMeaning::InDoubt,
         Failure::Unavailable { .. } | Failure::Upstream(_) => ExpectedMeaning::Unavailable,

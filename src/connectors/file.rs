@@ -33,6 +33,9 @@ pub struct VendorFile {
     /// What users set, as `$settings` in filters.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
+    /// jq definitions (`def name: …;`) that all filters of the file share.
+    #[serde(default)]
+    pub definitions: String,
     /// How replies of all operations are errors; those of an operation come first.
     #[serde(default)]
     pub errors: Vec<ErrorRule>,

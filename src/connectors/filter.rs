@@ -52,15 +52,28 @@ pub struct FilterError(String);
 /// The definitions that [`FUNCTIONS`] allows, parsed once for all filters that are compiled together.
 pub(super) struct FilterCompiler {
     definitions: Vec<Def<&'static str>>,
+    /// A file's own, in front of every filter.
+    shared: String,
 }
 
 impl FilterCompiler {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(shared: &str) -> Result<Self, FilterError> {
         let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-        Self { definitions: all.filter(|definition| is_allowed(definition.name)).collect() }
+        let definitions = all.filter(|definition| is_allowed(definition.name)).collect();
+        let compiler = Self { definitions, shared: shared.trim_end().to_owned() };
+        // A mistake in what is shared is named once, and not for every filter.
+        compiler.compile(".")?;
+        Ok(compiler)
     }
 
     pub(super) fn compile(&self, code: &str) -> Result<Filter, FilterError> {
+        match self.shared.is_empty() {
+            true => self.compile_whole(code),
+            false => self.compile_whole(&format!("{}\n{code}", self.shared)),
+        }
+    }
+
+    fn compile_whole(&self, code: &str) -> Result<Filter, FilterError> {
         let arena = Arena::default();
         let loader = Loader::new(self.definitions.iter().cloned());
         let modules = loader.load(&arena, File { code, path: () }).map_err(|errors| syntax(code, &errors))?;
@@ -170,14 +183,14 @@ mod tests {
     use super::*;
 
     fn run(code: &str, dot: Value) -> Result<Option<Value>, String> {
-        let filter = FilterCompiler::new().compile(code).map_err(|error| error.to_string())?;
+        let filter = FilterCompiler::new("").unwrap().compile(code).map_err(|error| error.to_string())?;
         let variables = [json!({"id": "7"}), json!({}), json!([]), json!(200)].map(|value| to_val(&value));
         filter.run(&Scope { dot: to_val(&dot), variables }).map_err(|error| error.to_string())
     }
 
     #[test]
     fn every_function_on_the_list_exists_and_compiles() {
-        let compiler = FilterCompiler::new();
+        let compiler = FilterCompiler::new("").unwrap();
         compiler.compile(".").unwrap();
         let natives: Vec<&str> = jaq_core::funs::<data::JustLut<Val>>()
             .chain(jaq_std::funs())
@@ -198,6 +211,14 @@ mod tests {
         assert_eq!(run(".total", json!({"total": 129.10})), Ok(Some(json!(129.1))));
         assert_eq!(run(r#""2026-03-30" | @html "<\(.)>""#, json!(null)), Ok(Some(json!("<2026-03-30>"))));
         assert_eq!(run(r#".x | gsub("[^0-9]"; "")"#, json!({"x": "a1b2"})), Ok(Some(json!("12"))));
+    }
+
+    #[test]
+    fn what_is_shared_stands_before_every_filter() {
+        let shared = FilterCompiler::new("def twice: . * 2;\n").unwrap();
+        let scope = Scope { dot: to_val(&json!(4)), variables: std::array::from_fn(|_| Val::Null) };
+        assert_eq!(shared.compile("twice").unwrap().run(&scope), Ok(Some(json!(8))));
+        assert!(FilterCompiler::new("def twice: nosuch;").is_err());
     }
 
     #[test]

@@ -3,17 +3,19 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    Article, ArticleId, ContactFields, ContactId, Customer, EffectId, NewTicket, OrderId, SystemId, TicketId, Timestamp,
+    Article, ArticleId, ContactFields, ContactId, Customer, EffectId, Level, NewTicket, OrderId, SystemId, TicketId,
+    Timestamp,
 };
 
 pub(super) fn find_order(id: &OrderId) -> Value {
     json!({ "id": id.as_str(), "number": id.number() })
 }
 
-/// The customer, with an email only if it is proven to be theirs, and with their id in the upstream's own system.
+/// The customer, with an email only if it is proven to be theirs, and with ids that vouch for nothing left out: of somebody
+/// anonymous only the id that they say stays.
 fn customer(customer: &Customer, own: &SystemId) -> Value {
     let mut ids = Map::new();
-    for id in customer.ids() {
+    for id in customer.ids().filter(|_| customer.level > Level::Anonymous) {
         // The subject comes first, and wins over a linked id of the same system.
         ids.entry(id.system().as_str()).or_insert_with(|| id.id().into());
     }

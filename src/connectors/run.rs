@@ -12,6 +12,7 @@ use super::{
     compiled::{CompiledStep, Operation},
     file::Meaning,
     filter::{Scope, to_val},
+    input::argument,
     threads::{FilterThreads, RunError},
 };
 use crate::upstream::{BaseUrl, Reply, Request, UpstreamError, UrlError};
@@ -58,6 +59,8 @@ pub enum Failure {
     RateLimited { status: u16, retry_after: Option<Duration> },
     #[error("not accepted (status {status}{})", field.as_ref().map(|field| format!(", {field}")).unwrap_or_default())]
     Invalid { status: u16, field: Option<String> },
+    #[error("it conflicts with what is there (status {status})")]
+    Conflict { status: u16 },
     #[error("the upstream failed (status {status})")]
     Unavailable { status: u16 },
     #[error("the upstream does not say whether it was done (status {status})")]
@@ -177,19 +180,30 @@ async fn run_step(
             Ok(Some(value))
         }
         Judged::Failed(failure) => {
-            *in_doubt |= step.is_effect() && failure.is_unclear(status, earlier);
-            Err(failure)
+            let keyed = step.idempotency_header.is_some();
+            *in_doubt |= step.is_effect() && failure.is_unclear(status, earlier, keyed);
+            // A vendor can put anything there; only the name of an argument is told, and logged.
+            Err(match failure {
+                Failure::Invalid { status, field } => {
+                    let field = field.as_deref().and_then(|field| argument(run.input, field));
+                    Failure::Invalid { status, field }
+                }
+                other => other,
+            })
         }
     }
 }
 
 impl Failure {
     /// Whether the request that failed so may have been acted upon.
-    fn is_unclear(&self, status: StatusCode, earlier: bool) -> bool {
+    fn is_unclear(&self, status: StatusCode, earlier: bool, keyed: bool) -> bool {
         match self {
             Self::Unavailable { .. } | Self::InDoubt { .. } => true,
-            // With a key, the answer to a repeat is the answer to the first: it was not done.
-            Self::Invalid { .. } | Self::NotFound { .. } | Self::EmailRequired { .. } => false,
+            // The judgement on the content holds for every attempt.
+            Self::Invalid { .. } | Self::EmailRequired { .. } => false,
+            // A request with the same key may be under way, or done.
+            Self::Conflict { .. } if keyed => true,
+            Self::Conflict { .. } | Self::NotFound { .. } => earlier,
             Self::Denied { .. } | Self::Misconfigured { .. } | Self::RateLimited { .. } => earlier,
             // A success that cannot be read is a success.
             _ => earlier || status.is_success() || status.is_server_error(),
@@ -366,7 +380,8 @@ fn by_status(reply: &Reply) -> Option<Failure> {
         401 | 403 | 407 => Failure::Denied { status },
         404 | 410 => Failure::NotFound { status },
         429 => Failure::RateLimited { status, retry_after: reply.retry_after },
-        400 | 409 | 413 | 422 => Failure::Invalid { status, field: None },
+        409 => Failure::Conflict { status },
+        400 | 413 | 422 => Failure::Invalid { status, field: None },
         408 | 500..=599 => Failure::Unavailable { status },
         _ => Failure::Status { status },
     })

@@ -24,6 +24,11 @@ fn shape(operation: &str) -> Value {
     }
 }
 
+/// The names that an operation's input has at its top.
+pub(super) fn names(operation: &str) -> Vec<String> {
+    shape(operation).as_object().map(|members| members.keys().cloned().collect()).unwrap_or_default()
+}
+
 /// An example's input with the members that it leaves out. One that there is not is an error.
 ///
 /// `own` is the system whose ids are the vendor's own.
@@ -31,6 +36,12 @@ pub(super) fn complete(operation: &str, input: &Value, own: &str) -> Result<Valu
     let mut filled = fill(operation, shape(operation), input)?;
     for member in ["customer", "requester"] {
         if let Some(customer) = filled.get_mut(member) {
+            if let (Some(id), Some(system)) = (customer["id"].as_str(), customer["system"].as_str()) {
+                let (id, system) = (id.to_owned(), system.to_owned());
+                if customer["ids"].get(&system).is_none() {
+                    customer["ids"][system] = id.into();
+                }
+            }
             customer["own_id"] = customer["ids"].get(own).cloned().unwrap_or_default();
         }
     }

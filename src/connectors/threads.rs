@@ -1,9 +1,11 @@
 //! The threads that filters run on: not the runtime's, and with a deadline, since filters have no fuel.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
+        mpsc,
     },
     time::Duration,
 };
@@ -28,22 +30,31 @@ pub enum RunError {
     NoThread,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+/// True when nobody waited for its end any more.
+type Job = Box<dyn FnOnce() -> bool + Send>;
 
-/// The threads that filters run on. Not the runtime's: an abandoned filter must not hold up the end of the process.
+/// The threads that the filters of one connector run on. Not the runtime's: a filter that never ends must not hold up the
+/// end of the process; and not those of other connectors.
 #[derive(Clone)]
 pub struct FilterThreads {
-    jobs: std::sync::mpsc::Sender<Job>,
-    waiting: Arc<Mutex<std::sync::mpsc::Receiver<Job>>>,
+    jobs: mpsc::Sender<Job>,
+    waiting: Arc<Mutex<mpsc::Receiver<Job>>>,
     abandoned: Arc<AtomicU64>,
 }
 
-/// Threads that may be lost to filters that never end, before nothing is run any more.
-const ABANDONED_MAX: u64 = 8;
+/// Filters that may be running on without anybody waiting for them, before nothing is run any more.
+const ABANDONED_MAX: u64 = 4;
+/// How long a filter may wait for a thread.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a job stands.
+const RUNNING: u8 = 0;
+const ENDED: u8 = 1;
+const ABANDONED: u8 = 2;
 
 impl FilterThreads {
     pub fn start() -> Self {
-        let (jobs, waiting) = std::sync::mpsc::channel();
+        let (jobs, waiting) = mpsc::channel();
         let threads = Self { jobs, waiting: Arc::new(Mutex::new(waiting)), abandoned: Arc::default() };
         for _ in 0..THREADS {
             threads.spawn();
@@ -57,10 +68,9 @@ impl FilterThreads {
         let started = thread.spawn(move || {
             loop {
                 let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                match job {
-                    // A panic inside a filter ends that job; its caller sees the channel close.
-                    Ok(job) => drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job))),
-                    Err(_) => return,
+                // One that was abandoned has been replaced by another thread.
+                if job.map_or(true, |job| job()) {
+                    return;
                 }
             }
         });
@@ -79,28 +89,44 @@ impl FilterThreads {
         }
         let (begun, began) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
+        let state = Arc::new(AtomicU8::new(RUNNING));
+        let (own_state, abandoned) = (state.clone(), self.abandoned.clone());
         let job: Job = Box::new(move || {
             // A caller that has gone away while the job was waiting wants nothing any more.
-            if begun.send(()).is_ok() {
-                let _ = answer.send(work());
+            if begun.send(()).is_err() {
+                return false;
             }
+            // A panic inside a filter ends that job; its caller sees the channel close.
+            if let Ok(result) = catch_unwind(AssertUnwindSafe(work)) {
+                let _ = answer.send(result);
+            }
+            let was_abandoned = own_state.swap(ENDED, Ordering::AcqRel) == ABANDONED;
+            if was_abandoned {
+                abandoned.fetch_sub(1, Ordering::AcqRel);
+            }
+            was_abandoned
         });
         self.jobs.send(job).map_err(|_| RunError::NoThread)?;
-        began.await.map_err(|_| RunError::NoThread)?;
+        let began = tokio::time::timeout(WAIT_TIMEOUT, began).await;
+        if !matches!(began, Ok(Ok(()))) {
+            return Err(RunError::NoThread);
+        }
         match tokio::time::timeout(RUN_TIMEOUT, answered).await {
             Ok(answered) => answered.unwrap_or(Err(RunError::Failed)),
             Err(_) => {
-                let abandoned = self.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
-                tracing::error!(abandoned, "abandoned a filter that does not end");
-                self.spawn();
+                if state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                    let abandoned = self.abandoned.fetch_add(1, Ordering::AcqRel) + 1;
+                    tracing::error!(abandoned, "abandoned a filter that takes too long");
+                    self.spawn();
+                }
                 Err(RunError::Overran)
             }
         }
     }
 
-    /// Filters that never ended, since the start.
+    /// Filters that are running on although nobody waits for them.
     pub fn abandoned(&self) -> u64 {
-        self.abandoned.load(Ordering::Relaxed)
+        self.abandoned.load(Ordering::Acquire)
     }
 }
 
@@ -116,7 +142,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let threads = FilterThreads::start();
-            let endless = FilterCompiler::new().compile("last(range(1; 1e18))").unwrap();
+            let endless = FilterCompiler::new("").unwrap().compile("last(range(1; 1e18))").unwrap();
             let scope = Scope { dot: Val::Null, variables: std::array::from_fn(|_| Val::Null) };
             let overran = threads.run(move || endless.run(&scope)).await;
             assert_eq!((overran, threads.abandoned()), (Err(RunError::Overran), 1));
@@ -125,6 +151,16 @@ mod tests {
             }
             assert_eq!(threads.run(|| -> Result<(), RunError> { panic!("in a filter") }).await, Err(RunError::Failed));
             assert_eq!(threads.run(|| Ok(1)).await, Ok(1));
+            // One that was merely slow is forgiven when it ends, however many there were.
+            for _ in 0..ABANDONED_MAX + 1 {
+                let slow = || {
+                    std::thread::sleep(RUN_TIMEOUT + Duration::from_millis(100));
+                    Ok(())
+                };
+                assert_eq!(threads.run(slow).await, Err(RunError::Overran));
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                assert_eq!(threads.abandoned(), 1);
+            }
         });
     }
 }

@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::{
     compiled::{Operation, Operations},
     file::VendorFile,
-    reply::{self, ContactOut, IdOut, OrderOut, TicketOut},
+    reply::{self, ContactOut, IdOut, OrderOut, ReadOrder, TicketOut},
     run::{Failure, OperationError, Run, Transport},
     threads::FilterThreads,
 };
 use crate::{
     desk::Settlement,
-    domain::{Contact, ContactId, NoteId, Order, SystemId, Ticket},
+    domain::{Contact, ContactId, NoteId, SystemId, Ticket},
 };
 
 /// A vendor file, compiled, with a user's settings.
@@ -34,7 +34,7 @@ pub(super) struct Task<'a> {
 }
 
 impl Vendor {
-    pub(super) async fn find_order(&self, task: &Task<'_>) -> Result<Option<Order>, OperationError> {
+    pub(super) async fn find_order(&self, task: &Task<'_>) -> Result<Option<ReadOrder>, OperationError> {
         let operation = needed(&self.operations.find_order, "orders.find")?;
         self.find(operation, task, |out: OrderOut| out.order(&self.system)).await
     }

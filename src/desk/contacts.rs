@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, Decision, Desk, DeskError, Effect, OwnedContact, Settlement, Verdict,
+    Call, Decision, Desk, DeskError, Effect, OwnedContact, PortError, Scope, Settlement, Verdict,
     effects::{Outcome, Write},
     ports::customer,
 };
@@ -46,7 +46,15 @@ impl Desk {
                 describe,
                 find: async |_| Ok(None),
                 write: async |effect: EffectId| {
-                    let mut update = self.save_fields(call, customer, &fields, Some(&effect)).await?;
+                    let saved = self.save_fields(call, customer, &fields, Some(&effect)).await;
+                    // Fields are compared when they are sent again; what must not happen twice has not been sent yet.
+                    let mut update = saved.map_err(|error| match error {
+                        DeskError::Port(error) if note.is_some() && !error.is_not_done() => {
+                            let system = error.system();
+                            DeskError::Port(PortError::NotDone { system, source: Box::new(error) })
+                        }
+                        other => other,
+                    })?;
                     if let Some(text) = &note {
                         update.note_id = Some(self.crm.add_note(&update.contact_id, text, &effect).await?);
                     }
@@ -85,6 +93,11 @@ impl Desk {
         fields: &ContactFields,
         effect: Option<&EffectId>,
     ) -> Result<ContactUpdate, DeskError> {
+        // Two calls that both find nothing would both make a contact.
+        let _turn = match self.crm.keyed_by_customer() {
+            true => None,
+            false => Some(self.turns.take(Scope::of_contact(&customer.id)).await),
+        };
         let owned = match self.crm.find_contact(customer).await? {
             None => None,
             Some(found) => match OwnedContact::check(customer, found) {

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::domain::{CustomerId, EffectId, Timestamp};
 
-/// A request to a system behind the desk has ended by then, one way or the other.
-const UNDER_WAY_MAX: Duration = Duration::from_secs(30);
+/// A request to a system behind the desk has ended by then, one way or the other: `limits.call_timeout_ms` is at most half.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(240);
 
 /// How a write ended.
 pub(super) struct Outcome<T> {
@@ -67,13 +67,22 @@ impl Desk {
             true => None,
             false => Some(self.turns.take(claim.scope).await),
         };
-        let (effect, first) = match self.ledger.begin(&claim).await? {
+        let mut begun = self.ledger.begin(&claim).await?;
+        if let Begin::InDoubt { effect, since, .. } = &begun
+            && !settlement.unique
+            && settlement.next(self.age(*since)) == Next::Write
+            && !self.ledger.join(effect).await?
+        {
+            // It has just been settled, or released, by whoever was at it.
+            begun = self.ledger.begin(&claim).await?;
+        }
+        let (effect, first) = match begun {
             Begin::Fresh { effect } => (effect, true),
-            Begin::InDoubt { effect, since } => match settlement.next(self.age(since)) {
+            Begin::InDoubt { effect, since, ended } => match settlement.next(self.age(since)) {
                 Next::Write => (effect, false),
                 Next::Leave => {
                     // Perhaps another process is at it right now, and the ledger will know in a moment.
-                    let under_way = self.age(since) < UNDER_WAY_MAX;
+                    let under_way = !ended && self.age(since) < UNDER_WAY_MAX;
                     return Err(self.in_doubt(call, &effect, system, under_way, None).await?);
                 }
                 Next::Find { believed } => match find(effect.clone()).await {
@@ -110,9 +119,15 @@ impl Desk {
             }
             // What a unique system did before it failed, it will not do again.
             Err(DeskError::Port(error)) if !settlement.unique => {
+                self.ledger.leave(&effect).await?;
                 Err(self.in_doubt(call, &effect, system, settlement.can_settle(), Some(error)).await?)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                if first && !matches!(error, DeskError::Port(_)) {
+                    self.ledger.release(&effect).await?;
+                }
+                Err(error)
+            }
         }
     }
 

@@ -16,11 +16,18 @@ pub trait Ledger: Send + Sync {
     /// Records the result, and the audit record of the call that brought it about, in one commit.
     async fn finish(&self, effect: &EffectId, receipt: serde_json::Value, audit: AuditRecord) -> Result<(), PortError>;
 
+    /// Another call is about to send the same request. False if the effect is not in doubt any more: then begin anew.
+    async fn join(&self, effect: &EffectId) -> Result<bool, PortError>;
+
+    /// The call ends, and the effect stays in doubt.
+    async fn leave(&self, effect: &EffectId) -> Result<(), PortError>;
+
     /// An effect in doubt, begun at `since`, has turned out not to exist and is tried once more. Of several that ask at
     /// once, one is told true.
     async fn begin_again(&self, effect: &EffectId, since: Timestamp) -> Result<bool, PortError>;
 
-    /// The effect has certainly not come about: the next request is a fresh one.
+    /// The effect has certainly not come about: the next request is a fresh one. Unless others have joined in: then it stays
+    /// in doubt until they know.
     async fn release(&self, effect: &EffectId) -> Result<(), PortError>;
 }
 
@@ -40,7 +47,12 @@ pub enum Begin {
     /// Not seen before: the effect may be brought about.
     Fresh { effect: EffectId },
     /// Begun before and never finished: it may or may not have happened.
-    InDoubt { effect: EffectId, since: Timestamp },
+    InDoubt {
+        effect: EffectId,
+        since: Timestamp,
+        /// The call that began it has ended, and did not learn the result. Otherwise it may be under way.
+        ended: bool,
+    },
     /// Done before, with this receipt.
     Done { receipt: serde_json::Value },
     /// The caller's own key was used with other arguments.
@@ -83,6 +95,11 @@ impl Scope {
                 &call.fingerprint.0,
             ]),
         })
+    }
+
+    /// The contact of a customer, whatever is changed of it.
+    pub(super) fn of_contact(customer: &CustomerId) -> Self {
+        Self(digest(&[b"contact", customer.to_string().as_bytes()]))
     }
 
     pub fn as_bytes(&self) -> &[u8] {

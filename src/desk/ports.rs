@@ -148,6 +148,8 @@ pub enum PortError {
         system: &'static str,
         /// The argument that was not accepted, if it says so.
         field: Option<String>,
+        /// It is the judgement on the content, so that an earlier request of the same content was not accepted either.
+        verdict: bool,
         #[source]
         source: Cause,
     },
@@ -167,7 +169,7 @@ impl PortError {
 
     /// Whether it is the answer to this very request, so that an earlier one with the same key was not done either.
     pub(super) fn is_verdict(&self) -> bool {
-        matches!(self, Self::Invalid { .. } | Self::EmailRequired { .. })
+        matches!(self, Self::Invalid { verdict: true, .. } | Self::EmailRequired { .. })
     }
 
     pub fn system(&self) -> &'static str {

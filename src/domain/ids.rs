@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::Timestamp;
+
 /// Why a text was refused as a domain value. Completes "failed to parse …"; never repeats the refused text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {why}")]
@@ -166,6 +168,12 @@ impl EffectId {
     /// A new effect: 26 characters that sort by time (ULID).
     pub fn fresh() -> Self {
         Self(ulid::Ulid::generate().to_string())
+    }
+
+    /// When it was made: the same for every attempt.
+    pub fn begun_at(&self) -> Option<Timestamp> {
+        let ulid: ulid::Ulid = self.0.parse().ok()?;
+        Timestamp::from_unix_ms(i64::try_from(ulid.timestamp_ms()).ok()?).ok()
     }
 }
 

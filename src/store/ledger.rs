@@ -37,12 +37,37 @@ impl Ledger for Store {
         .map_err(|error| error.of("ledger"))
     }
 
+    async fn join(&self, effect: &EffectId) -> Result<bool, PortError> {
+        let effect = effect.clone();
+        self.write(move |transaction| {
+            let joined = transaction
+                .prepare_cached("UPDATE ledger SET joined = joined + 1 WHERE effect = ?1 AND receipt IS NULL")?
+                .execute([effect.as_str()])?;
+            Ok(joined == 1)
+        })
+        .await
+        .map_err(|error| error.of("ledger"))
+    }
+
+    async fn leave(&self, effect: &EffectId) -> Result<(), PortError> {
+        let effect = effect.clone();
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached("UPDATE ledger SET ended = 1 WHERE effect = ?1 AND receipt IS NULL")?
+                .execute([effect.as_str()])?;
+            Ok(())
+        })
+        .await
+        .map_err(|error| error.of("ledger"))
+    }
+
     async fn begin_again(&self, effect: &EffectId, since: Timestamp) -> Result<bool, PortError> {
         let (effect, now) = (effect.clone(), self.clock.now());
         self.write(move |transaction| {
             let changed = transaction
                 .prepare_cached(
-                    "UPDATE ledger SET begun_at = ?3 WHERE effect = ?1 AND begun_at = ?2 AND receipt IS NULL",
+                    "UPDATE ledger SET begun_at = ?3, ended = 0, joined = 0
+                     WHERE effect = ?1 AND begun_at = ?2 AND receipt IS NULL",
                 )?
                 .execute(params![effect.as_str(), since.unix_ms(), now.unix_ms()])?;
             Ok(changed == 1)
@@ -55,7 +80,7 @@ impl Ledger for Store {
         let effect = effect.clone();
         self.write(move |transaction| {
             transaction
-                .prepare_cached("DELETE FROM ledger WHERE effect = ?1 AND receipt IS NULL")?
+                .prepare_cached("DELETE FROM ledger WHERE effect = ?1 AND receipt IS NULL AND joined = 0")?
                 .execute([effect.as_str()])?;
             Ok(())
         })
@@ -65,14 +90,16 @@ impl Ledger for Store {
 }
 
 fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp) -> Result<Begin, StoreError> {
-    type Row = (String, Vec<u8>, i64, Option<String>, i64);
+    type Row = (String, Vec<u8>, i64, Option<String>, i64, bool);
     let known: Option<Row> = transaction
-        .prepare_cached("SELECT effect, fingerprint, expires_at, receipt, begun_at FROM ledger WHERE scope = ?1")?
+        .prepare_cached(
+            "SELECT effect, fingerprint, expires_at, receipt, begun_at, ended FROM ledger WHERE scope = ?1",
+        )?
         .query_row([claim.scope.as_bytes()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
         })
         .optional()?;
-    if let Some((effect, fingerprint, expires_at, receipt, begun_at)) = known
+    if let Some((effect, fingerprint, expires_at, receipt, begun_at, ended)) = known
         && expires_at > now.unix_ms()
     {
         if fingerprint != claim.fingerprint.as_bytes() {
@@ -80,7 +107,9 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp) -> Result
         }
         return Ok(match receipt {
             Some(receipt) => Begin::Done { receipt: serde_json::from_str(&receipt)? },
-            None => Begin::InDoubt { effect: EffectId::parse(&effect)?, since: Timestamp::from_unix_ms(begun_at)? },
+            None => {
+                Begin::InDoubt { effect: EffectId::parse(&effect)?, since: Timestamp::from_unix_ms(begun_at)?, ended }
+            }
         });
     }
     let effect = EffectId::fresh();

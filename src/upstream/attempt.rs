@@ -26,13 +26,17 @@ pub enum CallError {
     TooLong { bytes_max: usize },
     #[error("the address lies outside the base URL")]
     Outside,
+    #[error("there was no time left to send it")]
+    Late,
 }
 
 impl CallError {
     /// Whether the request may have reached the upstream, and been acted upon.
     pub fn may_have_arrived(&self) -> bool {
         match self {
-            Self::BreakerOpen { .. } | Self::Busy | Self::Token(_) | Self::Connect(_) | Self::Outside => false,
+            Self::BreakerOpen { .. } | Self::Busy | Self::Token(_) | Self::Connect(_) | Self::Outside | Self::Late => {
+                false
+            }
             Self::Timeout { .. } | Self::Broken(_) | Self::TooLong { .. } => true,
         }
     }

@@ -48,7 +48,10 @@ impl Breaker {
     }
 
     pub(super) fn succeeded(&mut self) {
-        self.state = State::Closed { failures: 0 };
+        // What was sent before it opened says nothing about now.
+        if !matches!(self.state, State::Open { .. }) {
+            self.state = State::Closed { failures: 0 };
+        }
     }
 
     pub(super) fn failed(&mut self, now: Instant) {
@@ -95,6 +98,8 @@ mod tests {
             breaker.failed(start);
         }
         assert_eq!(breaker.admit(start), Err(pause));
+        breaker.succeeded();
+        assert_eq!(breaker.admit(start), Err(pause), "a late success of before does not close it");
         let later = start + pause;
         assert!(!breaker.is_open(later));
         assert!(breaker.admit(later).is_ok(), "one request tries");

@@ -13,7 +13,7 @@ use tokio::{sync::Semaphore, time::timeout_at};
 use super::{
     BaseUrl, Limits,
     attempt::{self, Answer, CallError},
-    auth::{Auth, Generation},
+    auth::{Auth, Generation, TokenError},
     breaker::Breaker,
     budget::Budget,
     retry,
@@ -21,6 +21,9 @@ use super::{
 use crate::domain::Clock;
 
 pub(super) const USER_AGENT: &str = concat!("frontdesk/", env!("CARGO_PKG_VERSION"));
+
+/// What must be left of the deadline for another request.
+const SENDING_MIN: Duration = Duration::from_millis(20);
 
 /// One upstream. Connections are kept and shared by all its requests.
 pub struct Upstream {
@@ -177,9 +180,13 @@ impl Upstream {
         let token = timeout_at(deadline.into(), self.auth.apply(&mut headers)).await;
         let generation = match token {
             Ok(applied) => applied.map_err(CallError::Token)?,
-            Err(_) => return Err(CallError::Busy),
+            Err(_) => return Err(CallError::Token(TokenError::Unreachable("it took too long"))),
         };
         let remains = deadline.saturating_duration_since(Instant::now());
+        // A request that nobody would hear the answer of must not be sent: a write would be in doubt for nothing.
+        if remains < SENDING_MIN {
+            return Err(CallError::Late);
+        }
         let timeout = remains.min(Duration::from_millis(self.limits.attempt_timeout_ms));
         let sent = attempt::send(&self.http, request, headers, timeout, self.limits.reply_bytes_max).await;
         let failed = match &sent {
@@ -215,6 +222,7 @@ fn may_repeat(error: &CallError, repeatable: bool) -> bool {
         CallError::Connect(_) | CallError::Token(_) => true,
         CallError::Timeout { .. } | CallError::Broken(_) => repeatable,
         // To come back at once is just what these are there to prevent.
-        CallError::BreakerOpen { .. } | CallError::Busy | CallError::TooLong { .. } | CallError::Outside => false,
+        CallError::BreakerOpen { .. } | CallError::Busy | CallError::TooLong { .. } => false,
+        CallError::Outside | CallError::Late => false,
     }
 }

@@ -211,5 +211,7 @@ fn a_field_that_is_not_accepted_is_named_only_if_it_is_ours() {
             server.client().call(Era::Modern, "create_ticket", ticket).await
         });
         assert!(text(&opened).contains(said) && !opened.to_string().contains("ignore"), "{opened}");
+        let (_, log) = server.terminate();
+        assert!(log.contains("not accepted") && !log.contains("ignore") && !log.contains(CANARY), "{log}");
     }
 }

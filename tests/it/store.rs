@@ -156,10 +156,14 @@ fn the_ledger_knows_fresh_doubt_done_and_reuse() {
         let fixture = fixture;
         let Fixture { engine, beside, clock, .. } = &fixture;
         let Begin::Fresh { effect } = engine.begin(&claim(clock, "k", "a")).await.unwrap() else { panic!("not fresh") };
-        let Begin::InDoubt { effect: again, since } = beside.begin(&claim(clock, "k", "a")).await.unwrap() else {
+        let Begin::InDoubt { effect: again, since, ended: false } =
+            beside.begin(&claim(clock, "k", "a")).await.unwrap()
+        else {
             panic!("not in doubt")
         };
         assert!(effect == again && since <= clock.now());
+        engine.leave(&effect).await.unwrap();
+        assert!(matches!(engine.begin(&claim(clock, "k", "a")).await.unwrap(), Begin::InDoubt { ended: true, .. }));
         assert!(matches!(engine.begin(&claim(clock, "k", "b")).await.unwrap(), Begin::KeyReused));
         let receipt = serde_json::json!({ "ticket": 1 });
         engine.finish(&effect, receipt.clone(), record(clock, Verdict::Allowed)).await.unwrap();
@@ -190,7 +194,14 @@ fn an_effect_in_doubt_is_begun_again_by_one_and_released_for_all() {
         assert!(both.0.unwrap() != both.1.unwrap(), "exactly one of them may try");
         let Begin::InDoubt { since: later, .. } = engine.begin(&claim()).await.unwrap() else { panic!("not in doubt") };
         assert!(later > since);
+        // Somebody else is sending the same request: nobody can say for both that it was not done.
+        assert!(engine.join(&effect).await.unwrap());
         beside.release(&effect).await.unwrap();
+        let Begin::InDoubt { since: later, .. } = engine.begin(&claim()).await.unwrap() else { panic!("not in doubt") };
+        clock.advance(Duration::from_secs(1));
+        assert!(beside.begin_again(&effect, later).await.unwrap());
+        beside.release(&effect).await.unwrap();
+        assert!(!engine.join(&effect).await.unwrap(), "it is gone");
         let Begin::Fresh { effect: other } = engine.begin(&claim()).await.unwrap() else { panic!("not fresh") };
         assert_ne!(effect, other);
         // What is done stays done.

@@ -121,6 +121,19 @@ fn mistakes_in_a_vendor_file_are_named() {
         (good.to_owned() + "headers = { Authorization = \"Bearer x\" }\n", "belong to auth"),
         (good.to_owned() + "[[errors]]\nas = \"denied\"\n", "needs a status, a when or both"),
         (good.replace("own", "other"), "must agree"),
+        (good.replace("/o/{id}", "/o/{nubmer}"), "names {nubmer}, which the input does not have; it has id, number"),
+        (good.replace("/o/{id}", "/o p/{id}"), "orders.find.path"),
+        (format!("definitions = 'def x: nosuch;'\n{good}"), "definitions"),
+        (
+            good.to_owned() + "[health]\nmethod = \"POST\"\npath = \"/h\"\nidempotency_header = \"Key\"\n",
+            "health.idempotency_header: is for helpdesk.create_ticket",
+        ),
+        (
+            good.to_owned()
+                + "[helpdesk]\nidempotency_ttl_s = 60\n[[helpdesk.create_ticket]]\nmethod = \"POST\"\npath = \"/c\"\n\
+                   idempotency_header = \"Key\"\n[[helpdesk.create_ticket]]\nmethod = \"POST\"\npath = \"/t\"\n",
+            "another that must not be repeated has none",
+        ),
         (good.to_owned() + "[[examples]]\nname = \"x\"\noperation = \"orders.find\"\ninput = '{'\n", "is not JSON"),
         (
             good.to_owned()

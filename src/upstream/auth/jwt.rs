@@ -97,7 +97,7 @@ impl ServiceToken {
     pub(super) fn key(&self) -> TokenKey {
         TokenKey {
             endpoint: String::new(),
-            client: format!("{}\0{}", self.issuer, self.subject),
+            client: format!("{}\0{}\0{:?}\0{}", self.issuer, self.subject, self.signer.header, self.lifetime_s),
             scopes: Vec::new(),
             audience: self.audience.clone(),
             resource: None,

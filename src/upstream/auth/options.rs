@@ -233,6 +233,10 @@ impl AuthOptions {
                 return Err(AuthError::value("client_auth", why));
             }
         }
+        if kind == Kind::Basic && self.password.is_none() && matches!(self.username, Some(TextRef::Plain(_))) {
+            let why = "stands alone, so it is the secret; write { env = \"NAME\" } or { file = \"PATH\" }";
+            return Err(AuthError::value("username", why));
+        }
         if self.lifetime_s.is_some_and(|lifetime_s| !(30..=300).contains(&lifetime_s)) {
             return Err(AuthError::value("lifetime_s", "must be 30 to 300"));
         }
@@ -279,7 +283,7 @@ mod tests {
         let layered = options("scopes = ['read', 'write']").over(&vendor);
         assert_eq!(layered.scopes.unwrap().len(), 2);
         assert_eq!(layered.token_url, vendor.token_url);
-        let basic = options("kind = 'basic'\nusername = 'u'").over(&vendor);
+        let basic = options("kind = 'basic'\nusername = 'u'\npassword = { env = 'P' }").over(&vendor);
         assert!(basic.token_url.is_none() && basic.check().is_ok());
         let vendor = options("kind = 'oauth2'\nclient_secret = { env = 'S' }");
         let by_key = options("client_auth = 'private_key_jwt'\nprivate_key = { file = 'k' }").over(&vendor);
@@ -294,6 +298,7 @@ mod tests {
             "kind = 'oauth2'\nprivate_key = { file = 'k' }",
             "kind = 'oauth2'\nclient_auth = 'private_key_jwt'\nclient_secret = { env = 'S' }",
             "kind = 'jwt'\nlifetime_s = 301",
+            "kind = 'basic'\nusername = 'the-secret-itself'",
         ] {
             assert!(options(bad).check().is_err(), "{bad}");
         }
