@@ -41,7 +41,7 @@ pub struct UpstreamOptions {
     /// The connector; the upstream's own name if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
-    /// Where it is, as https://api.example.com/v2; the vendor file's own if left out.
+    /// Where it is, as `https://api.example.com/v2`; the vendor file's own if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<TextRef>,
     /// Send to a plain http address of another machine all the same. Anybody on the way can read tokens and customers' data.
