@@ -1,0 +1,145 @@
+//! What `reply` filters give, and the domain values that become of it. A misfit names the member.
+
+mod order;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
+
+pub(super) use order::{OrderOut, ReadOrder};
+
+use super::run::plain;
+use crate::domain::{
+    Contact, ContactFields, ContactId, CustomerId, Email, FieldName, FieldValue, Invalid, Link, NoteId, SystemId,
+    Ticket, TicketId, TicketStatus,
+};
+
+/// Reads a filter's output; the error names the member that is missing or wrong, and no value.
+pub(super) fn read<T: DeserializeOwned>(output: Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(output).map_err(|error| {
+        let path = error.path().to_string();
+        let why = error.into_inner().to_string();
+        // serde repeats values in `invalid type: string "…"`; what was expected is enough.
+        let why = match why.split_once(", expected ") {
+            Some((_, expected)) => format!("expected {expected}"),
+            None if why.starts_with("missing field") || why.starts_with("unknown field") => why,
+            None => "cannot be read".to_owned(),
+        };
+        if path == "." { why } else { format!("{path}: {why}") }
+    })
+}
+
+fn at(member: &'static str) -> impl Fn(Invalid) -> String {
+    move |invalid| format!("{member}: {}", invalid.why)
+}
+
+/// A text that vendors also write as a number. Empty is absent.
+#[derive(Debug, Clone)]
+struct Word(String);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        match value {
+            Value::String(_) | Value::Number(_) => Ok(Self(plain(&value).unwrap_or_default())),
+            _ => Err(serde::de::Error::custom("invalid type, expected a text or a number")),
+        }
+    }
+}
+
+fn filled(word: Option<Word>) -> Option<String> {
+    word.map(|word| word.0).filter(|text| !text.is_empty())
+}
+
+/// A customer: an id of the connector's own system, or one with its system.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum CustomerOut {
+    Named { system: SystemId, id: Word },
+    Own(Word),
+}
+
+impl CustomerOut {
+    fn id(self, own: &SystemId) -> Result<Option<CustomerId>, String> {
+        let (system, id) = match self {
+            Self::Named { system, id } => (system, id),
+            Self::Own(id) => (own.clone(), id),
+        };
+        if id.0.is_empty() {
+            return Ok(None);
+        }
+        CustomerId::new(system, &id.0).map(Some).map_err(at("customer"))
+    }
+}
+
+fn present(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+fn email(text: Option<String>) -> Result<Option<Email>, String> {
+    present(&text).map(Email::parse).transpose().map_err(at("email"))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TicketOut {
+    id: Word,
+    status: Option<String>,
+    url: Option<String>,
+}
+
+impl TicketOut {
+    pub(super) fn ticket(self) -> Result<Ticket, String> {
+        let status = self.status.and_then(|word| serde_json::from_value(word.into()).ok());
+        Ok(Ticket {
+            id: TicketId::parse(&self.id.0).map_err(at("id"))?,
+            status: status.unwrap_or(TicketStatus::Unknown),
+            url: present(&self.url).and_then(|url| Link::parse(url).ok()),
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContactOut {
+    id: Word,
+    customer: Option<CustomerOut>,
+    email: Option<String>,
+    #[serde(default)]
+    fields: BTreeMap<FieldName, Option<Word>>,
+}
+
+impl ContactOut {
+    /// Field values are shown and compared as they are: what is in a CRM already is not ours to refuse.
+    pub(super) fn contact(self, system: &SystemId) -> Result<Contact, String> {
+        let fields: ContactFields = self
+            .fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, FieldValue::stored(filled(value)?))))
+            .collect();
+        Ok(Contact {
+            id: ContactId::parse(&self.id.0).map_err(at("id"))?,
+            customer: self.customer.map(|customer| customer.id(system)).transpose()?.flatten(),
+            email: email(self.email)?,
+            fields,
+        })
+    }
+}
+
+/// Anything that exists now and has an id.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IdOut {
+    id: Word,
+}
+
+impl IdOut {
+    pub(super) fn contact(&self) -> Result<ContactId, String> {
+        ContactId::parse(&self.id.0).map_err(at("id"))
+    }
+
+    pub(super) fn note(&self) -> Result<NoteId, String> {
+        NoteId::parse(&self.id.0).map_err(at("id"))
+    }
+}
