@@ -1,24 +1,47 @@
 //! The composition root: the one place that names concrete types and puts the rooms together.
 
-use std::{collections::BTreeMap, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+mod alerts;
+mod sources;
 
-use tokio::net::TcpListener;
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, Notify},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, ConfigError, Secrets},
     connectors::{Builder, Connector, ConnectorError, Library, LibraryError, Port},
     desk::{ArticleMirror, BUILTIN, Desk, Turns},
     domain::{Clock, SecretRef},
-    http::{self, ServeError},
+    events::{Arrival, Handlers, Remedy},
+    http::{self, Health, ServeError},
     identity::{Identity, KeyError, Mode},
+    inbox::{self, Claimed, Dispatch, Failure, Handled, Intake, Queue, Watch, Worker},
     mcp::{self, EndpointOptions, Parts, Shutdown, StdioError},
     store::{Store, StoreError},
     tools::{Registry, RegistryError},
 };
 
+pub use sources::webhook_source;
+
 /// How long writes nobody waits for any more may take to end.
 const WRITES_DRAIN: Duration = Duration::from_secs(10);
 
+/// How often a process that does not work events off tries to.
+const LOCK_AGAIN: Duration = Duration::from_secs(2);
+const HEALTH_EVERY: Duration = Duration::from_secs(2);
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 /// A request that was repeated has ended by then.
 const SETTLE_MARGIN: Duration = Duration::from_secs(240);
 
@@ -27,6 +50,10 @@ pub struct App {
     http: http::Options,
     parts: Parts,
     store: Store,
+    store_path: PathBuf,
+    intake: Arc<Intake>,
+    worker: Worker,
+    watch: Watch,
 }
 
 /// The connectors in use, by the name of their upstream.
@@ -60,6 +87,8 @@ impl App {
         let options = config.identity.options(secrets)?;
         let identity = Identity::new(options, config.identity.subject_system.clone(), clock.clone())?;
         let connectors = connectors(config, secrets, &clock)?;
+        let routes = sources::routes(config, secrets)?;
+        let sink = alerts::sink(config, secrets)?;
         let store = Store::open(&config.store.path, clock.clone())?;
         let embedded = Arc::new(store.clone());
         let options = config.desk.clone();
@@ -77,12 +106,27 @@ impl App {
                 None => embedded.clone(),
             },
             knowledge: embedded.clone(),
+            changes: embedded.clone(),
             ledger: embedded.clone(),
             audit: embedded,
             clock,
             options,
             turns: Turns::default(),
+            mirrors: mirrors(config, &connectors),
         });
+        let arrived = Arc::new(Notify::new());
+        let queue: Arc<dyn Queue> = Arc::new(store.clone());
+        let intake = Intake::new(routes, queue.clone(), arrived.clone(), desk.clock.clone(), &config.inbox);
+        let handlers = Handlers::new(config.identity.subject_system.clone());
+        let watch =
+            Watch { queue: queue.clone(), sink, clock: desk.clock.clone(), options: config.inbox.alerts.clone() };
+        let worker = Worker {
+            queue,
+            dispatch: Arc::new(Dispatcher { handlers, desk: desk.clone() }),
+            arrived,
+            clock: desk.clock.clone(),
+            options: config.inbox.clone(),
+        };
         let settle_after = desk.helpdesk.settlement().find_after;
         if let Some(after) = settle_after.filter(|after| desk.options.repeat_window() <= *after + SETTLE_MARGIN) {
             let why = format!(
@@ -102,7 +146,16 @@ impl App {
         let registry = Registry::new(&config.tools, by_argument, desk.clone())?;
         let parts =
             Parts { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: Shutdown::default() };
-        Ok(Self { http: config.http.clone(), parts, store })
+        let intake = Arc::new(intake);
+        Ok(Self {
+            http: config.http.clone(),
+            parts,
+            store,
+            store_path: config.store.path.clone(),
+            intake,
+            worker,
+            watch,
+        })
     }
 
     /// The store behind it.
@@ -132,8 +185,11 @@ impl App {
             allowed_origins: self.http.allowed_origins.clone(),
             body_bytes_max: self.http.body_bytes_max,
         };
-        let router = http::router(mcp::endpoint(self.parts, options));
+        let health = Arc::new(StoreHealth { store: self.store.clone(), last: Mutex::default() });
+        let router = http::router(mcp::endpoint(self.parts, options), self.intake, health, &self.http);
+        let working = tokio::spawn(work(self.worker, self.watch, self.store_path, shutdown.closing.clone()));
         http::serve(listener, router, &self.http, shutdown.closing.clone()).await;
+        let _ = working.await;
         finish(&shutdown, &self.store).await
     }
 
@@ -145,6 +201,95 @@ impl App {
         finish(&shutdown, &self.store).await?;
         Ok(ended?)
     }
+}
+
+/// Works events off, and looks after them, as soon as no other process on this store does.
+async fn work(worker: Worker, watch: Watch, store: PathBuf, closing: CancellationToken) {
+    loop {
+        match Store::work_lock(&store) {
+            Ok(Some(_lock)) => {
+                let (queue, clock, options) = (worker.queue.clone(), worker.clock.clone(), worker.options.clone());
+                let retention = inbox::keep_retention(queue, clock, options, closing.clone());
+                tokio::join!(worker.run(closing.clone()), watch.run(closing), retention);
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "failed to take the lock of the worker"),
+        }
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = tokio::time::sleep(LOCK_AGAIN) => {}
+        }
+    }
+}
+
+/// Event handlers as the inbox asks for them.
+struct Dispatcher {
+    handlers: Handlers,
+    desk: Arc<Desk>,
+}
+
+#[async_trait]
+impl Dispatch for Dispatcher {
+    async fn handle(&self, event: &Claimed) -> Result<Handled, Failure> {
+        let arrival = Arrival { id: event.id, at: event.received_at };
+        match self.handlers.handle(&self.desk, arrival, &event.kind, &event.payload).await {
+            Ok(receipt) => Ok(Handled { receipt }),
+            Err(cause) => {
+                let error = chain(&cause);
+                Err(match cause.remedy() {
+                    Remedy::Retry { in_doubt } => Failure::Retry { error, in_doubt },
+                    Remedy::Defer { after } => Failure::Defer { error, after },
+                    Remedy::Closed { after, tried } => Failure::Closed { error, after, tried },
+                    Remedy::GiveUp { in_doubt } => Failure::Dead { error, in_doubt },
+                })
+            }
+        }
+    }
+}
+
+/// An error with its causes, each once. Nothing that a vendor said is in them.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !parts.contains(&text) {
+            parts.push(text);
+        }
+        source = cause.source();
+    }
+    parts.join(": ")
+}
+
+/// Whether the store can be written, asked at most every few seconds.
+struct StoreHealth {
+    store: Store,
+    last: Mutex<Option<(Instant, bool)>>,
+}
+
+#[async_trait]
+impl Health for StoreHealth {
+    async fn checks(&self) -> Vec<(&'static str, bool)> {
+        let mut last = self.last.lock().await;
+        let good = match *last {
+            Some((at, good)) if at.elapsed() < HEALTH_EVERY => good,
+            _ => {
+                let probe = tokio::time::timeout(HEALTH_TIMEOUT, self.store.probe()).await;
+                matches!(probe, Ok(Ok(())))
+            }
+        };
+        if last.is_none_or(|(at, _)| at.elapsed() >= HEALTH_EVERY) {
+            *last = Some((Instant::now(), good));
+        }
+        drop(last);
+        vec![("store", good), ("inbox", good && self.store.depths().await.is_ok())]
+    }
+}
+
+fn mirrors(config: &Config, connectors: &Connectors) -> Vec<Arc<dyn ArticleMirror>> {
+    let named = config.desk.article_mirrors.iter().filter_map(|name| connectors.get(name));
+    named.map(|connector| connector.clone() as Arc<dyn ArticleMirror>).collect()
 }
 
 /// The places that help articles are copied to, by the name of their upstream.

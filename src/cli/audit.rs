@@ -34,6 +34,9 @@ pub(super) struct Audit {
     /// Only since this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
+    /// Only until this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
@@ -61,6 +64,7 @@ impl Audit {
             tool: self.tool,
             verdict: self.verdict,
             since: self.since,
+            until: self.until,
             limit: self.limit,
         };
         let records = block_on(async {

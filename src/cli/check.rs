@@ -80,6 +80,10 @@ impl Check {
         {
             say(format!("desk: {port} at {name}"));
         }
+        match config.webhooks.keys().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [] => say("webhooks: none".to_owned()),
+            names => say(format!("webhooks: at /webhooks/ followed by {}", names.join(", "))),
+        }
         if self.online {
             online(config, &loaded.secrets, say)?;
         }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{ConfigArgs, block_on, output};
-use crate::connectors::{Library, Origin, VendorFile, run_examples};
+use crate::connectors::{Library, Origin, Setting, VendorFile, run_examples};
 
 /// List, show and test connectors
 ///
@@ -104,14 +104,13 @@ impl List {
             let from = origin(&library, name)?;
             match library.parse(name) {
                 Ok(file) if self.json => output::line(json!({
-                    "name": name, "title": file.title, "serves": file.ports(), "from": from,
-                    "auth": file.auth.kind.unwrap_or_default().as_str(), "examples": file.examples.len(),
+                    "name": name, "title": file.title, "serves": file.ports(), "webhooks": file.webhook.is_some(),
+                    "from": from, "auth": file.auth.kind.unwrap_or_default().as_str(),
+                    "examples": file.examples.len() + file.webhook_examples.len(),
                 }))?,
-                Ok(file) => output::line(format_args!(
-                    "{name:<14}  {:<24}  {:<22}  {from}",
-                    file.title,
-                    file.ports().join(", ")
-                ))?,
+                Ok(file) => {
+                    output::line(format_args!("{name:<18}  {:<24}  {:<22}  {from}", file.title, serves(&file)))?
+                }
                 Err(error) => {
                     broken += 1;
                     output::remark(format_args!("{name}: {error}"));
@@ -143,20 +142,44 @@ fn describe(file: &VendorFile, origin: &str) -> anyhow::Result<String> {
         lines.push(file.about.trim().to_owned());
     }
     lines.push(String::new());
-    lines.push(format!("serves: {}", file.ports().join(", ")));
-    match (&file.base_url, &file.base_url_example) {
-        (Some(base), _) => lines.push(format!("base_url: {base}")),
-        (None, Some(example)) => lines.push(format!("base_url: to be given, as {example}")),
-        (None, None) => lines.push("base_url: to be given, or from each port's section".to_owned()),
+    lines.push(format!("serves: {}", serves(file)));
+    if !file.ports().is_empty() {
+        match (&file.base_url, &file.base_url_example) {
+            (Some(base), _) => lines.push(format!("base_url: {base}")),
+            (None, Some(example)) => lines.push(format!("base_url: to be given, as {example}")),
+            (None, None) => lines.push("base_url: to be given, or from each port's section".to_owned()),
+        }
+        lines.push(String::new());
+        let auth = BTreeMap::from([("auth", &file.auth)]);
+        lines.push(toml::to_string(&auth)?.trim_end().to_owned());
+    }
+    lines.extend(describe_settings("settings", &file.settings));
+    if let Some(webhook) = &file.webhook {
+        lines.push(String::new());
+        lines.push(format!("webhooks: received at /webhooks/{0}, as configured in [webhooks.{0}]", file.name));
+        lines.extend(Some(webhook.about.trim()).filter(|about| !about.is_empty()).map(str::to_owned));
+        lines.extend(describe_settings("settings of webhooks", &webhook.settings));
     }
     lines.push(String::new());
-    let auth = BTreeMap::from([("auth", &file.auth)]);
-    lines.push(toml::to_string(&auth)?.trim_end().to_owned());
-    if !file.settings.is_empty() {
-        lines.push(String::new());
-        lines.push("settings:".to_owned());
+    lines.push(format!(
+        "examples: {}; run them with frontdesk connectors test {}",
+        file.examples.len() + file.webhook_examples.len(),
+        file.name
+    ));
+    Ok(lines.join("\n"))
+}
+
+fn serves(file: &VendorFile) -> String {
+    let webhooks = file.webhook.is_some().then_some("webhooks");
+    file.ports().into_iter().chain(webhooks).collect::<Vec<_>>().join(", ")
+}
+
+fn describe_settings(title: &str, settings: &BTreeMap<String, Setting>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !settings.is_empty() {
+        lines.extend([String::new(), format!("{title}:")]);
     }
-    for (name, setting) in &file.settings {
+    for (name, setting) in settings {
         let value = match (&setting.default, setting.required) {
             (Some(default), _) => format!("default {default}"),
             (None, true) => "required".to_owned(),
@@ -164,9 +187,7 @@ fn describe(file: &VendorFile, origin: &str) -> anyhow::Result<String> {
         };
         lines.push(format!("  {name} ({value}): {}", setting.about));
     }
-    lines.push(String::new());
-    lines.push(format!("examples: {}; run them with frontdesk connectors test {}", file.examples.len(), file.name));
-    Ok(lines.join("\n"))
+    lines
 }
 
 impl Test {

@@ -10,20 +10,23 @@ use crate::{
     app::App,
     builtin,
     config::{Config, Secrets},
-    domain::{Clock, Contact, Record},
+    domain::{Clock, Contact, Record, SecretRef},
     identity::Mode,
     telemetry,
+    webhooks::{Guide, SourceOptions},
 };
 
 /// Serve sample data for one customer, and print how to call it
 ///
 /// Starts on a temporary store with two customers, a guest order and a dozen help articles, acts for one of the customers,
-/// and removes the store at the end (SIGTERM or Ctrl-C). Reads no configuration.
+/// and removes the store at the end (SIGTERM or Ctrl-C). Takes webhooks at /webhooks/escalation, /webhooks/chatbot and
+/// /webhooks/cms-update. Reads no configuration, but these environment variables: PORT, WEBHOOK_SECRET, ORDER_API_URL with
+/// ORDER_API_TOKEN, HELPDESK_API_URL with HELPDESK_API_KEY.
 #[derive(Args)]
 pub(super) struct Demo {
-    /// Address and port to listen on
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// Address and port to listen on [default: 127.0.0.1:8080, or the port in the environment variable PORT]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
     /// The customer that every call acts for: cus_ada or cus_grace
     #[arg(long, value_name = "ID", default_value = "cus_ada")]
     customer: String,
@@ -35,11 +38,39 @@ impl Demo {
         let records = builtin::samples()?;
         let contact = sample_customer(&records, &self.customer)?;
         let mut config = Config::default();
-        config.http.listen = self.listen;
+        config.http.listen = match self.listen {
+            Some(listen) => listen,
+            None => SocketAddr::from(([127, 0, 0, 1], port()?)),
+        };
+        // Signed with WEBHOOK_SECRET, or with a secret that lasts as long as the demo.
+        let secret = match std::env::var("WEBHOOK_SECRET").ok().filter(|secret| !secret.is_empty()) {
+            Some(_) => SecretRef::Env("WEBHOOK_SECRET".to_owned()),
+            None => {
+                let path = directory.path().join("webhook-secret");
+                std::fs::write(&path, ulid::Ulid::generate().to_string())?;
+                SecretRef::File(path)
+            }
+        };
+        for kind in Guide::ALL {
+            config.webhooks.insert(
+                kind.name().to_owned(),
+                SourceOptions { secrets: vec![secret.clone()], ..SourceOptions::default() },
+            );
+        }
         config.store.path = directory.path().join("frontdesk.db");
         config.identity.mode = Mode::Fixed;
         config.identity.customer = Some(self.customer.clone());
         config.identity.email = contact.email.as_ref().map(ToString::to_string);
+        // The guide's names: with them, orders or tickets are at an API of yours (connector generic).
+        let set = |name| std::env::var(name).is_ok_and(|value| !value.is_empty());
+        for (name, system) in
+            [("ORDER_API_URL", &mut config.desk.orders), ("HELPDESK_API_URL", &mut config.desk.helpdesk)]
+        {
+            if set(name) {
+                "generic".clone_into(system);
+                output::remark(format_args!("{name} is set: its system takes the place of the embedded one"));
+            }
+        }
         config.check()?;
         telemetry::init(&config.log);
         block_on(async {
@@ -48,9 +79,17 @@ impl Demo {
             let stop = stop_signal()?;
             let (listener, address) = app.listen().await?;
             output::line(format_args!("listening on http://{address}/mcp"))?;
-            output::line(help(address, &self.customer, &config.store.path)?)?;
+            output::line(help(address, &self.customer, &config.store.path, &secret)?)?;
             Ok(app.serve(listener, stop).await?)
         })
+    }
+}
+
+/// The port that hosting environments, and the guide, hand over.
+fn port() -> anyhow::Result<u16> {
+    match std::env::var("PORT") {
+        Ok(port) => port.parse().with_context(|| format!("the environment variable PORT is {port:?}, not a port")),
+        Err(_) => Ok(8080),
     }
 }
 
@@ -72,9 +111,14 @@ fn sample_customer(records: &[Record], id: &str) -> anyhow::Result<Contact> {
 }
 
 /// Commands to paste into another terminal.
-fn help(address: SocketAddr, customer: &str, store: &Path) -> anyhow::Result<String> {
+fn help(address: SocketAddr, customer: &str, store: &Path, secret: &SecretRef) -> anyhow::Result<String> {
     let program = std::env::current_exe().context("failed to find this program")?;
     let (program, store) = (program.display(), store.display());
+    let secret = match secret {
+        SecretRef::Env(_) => "WEBHOOK_SECRET=\"$WEBHOOK_SECRET\"".to_owned(),
+        // Of no use to anybody once the demo has ended.
+        SecretRef::File(path) => format!("WEBHOOK_SECRET={}", std::fs::read_to_string(path)?),
+    };
     let (own, foreign) = if customer == "cus_grace" { ("2001", "1001") } else { ("1001", "2001") };
     Ok(format!(
         r#"
@@ -95,7 +139,12 @@ MCP Inspector (Node 22.19 or newer):
 An agent host over stdio, while this demo runs (JSON of Claude Desktop and others):
   {{"mcpServers":{{"frontdesk":{{"command":"{program}","args":["stdio","--store","{store}","--customer","{customer}"]}}}}}}
 
-What was decided so far:
+Report an escalation as a chatbot platform does (signed webhook); it becomes a ticket:
+  {secret} {program} events send escalation --url http://{address} --secret-env WEBHOOK_SECRET
+
+What arrived, and what was decided so far:
+  {program} events list --store {store}
+  {program} tickets list --store {store}
   {program} audit --store {store}
 
 Ctrl-C ends the demo and removes its data."#

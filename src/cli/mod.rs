@@ -5,11 +5,14 @@ mod check;
 mod connectors;
 mod context;
 mod demo;
+mod erase;
+mod events;
 mod import;
 mod output;
 mod schema;
 mod serve;
 mod stdio;
+mod tickets;
 
 use std::{future::Future, path::PathBuf, process::ExitCode};
 
@@ -39,6 +42,9 @@ enum Command {
     Import(import::Import),
     Context(context::Context),
     Audit(audit::Audit),
+    Events(events::Events),
+    Tickets(tickets::Tickets),
+    Erase(erase::Erase),
     Check(check::Check),
     Connectors(connectors::Connectors),
     Schema(schema::SchemaCommand),
@@ -86,6 +92,9 @@ pub fn run() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Context(command) => command.run(),
         Command::Audit(command) => command.run(),
+        Command::Events(command) => command.run(),
+        Command::Tickets(command) => command.run(),
+        Command::Erase(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Connectors(command) => command.run(),
         Command::Schema(command) => command.run(),

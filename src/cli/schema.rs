@@ -15,11 +15,12 @@ use crate::{
     builtin::ImportRecord,
     config::Config,
     tools::{self, Spec, document},
+    webhooks::{CmsPayload, EndedPayload, EscalatedPayload},
 };
 
-/// Write the JSON Schemas of tools, import records and configuration
+/// Write the JSON Schemas of tools, webhook events, import records and configuration
 ///
-/// Writes tools/*.json, import.json and config.json into a directory, for the default configuration.
+/// Writes tools/*.json, events/*.json, import.json and config.json into a directory, for the default configuration.
 #[derive(Args)]
 pub(super) struct SchemaCommand {
     /// The directory
@@ -45,7 +46,8 @@ impl SchemaCommand {
             .iter()
             .filter(|(name, text)| fs::read_to_string(self.out.join(name)).ok().as_ref() != Some(text))
             .map(|(name, _)| name.clone())
-            .chain(leftovers(&self.out.join("tools"), &files)?)
+            .chain(leftovers(&self.out, "tools", &files)?)
+            .chain(leftovers(&self.out, "events", &files)?)
             .collect();
         match stale.as_slice() {
             [] => output::line(format_args!("{} schemas are up to date", files.len())),
@@ -64,6 +66,14 @@ fn files() -> anyhow::Result<BTreeMap<String, String>> {
     for spec in tools::specs(&tools::Options::default())? {
         add(format!("tools/{}.json", spec.name), &snapshot(&spec))?;
     }
+    for (kind, payload) in
+        [("conversation.escalated", document::<EscalatedPayload>()), ("conversation.ended", document::<EndedPayload>())]
+    {
+        let mut schema = Value::Object(cleaned(payload));
+        schema["properties"]["event"] = json!({ "type": "string", "const": kind });
+        add(format!("events/{kind}.json"), &schema)?;
+    }
+    add("events/cms-update.json".to_owned(), &Value::Object(cleaned(document::<CmsPayload>())))?;
     add("import.json".to_owned(), &Value::Object(cleaned(document::<ImportRecord>())))?;
     add("config.json".to_owned(), &Value::Object(cleaned(document::<Config>())))?;
     Ok(files)
@@ -94,12 +104,13 @@ fn snapshot(spec: &Spec) -> Value {
     })
 }
 
-/// Files of tools that are no more.
-fn leftovers(directory: &Path, files: &BTreeMap<String, String>) -> anyhow::Result<Vec<String>> {
+/// Files of tools and events that are no more.
+fn leftovers(out: &Path, folder: &str, files: &BTreeMap<String, String>) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
+    let directory = out.join(folder);
     if directory.exists() {
         for entry in fs::read_dir(directory)? {
-            let name = format!("tools/{}", entry?.file_name().display());
+            let name = format!("{folder}/{}", entry?.file_name().display());
             if !files.contains_key(&name) {
                 names.push(name);
             }

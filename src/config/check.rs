@@ -93,6 +93,23 @@ pub(super) fn across(config: &Config) -> Result<(), ConfigError> {
             "is only for identity.mode = \"fixed\"; remove one of the two",
         ));
     }
+    let alerts = &config.inbox.alerts;
+    if alerts.url.is_some() != alerts.secret.is_some() {
+        let (there, missing) = if alerts.url.is_some() { ("url", "secret") } else { ("secret", "url") };
+        return Err(ConfigError::value(
+            &format!("inbox.alerts.{missing}"),
+            format!("is needed with inbox.alerts.{there}: alerts that are posted are signed"),
+        ));
+    }
+    for (source, s) in &alerts.silent_after_s {
+        let key = format!("inbox.alerts.silent_after_s.{source}");
+        if !config.webhooks.contains_key(source) {
+            return Err(ConfigError::value(&key, format!("webhooks.{source} is not configured")));
+        }
+        if *s == 0 {
+            return Err(ConfigError::value(&key, "must be at least 1"));
+        }
+    }
     Ok(())
 }
 

@@ -15,7 +15,7 @@ pub use identity::{ContextConfig, IdentityConfig, KeyConfig};
 pub use layers::{Loaded, Overrides, Source, load};
 pub use secret::Secrets;
 
-use crate::{connectors, desk, domain::SecretError, http, store, telemetry, tools};
+use crate::{connectors, desk, domain::SecretError, http, inbox, store, telemetry, tools, webhooks};
 
 /// The configuration of frontdesk (`frontdesk.toml`). Every key has a default; an unknown key is an error.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -36,6 +36,10 @@ pub struct Config {
     pub connectors: connectors::Options,
     /// The company's own systems by name, each reached through a connector.
     pub upstreams: BTreeMap<String, connectors::UpstreamOptions>,
+    /// Sources of webhooks by name: escalation, chatbot, cms-update, or a connector's. One that is not configured is not served.
+    pub webhooks: BTreeMap<String, webhooks::SourceOptions>,
+    /// Events that webhooks report, until they are done.
+    pub inbox: inbox::Options,
     /// Logging, always to standard error.
     pub log: telemetry::Options,
 }

@@ -77,6 +77,8 @@ pub enum ConnectorError {
     },
     #[error("upstreams.{upstream}.{key}: {why}")]
     Value { upstream: String, key: String, why: String },
+    #[error("webhooks.{name}.{key}: {why}")]
+    Webhook { name: String, key: String, why: String },
     #[error("upstreams.{upstream}.base_url")]
     Url {
         upstream: String,
@@ -156,8 +158,8 @@ impl<'a> Builder<'a> {
         }
         let operations = Operations::compile(&file)
             .map_err(|source| ConnectorError::Compile { file: self.library.file(&file.name), source })?;
-        let settings =
-            vendor::settings(&file, &options.settings).map_err(|(key, why)| wrong(&format!("settings.{key}"), why))?;
+        let settings = vendor::settings(&file.settings, &file.name, &options.settings)
+            .map_err(|(key, why)| wrong(&format!("settings.{key}"), why))?;
         let system = match &options.system {
             Some(system) => system.clone(),
             None => SystemId::parse(name)
@@ -191,6 +193,11 @@ impl<'a> Builder<'a> {
                 operations.create_ticket.as_ref(),
                 helpdesk.and_then(|port| port.idempotency_ttl_s),
                 helpdesk.and_then(|port| port.settle_after_s),
+            ),
+            comment_settlement: vendor::settlement(
+                operations.add_comment.as_ref(),
+                helpdesk.and_then(|port| port.idempotency_ttl_s).filter(|_| operations.keyed_comments()),
+                None,
             ),
             note_settlement: vendor::settlement(
                 operations.log_activity.as_ref(),

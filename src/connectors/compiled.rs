@@ -127,6 +127,12 @@ impl Operations {
         Ok(all)
     }
 
+    /// Whether the vendor recognises a repeated comment by a key.
+    pub(super) fn keyed_comments(&self) -> bool {
+        let steps = self.add_comment.iter().flat_map(|operation| &operation.steps);
+        steps.into_iter().any(|step| step.idempotency_header.is_some())
+    }
+
     /// A key is of use only where an effect has an id, and only if every request that must not be repeated has one.
     fn check_keys(&self) -> Result<(), CompileError> {
         for operation in self.all() {

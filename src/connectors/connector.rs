@@ -1,6 +1,9 @@
 //! A configured connector as the desk sees it: an order system, a helpdesk, a CRM, a mirror of articles.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -17,7 +20,7 @@ use crate::{
         Article, ArticleId, Clock, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId, Order,
         OrderId, Ticket, TicketId,
     },
-    upstream::{BaseUrl, Reply, Request, Upstream, UpstreamError},
+    upstream::{BaseUrl, CallError, Reply, Request, Upstream, UpstreamError},
 };
 
 /// One upstream of the company, through its vendor file.
@@ -27,6 +30,7 @@ pub struct Connector {
     pub(super) vendor: Vendor,
     pub(super) places: Places,
     pub(super) helpdesk_settlement: Settlement,
+    pub(super) comment_settlement: Settlement,
     pub(super) note_settlement: Settlement,
     pub(super) ticket_needs_email: bool,
     pub(super) contact_needs_email: bool,
@@ -101,7 +105,7 @@ pub struct Probe {
     pub base_url: String,
     /// Whether it was asked anything, or why it cannot be used.
     pub result: Result<Asked, Cause>,
-    pub took: std::time::Duration,
+    pub took: Duration,
 }
 
 /// What a probe has found out.
@@ -154,33 +158,43 @@ impl Connector {
         work: impl AsyncFnOnce(&Task<'_>) -> Result<T, OperationError>,
     ) -> Result<T, PortError> {
         let Some(upstream) = upstream else {
-            return Err(self.port_error(system, &does, OperationError::not_there("this port")));
+            return Err(self.port_error(system, &does, None, OperationError::not_there("this port")));
         };
         let live = live(upstream);
         let task = Task { transport: &live, input: does.input, effect: does.effect.map(EffectId::as_str) };
-        work(&task).await.map_err(|error| self.port_error(system, &does, error))
+        work(&task).await.map_err(|error| self.port_error(system, &does, upstream.closed_for(), error))
     }
 
-    fn port_error(&self, system: &'static str, does: &Does<'_>, source: OperationError) -> PortError {
+    /// The error as a port reports it. `closed_for`: nothing more is sent to the upstream, as things are now.
+    fn port_error(
+        &self,
+        system: &'static str,
+        does: &Does<'_>,
+        closed_for: Option<Duration>,
+        source: OperationError,
+    ) -> PortError {
         let (in_doubt, write) = (source.in_doubt, does.write);
         let kind = match &source.failure {
             _ if in_doubt => Kind::Unavailable,
+            Failure::Upstream(UpstreamError { error: CallError::BreakerOpen { wait }, .. }) => {
+                Kind::NotDone(Some(*wait))
+            }
             Failure::Denied { .. } | Failure::Misconfigured { .. } => Kind::Denied,
             Failure::RateLimited { retry_after, .. } => Kind::RateLimited(*retry_after),
             Failure::EmailRequired { .. } => return PortError::EmailRequired { system },
             Failure::Invalid { field, .. } => Kind::Invalid(field.clone(), true),
             Failure::Conflict { .. } => Kind::Invalid(None, false),
             Failure::NotFound { .. } if write => Kind::Invalid(None, false),
-            _ if write => Kind::NotDone,
+            _ if write => Kind::NotDone(closed_for),
             Failure::Unavailable { .. } | Failure::Upstream(_) => Kind::Unavailable,
             _ => Kind::Unexpected,
         };
         let source: Cause =
             Box::new(FromConnector { vendor: self.vendor_name.clone(), upstream: self.name.clone(), source });
         match kind {
-            Kind::Unavailable => PortError::Unavailable { system, source },
+            Kind::Unavailable => PortError::Unavailable { system, closed_for, source },
             Kind::Unexpected => PortError::Unexpected { system, source },
-            Kind::NotDone => PortError::NotDone { system, source },
+            Kind::NotDone(closed_for) => PortError::NotDone { system, closed_for, source },
             Kind::Denied => PortError::Denied { system, source },
             Kind::RateLimited(retry_after) => PortError::RateLimited { system, retry_after, source },
             Kind::Invalid(field, verdict) => PortError::Invalid { system, field, verdict, source },
@@ -191,9 +205,9 @@ impl Connector {
 enum Kind {
     Unavailable,
     Unexpected,
-    NotDone,
+    NotDone(Option<Duration>),
     Denied,
-    RateLimited(Option<std::time::Duration>),
+    RateLimited(Option<Duration>),
     /// The argument, and whether it is the judgement on the content.
     Invalid(Option<String>, bool),
 }
@@ -265,6 +279,10 @@ impl Helpdesk for Connector {
 
     fn settlement(&self) -> Settlement {
         self.helpdesk_settlement
+    }
+
+    fn comment_settlement(&self) -> Settlement {
+        self.comment_settlement
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     shapes,
     threads::FilterThreads,
     vendor::{self, Task, Vendor},
+    webhook, webhook_examples,
 };
 use crate::{
     domain::SystemId,
@@ -53,6 +54,11 @@ pub async fn run_examples(library: &Library, name: &str) -> Result<Vec<ExampleRe
         let failure = run_one(&file, operations.clone(), example, &threads).await.err();
         results.push(ExampleResult { example: example.name.clone(), operation: example.operation.clone(), failure });
     }
+    if file.webhook.is_some() || !file.webhook_examples.is_empty() {
+        let compiled = webhook::compile(&file)
+            .map_err(|source| super::ConnectorError::Compile { file: library.file(name), source })?;
+        results.extend(webhook_examples::run(&file, &compiled, &threads).await);
+    }
     Ok(results)
 }
 
@@ -66,7 +72,8 @@ async fn run_one(
         return Err(format!("there is no operation {} in this file", example.operation));
     }
     let input = shapes::complete(&example.operation, &example.input.0, &file.name)?;
-    let settings = vendor::settings(file, &example.settings).map_err(|(key, why)| format!("settings.{key} {why}"))?;
+    let settings = vendor::settings(&file.settings, &file.name, &example.settings)
+        .map_err(|(key, why)| format!("settings.{key} {why}"))?;
     let system = SystemId::parse(&file.name).map_err(|invalid| invalid.to_string())?;
     let vendor = Vendor { operations, settings: to_val(&settings), system, threads: threads.clone() };
     let script = Script::new(&example.exchanges);
@@ -252,7 +259,7 @@ fn compare(what: &str, exchange: &Exchange, request: &Request) -> Option<String>
 }
 
 /// The first place where a value is not as expected. Members that are not expected do not count.
-fn differs(place: &str, expected: &Value, got: &Value) -> Option<String> {
+pub(super) fn differs(place: &str, expected: &Value, got: &Value) -> Option<String> {
     match (expected, got) {
         (Value::Object(members), Value::Object(got)) => members.iter().find_map(|(name, expected)| {
             differs(&format!("{place}.{name}"), expected, got.get(name).unwrap_or(&Value::Null))

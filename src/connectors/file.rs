@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::webhook_file::{WebhookExample, WebhookSection};
 use crate::{domain::TextRef, upstream::auth::AuthOptions};
 
 /// One vendor: where it is, how to authenticate, and how each operation of the desk is done there.
@@ -51,6 +52,10 @@ pub struct VendorFile {
     pub health: Option<Steps>,
     #[serde(default)]
     pub examples: Vec<Example>,
+    #[serde(default)]
+    pub webhook: Option<WebhookSection>,
+    #[serde(default)]
+    pub webhook_examples: Vec<WebhookExample>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

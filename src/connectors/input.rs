@@ -38,6 +38,8 @@ pub(super) fn create_ticket(ticket: &NewTicket, effect: &EffectId, own: &SystemI
         "priority": ticket.priority,
         "category": ticket.category,
         "order_id": ticket.order_id.as_ref().map(|id| id.as_str()),
+        "tags": ticket.tags,
+        "fields": ticket.fields,
         "conversation": ticket.conversation.as_ref().map(|id| id.as_str()),
         "requester": customer(&ticket.requester, own),
     })

@@ -10,12 +10,18 @@ use super::file::VendorFile;
 
 /// Every shipped vendor. A new one is a file and a line.
 const SHIPPED: &[(&str, &str)] = &[
+    ("chatwoot", include_str!("../../connectors/chatwoot.toml")),
+    ("contentful", include_str!("../../connectors/contentful.toml")),
     ("freshdesk", include_str!("../../connectors/freshdesk.toml")),
     ("generic", include_str!("../../connectors/generic.toml")),
+    ("ghost", include_str!("../../connectors/ghost.toml")),
     ("hubspot", include_str!("../../connectors/hubspot.toml")),
     ("intercom", include_str!("../../connectors/intercom.toml")),
     ("salesforce", include_str!("../../connectors/salesforce.toml")),
+    ("sanity", include_str!("../../connectors/sanity.toml")),
     ("shopify", include_str!("../../connectors/shopify.toml")),
+    ("standard-webhooks", include_str!("../../connectors/standard-webhooks.toml")),
+    ("strapi", include_str!("../../connectors/strapi.toml")),
     ("woocommerce", include_str!("../../connectors/woocommerce.toml")),
     ("zendesk", include_str!("../../connectors/zendesk.toml")),
 ];

@@ -15,10 +15,15 @@ mod run;
 mod shapes;
 mod threads;
 mod vendor;
+mod webhook;
+mod webhook_examples;
+mod webhook_file;
 
 pub use build::{Builder, ConnectorError, Options, Port, UpstreamOptions};
 pub use compiled::CompileError;
 pub use connector::{Asked, Connector, Probe};
 pub use examples::{ExampleResult, run_examples};
-pub use file::VendorFile;
+pub use file::{Setting, VendorFile};
 pub use library::{Library, LibraryError, Origin};
+pub use threads::FilterThreads;
+pub use webhook::{WebhookSetup, WebhookSource};

@@ -9,7 +9,7 @@ fn shape(operation: &str) -> Value {
         "orders.find" => json!({ "id": null, "number": null }),
         "helpdesk.create_ticket" => json!({
             "external_id": null, "subject": null, "description": null, "priority": "normal", "category": null,
-            "order_id": null, "conversation": null, "requester": customer,
+            "order_id": null, "conversation": null, "requester": customer, "tags": [], "fields": {},
         }),
         "helpdesk.find_ticket" => json!({ "external_id": null }),
         "helpdesk.add_comment" => json!({ "ticket_id": null, "text": null, "external_id": null }),
@@ -115,6 +115,8 @@ mod tests {
             priority: Priority::Normal,
             category: None,
             order_id: None,
+            tags: Vec::new(),
+            fields: Default::default(),
         };
         let at = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let article = Article {

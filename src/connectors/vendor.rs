@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     compiled::{Operation, Operations},
-    file::VendorFile,
+    file::Setting,
     reply::{self, ContactOut, IdOut, OrderOut, ReadOrder, TicketOut},
     run::{Failure, OperationError, Run, Transport},
     threads::FilterThreads,
@@ -154,9 +154,13 @@ pub(super) fn settlement(
 }
 
 /// A user's settings over the defaults of a vendor file.
-pub(super) fn settings(file: &VendorFile, given: &BTreeMap<String, Value>) -> Result<Value, (String, String)> {
+pub(super) fn settings(
+    declared: &BTreeMap<String, Setting>,
+    connector: &str,
+    given: &BTreeMap<String, Value>,
+) -> Result<Value, (String, String)> {
     let mut settings = serde_json::Map::new();
-    for (name, setting) in &file.settings {
+    for (name, setting) in declared {
         match given.get(name).or(setting.default.as_ref()) {
             Some(value) => settings.insert(name.clone(), value.clone()),
             None if setting.required => {
@@ -165,13 +169,13 @@ pub(super) fn settings(file: &VendorFile, given: &BTreeMap<String, Value>) -> Re
             None => settings.insert(name.clone(), Value::Null),
         };
     }
-    match given.keys().find(|name| !file.settings.contains_key(*name)) {
+    match given.keys().find(|name| !declared.contains_key(*name)) {
         None => Ok(Value::Object(settings)),
         Some(unknown) => {
-            let known: Vec<&str> = file.settings.keys().map(String::as_str).collect();
+            let known: Vec<&str> = declared.keys().map(String::as_str).collect();
             let known =
                 if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
-            Err((unknown.clone(), format!("is not a setting of connector {}; {known}", file.name)))
+            Err((unknown.clone(), format!("is not a setting of connector {connector}; {known}")))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Help articles, for everybody.
 
-use super::{ArticlePage, Call, Decision, Desk, DeskError, Verdict};
+use super::{Applied, ArticleChange, ArticlePage, ArticleVersion, Call, Decision, Desk, DeskError, Verdict};
 use crate::domain::{Article, ArticleHit, ArticleId};
 
 impl Desk {
@@ -8,6 +8,20 @@ impl Desk {
         let hits = self.knowledge.search(query, limit).await?;
         self.note(call, Decision::new(Verdict::Allowed)).await?;
         Ok(hits)
+    }
+
+    /// Applies a change and copies it outward. A change that was overtaken changes nothing anywhere.
+    pub async fn change_article(&self, change: &ArticleChange, version: ArticleVersion) -> Result<Applied, DeskError> {
+        let applied = self.knowledge.apply(change, version).await?;
+        if applied == Applied::Done {
+            for mirror in &self.mirrors {
+                match change {
+                    ArticleChange::Written(article) => mirror.upsert(article).await?,
+                    ArticleChange::Removed(id) => mirror.remove(id).await?,
+                }
+            }
+        }
+        Ok(applied)
     }
 
     pub async fn article(&self, id: &ArticleId) -> Result<Option<Article>, DeskError> {

@@ -129,6 +129,7 @@ pub struct AuditFilter {
     pub tool: Option<String>,
     pub verdict: Option<Verdict>,
     pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
     pub limit: u32,
 }
 

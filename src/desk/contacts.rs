@@ -47,14 +47,7 @@ impl Desk {
                 find: async |_| Ok(None),
                 write: async |effect: EffectId| {
                     let saved = self.save_fields(call, customer, &fields, Some(&effect)).await;
-                    // Fields are compared when they are sent again; what must not happen twice has not been sent yet.
-                    let mut update = saved.map_err(|error| match error {
-                        DeskError::Port(error) if note.is_some() && !error.is_not_done() => {
-                            let system = error.system();
-                            DeskError::Port(PortError::NotDone { system, source: Box::new(error) })
-                        }
-                        other => other,
-                    })?;
+                    let mut update = if note.is_some() { saved.map_err(without_note)? } else { saved? };
                     if let Some(text) = &note {
                         update.note_id = Some(self.crm.add_note(&update.contact_id, text, &effect).await?);
                     }
@@ -98,7 +91,8 @@ impl Desk {
             true => None,
             false => Some(self.turns.take(Scope::of_contact(&customer.id)).await),
         };
-        let owned = match self.crm.find_contact(customer).await? {
+        let found = self.crm.find_contact(customer).await.map_err(PortError::before_any_write)?;
+        let owned = match found {
             None => None,
             Some(found) => match OwnedContact::check(customer, found) {
                 Ok(owned) => Some(owned),
@@ -123,6 +117,19 @@ impl Desk {
             })
             .collect();
         Ok(ContactUpdate { contact_id: saved.id, changed, note_id: None })
+    }
+}
+
+/// Before the note, nothing has been done that could be doubled: a failure there leaves no doubt.
+fn without_note(error: DeskError) -> DeskError {
+    match error {
+        DeskError::Port(PortError::Unavailable { system, closed_for, source }) => {
+            DeskError::Port(PortError::NotDone { system, closed_for, source })
+        }
+        DeskError::Port(PortError::Unexpected { system, source }) => {
+            DeskError::Port(PortError::NotDone { system, closed_for: None, source })
+        }
+        error => error,
     }
 }
 

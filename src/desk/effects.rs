@@ -8,7 +8,10 @@ use super::{
     Begin, Call, Claim, Decision, Desk, DeskError, Effect, PortError, Scope, Settlement, Verdict, audit::AuditRecord,
     settlement::Next,
 };
-use crate::domain::{CustomerId, EffectId, Timestamp};
+use crate::{
+    domain::{CustomerId, EffectId, Timestamp},
+    telemetry::failpoint,
+};
 
 /// A request to a system behind the desk has ended by then, one way or the other: `limits.call_timeout_ms` is at most half.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(240);
@@ -60,7 +63,7 @@ impl Desk {
         let claim = Claim {
             scope: Scope::of(call, customer),
             fingerprint: call.fingerprint,
-            expires_at: self.clock.now().plus(self.options.repeat_window()),
+            expires_at: self.clock.now().plus(call.repeat_window.unwrap_or(self.options.repeat_window())),
         };
         // A system that keeps effects unique absorbs parallel requests better than a queue does.
         let _turn = match settlement.unique {
@@ -81,8 +84,10 @@ impl Desk {
             Begin::InDoubt { effect, since, ended } => match settlement.next(self.age(since)) {
                 Next::Write => (effect, false),
                 Next::Leave => {
-                    // Perhaps another process is at it right now, and the ledger will know in a moment.
-                    let under_way = !ended && self.age(since) < UNDER_WAY_MAX;
+                    // Perhaps another process is at it right now, and the ledger will know in a moment. An event has one
+                    // worker, whose last attempt is over when it makes the next.
+                    let event = call.repeat_window.is_some();
+                    let under_way = !event && !ended && self.age(since) < UNDER_WAY_MAX;
                     return Err(self.in_doubt(call, &effect, system, under_way, None).await?);
                 }
                 Next::Find { believed } => match find(effect.clone()).await {
@@ -110,6 +115,7 @@ impl Desk {
         };
         match write(effect.clone()).await {
             Ok(Outcome { receipt, effect: happened }) => {
+                failpoint::pass("effect");
                 self.finish(call, &effect, &receipt, describe(&receipt).effect(happened)).await?;
                 Ok(Once { receipt, repeated: false })
             }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Call, PortError, audit::AuditRecord};
-use crate::domain::{CustomerId, EffectId, Invalid, Timestamp};
+use crate::domain::{ConversationId, CustomerId, EffectId, Invalid, Ticket, Timestamp};
 
 /// The book of effects. Survives a restart; several processes may share it.
 #[async_trait]
@@ -26,9 +26,29 @@ pub trait Ledger: Send + Sync {
     /// once, one is told true.
     async fn begin_again(&self, effect: &EffectId, since: Timestamp) -> Result<bool, PortError>;
 
+    /// Remembers which ticket a customer's conversation has. `escalated`: it is the one that people work on.
+    async fn link_ticket(
+        &self,
+        conversation: &ConversationId,
+        customer: &CustomerId,
+        ticket: &Ticket,
+        escalated: bool,
+    ) -> Result<(), PortError>;
+
+    /// The ticket of a customer's conversation, and whether it was escalated.
+    async fn linked_ticket(
+        &self,
+        conversation: &ConversationId,
+        customer: &CustomerId,
+    ) -> Result<Option<(Ticket, bool)>, PortError>;
+
     /// The effect has certainly not come about: the next request is a fresh one. Unless others have joined in: then it stays
     /// in doubt until they know.
     async fn release(&self, effect: &EffectId) -> Result<(), PortError>;
+
+    /// The same, by what was asked for: somebody has looked for an effect in doubt and found none. One that is known to
+    /// have come about stays.
+    async fn forget(&self, scope: &Scope) -> Result<(), PortError>;
 }
 
 /// A request for an effect.
@@ -78,6 +98,11 @@ impl IdempotencyKey {
         }
         Ok(Self(text.to_owned()))
     }
+
+    /// The key of what has a fingerprint.
+    pub fn of(fingerprint: &Fingerprint) -> Self {
+        Self(fingerprint.0.iter().map(|octet| format!("{octet:02x}")).collect())
+    }
 }
 
 impl Scope {
@@ -100,6 +125,11 @@ impl Scope {
     /// The contact of a customer, whatever is changed of it.
     pub(super) fn of_contact(customer: &CustomerId) -> Self {
         Self(digest(&[b"contact", customer.to_string().as_bytes()]))
+    }
+
+    /// Of the ticket that a customer has in a conversation.
+    pub(super) fn of_conversation(conversation: &ConversationId, customer: &CustomerId) -> Self {
+        Self(digest(&[b"conversation", conversation.as_str().as_bytes(), customer.to_string().as_bytes()]))
     }
 
     pub fn as_bytes(&self) -> &[u8] {

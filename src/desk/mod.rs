@@ -6,6 +6,7 @@ mod articles;
 mod audit;
 mod contacts;
 mod effects;
+mod escalations;
 mod ledger;
 mod orders;
 mod ownership;
@@ -20,10 +21,12 @@ use serde::{Deserialize, Serialize};
 
 pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudit, Verdict};
 pub use contacts::{ContactChange, ContactUpdate};
+pub use escalations::EscalationTicket;
 pub use ledger::{Begin, Claim, Fingerprint, IdempotencyKey, Ledger, Scope};
 pub use ownership::{OwnedContact, OwnedOrder};
 pub use ports::{
-    ArticleMirror, ArticlePage, Cause, Created, Crm, Helpdesk, KnowledgeBase, OrderSystem, PortError, SavedContact,
+    Applied, ArticleChange, ArticleChanges, ArticleMirror, ArticlePage, ArticleVersion, Cause, Created, Crm, Helpdesk,
+    KnowledgeBase, OrderSystem, PortError, SavedContact,
 };
 pub use settlement::Settlement;
 pub use tickets::{OpenedTicket, TicketRequest};
@@ -37,11 +40,14 @@ pub struct Desk {
     pub helpdesk: Arc<dyn Helpdesk>,
     pub crm: Arc<dyn Crm>,
     pub knowledge: Arc<dyn KnowledgeBase>,
+    pub changes: Arc<dyn ArticleChanges>,
     pub ledger: Arc<dyn Ledger>,
     pub audit: Arc<dyn AuditLog>,
     pub clock: Clock,
     pub options: Options,
     pub turns: Turns,
+    /// Where changes of help articles are copied to.
+    pub mirrors: Vec<Arc<dyn ArticleMirror>>,
 }
 
 /// The name of the embedded store among the systems behind the desk.
@@ -93,6 +99,8 @@ pub struct Call {
     pub fingerprint: Fingerprint,
     /// The caller's own key, if it sent one.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// For how long a repeat is recognised, where it is not the desk's usual time.
+    pub repeat_window: Option<Duration>,
 }
 
 /// Why the desk did not do as asked.

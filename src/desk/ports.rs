@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::Settlement;
 use crate::domain::{
     Article, ArticleHit, ArticleId, Caller, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId,
-    Order, OrderId, Ticket, TicketId,
+    Order, OrderId, Ticket, TicketId, Timestamp,
 };
 
 /// Where orders are kept.
@@ -31,6 +31,9 @@ pub trait Helpdesk: Send + Sync {
 
     /// How it is found out whether a ticket was opened, when the answer was lost.
     fn settlement(&self) -> Settlement;
+
+    /// The same of a comment.
+    fn comment_settlement(&self) -> Settlement;
 }
 
 /// Where contacts are kept.
@@ -67,8 +70,18 @@ pub trait KnowledgeBase: Send + Sync {
 
     async fn get(&self, id: &ArticleId) -> Result<Option<Article>, PortError>;
 
+    /// Writes an article, or removes it, unless a later version was applied before.
+    async fn apply(&self, change: &ArticleChange, version: ArticleVersion) -> Result<Applied, PortError>;
+
     /// Articles in the order of their ids, those behind `after` first.
     async fn list(&self, after: Option<&ArticleId>, limit: u32) -> Result<ArticlePage, PortError>;
+}
+
+/// What those who listen for changes of help articles are told from.
+#[async_trait]
+pub trait ArticleChanges: Send + Sync {
+    /// Another number than before, if articles have changed; whichever process changed them.
+    async fn generation(&self) -> Result<i64, PortError>;
 }
 
 /// Another place that help articles are copied to. Doing the same twice changes nothing.
@@ -77,6 +90,29 @@ pub trait ArticleMirror: Send + Sync {
     async fn upsert(&self, article: &Article) -> Result<(), PortError>;
 
     async fn remove(&self, id: &ArticleId) -> Result<(), PortError>;
+}
+
+/// Which of two changes of an article is the later one: the CMS's time decides where both have one and they differ, else
+/// the order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArticleVersion {
+    pub arrival: i64,
+    pub changed_at: Option<Timestamp>,
+}
+
+/// What becomes of an article.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArticleChange {
+    Written(Article),
+    Removed(ArticleId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// It is so now, or was so already.
+    Done,
+    /// Something later has been applied.
+    Overtaken,
 }
 
 /// One page of a listing.
@@ -110,6 +146,8 @@ pub enum PortError {
     #[error("the {system} is not available")]
     Unavailable {
         system: &'static str,
+        /// For how long nothing more is sent to it, where it has failed once too often.
+        closed_for: Option<Duration>,
         #[source]
         source: Cause,
     },
@@ -124,6 +162,8 @@ pub enum PortError {
     #[error("the {system} cannot be reached")]
     NotDone {
         system: &'static str,
+        /// For how long nothing is sent to it, where that is why or follows from it.
+        closed_for: Option<Duration>,
         #[source]
         source: Cause,
     },
@@ -167,9 +207,26 @@ impl PortError {
         !matches!(self, Self::Unavailable { .. } | Self::Unexpected { .. })
     }
 
+    /// The error of a look-up that came before anything was written.
+    pub(super) fn before_any_write(self) -> Self {
+        match self {
+            Self::Unavailable { system, closed_for, source } => Self::NotDone { system, closed_for, source },
+            Self::Unexpected { system, source } => Self::NotDone { system, closed_for: None, source },
+            other => other,
+        }
+    }
+
     /// Whether it is the answer to this very request, so that an earlier one with the same key was not done either.
     pub(super) fn is_verdict(&self) -> bool {
         matches!(self, Self::Invalid { verdict: true, .. } | Self::EmailRequired { .. })
+    }
+
+    /// For how long nothing is sent to the system, if that is so: what was asked for is not to blame.
+    pub fn closed_for(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { closed_for, .. } | Self::NotDone { closed_for, .. } => *closed_for,
+            _ => None,
+        }
     }
 
     pub fn system(&self) -> &'static str {

@@ -1,7 +1,9 @@
 //! Tickets, opened once.
 
+use std::collections::BTreeMap;
+
 use super::{
-    Call, Decision, Desk, DeskError, Effect, Verdict,
+    Call, Decision, Desk, DeskError, Effect, Scope, Verdict,
     effects::{Outcome, Write},
     ports::{Created, customer},
 };
@@ -32,6 +34,20 @@ impl Desk {
             self.owned_order(call, id).await?;
         }
         let customer = requester.id.clone();
+        let conversation = call.caller.conversation.as_ref();
+        // An escalation that comes meanwhile finds the ticket.
+        let _turn = match conversation {
+            Some(conversation) => Some(self.turns.take(Scope::of_conversation(conversation, &customer)).await),
+            None => None,
+        };
+        // Where people have taken over, the matter has its ticket.
+        if let Some(conversation) = conversation
+            && let Some((ticket, true)) = self.ledger.linked_ticket(conversation, &customer).await?
+        {
+            let decision = Decision::new(Verdict::Allowed).on("ticket", &ticket.id).effect(Effect::Repeated);
+            self.note(call, decision).await?;
+            return Ok(OpenedTicket { ticket, created: false });
+        }
         let ticket = NewTicket {
             requester,
             conversation: call.caller.conversation.clone(),
@@ -40,6 +56,8 @@ impl Desk {
             priority: request.priority,
             category: request.category,
             order_id: request.order_id,
+            tags: Vec::new(),
+            fields: BTreeMap::new(),
         };
         let mut created = false;
         let describe = |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", &ticket.id);
@@ -55,6 +73,9 @@ impl Desk {
             },
         };
         let done = self.once(call, &customer, write).await?;
+        if let Some(conversation) = conversation {
+            self.ledger.link_ticket(conversation, &customer, &done.receipt, false).await?;
+        }
         Ok(OpenedTicket { ticket: done.receipt, created: created && !done.repeated })
     }
 }

@@ -1,4 +1,4 @@
-//! What the business talks about: orders, tickets, contacts, articles, customers. Imports nothing of ours and no transport.
+//! What the business talks about: orders, tickets, contacts, articles, customers, events. Imports nothing of ours and no transport.
 //!
 //! A value of one of these types has been parsed: a bad id, email or amount cannot be constructed.
 
@@ -6,11 +6,13 @@ mod article;
 mod contact;
 mod customer;
 mod email;
+mod event;
 mod ids;
 mod link;
 mod money;
 mod order;
 mod record;
+mod schedule;
 mod secret;
 mod ticket;
 mod time;
@@ -19,11 +21,14 @@ pub use article::{Article, ArticleHit};
 pub use contact::{Contact, ContactFields, FieldName, FieldValue};
 pub use customer::{Caller, Customer, CustomerId, Level, Subject, SystemId};
 pub use email::Email;
+pub use event::{ArticleText, EndedConversation, Escalation, Event, Message, Speaker, Talk};
 pub use ids::{AgentId, ArticleId, ContactId, ConversationId, EffectId, Invalid, NoteId, OrderId, TicketId};
 pub use link::Link;
 pub use money::{Currency, Money};
 pub use order::{LineItem, Order, OrderOwner, OrderStatus, Refund, ShipTo, Totals, Tracking};
 pub use record::Record;
+pub use schedule::Schedule;
+pub(crate) use schedule::retry_after;
 pub use secret::{Secret, SecretError, SecretReader, SecretRef, TextRef};
 pub use ticket::{NewTicket, Priority, Ticket, TicketStatus};
 pub use time::{Clock, Day, Timestamp};

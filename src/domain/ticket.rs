@@ -1,6 +1,9 @@
 //! Support tickets.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{ConversationId, Customer, Link, OrderId, TicketId};
 
@@ -16,6 +19,9 @@ pub struct NewTicket {
     pub priority: Priority,
     pub category: Option<String>,
     pub order_id: Option<OrderId>,
+    pub tags: Vec<String>,
+    /// Further facts by name, for custom fields.
+    pub fields: BTreeMap<String, Value>,
 }
 
 /// A ticket as the helpdesk keeps it.

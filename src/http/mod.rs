@@ -1,20 +1,26 @@
 //! The HTTP side: the router, the order of the layers, and the listener. The only room that knows axum.
 
 mod evidence;
+mod peer;
 mod server;
+mod webhooks;
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
+use async_trait::async_trait;
 use axum::{
     Router,
     body::Body,
     http::{Request, Response, StatusCode, header},
     response::IntoResponse,
+    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 use tower::{Service, util::MapRequestLayer};
 
 pub use server::{ServeError, serve};
+
+use crate::inbox::Intake;
 
 /// Where and how HTTP is served.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -40,6 +46,10 @@ pub struct Options {
     /// How long running calls may take to end after SIGTERM, in milliseconds.
     #[schemars(range(min = 0, max = 600_000))]
     pub drain_timeout_ms: u64,
+    /// Proxies of your own in front of webhooks: the sender's address is that many entries from the right in
+    /// X-Forwarded-For. With 0 it is the connection's, and the header is passed over.
+    #[schemars(range(min = 0, max = 16))]
+    pub trusted_proxies: usize,
 }
 
 impl Default for Options {
@@ -52,21 +62,37 @@ impl Default for Options {
             connections_max: 1024,
             head_timeout_ms: 30_000,
             drain_timeout_ms: 10_000,
+            trusted_proxies: 0,
         }
     }
 }
 
+/// What this process depends on.
+#[async_trait]
+pub trait Health: Send + Sync {
+    /// Each dependency, and whether it is good.
+    async fn checks(&self) -> Vec<(&'static str, bool)>;
+}
+
 /// The router. `mcp` is the MCP endpoint, a service that knows nothing of this room.
-pub fn router<S, R>(mcp: S) -> Router
+pub fn router<S, R>(mcp: S, intake: Arc<Intake>, health: Arc<dyn Health>, options: &Options) -> Router
 where
     S: Service<Request<Body>, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     R: IntoResponse + 'static,
 {
-    Router::new().route_service("/mcp", mcp).layer(MapRequestLayer::new(evidence::collect)).fallback(not_found)
+    let webhooks =
+        webhooks::Webhooks { intake, body_bytes_max: options.body_bytes_max, trusted_proxies: options.trusted_proxies };
+    Router::new()
+        .route_service("/mcp", mcp)
+        .layer(MapRequestLayer::new(evidence::collect))
+        .route("/webhooks/{source}", post(webhooks::receive).with_state(webhooks))
+        .route("/health", get(webhooks::health).with_state(health))
+        .fallback(not_found)
 }
 
 async fn not_found() -> Response<Body> {
-    let body = r#"{"error":"Not found","next":"MCP is served at /mcp"}"#;
+    let body =
+        r#"{"error":"Not found","next":"MCP is served at /mcp, webhooks at /webhooks/{source}, health at /health"}"#;
     (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

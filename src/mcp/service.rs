@@ -11,7 +11,10 @@ use rmcp::transport::streamable_http_server::{
 };
 use tower::Service;
 
-use super::{Parts, guard, handler::Handler};
+use super::{
+    Parts, guard,
+    handler::{Handler, Reach},
+};
 
 /// What the endpoint accepts.
 #[derive(Debug, Clone)]
@@ -48,7 +51,7 @@ pub fn endpoint(parts: Parts, options: EndpointOptions) -> Endpoint {
         .with_max_request_body_bytes(options.body_bytes_max)
         .with_sse_keep_alive(Some(KEEP_ALIVE))
         .with_cancellation_token(parts.shutdown.kill.child_token());
-    let handler = Arc::new(Handler::new(parts));
+    let handler = Arc::new(Handler::new(parts, Reach::Answers));
     Endpoint {
         protocol: Arc::new(StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)),
         body_bytes_max: options.body_bytes_max,

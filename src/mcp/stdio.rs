@@ -8,7 +8,10 @@ use rmcp::{
     transport::{Transport, async_rw::AsyncRwTransport, stdio_pipes},
 };
 
-use super::{Parts, handler::Handler};
+use super::{
+    Parts,
+    handler::{Handler, Reach},
+};
 
 /// Why serving over stdio ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +31,7 @@ pub async fn stdio(parts: Parts) -> Result<(), StdioError> {
     let (read, write) = stdio_pipes();
     let inner = AsyncRwTransport::new_server(read, write).with_max_line_length(LINE_BYTES_MAX);
     let transport = Lenient { inner, opened: false };
-    let handler = Arc::new(Handler::new(parts));
+    let handler = Arc::new(Handler::new(parts, Reach::Anytime));
     let opening = tokio::select! {
         opening = handler.serve_with_ct(transport, shutdown.kill.child_token()) => opening,
         () = shutdown.closing.cancelled() => return Ok(()),

@@ -109,7 +109,8 @@ impl AuditLog for Store {
                      FROM audit
                      WHERE (?1 IS NULL OR conversation = ?1) AND (?2 IS NULL OR customer_hash = ?2)
                        AND (?3 IS NULL OR tool = ?3) AND (?4 IS NULL OR verdict = ?4) AND (?5 IS NULL OR at >= ?5)
-                     ORDER BY at DESC, id DESC LIMIT ?6",
+                       AND (?6 IS NULL OR at <= ?6)
+                     ORDER BY at DESC, id DESC LIMIT ?7",
                 )?
                 .query_and_then(
                     params![
@@ -118,6 +119,7 @@ impl AuditLog for Store {
                         filter.tool,
                         filter.verdict.map(word).transpose()?,
                         filter.since.map(Timestamp::unix_ms),
+                        filter.until.map(Timestamp::unix_ms),
                         filter.limit
                     ],
                     read,

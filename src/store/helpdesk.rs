@@ -50,10 +50,14 @@ impl Helpdesk for Store {
     fn settlement(&self) -> Settlement {
         Settlement::UNIQUE
     }
+
+    fn comment_settlement(&self) -> Settlement {
+        Settlement::UNIQUE
+    }
 }
 
 /// The row of a ticket id; one that is not ours has none, and breaks the reference.
-fn number(ticket: &TicketId) -> Option<i64> {
+pub(super) fn number(ticket: &TicketId) -> Option<i64> {
     let number: i64 = ticket.as_str().strip_prefix("T-")?.parse().ok()?;
     number.checked_sub(NUMBER_BASE)
 }
@@ -69,8 +73,8 @@ fn insert(
     let fresh = transaction
         .prepare_cached(
             "INSERT INTO tickets (effect, customer, email, name, conversation, subject, description, priority, category,
-                 order_number, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (effect) DO NOTHING",
+                 order_number, created_at, tags, fields)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (effect) DO NOTHING",
         )?
         .execute(params![
             effect.as_str(),
@@ -84,6 +88,8 @@ fn insert(
             ticket.category,
             ticket.order_id.as_ref().map(|id| id.number()),
             now.unix_ms(),
+            serde_json::to_string(&ticket.tags)?,
+            serde_json::to_string(&ticket.fields)?,
         ])?
         == 1;
     let record = transaction
@@ -94,8 +100,13 @@ fn insert(
     Ok(Created { record, fresh })
 }
 
+/// The ticket id of a row.
+pub(super) fn id(number: i64) -> Result<TicketId, StoreError> {
+    Ok(TicketId::parse(&format!("T-{}", NUMBER_BASE + number))?)
+}
+
 fn read(row: &Row<'_>) -> Result<Ticket, StoreError> {
-    let id = TicketId::parse(&format!("T-{}", NUMBER_BASE + row.get::<_, i64>(0)?))?;
+    let id = id(row.get(0)?)?;
     let status = match row.get_ref(1)?.as_str().unwrap_or_default() {
         "open" => TicketStatus::Open,
         "pending" => TicketStatus::Pending,

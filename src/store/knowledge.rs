@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{ArticlePage, KnowledgeBase, PortError},
+    desk::{Applied, ArticleChange, ArticleChanges, ArticlePage, ArticleVersion, KnowledgeBase, PortError},
     domain::{Article, ArticleHit, ArticleId, Link, Timestamp},
 };
 
@@ -49,6 +49,13 @@ impl KnowledgeBase for Store {
         .map_err(|error| error.of("knowledge base"))
     }
 
+    async fn apply(&self, change: &ArticleChange, version: ArticleVersion) -> Result<Applied, PortError> {
+        let change = change.clone();
+        self.write(move |transaction| apply(transaction, &change, version))
+            .await
+            .map_err(|error| error.of("knowledge base"))
+    }
+
     async fn list(&self, after: Option<&ArticleId>, limit: u32) -> Result<ArticlePage, PortError> {
         let after = after.map(|id| id.as_str().to_owned()).unwrap_or_default();
         self.read_slow(move |connection| {
@@ -61,6 +68,16 @@ impl KnowledgeBase for Store {
             Ok(ArticlePage { articles, more })
         })
         .await
+        .map_err(|error| error.of("knowledge base"))
+    }
+}
+
+#[async_trait]
+impl ArticleChanges for Store {
+    async fn generation(&self) -> Result<i64, PortError> {
+        self.read(|connection| {
+            Ok(connection.prepare_cached("SELECT n FROM article_changes")?.query_row([], |row| row.get(0))?)
+        })
         .map_err(|error| error.of("knowledge base"))
     }
 }
@@ -98,6 +115,38 @@ fn read(row: &Row<'_>) -> Result<Article, StoreError> {
         updated_at: Timestamp::from_unix_ms(row.get(3)?)?,
         body: row.get(4)?,
     })
+}
+
+/// The version stays when the article is gone: a late change of before must not bring it back.
+fn apply(
+    transaction: &Transaction<'_>,
+    change: &ArticleChange,
+    version: ArticleVersion,
+) -> Result<Applied, StoreError> {
+    let id = match change {
+        ArticleChange::Written(article) => &article.id,
+        ArticleChange::Removed(id) => id,
+    };
+    let newest = transaction
+        .prepare_cached(
+            "INSERT INTO article_versions (article, arrival, changed_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (article) DO UPDATE
+             SET arrival = excluded.arrival, changed_at = coalesce(excluded.changed_at, changed_at)
+             WHERE CASE WHEN excluded.changed_at <> changed_at THEN excluded.changed_at > changed_at
+                 ELSE excluded.arrival >= arrival END",
+        )?
+        .execute(params![id.as_str(), version.arrival, version.changed_at.map(Timestamp::unix_ms)])?
+        == 1;
+    if !newest {
+        return Ok(Applied::Overtaken);
+    }
+    match change {
+        ArticleChange::Written(article) => put(transaction, article)?,
+        ArticleChange::Removed(id) => {
+            transaction.prepare_cached("DELETE FROM articles WHERE id = ?1")?.execute([id.as_str()])?;
+        }
+    }
+    Ok(Applied::Done)
 }
 
 /// Writes an article over the one of the same id.

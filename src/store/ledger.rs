@@ -5,8 +5,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Store, StoreError, audit};
 use crate::{
-    desk::{AuditRecord, Begin, Claim, Ledger, PortError},
-    domain::{EffectId, Timestamp},
+    desk::{AuditRecord, Begin, Claim, Ledger, PortError, Scope},
+    domain::{ConversationId, CustomerId, EffectId, Ticket, Timestamp},
 };
 
 /// Expired entries removed with each new one, so that the table stays as large as the window.
@@ -71,6 +71,59 @@ impl Ledger for Store {
                 )?
                 .execute(params![effect.as_str(), since.unix_ms(), now.unix_ms()])?;
             Ok(changed == 1)
+        })
+        .await
+        .map_err(|error| error.of("ledger"))
+    }
+
+    async fn link_ticket(
+        &self,
+        conversation: &ConversationId,
+        customer: &CustomerId,
+        ticket: &Ticket,
+        escalated: bool,
+    ) -> Result<(), PortError> {
+        let (conversation, customer, ticket) = (conversation.clone(), customer.to_string(), ticket.clone());
+        self.write(move |transaction| {
+            // The first one stays, and once it is escalated it stays so.
+            transaction
+                .prepare_cached(
+                    "INSERT INTO conversation_tickets (conversation, customer, ticket, escalated) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO UPDATE SET escalated = max(escalated, excluded.escalated)",
+                )?
+                .execute(params![conversation.as_str(), customer, serde_json::to_string(&ticket)?, escalated])?;
+            Ok(())
+        })
+        .await
+        .map_err(|error| error.of("ledger"))
+    }
+
+    async fn linked_ticket(
+        &self,
+        conversation: &ConversationId,
+        customer: &CustomerId,
+    ) -> Result<Option<(Ticket, bool)>, PortError> {
+        self.read(|connection| {
+            let linked: Option<(String, bool)> = connection
+                .prepare_cached(
+                    "SELECT ticket, escalated FROM conversation_tickets WHERE conversation = ?1 AND customer = ?2",
+                )?
+                .query_row([conversation.as_str(), &customer.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            Ok(linked
+                .map(|(ticket, escalated)| Ok::<_, serde_json::Error>((serde_json::from_str(&ticket)?, escalated)))
+                .transpose()?)
+        })
+        .map_err(|error| error.of("ledger"))
+    }
+
+    async fn forget(&self, scope: &Scope) -> Result<(), PortError> {
+        let scope = *scope;
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached("DELETE FROM ledger WHERE scope = ?1 AND receipt IS NULL")?
+                .execute([scope.as_bytes()])?;
+            Ok(())
         })
         .await
         .map_err(|error| error.of("ledger"))

@@ -3,14 +3,20 @@
 //! One thread writes and commits in groups; readers have connections of their own. Several processes may open the file.
 
 mod audit;
+mod claims;
 mod contacts;
+mod erase;
+mod events;
 mod helpdesk;
 mod import;
+mod inbox;
 mod knowledge;
 mod ledger;
 mod open;
 mod orders;
 mod readers;
+mod tickets;
+mod watch;
 mod writer;
 
 use std::{
@@ -24,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::{desk::PortError, domain::Clock};
 
 pub use import::Imported;
+pub use tickets::StoredTicket;
 
 /// Where the store is.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -88,7 +95,7 @@ impl StoreError {
     fn of(self, system: &'static str) -> PortError {
         match self {
             Self::Record(_) | Self::Value(_) => PortError::Unexpected { system, source: Box::new(self) },
-            _ => PortError::Unavailable { system, source: Box::new(self) },
+            _ => PortError::Unavailable { system, closed_for: None, source: Box::new(self) },
         }
     }
 }
@@ -115,6 +122,30 @@ impl Store {
         match report.as_str() {
             "ok" => Ok(()),
             _ => Err(StoreError::Damaged { path: path.to_owned(), report }),
+        }
+    }
+
+    /// Writes a little, as a sign of life.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let now = self.clock.now().unix_ms();
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO store_key (name, value) VALUES ('probe', CAST(?1 AS BLOB))")?
+                .execute([now])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The right to work events off, held by one process at a time; the system takes it back when the process ends.
+    pub fn work_lock(path: &Path) -> std::io::Result<Option<std::fs::File>> {
+        let mut name = path.as_os_str().to_owned();
+        name.push("-worker");
+        let file = std::fs::File::options().create(true).truncate(false).write(true).open(PathBuf::from(name))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
         }
     }
 

@@ -10,7 +10,12 @@ use super::StoreError;
 const APPLICATION_ID: u32 = 0x4644_736b;
 
 /// One entry per format; entry n brings format n to n + 1. Entries are never edited once released.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_desk.sql"), include_str!("migrations/0002_settlement.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_desk.sql"),
+    include_str!("migrations/0002_settlement.sql"),
+    include_str!("migrations/0003_inbox.sql"),
+    include_str!("migrations/0004_watch.sql"),
+];
 
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +43,13 @@ pub(super) fn readable(path: &Path) -> Result<Connection, StoreError> {
 /// Durable before it is answered: WAL, a sync at every commit. A file system that cannot do it is refused.
 fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection.set_prepared_statement_cache_capacity(64);
-    let settings = [("journal_mode", "WAL", "wal"), ("synchronous", "FULL", "2"), ("foreign_keys", "ON", "1")];
+    let settings = [
+        ("journal_mode", "WAL", "wal"),
+        ("synchronous", "FULL", "2"),
+        ("foreign_keys", "ON", "1"),
+        // What is erased is overwritten.
+        ("secure_delete", "ON", "1"),
+    ];
     for (setting, value, wanted) in settings {
         connection.pragma_update(None, setting, value).map_err(opening(path))?;
         let got: rusqlite::types::Value =

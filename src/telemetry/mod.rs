@@ -1,5 +1,7 @@
 //! Logging: to standard error, with structured fields, never a body, a token, an email address or a transcript.
 
+pub(crate) mod failpoint;
+
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};

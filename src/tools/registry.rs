@@ -138,7 +138,13 @@ impl Registry {
         };
         let mut canonical = arguments.clone();
         entry.tool.canonical(&mut canonical);
-        let call = Call { caller, tool: spec.name, fingerprint: fingerprint(&canonical), idempotency_key };
+        let call = Call {
+            caller,
+            tool: spec.name,
+            fingerprint: fingerprint(&canonical),
+            idempotency_key,
+            repeat_window: None,
+        };
         let result = entry.tool.call(&self.desk, &call, arguments).await;
         if let Err(ToolError::Unrecorded { verdict, .. }) = &result {
             self.note(&call.caller, spec, *verdict).await?;

@@ -72,8 +72,12 @@ impl Breaker {
         self.state = State::Open { until: now + self.pause, doublings: 0 };
     }
 
-    pub(super) fn is_open(&self, now: Instant) -> bool {
-        matches!(self.state, State::Open { until, .. } | State::Probing { until, .. } if now < until)
+    /// For how long nothing is sent, or nothing but the one request that tries.
+    pub(super) fn closed_for(&self, now: Instant) -> Option<Duration> {
+        match self.state {
+            State::Open { until, .. } | State::Probing { until, .. } if now < until => Some(until - now),
+            _ => None,
+        }
     }
 
     fn length(&self, doublings: u32) -> Duration {
@@ -101,7 +105,7 @@ mod tests {
         breaker.succeeded();
         assert_eq!(breaker.admit(start), Err(pause), "a late success of before does not close it");
         let later = start + pause;
-        assert!(!breaker.is_open(later));
+        assert!(breaker.closed_for(later).is_none());
         assert!(breaker.admit(later).is_ok(), "one request tries");
         assert!(breaker.admit(later).is_err(), "and only one");
         breaker.failed(later);

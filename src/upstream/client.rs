@@ -16,9 +16,8 @@ use super::{
     auth::{Auth, Generation, TokenError},
     breaker::Breaker,
     budget::Budget,
-    retry,
 };
-use crate::domain::Clock;
+use crate::domain::{Clock, retry_after};
 
 pub(super) const USER_AGENT: &str = concat!("frontdesk/", env!("CARGO_PKG_VERSION"));
 
@@ -111,7 +110,12 @@ impl Upstream {
 
     /// Whether nothing is being sent to it at the moment.
     pub fn is_open(&self) -> bool {
-        self.health().breaker.is_open(Instant::now())
+        self.closed_for().is_some()
+    }
+
+    /// For how long nothing is being sent to it, if so.
+    pub fn closed_for(&self) -> Option<Duration> {
+        self.health().breaker.closed_for(Instant::now())
     }
 
     /// Sends a request, again where that is safe, and returns the last reply. `deadline` bounds attempts and pauses together.
@@ -164,7 +168,7 @@ impl Upstream {
     }
 
     fn wish(&self, answer: &Answer) -> Option<Duration> {
-        answer.retry_after.as_deref().and_then(|header| retry::retry_after(header, self.clock.now()))
+        answer.retry_after.as_deref().and_then(|header| retry_after(header, self.clock.now()))
     }
 
     async fn attempt(&self, request: &Request, deadline: Instant) -> Result<(Answer, Generation), CallError> {

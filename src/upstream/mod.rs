@@ -8,7 +8,7 @@ mod base;
 mod breaker;
 mod budget;
 mod client;
-mod retry;
+mod post;
 
 use std::time::Duration;
 
@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use attempt::CallError;
 pub use base::{BaseUrl, UrlError};
 pub use client::{Reply, Request, Upstream, UpstreamError};
-pub use retry::Schedule;
+pub use post::{PostBox, PostError, post};
+
+use crate::domain::Schedule;
 
 /// Limits towards one upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Era, Server, Setup, StdioClient, block_on, is_error, text};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const META: &str = "io.frontdesk/customer-context";
 
 fn now() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
 }
 
-fn claims() -> Value {
+pub fn claims() -> Value {
     json!({
         "iss": "https://backend.example.com", "aud": "frontdesk", "sub": "cus_ada", "iat": now(), "exp": now() + 600,
         "lvl": "verified", "azp": "agent-1", "cid": "conv_1", "email": "ada@example.com", "email_verified": true,
@@ -38,7 +38,7 @@ fn sign_with(header: &Header, claims: &Value, secret: &str) -> String {
     jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
 }
 
-fn sign(claims: &Value) -> String {
+pub fn sign(claims: &Value) -> String {
     sign_with(&header(), claims, SECRET)
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail at once")]
 
+mod alerts;
 mod bad_input;
 mod cli;
 mod clients;
@@ -10,17 +11,29 @@ mod conformance;
 mod context;
 mod effects;
 mod import;
+mod inbox_kill;
+mod inbox_ops;
+mod inbox_trouble;
 mod kill;
 mod mixed;
+mod notify;
 mod oauth;
 mod outcomes;
 mod ownership;
 mod protocol;
+mod queue;
+mod queue_random;
 mod registry;
+mod schemes;
 mod settling;
+mod signatures;
 mod store;
+mod store_articles;
 mod support;
 mod tokens;
 mod trouble;
 mod upstreams;
 mod vendors;
+mod webhook_effects;
+mod webhook_failures;
+mod webhooks;

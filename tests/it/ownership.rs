@@ -52,11 +52,13 @@ fn desks() -> Desks {
         helpdesk: embedded.clone(),
         crm: embedded.clone(),
         knowledge: embedded.clone(),
+        changes: embedded.clone(),
         ledger: embedded.clone(),
         audit: embedded,
         clock: Clock::system(),
         options: Default::default(),
         turns: Default::default(),
+        mirrors: Vec::new(),
     });
     let registry = Registry::new(&tools::Options::default(), false, desk.clone()).unwrap();
     Desks { registry, orders, desk, store, directory }

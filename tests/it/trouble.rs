@@ -14,6 +14,7 @@ use frontdesk::{
     domain::{Clock, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket, TicketId},
     http, identity,
     identity::Identity,
+    inbox::{self, Intake},
     mcp::{self, EndpointOptions, Parts, Shutdown},
     store::Store,
     tools::{self, Registry},
@@ -36,7 +37,7 @@ impl OrderSystem for Unruly {
         match id.as_str() {
             "panic" => panic!("{CANARY}"),
             "hang" => std::future::pending().await,
-            "fail" => Err(PortError::Unavailable { system: "order system", source: CANARY.into() }),
+            "fail" => Err(PortError::Unavailable { system: "order system", closed_for: None, source: CANARY.into() }),
             _ => OrderSystem::find(&self.store, id).await,
         }
     }
@@ -61,6 +62,26 @@ impl Helpdesk for Unruly {
     fn settlement(&self) -> Settlement {
         self.store.settlement()
     }
+
+    fn comment_settlement(&self) -> Settlement {
+        self.store.comment_settlement()
+    }
+}
+
+struct Healthy;
+
+#[async_trait]
+impl http::Health for Healthy {
+    async fn checks(&self) -> Vec<(&'static str, bool)> {
+        Vec::new()
+    }
+}
+
+/// The router with no source of webhooks.
+fn router(endpoint: mcp::Endpoint, store: &Store) -> axum::Router {
+    let intake =
+        Intake::new(Vec::new(), Arc::new(store.clone()), Arc::default(), Clock::system(), &inbox::Options::default());
+    http::router(endpoint, Arc::new(intake), Arc::new(Healthy), &http::Options::default())
 }
 
 struct Fixture {
@@ -76,17 +97,19 @@ async fn serve(deadline_ms: u64) -> Fixture {
     let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
     store.import(frontdesk::builtin::samples().unwrap()).await.unwrap();
     let unruly = Arc::new(Unruly { store: store.clone(), tickets: AtomicU64::new(0) });
-    let embedded = Arc::new(store);
+    let embedded = Arc::new(store.clone());
     let desk = Arc::new(Desk {
         orders: unruly.clone(),
         helpdesk: unruly.clone(),
         crm: embedded.clone(),
         knowledge: embedded.clone(),
+        changes: embedded.clone(),
         ledger: embedded.clone(),
         audit: embedded,
         clock: Clock::system(),
         options: Default::default(),
         turns: Default::default(),
+        mirrors: Vec::new(),
     });
     let ada = Customer {
         id: CustomerId::parse("builtin:cus_ada").unwrap(),
@@ -109,7 +132,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
     let options = EndpointOptions { allowed_hosts: vec![], allowed_origins: vec![], body_bytes_max: 262_144 };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let (router, closing) = (http::router(mcp::endpoint(parts, options)), shutdown.closing.clone());
+    let (router, closing) = (router(mcp::endpoint(parts, options), &store), shutdown.closing.clone());
     tokio::spawn(async move { http::serve(listener, router, &http::Options::default(), closing).await });
     Fixture { client: Client::new(&url), unruly, desk, shutdown, _directory: directory }
 }

@@ -36,14 +36,21 @@ fn every_file_is_shipped_and_its_examples_pass() {
         let file = file(name);
         let tried: BTreeSet<&str> = results.iter().map(|result| result.operation.as_str()).collect();
         assert_eq!(tried, operations(&file), "{name}: every operation has an example");
-        let errors: Vec<&str> = file["examples"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|example| example.get("error")?.get("as")?.as_str())
-            .collect();
-        assert!(errors.contains(&"denied"), "{name} has no denial");
-        assert!(errors.iter().any(|error| *error != "denied"), "{name} has no error besides denials");
+        let examples = |key: &str| file.get(key).and_then(toml::Value::as_array).cloned().unwrap_or_default();
+        if !library.parse(name).unwrap().ports().is_empty() {
+            let examples = examples("examples");
+            let errors: Vec<&str> =
+                examples.iter().filter_map(|example| example.get("error")?.get("as")?.as_str()).collect();
+            assert!(errors.contains(&"denied"), "{name} has no denial");
+            assert!(errors.iter().any(|error| *error != "denied"), "{name} has no error besides denials");
+        }
+        if let Some(webhook) = file.get("webhook") {
+            let examples = examples("webhook_examples");
+            let has = |key: &str| examples.iter().any(|example| example.get(key).is_some());
+            let nothing = webhook["events"].as_str() == Some("[]");
+            assert!(has("events") || nothing, "{name} has no delivery that reports something");
+            assert!(has("rejected") && has("skipped"), "{name} has no bad signature, or no kind without an effect");
+        }
     }
 }
 
@@ -59,6 +66,7 @@ fn operations(file: &toml::Table) -> BTreeSet<&'static str> {
         "knowledge.upsert_article",
         "knowledge.remove_article",
         "health",
+        "webhook",
     ]
     .into_iter()
     .filter(|name| match name.split_once('.') {
@@ -79,10 +87,10 @@ fn the_command_line_lists_shows_and_tests_them() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let tested = run(&["test", "generic"]);
-    assert!(tested.status.success() && stdout(&tested).contains("14 passed, 0 failed"), "{}", stdout(&tested));
+    assert!(tested.status.success() && stdout(&tested).contains("15 passed, 0 failed"), "{}", stdout(&tested));
     let unknown = run(&["show", "zendsk"]);
     assert!(
-        !unknown.status.success() && stderr(&unknown).contains("there are freshdesk, generic"),
+        !unknown.status.success() && stderr(&unknown).contains("there are chatwoot, contentful"),
         "{}",
         stderr(&unknown)
     );
@@ -103,6 +111,7 @@ fn the_command_line_lists_shows_and_tests_them() {
 #[test]
 fn mistakes_in_a_vendor_file_are_named() {
     let here = tempfile::tempdir().unwrap();
+    let webhook = "name = \"own\"\ntitle = \"Own\"\n[webhook]\nidentity = '.id'\nevents = '[]'\n[webhook.signature]\nkind = \"hmac\"\nheader = \"x-sig\"\n";
     let good =
         "name = \"own\"\ntitle = \"Own\"\n[orders.find]\nmethod = \"GET\"\npath = \"/o/{id}\"\nreply = '{ id }'\n";
     for (bad, said) in [
@@ -140,6 +149,12 @@ fn mistakes_in_a_vendor_file_are_named() {
                 + "[helpdesk]\nsettle_after_s = 5\n[helpdesk.create_ticket]\nmethod = \"POST\"\npath = \"/t\"\n",
             "go together",
         ),
+        (webhook.replace("'[]'", "'env'"), "webhook.events"),
+        (webhook.to_owned() + "prefx = \"x\"\n", "prefx"),
+        (webhook.to_owned() + "signs = \"{timestamp}.{body}\"\n", "given if they are signed"),
+        (webhook.to_owned() + "signs = \"{id}\"\n", "has to hold {body}"),
+        (webhook.replace("x-sig", "x sig"), "is not a header name"),
+        (webhook.replace("hmac", "rsa"), "webhook.signature"),
     ] {
         std::fs::write(here.path().join("own.toml"), &bad).unwrap();
         let tested =

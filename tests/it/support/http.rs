@@ -22,6 +22,7 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Response {
     pub status: StatusCode,
+    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -37,6 +38,12 @@ impl Client {
     pub fn new(url: &str) -> Self {
         let http = legacy::Client::builder(TokioExecutor::new()).build_http();
         Self { http, url: url.to_owned(), headers: HeaderMap::new(), meta: json!({}) }
+    }
+
+    /// The same client at another address.
+    pub fn at(mut self, url: String) -> Self {
+        self.url = url;
+        self
     }
 
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
@@ -61,7 +68,7 @@ impl Client {
         let response = self.http.request(request).await.ok()?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.ok()?.to_bytes();
-        Some(Response { status: parts.status, body })
+        Some(Response { status: parts.status, headers: parts.headers, body })
     }
 
     pub async fn post(&self, headers: HeaderMap, body: impl Into<Bytes>) -> Response {

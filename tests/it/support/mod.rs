@@ -1,6 +1,7 @@
 //! One helper starts it all: a directory with a store and a configuration, the real binary on it, and a client.
 
 mod http;
+mod platform;
 mod server;
 mod stdio;
 mod tools;
@@ -11,10 +12,11 @@ use std::{
     process::{Command, Output},
 };
 
-pub use http::{Client, is_error, text};
+pub use http::{Client, Response, is_error, text};
+pub use platform::{Platform, SECRET, events, rows, settled, sign_hex, signed};
 pub use server::{Server, Setup};
 pub use stdio::StdioClient;
-pub use tools::{Clients, Script, installed};
+pub use tools::{Clients, Script, installed, skip};
 pub use vendor::{Answer, Seen, Vendor};
 
 /// The two revisions of the protocol that are served.

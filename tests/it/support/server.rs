@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread::JoinHandle,
     time::Duration,
 };
@@ -82,7 +82,26 @@ impl Setup {
 
     /// Starts `frontdesk serve` and waits for its line.
     pub fn serve(&self) -> Server {
-        Server::start(self)
+        Server::start(self, &["serve", "--listen", "127.0.0.1:0"])
+    }
+
+    /// Starts `frontdesk demo`.
+    pub fn demo(&self) -> Server {
+        Server::start(self, &["demo"])
+    }
+
+    /// Starts `frontdesk serve` from a shell that has done something before.
+    pub fn serve_in_shell(&self, before: &str) -> Server {
+        let script = format!(r#"{before}; exec "$0" serve --listen 127.0.0.1:0"#);
+        Server::run(self, Command::new("sh").args(["-c", &script, super::PROGRAM]).current_dir(self.path()))
+    }
+
+    /// Starts `frontdesk serve` so that it dies at the n-th pass of a point: `insert:3`.
+    pub fn serve_armed(&self, failpoint: &str) -> Server {
+        Server::run(
+            self,
+            command(self.path()).args(["serve", "--listen", "127.0.0.1:0"]).env("FRONTDESK_FAILPOINT", failpoint),
+        )
     }
 }
 
@@ -94,9 +113,12 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(setup: &Setup) -> Self {
-        let mut child = command(setup.path())
-            .args(["serve", "--listen", "127.0.0.1:0"])
+    fn start(setup: &Setup, arguments: &[&str]) -> Self {
+        Self::run(setup, command(setup.path()).args(arguments))
+    }
+
+    fn run(setup: &Setup, command: &mut Command) -> Self {
+        let mut child = command
             .envs(setup.environment.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -122,8 +144,22 @@ impl Server {
         Client::new(&self.url)
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn is_gone(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// The process is gone at once, whatever it was doing.
     pub fn kill_9(mut self) {
+        self.kill_now();
+    }
+
+    /// The same, for a server that is looked at still; it may be gone already.
+    pub fn kill_now(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -21,7 +21,7 @@ pub fn installed(command: &str, test: &str) -> bool {
 }
 
 /// Says aloud that a test is skipped; with FRONTDESK_REQUIRE_ALL=1 that is a failure.
-fn skip(test: &str, needs: &str) {
+pub fn skip(test: &str, needs: &str) {
     let required = std::env::var("FRONTDESK_REQUIRE_ALL").is_ok_and(|value| value == "1");
     assert!(!required, "{test} needs {needs}");
     eprintln!("SKIPPED {test}: it needs {needs}");

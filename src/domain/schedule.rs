@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::Timestamp;
+use super::Timestamp;
 
 /// How often, and how far apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Schedule {
 
 /// Reads `Retry-After` (RFC 9110 10.2.3): seconds or an HTTP date. A time that has passed is no pause; what cannot be read
 /// is no wish; and nobody is believed to want more than an hour.
-pub(super) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
         // Digits that do not fit are a very long time.

@@ -1,0 +1,47 @@
+//! Alerts of the inbox, as signed webhooks.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, header::CONTENT_TYPE};
+
+use crate::{
+    config::{Config, ConfigError, Secrets},
+    inbox::{Alert, AlertError, AlertSink},
+    upstream::PostBox,
+    webhooks::StandardKey,
+};
+
+struct Webhook {
+    to: PostBox,
+    key: StandardKey,
+}
+
+/// Where alerts are posted to, if that is configured.
+pub(super) fn sink(config: &Config, secrets: &Secrets) -> Result<Option<Arc<dyn AlertSink>>, ConfigError> {
+    let options = &config.inbox.alerts;
+    let (Some(url), Some(secret)) = (&options.url, &options.secret) else { return Ok(None) };
+    let failed = |member: &str| {
+        let key = format!("inbox.alerts.{member}");
+        |source| ConfigError::Secret { key, source }
+    };
+    let url = url.read(&|kept| secrets.read(kept)).map_err(failed("url"))?;
+    let secret = secrets.read(secret).map_err(failed("secret"))?;
+    let to = PostBox::new(&url).map_err(|error| ConfigError::value("inbox.alerts.url", error.to_string()))?;
+    let key = StandardKey::parse(&secret).ok_or_else(|| {
+        ConfigError::value("inbox.alerts.secret", "whsec_ is followed by something that is not base64")
+    })?;
+    Ok(Some(Arc::new(Webhook { to, key })))
+}
+
+#[async_trait]
+impl AlertSink for Webhook {
+    async fn send(&self, alert: &Alert) -> Result<(), AlertError> {
+        let body = Bytes::from(serde_json::to_vec(alert).map_err(|error| AlertError(error.into()))?);
+        let id = format!("alert_{}", ulid::Ulid::generate());
+        let mut headers = self.key.headers(&id, alert.at, &body).map_err(|error| AlertError(error.into()))?;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.to.send(&headers, &body).await.map_err(|error| AlertError(error.into()))
+    }
+}

@@ -1,0 +1,67 @@
+//! Where webhooks come from: the guide's sources, and those of vendor files.
+
+use super::AppError;
+use crate::{
+    config::{Config, ConfigError, Secrets},
+    connectors::{FilterThreads, Library, WebhookSetup, WebhookSource},
+    domain::Secret,
+    webhooks::{AllowedAddresses, Guide, Route, Source, SourceOptions},
+};
+
+/// The webhook sources that are configured, with their secrets read. Nothing is compiled where none is a vendor's.
+pub(super) fn routes(config: &Config, secrets: &Secrets) -> Result<Vec<Route>, AppError> {
+    let mut vendors = Vendors { config, loaded: None };
+    let mut routes = Vec::new();
+    for (name, options) in &config.webhooks {
+        let key = format!("webhooks.{name}.secrets");
+        if options.secrets.is_empty() || options.secrets.len() > 2 {
+            let why = "needs the secret that the sender signs with, or two while it is being changed; write secrets = \
+                [{ env = \"WEBHOOK_SECRET\" }]";
+            return Err(ConfigError::value(&key, why).into());
+        }
+        let read = options.secrets.iter().enumerate().map(|(n, secret)| {
+            let failed = |source| ConfigError::Secret { key: format!("{key}[{n}]"), source };
+            secrets.read(secret).map_err(failed)
+        });
+        let read: Vec<Secret> = read.collect::<Result<_, _>>()?;
+        routes.push(Route {
+            source: vendors.source(name, options, &read)?,
+            allowed: AllowedAddresses::parse(&options.allowed_ips).map_err(|wrong| {
+                let why = format!("{wrong:?} is neither an address nor a network, as 203.0.113.7 or 203.0.113.0/24");
+                ConfigError::value(&format!("webhooks.{name}.allowed_ips"), why)
+            })?,
+        });
+    }
+    Ok(routes)
+}
+
+/// One source, configured or not, with secrets from elsewhere.
+pub fn webhook_source(config: &Config, name: &str, secrets: &[Secret]) -> Result<Box<dyn Source>, AppError> {
+    let options = config.webhooks.get(name).cloned().unwrap_or_default();
+    Vendors { config, loaded: None }.source(name, &options, secrets)
+}
+
+/// Vendor files and the threads of their filters, once they are needed.
+struct Vendors<'a> {
+    config: &'a Config,
+    loaded: Option<(Library, FilterThreads)>,
+}
+
+impl Vendors<'_> {
+    fn source(&mut self, name: &str, options: &SourceOptions, secrets: &[Secret]) -> Result<Box<dyn Source>, AppError> {
+        let connector = options.connector.as_deref().unwrap_or(name);
+        if let Some(kind) = Guide::ALL.into_iter().find(|kind| kind.name() == connector) {
+            let failed = |error| ConfigError::value(&format!("webhooks.{name}.secrets"), format!("{error}"));
+            return Ok(Box::new(Guide::new(name, kind, secrets).map_err(failed)?));
+        }
+        let (library, threads) = match &mut self.loaded {
+            Some(loaded) => loaded,
+            none => {
+                let library = Library::with_directory(self.config.connectors.directory.as_deref())?;
+                none.insert((library, FilterThreads::start()))
+            }
+        };
+        let setup = WebhookSetup { name, connector, secrets, settings: &options.settings };
+        Ok(Box::new(WebhookSource::build(library, threads, &setup)?))
+    }
+}

@@ -1,0 +1,82 @@
+//! `frontdesk events list` and `show`.
+
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{ConfigArgs, Filter, with_store};
+use crate::{
+    cli::output,
+    inbox::{EventFilter, Queue, StoredEvent},
+};
+
+/// List events, the newest first
+///
+/// A line each: id, time, state, source, kind, conversation or article, failed attempts, and what was done or went wrong.
+#[derive(Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    filter: Filter,
+    /// JSON Lines instead of columns
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show one event
+#[derive(Args)]
+pub(super) struct Show {
+    /// The event's id, from events list
+    id: i64,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print also what it says: customers' words
+    #[arg(long)]
+    payload: bool,
+}
+
+impl List {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let events = with_store(&self.config, async |store, _| Ok(store.list(&self.filter.filter()).await?))?;
+        for event in &events {
+            match self.json {
+                true => output::line(serde_json::to_string(event)?)?,
+                false => output::line(columns(event))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn columns(event: &StoredEvent) -> String {
+    let state = serde_json::to_value(event.state).unwrap_or_default();
+    let ended = event.receipt.as_deref().or(event.error.as_deref()).unwrap_or("-");
+    format!(
+        "{:>6}  {:<24}  {:<11}  {:<10}  {:<22}  {:<28}  {}  {ended}",
+        event.id,
+        event.received_at.to_string(),
+        state.as_str().unwrap_or_default(),
+        event.source,
+        event.kind,
+        event.subject,
+        event.failures,
+    )
+}
+
+impl Show {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let (event, payload) = with_store(&self.config, async |store, _| {
+            let one = EventFilter { id: Some(self.id), limit: 1, ..EventFilter::default() };
+            Ok((store.list(&one).await?.pop(), store.payload(self.id).await?))
+        })?;
+        let event = event
+            .ok_or_else(|| anyhow!("there is no event {}; frontdesk events list shows those there are", self.id))?;
+        let mut shown = serde_json::to_value(&event)?;
+        if self.payload {
+            let payload = payload.map(|text| serde_json::from_str::<Value>(&text).unwrap_or(Value::String(text)));
+            shown["payload"] = payload.unwrap_or(json!("removed after the retention, or erased"));
+        }
+        output::line(serde_json::to_string_pretty(&shown)?)
+    }
+}

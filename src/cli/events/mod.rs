@@ -1,0 +1,116 @@
+//! `frontdesk events`: what webhooks reported, what came of it, and what to do about the rest.
+
+mod list;
+mod send;
+mod settle;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+
+use super::{ConfigArgs, block_on};
+use crate::{
+    config::Loaded,
+    domain::{Clock, Timestamp},
+    inbox::{EventFilter, EventState},
+    store::Store,
+};
+
+/// Work with events: what webhooks reported, until it is done
+///
+/// An event is pending, claimed (being worked on), done, dead (it failed for good), discarded, or quarantined (its identity
+/// came before with other content).
+#[derive(Args)]
+pub(super) struct Events {
+    #[command(subcommand)]
+    command: EventsCommand,
+}
+
+#[derive(Subcommand)]
+enum EventsCommand {
+    List(list::List),
+    Show(list::Show),
+    Replay(settle::Replay),
+    Discard(settle::Discard),
+    Send(send::Send),
+    Verify(send::Verify),
+}
+
+impl Events {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            EventsCommand::List(command) => command.run(),
+            EventsCommand::Show(command) => command.run(),
+            EventsCommand::Replay(command) => command.run(),
+            EventsCommand::Discard(command) => command.run(),
+            EventsCommand::Send(command) => command.run(),
+            EventsCommand::Verify(command) => command.run(),
+        }
+    }
+}
+
+/// How many events are listed, unless more are asked for.
+const LISTED: u32 = 50;
+
+/// Which events.
+#[derive(Args)]
+struct Filter {
+    /// Only of this source, as escalation
+    #[arg(long)]
+    source: Option<String>,
+    /// Only of this kind, as conversation.escalated
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only in this state: pending, claimed, done, dead, discarded, quarantined
+    #[arg(long, value_parser = state)]
+    state: Option<EventState>,
+    /// Only of this conversation
+    #[arg(long, value_name = "ID")]
+    conversation: Option<String>,
+    /// Only received since this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// At most this many, the newest first [default: 50; without limit for --all]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: Option<u32>,
+}
+
+fn state(word: &str) -> Result<EventState, String> {
+    serde_json::from_value(word.into()).map_err(|_| "there is no such state".to_owned())
+}
+
+impl Filter {
+    fn is_some(&self) -> bool {
+        let texts = [&self.source, &self.kind, &self.conversation].iter().any(|text| text.is_some());
+        texts || self.state.is_some() || self.since.is_some() || self.limit.is_some()
+    }
+
+    fn filter(&self) -> EventFilter {
+        EventFilter {
+            id: None,
+            source: self.source.clone(),
+            kind: self.kind.clone(),
+            state: self.state,
+            conversation: self.conversation.clone(),
+            since: self.since,
+            limit: self.limit.unwrap_or(LISTED),
+        }
+    }
+}
+
+/// Runs work on the configured store, which has to be there.
+pub(super) fn with_store<T>(
+    config: &ConfigArgs,
+    work: impl AsyncFnOnce(&Store, &Loaded) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let loaded = config.load()?;
+    let path = &loaded.config.store.path;
+    if !path.exists() {
+        return Err(anyhow!("there is no store at {}; name it with --store or store.path", path.display()));
+    }
+    block_on(async {
+        let store = Store::open(path, Clock::system())?;
+        let result = work(&store, &loaded).await;
+        store.close().await?;
+        result
+    })
+}

@@ -1,0 +1,162 @@
+//! `frontdesk events send` and `verify`: a signed request by hand, and what is wrong with one.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::ConfigArgs;
+use crate::{
+    app,
+    cli::{block_on, output},
+    config::Loaded,
+    domain::{Clock, Secret, Timestamp},
+    upstream::post,
+    webhooks::{Mapped, RawWebhook},
+};
+
+/// Sign an event and post it, as its platform would
+///
+/// Sends a sample, or a file as it is, signed by the source's scheme with the secret of the configuration. Where
+/// the body alone tells events apart, a sample that is sent twice is a duplicate.
+#[derive(Args)]
+pub(super) struct Send {
+    /// The source: escalation, chatbot, cms-update, a connector with webhooks, or a configured name
+    source: String,
+    /// A body of your own; - is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Where to send it [default: http.listen of the configuration]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The secret, by the environment variable that holds it, instead of the configured one
+    #[arg(long, value_name = "NAME")]
+    secret_env: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Say what is wrong with a request that was refused
+///
+/// Give the headers and the body exactly as they were sent. Tells which check fails, and what a good signature looks like;
+/// never the secret.
+#[derive(Args)]
+pub(super) struct Verify {
+    /// The source: escalation, chatbot, cms-update, a connector with webhooks, or a configured name
+    source: String,
+    /// The body, byte by byte; - is standard input
+    #[arg(long, value_name = "FILE")]
+    body: PathBuf,
+    /// A header, as 'x-webhook-signature: 4f0c…'; may be given several times
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// When it arrived (RFC 3339), for schemes that sign the time [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// The path that was asked for, for schemes that sign it [default: /webhooks/SOURCE]
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// The secret, by the environment variable that holds it, instead of the configured one
+    #[arg(long, value_name = "NAME")]
+    secret_env: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+fn secrets(loaded: &Loaded, source: &str, from_env: Option<&String>) -> anyhow::Result<Vec<Secret>> {
+    if let Some(name) = from_env {
+        let text = std::env::var(name).with_context(|| format!("the environment variable {name} is not set"))?;
+        return Ok(vec![Secret::new(text)]);
+    }
+    let configured = loaded.config.webhooks.get(source).map(|options| options.secrets.as_slice()).unwrap_or_default();
+    if configured.is_empty() {
+        bail!("webhooks.{source}.secrets is not configured; configure it, or give --secret-env NAME");
+    }
+    configured.iter().map(|secret| Ok(loaded.secrets.read(secret)?)).collect()
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut body = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut body)?;
+        return Ok(body);
+    }
+    std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))
+}
+
+impl Send {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let loaded = self.config.load()?;
+        let secrets = secrets(&loaded, &self.source, self.secret_env.as_ref())?;
+        let source = app::webhook_source(&loaded.config, &self.source, &secrets)?;
+        let body = match &self.file {
+            Some(path) => read(path)?,
+            None => source.sample().context("this source has no sample; give --file")?,
+        };
+        let base = self.url.unwrap_or_else(|| format!("http://{}", loaded.config.http.listen));
+        let url = match base.contains("/webhooks/") {
+            true => base,
+            false => format!("{}/webhooks/{}", base.trim_end_matches('/'), self.source),
+        };
+        let path = url.parse::<http::Uri>().with_context(|| format!("{url} is not an address"))?.path().to_owned();
+        let id = format!("msg_{}", ulid::Ulid::generate());
+        let mut headers = source.verifier().sign(&path, &id, &body, Clock::system().now());
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        let (status, answer) = block_on(async { Ok(post(&url, headers, body).await?) })
+            .with_context(|| format!("failed to post to {url}"))?;
+        output::line(format_args!("{status} {answer}"))?;
+        match status {
+            200..=299 => Ok(()),
+            _ => bail!("it was not accepted"),
+        }
+    }
+}
+
+impl Verify {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let loaded = self.config.load()?;
+        let secrets = secrets(&loaded, &self.source, self.secret_env.as_ref())?;
+        let mut headers = HeaderMap::new();
+        for header in &self.headers {
+            let (name, value) =
+                header.split_once(':').ok_or_else(|| anyhow!("a header is written as 'name: value'"))?;
+            headers.append(HeaderName::try_from(name.trim())?, HeaderValue::from_str(value.trim())?);
+        }
+        let body = read(&self.body)?;
+        let ends_in_a_line_break = body.ends_with(b"\n");
+        let source = app::webhook_source(&loaded.config, &self.source, &secrets)?;
+        let path = self.path.unwrap_or_else(|| format!("/webhooks/{}", self.source));
+        let raw = RawWebhook { headers, body: body.into(), path, address: None };
+        let now = self.at.unwrap_or_else(|| Clock::system().now());
+        let webhook = match source.verifier().verify(source.name(), raw, now) {
+            Ok(webhook) => webhook,
+            Err(rejection) => {
+                output::line(format_args!("signature: {rejection}"))?;
+                output::line(format_args!("a good one: {}", source.verifier().form()))?;
+                if ends_in_a_line_break {
+                    output::line("the body ends in a line break: was that sent, too?")?;
+                }
+                bail!("this request is answered 401");
+            }
+        };
+        output::line("signature: good")?;
+        match block_on(async { Ok(source.map(&webhook).await) })? {
+            Mapped::NotNow { why } => bail!("it cannot be told what it means: {why}"),
+            Mapped::Skipped => output::line("event: of a kind that has no effect here; it is answered 200 and skipped"),
+            Mapped::Unmappable { kind, faults, .. } => {
+                output::line(format_args!("event: {kind}, with members missing or wrong: {}", faults.join("; ")))?;
+                bail!("this request is answered 422");
+            }
+            Mapped::Events { events, .. } => {
+                for event in events {
+                    output::line(format_args!("event: {} about {}", event.kind(), event.subject()))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `frontdesk events replay` and `discard`: one by one, or all that pass a filter.
+
+use anyhow::bail;
+use clap::Args;
+
+use super::{ConfigArgs, Filter, list::columns, with_store};
+use crate::{
+    cli::output,
+    config::Loaded,
+    desk::{AuditLog, AuditRecord, Decision, Effect, Ledger, Verdict},
+    domain::{AgentId, Clock},
+    events,
+    inbox::{EventFilter, EventState, Queue, StoredEvent},
+    store::Store,
+};
+
+/// Put dead letters back to be worked on again
+///
+/// What they have done already is not done a second time. One whose effect is in doubt at a system that cannot be asked
+/// needs --force: look there first. A dead letter that could not be mapped is not replayed; its sender has to send again.
+#[derive(Args)]
+pub(super) struct Replay {
+    #[command(flatten)]
+    which: Which,
+    /// Also those whose effect is in doubt
+    #[arg(long)]
+    force: bool,
+}
+
+/// Give events up: dead letters, what is in quarantine, or what waits
+#[derive(Args)]
+pub(super) struct Discard {
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Args)]
+struct Which {
+    /// Ids, from events list
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<i64>,
+    /// All that pass the filter; dead letters, unless --state says otherwise
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Only show which it would be
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Which {
+    async fn events(&self, store: &Store) -> anyhow::Result<Vec<StoredEvent>> {
+        if self.all {
+            let filter = self.filter.filter();
+            let state = filter.state.or(Some(EventState::Dead));
+            let limit = self.filter.limit.unwrap_or(u32::MAX);
+            let mut events = store.list(&EventFilter { state, limit, ..filter }).await?;
+            // In the order in which they came.
+            events.reverse();
+            return Ok(events);
+        }
+        if self.filter.is_some() {
+            bail!("events are named by their numbers or by --all and a filter, not both");
+        }
+        let mut events = Vec::new();
+        for id in &self.ids {
+            let one = EventFilter { id: Some(*id), limit: 1, ..EventFilter::default() };
+            match store.list(&one).await?.pop() {
+                Some(event) => events.push(event),
+                None => bail!("there is no event {id}; frontdesk events list shows those there are"),
+            }
+        }
+        Ok(events)
+    }
+
+    /// Does it to each, and puts each that was changed on record.
+    fn each(
+        &self,
+        tool: &'static str,
+        done: &str,
+        work: impl AsyncFn(&Store, &Loaded, &StoredEvent) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let (changed, left) = with_store(&self.config, async |store, loaded| {
+            let (mut changed, mut left) = (0, 0);
+            for event in self.events(store).await? {
+                if self.dry_run {
+                    output::line(columns(&event))?;
+                } else if work(store, loaded, &event).await? {
+                    changed += 1;
+                    store.record(record(tool, &event)?).await?;
+                    output::line(format_args!("{} {done}", event.id))?;
+                } else {
+                    left += 1;
+                    output::remark(format_args!("{} was left as it is: {}", event.id, why(tool, &event)));
+                }
+            }
+            Ok((changed, left))
+        })?;
+        match left {
+            0 => Ok(()),
+            left => bail!("{left} of {} were left as they are", changed + left),
+        }
+    }
+}
+
+fn why(tool: &str, event: &StoredEvent) -> String {
+    let state = serde_json::to_value(event.state).unwrap_or_default();
+    match (tool, event.state) {
+        ("events replay", EventState::Dead) if event.in_doubt => {
+            "its effect is in doubt; look at the system, then use --force".to_owned()
+        }
+        ("events replay", EventState::Dead) => {
+            "it cannot be worked on: it could not be mapped, or its payload is gone".to_owned()
+        }
+        _ => format!("it is {}", state.as_str().unwrap_or_default()),
+    }
+}
+
+fn record(tool: &str, event: &StoredEvent) -> anyhow::Result<AuditRecord> {
+    Ok(AuditRecord {
+        at: Clock::system().now(),
+        agent: Some(AgentId::parse("operator")?),
+        customer: None,
+        conversation: event.conversation.as_deref().and_then(|id| id.parse().ok()),
+        context_id: None,
+        tool: tool.to_owned(),
+        decision: Decision::new(Verdict::Allowed).on("event", event.id).effect(Effect::Changed),
+    })
+}
+
+impl Replay {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let force = self.force;
+        self.which.each("events replay", "is worked on again", async |store, loaded, event| {
+            if force && event.in_doubt && event.state == EventState::Dead {
+                forget_doubt(store, loaded, event.id).await?;
+            }
+            Ok(store.replay(event.id, force).await?)
+        })
+    }
+}
+
+/// Whoever forces a replay has looked, and found nothing: the ledger must not hold the effect back any longer.
+async fn forget_doubt(store: &Store, loaded: &Loaded, id: i64) -> anyhow::Result<()> {
+    let system = &loaded.config.identity.subject_system;
+    let Some(payload) = store.payload(id).await? else { return Ok(()) };
+    if let Some(scope) = events::scope(system, &payload)? {
+        store.forget(&scope).await?;
+    }
+    Ok(())
+}
+
+impl Discard {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        self.which.each("events discard", "is given up", async |store, _, event| Ok(store.discard(event.id).await?))
+    }
+}

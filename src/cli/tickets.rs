@@ -1,0 +1,101 @@
+//! `frontdesk tickets`: what the embedded helpdesk holds.
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+
+use super::{ConfigArgs, events::with_store, output};
+use crate::domain::TicketId;
+
+/// Read the tickets of the embedded helpdesk
+///
+/// For shops without a helpdesk of their own. Tickets that went to another system are there.
+#[derive(Args)]
+pub(super) struct Tickets {
+    #[command(subcommand)]
+    command: TicketsCommand,
+}
+
+#[derive(Subcommand)]
+enum TicketsCommand {
+    List(List),
+    Show(Show),
+}
+
+/// List tickets, the newest first
+#[derive(Args)]
+struct List {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// At most this many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+    /// JSON Lines instead of columns
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show one ticket with its comments: a customer's words
+#[derive(Args)]
+struct Show {
+    /// As T-1001
+    id: TicketId,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Tickets {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            TicketsCommand::List(list) => list.run(),
+            TicketsCommand::Show(show) => show.run(),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> anyhow::Result<()> {
+        let tickets = with_store(&self.config, async |store, _| Ok(store.tickets(None, self.limit).await?))?;
+        for ticket in tickets {
+            match self.json {
+                true => output::line(serde_json::to_string(&ticket)?)?,
+                false => output::line(format_args!(
+                    "{:<8}  {:<24}  {:<7}  {:<7}  {:<20}  {}",
+                    ticket.id.as_str(),
+                    ticket.created_at.to_string(),
+                    ticket.status,
+                    ticket.priority,
+                    ticket.customer,
+                    ticket.subject
+                ))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Show {
+    fn run(self) -> anyhow::Result<()> {
+        let found = with_store(&self.config, async |store, _| Ok(store.tickets(Some(&self.id), 1).await?.pop()))?;
+        let missing = || anyhow!("there is no ticket {}; frontdesk tickets list shows those there are", self.id);
+        let ticket = found.ok_or_else(missing)?;
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        output::line(format_args!(
+            "{}: {}\n{} {}, {}\ncustomer {} <{}>\nconversation {}\norder {}\ntags {}\n\n{}",
+            ticket.id,
+            ticket.subject,
+            ticket.status,
+            ticket.priority,
+            ticket.created_at,
+            ticket.customer,
+            or_dash(&ticket.email),
+            or_dash(&ticket.conversation),
+            or_dash(&ticket.order_id),
+            ticket.tags.join(", "),
+            ticket.description
+        ))?;
+        for comment in &ticket.comments {
+            output::line(format_args!("\n--- comment\n{comment}"))?;
+        }
+        Ok(())
+    }
+}

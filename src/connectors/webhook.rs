@@ -1,0 +1,186 @@
+//! A vendor's webhooks: a scheme, and filters from the body to events.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jaq_json::Val;
+use serde_json::{Value, json};
+
+use super::{
+    build::ConnectorError,
+    compiled::CompileError,
+    file::VendorFile,
+    filter::{Filter, FilterCompiler, Scope, to_val},
+    library::{Library, LibraryError},
+    threads::{FilterThreads, RunError},
+    vendor,
+};
+use crate::{
+    domain::Secret,
+    webhooks::{Compared, Identity, Mapped, Source, VerifiedWebhook, Verifier, read_event},
+};
+
+/// Events in one delivery.
+const EVENTS_MAX: usize = 100;
+const IDENTITY_CHARS_MAX: usize = 512;
+
+/// One configured source of a vendor.
+pub struct WebhookSource {
+    name: String,
+    verifier: Verifier,
+    events: Filter,
+    identity: Filter,
+    varies: bool,
+    settings: Val,
+    threads: FilterThreads,
+    sample: Option<Vec<u8>>,
+}
+
+/// What a source is configured with.
+pub struct WebhookSetup<'a> {
+    /// As in `/webhooks/{name}`.
+    pub name: &'a str,
+    pub connector: &'a str,
+    pub secrets: &'a [Secret],
+    pub settings: &'a BTreeMap<String, Value>,
+}
+
+impl WebhookSource {
+    /// Compiles the section of a vendor file.
+    pub fn build(library: &Library, threads: &FilterThreads, setup: &WebhookSetup<'_>) -> Result<Self, ConnectorError> {
+        let wrong =
+            |key: &str, why: String| ConnectorError::Webhook { name: setup.name.to_owned(), key: key.to_owned(), why };
+        let file = library.parse(setup.connector).map_err(|error| match error {
+            LibraryError::Unknown { .. } => wrong("connector", error.to_string()),
+            other => other.into(),
+        })?;
+        if file.webhook.is_none() {
+            return Err(wrong("connector", format!("{} sends no webhooks that are understood here", file.name)));
+        }
+        let compiled =
+            compile(&file).map_err(|source| ConnectorError::Compile { file: library.file(&file.name), source })?;
+        compiled.source(&file, threads, setup).map_err(|(key, why)| wrong(&key, why))
+    }
+}
+
+/// The section with its filters compiled.
+pub(super) struct CompiledWebhook {
+    events: Filter,
+    identity: Filter,
+}
+
+pub(super) fn compile(file: &VendorFile) -> Result<CompiledWebhook, CompileError> {
+    let value = |key: &str, why: String| CompileError::Value { key: format!("webhook.{key}"), why };
+    let Some(section) = &file.webhook else { return Err(value("events", "is missing".to_owned())) };
+    Verifier::new(&section.signature, &[]).map_err(|error| value("signature", error.to_string()))?;
+    for (name, setting) in &section.settings {
+        if setting.required && setting.default.is_some() {
+            return Err(value(&format!("settings.{name}"), "is required or has a default, not both".to_owned()));
+        }
+    }
+    let compiler = FilterCompiler::new(&file.definitions)
+        .map_err(|source| CompileError::Filter { key: "definitions".to_owned(), source })?;
+    let filter = |key: &str, code: &str| {
+        compiler.compile(code).map_err(|source| CompileError::Filter { key: format!("webhook.{key}"), source })
+    };
+    Ok(CompiledWebhook { events: filter("events", &section.events)?, identity: filter("identity", &section.identity)? })
+}
+
+impl CompiledWebhook {
+    /// The error is a key of the source's options, and what is wrong with it.
+    pub(super) fn source(
+        &self,
+        file: &VendorFile,
+        threads: &FilterThreads,
+        setup: &WebhookSetup<'_>,
+    ) -> Result<WebhookSource, (String, String)> {
+        let Some(section) = &file.webhook else { return Err(("connector".to_owned(), "has no webhooks".to_owned())) };
+        let settings = vendor::settings(&section.settings, &file.name, setup.settings)
+            .map_err(|(key, why)| (format!("settings.{key}"), why))?;
+        let verifier = Verifier::new(&section.signature, setup.secrets)
+            .map_err(|error| ("secrets".to_owned(), error.to_string()))?;
+        let sample = file.webhook_examples.iter().find(|example| example.events.is_some());
+        Ok(WebhookSource {
+            name: setup.name.to_owned(),
+            verifier,
+            events: self.events.clone(),
+            identity: self.identity.clone(),
+            varies: section.varies,
+            settings: to_val(&settings),
+            threads: threads.clone(),
+            sample: sample.map(|example| example.body.clone().into_bytes()),
+        })
+    }
+}
+
+#[async_trait]
+impl Source for WebhookSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    fn sample(&self) -> Option<Vec<u8>> {
+        self.sample.clone()
+    }
+
+    async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {
+        let unmappable =
+            |why: &str| Mapped::Unmappable { kind: "unknown".to_owned(), faults: vec![why.to_owned()], identity: None };
+        let Ok(body) = serde_json::from_slice::<Value>(webhook.body()) else {
+            return unmappable("the body is not JSON");
+        };
+        let signed = webhook.signed();
+        let input = json!({ "id": signed.id, "timestamp": signed.timestamp, "headers": signed.headers });
+        let scope = Scope {
+            dot: to_val(&body),
+            variables: [to_val(&input), self.settings.clone(), to_val(&json!([])), Val::Null],
+        };
+        let (events, identity) = (self.events.clone(), self.identity.clone());
+        let run = move || {
+            let events = events.run(&scope)?;
+            // What has no effect needs no identity.
+            let none = matches!(&events, None | Some(Value::Null)) || events == Some(json!([]));
+            let identity = if none { None } else { identity.run(&scope).ok().flatten() };
+            Ok((events, identity))
+        };
+        match self.threads.run(run).await {
+            Ok((None | Some(Value::Null), _)) => Mapped::Skipped,
+            Ok((Some(Value::Array(events)), _)) if events.is_empty() => Mapped::Skipped,
+            Ok((Some(Value::Array(events)), identity)) => self.mapped(events, identity),
+            Ok(_) => unmappable("the events filter gave no list"),
+            Err(RunError::NoThread) => Mapped::NotNow { why: RunError::NoThread.to_string() },
+            Err(error) => unmappable(&format!("events: {error}")),
+        }
+    }
+}
+
+impl WebhookSource {
+    fn mapped(&self, events: Vec<Value>, identity: Option<Value>) -> Mapped {
+        let kind = |events: &[Value]| {
+            let kind = events.first().and_then(|event| event.get("kind")).and_then(Value::as_str);
+            kind.unwrap_or("unknown").to_owned()
+        };
+        let unmappable =
+            |why: &str| Mapped::Unmappable { kind: kind(&events), faults: vec![why.to_owned()], identity: None };
+        if events.len() > EVENTS_MAX {
+            return unmappable("holds too many events");
+        }
+        let identity = match identity {
+            Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= IDENTITY_CHARS_MAX => text,
+            _ => return unmappable("identity: what tells this delivery from others is missing"),
+        };
+        match events.into_iter().map(read_event).collect::<Result<Vec<_>, _>>() {
+            Ok(events) => Mapped::Events {
+                identity: Identity::Unique(identity),
+                events,
+                acknowledgement: json!({ "received": true }),
+                compared: if self.varies { Compared::Events } else { Compared::Body },
+            },
+            Err((kind, faults)) => Mapped::Unmappable { kind, faults, identity: Some(identity) },
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The webhook examples of a vendor file: bytes as they were captured, and what they mean.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+use super::{
+    examples::{ExampleResult, differs},
+    file::VendorFile,
+    threads::FilterThreads,
+    webhook::{CompiledWebhook, WebhookSetup},
+    webhook_file::WebhookExample,
+};
+use crate::{
+    domain::Secret,
+    webhooks::{Identity, Mapped, RawWebhook, Source},
+};
+
+/// What the results of webhook examples are filed under.
+const OPERATION: &str = "webhook";
+
+pub(super) async fn run(file: &VendorFile, compiled: &CompiledWebhook, threads: &FilterThreads) -> Vec<ExampleResult> {
+    let mut results = Vec::new();
+    for example in &file.webhook_examples {
+        let failure = run_one(file, compiled, threads, example).await.err();
+        results.push(ExampleResult { example: example.name.clone(), operation: OPERATION.to_owned(), failure });
+    }
+    results
+}
+
+async fn run_one(
+    file: &VendorFile,
+    compiled: &CompiledWebhook,
+    threads: &FilterThreads,
+    example: &WebhookExample,
+) -> Result<(), String> {
+    let secrets: Vec<Secret> = example.secrets.iter().cloned().map(Secret::new).collect();
+    let setup =
+        WebhookSetup { name: &file.name, connector: &file.name, secrets: &secrets, settings: &example.settings };
+    let source = compiled.source(file, threads, &setup).map_err(|(key, why)| format!("{key} {why}"))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &example.headers {
+        let parsed = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value).ok());
+        let (name, value) = parsed.ok_or_else(|| format!("headers.{name} is not a header"))?;
+        headers.append(name, value);
+    }
+    let path = example.path.clone().unwrap_or_else(|| format!("/webhooks/{}", file.name));
+    let raw = RawWebhook { headers, body: example.body.clone().into(), path, address: None };
+    let webhook = match (source.verifier().verify(source.name(), raw, example.at), &example.rejected) {
+        (Err(rejection), Some(check)) if rejection.check() == check => return Ok(()),
+        (Err(rejection), _) => return Err(format!("rejected ({}): {rejection}", rejection.check())),
+        (Ok(_), Some(check)) => return Err(format!("expected the rejection {check}, and its signature is good")),
+        (Ok(webhook), None) => webhook,
+    };
+    let got = describe(source.map(&webhook).await);
+    let expected = match (&example.events, example.skipped, &example.unmappable) {
+        (Some(events), false, None) => json!({ "events": events.0 }),
+        (None, true, None) => json!("skipped"),
+        (None, false, Some(faults)) => json!({ "unmappable": faults }),
+        _ => return Err("write one of events, skipped, unmappable and rejected".to_owned()),
+    };
+    if let Some(why) = differs("the delivery", &expected, &got) {
+        return Err(why);
+    }
+    match &example.identity {
+        Some(identity) if got["identity"] != **identity => {
+            Err(format!("expected the identity {identity}, got {}", got["identity"]))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn describe(mapped: Mapped) -> Value {
+    match mapped {
+        Mapped::Skipped => json!("skipped"),
+        Mapped::Unmappable { faults, .. } => json!({ "unmappable": faults }),
+        Mapped::NotNow { why } => json!({ "not now": why }),
+        Mapped::Events { identity: Identity::Unique(identity) | Identity::Latest(identity), events, .. } => {
+            json!({ "identity": identity, "events": events })
+        }
+    }
+}

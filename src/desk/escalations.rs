@@ -1,0 +1,104 @@
+//! Conversations that a person takes over: one ticket each, whoever opened it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    AuditFilter, Call, Created, Decision, Desk, DeskError, Effect, Scope, StoredAudit, Verdict,
+    effects::{Outcome, Write},
+    ports::customer,
+    tickets::OpenedTicket,
+};
+use crate::domain::{EffectId, NewTicket, Priority, Ticket, Timestamp};
+
+/// What the agent did in a conversation that goes along to the person who takes over.
+const HANDOFF_LINES_MAX: u32 = 50;
+
+/// The ticket of an escalation.
+#[derive(Debug, Clone)]
+pub struct EscalationTicket {
+    pub subject: String,
+    pub description: String,
+    pub priority: Priority,
+    pub tags: Vec<String>,
+    pub fields: BTreeMap<String, Value>,
+    /// What the agent did later is not told of: a further attempt has to say the same.
+    pub until: Timestamp,
+}
+
+impl Desk {
+    /// Opens the ticket of an escalated conversation; or, if the agent had opened one there, adds to it.
+    pub async fn escalate(&self, call: &Call, request: EscalationTicket) -> Result<OpenedTicket, DeskError> {
+        let requester = customer(&call.caller)?.clone();
+        let id = requester.id.clone();
+        let conversation = call.caller.conversation.as_ref().ok_or(DeskError::NotFound)?;
+        // Whoever opens the ticket of this conversation first, the other one finds it.
+        let _turn = self.turns.take(Scope::of_conversation(conversation, &id)).await;
+        let existing = self.ledger.linked_ticket(conversation, &id).await?.map(|(ticket, _)| ticket);
+        let description = format!("{}{}", request.description, self.handoff(call, request.until).await?);
+        let ticket = NewTicket {
+            requester,
+            conversation: Some(conversation.clone()),
+            subject: request.subject,
+            description,
+            priority: request.priority,
+            category: None,
+            order_id: None,
+            tags: request.tags,
+            fields: request.fields,
+        };
+        let write = Write {
+            system: "helpdesk",
+            settlement: match &existing {
+                Some(_) => self.helpdesk.comment_settlement(),
+                None => self.helpdesk.settlement(),
+            },
+            describe: |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", &ticket.id),
+            find: async |effect: EffectId| self.helpdesk.find_ticket(&effect).await,
+            write: async |effect: EffectId| match &existing {
+                Some(opened) => {
+                    self.helpdesk.add_comment(&opened.id, &ticket.description, &effect).await?;
+                    Ok(Outcome { receipt: opened.clone(), effect: Effect::Changed })
+                }
+                None => {
+                    let Created { record, .. } = self.helpdesk.create_ticket(&ticket, &effect).await?;
+                    Ok(Outcome { receipt: record, effect: Effect::Created })
+                }
+            },
+        };
+        let done = self.once(call, &id, write).await?;
+        self.ledger.link_ticket(conversation, &id, &done.receipt, true).await?;
+        Ok(OpenedTicket { ticket: done.receipt, created: existing.is_none() && !done.repeated })
+    }
+
+    /// What the agent did for this customer in this conversation, by the audit.
+    async fn handoff(&self, call: &Call, until: Timestamp) -> Result<String, DeskError> {
+        let filter = AuditFilter {
+            conversation: call.caller.conversation.clone(),
+            customer: call.caller.customer().map(|customer| customer.id.clone()),
+            until: Some(until),
+            limit: HANDOFF_LINES_MAX,
+            ..AuditFilter::default()
+        };
+        let records = self.audit.read(&filter).await?;
+        let lines: Vec<String> = records.iter().rev().filter(|record| record.tool != call.tool).map(line).collect();
+        Ok(match lines.is_empty() {
+            true => String::new(),
+            false => format!("\n\n## What the assistant did\n\n{}", lines.join("\n")),
+        })
+    }
+}
+
+fn line(record: &StoredAudit) -> String {
+    let verdict = match record.verdict {
+        Verdict::Allowed => "",
+        Verdict::Absent | Verdict::Foreign | Verdict::GuestUnproven => ": not found for this customer",
+        Verdict::StepUp => ": the customer had to prove more of who they are",
+        Verdict::InvalidArguments => ": with arguments that were not accepted",
+        Verdict::InDoubt => ": it is not known whether it was done",
+        _ => ": it was not done",
+    };
+    let objects = if record.objects.is_empty() { String::new() } else { format!(" {}", record.objects.join(", ")) };
+    format!("- {} {}{objects}{verdict}", record.at, record.tool)
+}

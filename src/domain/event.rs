@@ -1,0 +1,130 @@
+//! What chat platforms and content systems report, in one form whoever sent it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ArticleId, ConversationId, Email, Link, Timestamp};
+
+/// Something that happened elsewhere and has to have an effect here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum Event {
+    /// A person is to take over.
+    #[serde(rename = "conversation.escalated")]
+    Escalated(Escalation),
+    #[serde(rename = "conversation.ended")]
+    Ended(EndedConversation),
+    #[serde(rename = "article.published")]
+    ArticlePublished(ArticleText),
+    #[serde(rename = "article.updated")]
+    ArticleUpdated(ArticleText),
+    #[serde(rename = "article.unpublished")]
+    ArticleUnpublished {
+        article: ArticleId,
+        /// When it was, if the CMS says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changed_at: Option<Timestamp>,
+    },
+}
+
+/// Whose conversation it was, as the platform that signed it says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Talk {
+    pub conversation: ConversationId,
+    pub at: Timestamp,
+    /// The platform's customer id, without a system.
+    pub customer: String,
+    pub email: Option<Email>,
+    pub name: Option<String>,
+    pub messages: Vec<Message>,
+    pub intent: Option<String>,
+    pub duration_s: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Escalation {
+    #[serde(flatten)]
+    pub talk: Talk,
+    pub reason: String,
+    /// 0 to 1.
+    pub confidence: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndedConversation {
+    #[serde(flatten)]
+    pub talk: Talk,
+    pub resolved: bool,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    pub from: Speaker,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    Customer,
+    Assistant,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArticleText {
+    pub article: ArticleId,
+    pub title: String,
+    pub body: String,
+    pub url: Option<Link>,
+    /// When it was changed, if the CMS says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Timestamp>,
+}
+
+impl Event {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Escalated(_) => "conversation.escalated",
+            Self::Ended(_) => "conversation.ended",
+            Self::ArticlePublished(_) => "article.published",
+            Self::ArticleUpdated(_) => "article.updated",
+            Self::ArticleUnpublished { .. } => "article.unpublished",
+        }
+    }
+
+    /// What happens to one of these happens in order: a conversation, or an article.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) => {
+                format!("conversation:{}", talk.conversation)
+            }
+            Self::ArticlePublished(text) | Self::ArticleUpdated(text) => format!("article:{}", text.article),
+            Self::ArticleUnpublished { article, .. } => format!("article:{article}"),
+        }
+    }
+
+    /// The conversation that it is about.
+    pub fn talk(&self) -> Option<&Talk> {
+        match self {
+            Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) => Some(talk),
+            _ => None,
+        }
+    }
+
+    pub fn conversation(&self) -> Option<&ConversationId> {
+        self.talk().map(|talk| &talk.conversation)
+    }
+
+    /// The customer that it is about, as the platform names them.
+    pub fn customer(&self) -> Option<&str> {
+        self.talk().map(|talk| talk.customer.as_str())
+    }
+
+    /// A higher one is worked off first: somebody is waiting.
+    pub fn priority(&self) -> i64 {
+        match self {
+            Self::Escalated(_) => 1,
+            _ => 0,
+        }
+    }
+}

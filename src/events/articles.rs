@@ -1,0 +1,45 @@
+//! `article.published`, `article.updated`, `article.unpublished`: the knowledge base follows, in the order in which the CMS says
+//! that they happened, or else of arrival.
+
+use async_trait::async_trait;
+
+use super::{EventError, Handler, Work};
+use crate::{
+    desk::{Applied, ArticleChange, ArticleVersion},
+    domain::{Article, Event},
+};
+
+pub(super) struct Articles;
+
+#[async_trait]
+impl Handler for Articles {
+    fn kinds(&self) -> &'static [&'static str] {
+        &["article.published", "article.updated", "article.unpublished"]
+    }
+
+    async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
+        let arrival = work.arrival.id;
+        let (change, changed_at) = match event {
+            Event::ArticlePublished(text) | Event::ArticleUpdated(text) => {
+                let article = Article {
+                    id: text.article,
+                    title: text.title,
+                    body: text.body,
+                    url: text.url,
+                    updated_at: work.desk.clock.now(),
+                };
+                (ArticleChange::Written(article), text.changed_at)
+            }
+            Event::ArticleUnpublished { article, changed_at } => (ArticleChange::Removed(article), changed_at),
+            _ => return Err(EventError::Unhandled),
+        };
+        let id = match &change {
+            ArticleChange::Written(article) => article.id.clone(),
+            ArticleChange::Removed(id) => id.clone(),
+        };
+        Ok(match work.desk.change_article(&change, ArticleVersion { arrival, changed_at }).await? {
+            Applied::Done => format!("article:{id}"),
+            Applied::Overtaken => "superseded".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! `conversation.escalated`: a ticket with the transcript, once per conversation.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::{EventError, Handler, Work, transcript};
+use crate::{
+    desk::EscalationTicket,
+    domain::{Escalation, Event, Priority, Timestamp},
+};
+
+const KIND: &str = "conversation.escalated";
+/// Below this the assistant itself did not believe in its answers.
+const CONFIDENCE_LOW: f64 = 0.3;
+const FRUSTRATED: &str = "customer_frustrated";
+
+pub(super) struct ConversationEscalated;
+
+#[async_trait]
+impl Handler for ConversationEscalated {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[KIND]
+    }
+
+    async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
+        let Event::Escalated(escalation) = event else { return Err(EventError::Unhandled) };
+        let call = work.call(KIND, &escalation.talk)?;
+        let opened = work.desk.escalate(&call, ticket(&escalation, work.arrival.at)).await?;
+        Ok(format!("ticket:{}", opened.ticket.id))
+    }
+}
+
+fn ticket(escalation: &Escalation, until: Timestamp) -> EscalationTicket {
+    let talk = &escalation.talk;
+    let intent = one_line(talk.intent.as_deref().unwrap_or("unknown"));
+    let urgent = escalation.confidence < CONFIDENCE_LOW || escalation.reason == FRUSTRATED;
+    let mut fields = BTreeMap::from([
+        ("conversation_id".to_owned(), json!(talk.conversation)),
+        ("escalation_reason".to_owned(), json!(escalation.reason)),
+        ("ai_confidence".to_owned(), json!(escalation.confidence)),
+    ]);
+    fields.extend(talk.duration_s.map(|seconds| ("session_duration".to_owned(), json!(seconds))));
+    EscalationTicket {
+        subject: format!("[Chatbot Escalation] {intent}"),
+        description: description(escalation, &intent),
+        priority: if urgent { Priority::High } else { Priority::Normal },
+        tags: vec!["chatbot-escalation".to_owned(), intent],
+        fields,
+        until,
+    }
+}
+
+fn description(escalation: &Escalation, intent: &str) -> String {
+    let talk = &escalation.talk;
+    let cell = |text: &str| one_line(text).replace('|', "\\|");
+    let mut rows = vec![
+        ("Conversation ID", cell(talk.conversation.as_str())),
+        ("Escalation Reason", cell(&escalation.reason)),
+        ("AI Confidence", format!("{:.0}%", escalation.confidence * 100.0)),
+        ("Detected Intent", cell(intent)),
+    ];
+    rows.extend(talk.duration_s.map(|seconds| ("Session Duration", format!("{seconds}s"))));
+    let rows: Vec<String> = rows.iter().map(|(name, value)| format!("| {name} | {value} |")).collect();
+    format!(
+        "## Escalation Details\n\n| Field | Value |\n|-------|-------|\n{}\n\n## Conversation Transcript\n\n{}",
+        rows.join("\n"),
+        transcript(talk)
+    )
+}
+
+fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ConversationId, Message, Speaker, Talk};
+
+    fn escalation(confidence: f64, reason: &str) -> Escalation {
+        let message = |from, text: &str| Message { from, text: text.to_owned() };
+        Escalation {
+            talk: Talk {
+                conversation: ConversationId::parse("conv_1").unwrap(),
+                at: Timestamp::parse("2026-03-30T14:22:00Z").unwrap(),
+                customer: "cust_456".to_owned(),
+                email: None,
+                name: None,
+                messages: vec![message(Speaker::Customer, "Help"), message(Speaker::Assistant, "One moment.")],
+                intent: Some("shipping|complaint".to_owned()),
+                duration_s: Some(45),
+            },
+            reason: reason.to_owned(),
+            confidence,
+        }
+    }
+
+    fn opened(escalation: &Escalation) -> EscalationTicket {
+        ticket(escalation, escalation.talk.at)
+    }
+
+    #[test]
+    fn the_ticket_has_the_guides_form() {
+        let ticket = opened(&escalation(0.325, "customer_requested"));
+        assert_eq!(ticket.subject, "[Chatbot Escalation] shipping|complaint");
+        assert_eq!(ticket.tags, ["chatbot-escalation", "shipping|complaint"]);
+        assert_eq!(
+            ticket.description,
+            "## Escalation Details\n\n| Field | Value |\n|-------|-------|\n| Conversation ID | conv_1 |\n\
+             | Escalation Reason | customer_requested |\n| AI Confidence | 32% |\n\
+             | Detected Intent | shipping\\|complaint |\n| Session Duration | 45s |\n\n## Conversation Transcript\n\n\
+             **Customer:** Help\n\n**AI Agent:** One moment."
+        );
+        assert_eq!(ticket.fields["session_duration"], 45);
+    }
+
+    #[test]
+    fn who_is_not_helped_goes_first() {
+        let priority = |confidence, reason| opened(&escalation(confidence, reason)).priority;
+        assert_eq!(priority(0.29, "low_confidence"), Priority::High);
+        assert_eq!(priority(0.3, "low_confidence"), Priority::Normal);
+        assert_eq!(priority(0.9, "customer_frustrated"), Priority::High);
+    }
+}

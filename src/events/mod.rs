@@ -1,0 +1,236 @@
+//! What happens when an event arrives. One file each, and one list of them, here.
+
+mod articles;
+mod conversation_ended;
+mod conversation_escalated;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    desk::{Call, Desk, DeskError, Fingerprint, IdempotencyKey, PortError, Scope},
+    domain::{Caller, Customer, CustomerId, Event, Invalid, Level, Subject, SystemId, Talk, Timestamp},
+};
+
+/// A repeated or replayed event finds its first effect for this long.
+const REPEAT_WINDOW: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// One kind of event.
+#[async_trait]
+trait Handler: Send + Sync {
+    fn kinds(&self) -> &'static [&'static str];
+
+    /// Does it, and says as a reference what was done.
+    async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError>;
+}
+
+/// Every handler there is. A new one is a file and a line.
+fn all() -> Vec<Box<dyn Handler>> {
+    vec![
+        Box::new(conversation_escalated::ConversationEscalated),
+        Box::new(conversation_ended::ConversationEnded),
+        Box::new(articles::Articles),
+    ]
+}
+
+/// Which event it is, the same for every attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Grows in the order of arrival.
+    pub id: i64,
+    pub at: Timestamp,
+}
+
+/// An event to handle, and what with.
+struct Work<'a> {
+    desk: &'a Desk,
+    arrival: Arrival,
+    /// Whose customers the platform's customer ids are.
+    system: &'a SystemId,
+}
+
+/// The handlers of all kinds.
+pub struct Handlers {
+    handlers: Vec<Box<dyn Handler>>,
+    system: SystemId,
+}
+
+/// Why an event had no effect.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    #[error("the stored event cannot be read")]
+    Unreadable(#[source] serde_json::Error),
+    #[error("nobody handles events of this kind")]
+    Unhandled,
+    #[error(transparent)]
+    Value(#[from] Invalid),
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    Retry {
+        in_doubt: bool,
+    },
+    /// The event is not to blame: its upstream will know later.
+    Defer {
+        after: Duration,
+    },
+    /// The event is not to blame: nothing is sent to its upstream for a while. `tried`: this event was, just before.
+    Closed {
+        after: Duration,
+        tried: bool,
+    },
+    GiveUp {
+        in_doubt: bool,
+    },
+}
+
+/// When a lost answer is asked after again.
+const SETTLE_AGAIN: Duration = Duration::from_secs(60);
+
+impl EventError {
+    /// Only what may be otherwise next time is tried again.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Desk(DeskError::InDoubt { can_settle: false, .. }) => Remedy::GiveUp { in_doubt: true },
+            Self::Desk(DeskError::InDoubt { source: None, .. }) => Remedy::Defer { after: SETTLE_AGAIN },
+            // A repeat is absorbed. An upstream that fails at this event every time is not asked for ever.
+            Self::Desk(DeskError::InDoubt { source: Some(error), .. }) => {
+                later(error).unwrap_or(Remedy::Retry { in_doubt: true })
+            }
+            Self::Desk(DeskError::Port(error)) => later(error).unwrap_or(match error {
+                PortError::RateLimited { .. }
+                | PortError::Unavailable { .. }
+                | PortError::Unexpected { .. }
+                | PortError::NotDone { .. } => Remedy::Retry { in_doubt: false },
+                PortError::Denied { .. } | PortError::Invalid { .. } | PortError::EmailRequired { .. } => {
+                    Remedy::GiveUp { in_doubt: false }
+                }
+            }),
+            _ => Remedy::GiveUp { in_doubt: false },
+        }
+    }
+}
+
+/// The upstream says itself when to come again, or is left alone for a while.
+fn later(error: &PortError) -> Option<Remedy> {
+    if let PortError::RateLimited { retry_after: Some(after), .. } = error {
+        return Some(Remedy::Defer { after: *after });
+    }
+    let tried = !matches!(error, PortError::NotDone { .. });
+    error.closed_for().map(|after| Remedy::Closed { after, tried })
+}
+
+/// What the ledger knows the effect of an event by; none where an event has no entry there.
+pub fn scope(system: &SystemId, payload: &str) -> Result<Option<Scope>, EventError> {
+    let event: Event = serde_json::from_str(payload).map_err(EventError::Unreadable)?;
+    let Some(talk) = event.talk() else { return Ok(None) };
+    let call = call(system, event.kind(), talk)?;
+    Ok(call.caller.customer().map(|customer| Scope::of(&call, &customer.id)))
+}
+
+impl Handlers {
+    pub fn new(system: SystemId) -> Self {
+        Self { handlers: all(), system }
+    }
+
+    /// Every kind that has an effect.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.handlers.iter().flat_map(|handler| handler.kinds().iter().copied())
+    }
+
+    pub async fn handle(&self, desk: &Desk, arrival: Arrival, kind: &str, payload: &str) -> Result<String, EventError> {
+        let handler = self.handlers.iter().find(|handler| handler.kinds().contains(&kind));
+        let handler = handler.ok_or(EventError::Unhandled)?;
+        let event = serde_json::from_str(payload).map_err(EventError::Unreadable)?;
+        handler.handle(&Work { desk, arrival, system: &self.system }, event).await
+    }
+}
+
+impl Work<'_> {
+    fn call(&self, kind: &'static str, talk: &Talk) -> Result<Call, EventError> {
+        call(self.system, kind, talk)
+    }
+}
+
+/// The call that an event makes, for the customer that its platform names. The platform signed it, and counts as proof.
+fn call(system: &SystemId, kind: &'static str, talk: &Talk) -> Result<Call, EventError> {
+    let customer = Customer {
+        id: CustomerId::parse_or_in(system, &talk.customer)?,
+        linked: Vec::new(),
+        level: Level::Verified,
+        email: talk.email.clone(),
+        email_verified: talk.email.is_some(),
+        name: talk.name.clone(),
+    };
+    // Not the row's own id: two sources that report the same have one effect.
+    let key = format!("{kind} {} {}", talk.conversation, talk.at.unix_ms());
+    let fingerprint = Fingerprint::of(key.as_bytes());
+    Ok(Call {
+        caller: Caller {
+            subject: Subject::Customer(customer),
+            agent: None,
+            conversation: Some(talk.conversation.clone()),
+            context_id: None,
+        },
+        tool: kind,
+        fingerprint,
+        idempotency_key: Some(IdempotencyKey::of(&fingerprint)),
+        repeat_window: Some(REPEAT_WINDOW),
+    })
+}
+
+/// `**Customer:** …` and `**AI Agent:** …`, a paragraph each.
+fn transcript(talk: &Talk) -> String {
+    let line = |message: &crate::domain::Message| {
+        let speaker = match message.from {
+            crate::domain::Speaker::Customer => "Customer",
+            crate::domain::Speaker::Assistant => "AI Agent",
+        };
+        format!("**{speaker}:** {}", message.text)
+    };
+    talk.messages.iter().map(line).collect::<Vec<_>>().join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(4);
+
+    fn in_doubt(can_settle: bool, source: Option<PortError>) -> EventError {
+        DeskError::InDoubt { system: "helpdesk", can_settle, source }.into()
+    }
+
+    fn unavailable(closed_for: Option<Duration>) -> PortError {
+        PortError::Unavailable { system: "helpdesk", closed_for, source: "x".into() }
+    }
+
+    fn not_done(closed_for: Option<Duration>) -> PortError {
+        PortError::NotDone { system: "helpdesk", closed_for, source: "x".into() }
+    }
+
+    #[test]
+    fn an_upstream_that_is_left_alone_costs_its_events_nothing() {
+        let untried = Remedy::Closed { after: WAIT, tried: false };
+        assert_eq!(EventError::from(DeskError::Port(not_done(Some(WAIT)))).remedy(), untried);
+        assert_eq!(in_doubt(true, Some(not_done(Some(WAIT)))).remedy(), untried);
+        let tried = Remedy::Closed { after: WAIT, tried: true };
+        assert_eq!(EventError::from(DeskError::Port(unavailable(Some(WAIT)))).remedy(), tried);
+        assert_eq!(in_doubt(true, Some(unavailable(Some(WAIT)))).remedy(), tried);
+    }
+
+    #[test]
+    fn what_fails_every_time_comes_to_an_end() {
+        let counted = |in_doubt| Remedy::Retry { in_doubt };
+        assert_eq!(EventError::from(DeskError::Port(unavailable(None))).remedy(), counted(false));
+        assert_eq!(in_doubt(true, Some(unavailable(None))).remedy(), counted(true));
+        assert_eq!(in_doubt(true, None).remedy(), Remedy::Defer { after: SETTLE_AGAIN });
+        assert_eq!(in_doubt(false, Some(unavailable(Some(WAIT)))).remedy(), Remedy::GiveUp { in_doubt: true });
+        assert_eq!(EventError::from(DeskError::NotFound).remedy(), Remedy::GiveUp { in_doubt: false });
+    }
+}

@@ -1,0 +1,152 @@
+//! A webhook comes in: signature, meaning, and only then the store. Nothing is acknowledged before it is durable.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+
+use super::{
+    Options,
+    queue::{Accepted, NewDelivery, NewEvent, Queue, QueueError, Unmappable},
+};
+use crate::{
+    domain::Clock,
+    telemetry::failpoint,
+    webhooks::{Compared, Mapped, RawWebhook, Rejection, Route, VerifiedWebhook},
+};
+
+/// Takes webhooks of the configured sources in.
+pub struct Intake {
+    routes: BTreeMap<String, Route>,
+    queue: Arc<dyn Queue>,
+    arrived: Arc<Notify>,
+    clock: Clock,
+    waiting_max: u64,
+}
+
+/// What the sender is told.
+#[derive(Debug)]
+pub enum Received {
+    /// Safe on disk.
+    Acknowledged(Value),
+    Duplicate,
+    Skipped,
+    /// There is no such source.
+    Unknown,
+    Rejected(Rejection),
+    /// Kept for people; the sender has to send something else.
+    Unmappable(Vec<String>),
+    Conflict,
+    /// Try again later: nothing was kept.
+    Full,
+    Unavailable(QueueError),
+}
+
+impl Intake {
+    pub fn new(
+        routes: Vec<Route>,
+        queue: Arc<dyn Queue>,
+        arrived: Arc<Notify>,
+        clock: Clock,
+        options: &Options,
+    ) -> Self {
+        let routes = routes.into_iter().map(|route| (route.source.name().to_owned(), route)).collect();
+        Self { routes, queue, arrived, clock, waiting_max: options.waiting_max }
+    }
+
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.routes.keys().map(String::as_str)
+    }
+
+    pub fn queue(&self) -> &Arc<dyn Queue> {
+        &self.queue
+    }
+
+    pub async fn receive(&self, source: &str, raw: RawWebhook) -> Received {
+        let Some(route) = self.routes.get(source) else { return Received::Unknown };
+        let webhook = match route.verify(raw, self.clock.now()) {
+            Ok(webhook) => webhook,
+            Err(rejection) => return Received::Rejected(rejection),
+        };
+        match route.source.map(&webhook).await {
+            Mapped::Skipped => Received::Skipped,
+            Mapped::NotNow { why } => Received::Unavailable(QueueError(why.into())),
+            Mapped::Unmappable { kind, faults, identity } => self.unmappable(&webhook, kind, faults, identity).await,
+            Mapped::Events { identity, events, acknowledgement, compared } => {
+                let events: Result<Vec<NewEvent>, serde_json::Error> = events
+                    .into_iter()
+                    .map(|event| {
+                        Ok(NewEvent {
+                            kind: event.kind().to_owned(),
+                            subject: event.subject(),
+                            priority: event.priority(),
+                            payload: serde_json::to_string(&event)?,
+                            conversation: event.conversation().cloned(),
+                            customer: event.customer().map(str::to_owned),
+                        })
+                    })
+                    .collect();
+                let events = match events {
+                    Ok(events) => events,
+                    Err(error) => return Received::Unavailable(QueueError(Box::new(error))),
+                };
+                let delivery = NewDelivery {
+                    source: webhook.source().to_owned(),
+                    identity,
+                    body_hash: match compared {
+                        Compared::Body => webhook.body_hash(),
+                        Compared::Events => hash(&events),
+                    },
+                    events,
+                    waiting_max: self.waiting_max,
+                };
+                self.accept(delivery, acknowledgement).await
+            }
+        }
+    }
+
+    async fn accept(&self, delivery: NewDelivery, acknowledgement: Value) -> Received {
+        match self.queue.accept(delivery).await {
+            Ok(Accepted::Fresh) => {
+                failpoint::pass("accepted");
+                self.arrived.notify_one();
+                Received::Acknowledged(acknowledgement)
+            }
+            Ok(Accepted::Duplicate) => Received::Duplicate,
+            Ok(Accepted::Conflict) => Received::Conflict,
+            Ok(Accepted::Full) => Received::Full,
+            Err(error) => Received::Unavailable(error),
+        }
+    }
+
+    async fn unmappable(
+        &self,
+        webhook: &VerifiedWebhook,
+        kind: String,
+        faults: Vec<String>,
+        identity: Option<String>,
+    ) -> Received {
+        let kept = self.queue.keep_unmappable(Unmappable {
+            source: webhook.source().to_owned(),
+            kind,
+            identity,
+            body_hash: webhook.body_hash(),
+            body: json!({ "unmappable": String::from_utf8_lossy(webhook.body()) }).to_string(),
+            why: faults.join("; "),
+        });
+        match kept.await {
+            Ok(()) => Received::Unmappable(faults),
+            Err(error) => Received::Unavailable(error),
+        }
+    }
+}
+
+fn hash(events: &[NewEvent]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for event in events {
+        hash.update(event.payload.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().into()
+}

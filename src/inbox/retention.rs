@@ -1,0 +1,46 @@
+//! Payloads of events that have ended are kept for a while, and then removed; what was done stays on record.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Options, queue::Queue};
+use crate::domain::Clock;
+
+const EVERY: Duration = Duration::from_secs(60 * 60);
+/// Between two parts of one pass, so that other writes get their turn.
+const BREATH: Duration = Duration::from_millis(50);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes payloads, now and every hour, until `closing` is cancelled.
+pub async fn keep_retention(queue: Arc<dyn Queue>, clock: Clock, options: Options, closing: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = pass(&*queue, &clock, options.payload_days) => {}
+        }
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+async fn pass(queue: &dyn Queue, clock: &Clock, payload_days: u32) {
+    let before = clock.now().minus(DAY * payload_days);
+    let mut removed = 0;
+    loop {
+        match queue.prune_payloads(before).await {
+            Ok(0) => break,
+            Ok(n) => removed += n,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to remove old payloads");
+                break;
+            }
+        }
+        tokio::time::sleep(BREATH).await;
+    }
+    if removed > 0 {
+        tracing::info!(removed, payload_days, "payloads of events that ended long ago were removed");
+    }
+}

@@ -1,0 +1,56 @@
+//! Changes of help articles, for clients that listen: looked for once a second, and only while somebody does.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::desk::{ArticleChanges, PortError};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// One look-out for all who listen. Changes are those of every process on the store.
+pub(super) struct LookOut {
+    changes: Arc<dyn ArticleChanges>,
+    /// There while somebody listens.
+    told: Arc<Mutex<Option<watch::Sender<i64>>>>,
+}
+
+impl LookOut {
+    pub(super) fn new(changes: Arc<dyn ArticleChanges>) -> Self {
+        Self { changes, told: Arc::default() }
+    }
+
+    /// Changes from now on. Several within a second are one.
+    pub(super) async fn listen(&self) -> Result<watch::Receiver<i64>, PortError> {
+        let now = self.changes.generation().await?;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*told {
+            return Ok(sender.subscribe());
+        }
+        let (sender, receiver) = watch::channel(now);
+        *told = Some(sender);
+        tokio::spawn(look_out(self.changes.clone(), self.told.clone()));
+        Ok(receiver)
+    }
+}
+
+async fn look_out(changes: Arc<dyn ArticleChanges>, told: Arc<Mutex<Option<watch::Sender<i64>>>>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let generation = changes.generation().await;
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sender) = told.as_ref().filter(|sender| sender.receiver_count() > 0) else {
+            *told = None;
+            return;
+        };
+        match generation {
+            Ok(now) => {
+                sender.send_if_modified(|before| std::mem::replace(before, now) != now);
+            }
+            Err(error) => tracing::debug!(%error, "failed to look for changes of articles"),
+        }
+    }
+}

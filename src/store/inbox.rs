@@ -1,0 +1,328 @@
+//! The inbox in SQLite.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{
+    Store, StoreError,
+    claims::{NEXT, claim, settle},
+    erase,
+    events::{COLUMNS, stored, word},
+    watch,
+};
+use crate::{
+    domain::Timestamp,
+    inbox::{
+        Accepted, Claimed, Depths, Erased, EventFilter, EventState, Identity, NewDelivery, Outcome, Queue, QueueError,
+        StoredEvent, Unmappable, Vitals,
+    },
+    telemetry::failpoint,
+};
+
+impl From<StoreError> for QueueError {
+    fn from(error: StoreError) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+#[async_trait]
+impl Queue for Store {
+    async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, QueueError> {
+        let now = self.clock.now();
+        Ok(self.write(move |transaction| accept(transaction, &delivery, now)).await?)
+    }
+
+    async fn keep_unmappable(&self, delivery: Unmappable) -> Result<(), QueueError> {
+        let now = self.clock.now();
+        self.write(move |transaction| {
+            let hash: String = delivery.body_hash.iter().map(|octet| format!("{octet:02x}")).collect();
+            let identity = format!("unmappable:{}", delivery.identity.as_deref().unwrap_or(&hash));
+            if !remember(transaction, &delivery.source, &identity, &delivery.body_hash, now)? {
+                return Ok(());
+            }
+            let error = format!("unmappable: {}", delivery.why);
+            transaction
+                .prepare_cached(
+                    "INSERT INTO events (source, kind, identity, body_hash, subject, priority, state, due_at, received_at,
+                         updated_at, error, payload)
+                     VALUES (?1, ?2, ?3, ?4, ?3, 0, 'dead', ?5, ?5, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    delivery.source,
+                    delivery.kind,
+                    identity,
+                    delivery.body_hash,
+                    now.unix_ms(),
+                    error,
+                    delivery.body
+                ])?;
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn claim(&self, lease: Duration, claims_max: u32, without: &[String]) -> Result<Option<Claimed>, QueueError> {
+        let now = self.clock.now();
+        let without = serde_json::to_string(without).map_err(StoreError::from)?;
+        let due = self.read(|connection| {
+            Ok(connection
+                .prepare_cached(&format!(
+                    "SELECT 1 FROM events AS e INDEXED BY events_due WHERE {NEXT} AND due_at <= ?1
+                       AND kind NOT IN (SELECT value FROM json_each(?2)) LIMIT 1"
+                ))?
+                .exists(params![now.unix_ms(), without])?)
+        })?;
+        // Most of the time there is nothing to do, and no lock to take.
+        if !due {
+            return Ok(None);
+        }
+        let claimed = self.write(move |transaction| claim(transaction, now, lease, claims_max, &without)).await?;
+        failpoint::pass("claim");
+        Ok(claimed)
+    }
+
+    async fn settle(&self, claimed: &Claimed, outcome: Outcome) -> Result<bool, QueueError> {
+        let (id, token, now) = (claimed.id, claimed.token, self.clock.now());
+        failpoint::pass("done");
+        Ok(self.write(move |transaction| settle(transaction, id, token, &outcome, now)).await?)
+    }
+
+    async fn free_leases(&self) -> Result<u64, QueueError> {
+        let now = self.clock.now().unix_ms();
+        Ok(self
+            .write(move |transaction| {
+                Ok(transaction
+                    .prepare_cached(
+                        "UPDATE events SET state = 'pending', due_at = ?1, token = token + 1 WHERE state = 'claimed'",
+                    )?
+                    .execute([now])? as u64)
+            })
+            .await?)
+    }
+
+    async fn next_due(&self, without: &[String]) -> Result<Option<Timestamp>, QueueError> {
+        let now = self.clock.now().unix_ms();
+        let without = serde_json::to_string(without).map_err(StoreError::from)?;
+        Ok(self.read(|connection| {
+            let due: Option<i64> = connection
+                .prepare_cached(&format!(
+                    "SELECT due_at FROM events AS e INDEXED BY events_due WHERE {NEXT} AND kind NOT IN (SELECT value FROM json_each(?2))
+                     ORDER BY due_at LIMIT 1"
+                ))?
+                .query_row(params![now, without], |row| row.get(0))
+                .optional()?;
+            Ok(due.map(Timestamp::from_unix_ms).transpose()?)
+        })?)
+    }
+
+    async fn depths(&self) -> Result<Depths, QueueError> {
+        Ok(self.read(|connection| {
+            let mut depths = Depths::default();
+            let mut statement = connection.prepare_cached("SELECT state, n FROM event_counts")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let n = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+                match row.get_ref(0)?.as_str().unwrap_or_default() {
+                    "pending" => depths.pending = n,
+                    "claimed" => depths.claimed = n,
+                    "dead" => depths.dead = n,
+                    "quarantined" => depths.quarantined = n,
+                    _ => {}
+                }
+            }
+            Ok(depths)
+        })?)
+    }
+
+    async fn vitals(&self) -> Result<Vitals, QueueError> {
+        Ok(self.read_slow(watch::vitals).await?)
+    }
+
+    async fn latest_dead(&self) -> Result<Option<StoredEvent>, QueueError> {
+        Ok(self
+            .read_slow(|connection| {
+                connection
+                    .prepare_cached(&format!(
+                        "SELECT {COLUMNS} FROM events WHERE state = 'dead' ORDER BY updated_at DESC, id DESC LIMIT 1"
+                    ))?
+                    .query_and_then([], stored)?
+                    .next()
+                    .transpose()
+            })
+            .await?)
+    }
+
+    async fn dead_reported(&self, ever: u64) -> Result<(), QueueError> {
+        Ok(self.write(move |transaction| watch::dead_reported(transaction, ever)).await?)
+    }
+
+    async fn list(&self, filter: &EventFilter) -> Result<Vec<StoredEvent>, QueueError> {
+        let filter = filter.clone();
+        Ok(self
+            .read_slow(move |connection| {
+                connection
+                    .prepare_cached(&format!(
+                        "SELECT {COLUMNS} FROM events
+                         WHERE (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR source = ?2) AND (?3 IS NULL OR kind = ?3)
+                           AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR conversation = ?5)
+                           AND (?6 IS NULL OR received_at >= ?6)
+                         ORDER BY id DESC LIMIT ?7"
+                    ))?
+                    .query_and_then(
+                        params![
+                            filter.id,
+                            filter.source,
+                            filter.kind,
+                            filter.state.map(word),
+                            filter.conversation,
+                            filter.since.map(Timestamp::unix_ms),
+                            filter.limit
+                        ],
+                        stored,
+                    )?
+                    .collect()
+            })
+            .await?)
+    }
+
+    async fn payload(&self, id: i64) -> Result<Option<String>, QueueError> {
+        Ok(self.read(|connection| {
+            let payload: Option<Option<String>> = connection
+                .prepare_cached("SELECT payload FROM events WHERE id = ?1")?
+                .query_row([id], |row| row.get(0))
+                .optional()?;
+            Ok(payload.flatten())
+        })?)
+    }
+
+    async fn replay(&self, id: i64, force: bool) -> Result<bool, QueueError> {
+        let now = self.clock.now().unix_ms();
+        Ok(self
+            .write(move |transaction| {
+                let changed = transaction
+                    .prepare_cached(
+                        "UPDATE events SET state = 'pending', due_at = ?2, updated_at = ?2, claims = 0, failures = 0,
+                             token = token + 1
+                         WHERE id = ?1 AND state = 'dead' AND payload IS NOT NULL AND (in_doubt = 0 OR ?3)
+                           AND identity NOT LIKE 'unmappable:%'",
+                    )?
+                    .execute(params![id, now, force])?;
+                Ok(changed == 1)
+            })
+            .await?)
+    }
+
+    async fn discard(&self, id: i64) -> Result<bool, QueueError> {
+        let now = self.clock.now().unix_ms();
+        Ok(self
+            .write(move |transaction| {
+                let changed = transaction
+                    .prepare_cached(
+                        "UPDATE events SET state = 'discarded', updated_at = ?2
+                         WHERE id = ?1 AND state IN ('dead', 'quarantined', 'pending')",
+                    )?
+                    .execute(params![id, now])?;
+                Ok(changed == 1)
+            })
+            .await?)
+    }
+
+    async fn prune_payloads(&self, before: Timestamp) -> Result<u64, QueueError> {
+        Ok(self
+            .write(move |transaction| {
+                Ok(transaction
+                    .prepare_cached(
+                        "UPDATE events SET payload = NULL WHERE id IN (
+                             SELECT id FROM events WHERE payload IS NOT NULL AND state NOT IN ('pending', 'claimed')
+                               AND updated_at < ?1 ORDER BY updated_at LIMIT 1000)",
+                    )?
+                    .execute([before.unix_ms()])? as u64)
+            })
+            .await?)
+    }
+
+    async fn erase(&self, conversation: Option<&str>, customers: &[String]) -> Result<Erased, QueueError> {
+        let (conversation, customers) = (conversation.map(str::to_owned), customers.to_vec());
+        let now = self.clock.now().unix_ms();
+        Ok(self.write(move |transaction| erase::events(transaction, conversation.as_deref(), &customers, now)).await?)
+    }
+}
+
+/// Enters an identity; false if it is known.
+fn remember(
+    transaction: &Transaction<'_>,
+    source: &str,
+    identity: &str,
+    body_hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let entered = transaction
+        .prepare_cached(
+            "INSERT INTO deliveries (source, identity, body_hash, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![source, identity, body_hash, now.unix_ms()])?;
+    Ok(entered == 1)
+}
+
+fn accept(transaction: &Transaction<'_>, delivery: &NewDelivery, now: Timestamp) -> Result<Accepted, StoreError> {
+    let identity = match &delivery.identity {
+        Identity::Unique(identity) => identity.clone(),
+        Identity::Latest(subject) => format!("latest:{subject}"),
+    };
+    let known: Option<Vec<u8>> = transaction
+        .prepare_cached("SELECT body_hash FROM deliveries WHERE source = ?1 AND identity = ?2")?
+        .query_row(params![delivery.source, identity], |row| row.get(0))
+        .optional()?;
+    let state = match (&known, &delivery.identity) {
+        (Some(hash), _) if hash.as_slice() == delivery.body_hash => return Ok(Accepted::Duplicate),
+        (Some(_), Identity::Unique(_)) => EventState::Quarantined,
+        _ => EventState::Pending,
+    };
+    if state == EventState::Quarantined {
+        // The same conflict is kept once.
+        let hash: String = delivery.body_hash.iter().map(|octet| format!("{octet:02x}")).collect();
+        if !remember(transaction, &delivery.source, &format!("conflict:{hash}:{identity}"), &delivery.body_hash, now)? {
+            return Ok(Accepted::Conflict);
+        }
+    } else {
+        let waiting: i64 = transaction
+            .prepare_cached("SELECT coalesce(sum(n), 0) FROM event_counts WHERE state IN ('pending', 'claimed')")?
+            .query_row([], |row| row.get(0))?;
+        if u64::try_from(waiting).unwrap_or(0) >= delivery.waiting_max {
+            return Ok(Accepted::Full);
+        }
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO deliveries (source, identity, body_hash, at) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![delivery.source, identity, delivery.body_hash, now.unix_ms()])?;
+    }
+    let error = (state == EventState::Quarantined).then_some("the same identity came before with other bytes");
+    for event in &delivery.events {
+        transaction
+            .prepare_cached(
+                "INSERT INTO events (source, kind, identity, body_hash, subject, priority, state, due_at, received_at,
+                     updated_at, error, conversation, customer, payload)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?9, ?10, ?11, ?12)",
+            )?
+            .execute(params![
+                delivery.source,
+                event.kind,
+                identity,
+                delivery.body_hash,
+                event.subject,
+                event.priority,
+                word(state),
+                now.unix_ms(),
+                error,
+                event.conversation.as_ref().map(|id| id.as_str()),
+                event.customer,
+                event.payload
+            ])?;
+    }
+    failpoint::pass("insert");
+    Ok(if state == EventState::Pending { Accepted::Fresh } else { Accepted::Conflict })
+}

@@ -1,0 +1,82 @@
+//! Posts that are no calls of an upstream: one request of people at the command line, and messages to people on call.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::client::USER_AGENT;
+use crate::domain::Schedule;
+
+/// Posts a body once, and returns status and text of the answer.
+pub async fn post(url: &str, headers: HeaderMap, body: Vec<u8>) -> Result<(u16, String), reqwest::Error> {
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(10))
+        .user_agent(USER_AGENT)
+        .build()?;
+    let answer = http.post(url).headers(headers).body(body).send().await?;
+    Ok((answer.status().as_u16(), answer.text().await?))
+}
+
+/// A place that messages are posted to: with retries where they may help, and without looking at the answers.
+pub struct PostBox {
+    http: reqwest::Client,
+    url: reqwest::Url,
+}
+
+/// Why a message did not arrive. Holds no address: that may be a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    #[error("it is not an http or https address")]
+    Address,
+    #[error("there is no answer")]
+    NoAnswer(#[source] reqwest::Error),
+    #[error("the answer was {0}")]
+    Refused(StatusCode),
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const SCHEDULE: Schedule = Schedule { retries: 3, base: Duration::from_secs(1), cap: Duration::from_secs(10) };
+/// For all attempts and pauses of one message together.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(40);
+
+impl PostBox {
+    pub fn new(url: &str) -> Result<Self, PostError> {
+        let url = reqwest::Url::parse(url).map_err(|_| PostError::Address)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(PostError::Address);
+        }
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(PostError::NoAnswer)?;
+        Ok(Self { http, url })
+    }
+
+    /// Posts until it is accepted, refused for good, or has been tried often enough. The message is the same every time.
+    pub async fn send(&self, headers: &HeaderMap, body: &Bytes) -> Result<(), PostError> {
+        let begun = Instant::now();
+        for made in 1.. {
+            let sent = self.http.post(self.url.clone()).headers(headers.clone()).body(body.clone()).send().await;
+            let (error, again) = match sent {
+                Ok(answer) if answer.status().is_success() => break,
+                Ok(answer) => {
+                    let status = answer.status();
+                    let again = status.is_server_error()
+                        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+                    (PostError::Refused(status), again)
+                }
+                Err(error) => (PostError::NoAnswer(error.without_url()), true),
+            };
+            let remains = MESSAGE_TIMEOUT.saturating_sub(begun.elapsed());
+            match SCHEDULE.next_attempt(made, None, remains, fastrand::f64()) {
+                Some(pause) if again => tokio::time::sleep(pause).await,
+                _ => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

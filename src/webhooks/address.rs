@@ -1,0 +1,47 @@
+//! Which addresses a source's webhooks may come from.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// Addresses and networks; all, if none is named.
+#[derive(Debug, Clone, Default)]
+pub struct AllowedAddresses(Vec<IpNet>);
+
+impl AllowedAddresses {
+    /// Each as `203.0.113.7` or `203.0.113.0/24`; the error is the one that is neither.
+    pub fn parse(texts: &[String]) -> Result<Self, String> {
+        let parse = |text: &String| {
+            let address = || text.parse::<IpAddr>().map(IpNet::from);
+            text.parse::<IpNet>().or_else(|_| address()).map_err(|_| text.clone())
+        };
+        texts.iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// A request from an address that is not known comes from elsewhere, if anything is named.
+    pub fn admit(&self, address: Option<IpAddr>) -> bool {
+        let within = |address: IpAddr| self.0.iter().any(|net| net.contains(&address.to_canonical()));
+        self.0.is_empty() || address.is_some_and(within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks_are_told_apart() {
+        let allowed = AllowedAddresses::parse(&["203.0.113.0/24".to_owned(), "2001:db8::1".to_owned()]).unwrap();
+        for (address, good) in [
+            ("203.0.113.9", true),
+            ("::ffff:203.0.113.9", true),
+            ("203.0.114.9", false),
+            ("2001:db8::1", true),
+            ("2001:db8::2", false),
+        ] {
+            assert_eq!(allowed.admit(Some(address.parse().unwrap())), good, "{address}");
+        }
+        assert!(!allowed.admit(None) && AllowedAddresses::default().admit(None));
+        assert_eq!(AllowedAddresses::parse(&["203.0.113.0/33".to_owned()]).unwrap_err(), "203.0.113.0/33");
+    }
+}

@@ -1,0 +1,93 @@
+//! Keys and message authentication codes.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::Sha256;
+
+use super::scheme::{Hash, SchemeError, SecretForm};
+use crate::domain::Secret;
+
+/// A secret in the form that signs.
+#[derive(Clone)]
+pub(super) struct Key {
+    secret: Secret,
+    octets: Option<Vec<u8>>,
+}
+
+/// A message on its way into a code.
+#[derive(Clone)]
+pub(super) enum Code {
+    Sha256(Hmac<Sha256>),
+    Sha1(Hmac<Sha1>),
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+impl Key {
+    pub(super) fn new(secret: &Secret, form: SecretForm) -> Result<Self, SchemeError> {
+        let octets = match form {
+            SecretForm::Text => None,
+            SecretForm::Whsec => {
+                let text = secret.expose().strip_prefix("whsec_").unwrap_or(secret.expose());
+                let octets = STANDARD.decode(text.trim()).ok().filter(|octets| !octets.is_empty());
+                Some(octets.ok_or_else(|| SchemeError("the secret is not whsec_ and base64".to_owned()))?)
+            }
+        };
+        Ok(Self { secret: secret.clone(), octets })
+    }
+
+    pub(super) fn octets(&self) -> &[u8] {
+        self.octets.as_deref().unwrap_or(self.secret.expose().as_bytes())
+    }
+
+    pub(super) fn mac(&self, hash: Hash) -> Code {
+        const ANY: &str = "HMAC takes keys of any length";
+        match hash {
+            Hash::Sha256 => Code::Sha256(Hmac::new_from_slice(self.octets()).unwrap_or_else(|_| unreachable!("{ANY}"))),
+            Hash::Sha1 => Code::Sha1(Hmac::new_from_slice(self.octets()).unwrap_or_else(|_| unreachable!("{ANY}"))),
+        }
+    }
+
+    /// Whether a text is the secret, in constant time: their codes are compared.
+    pub(super) fn is(&self, given: &[u8]) -> bool {
+        let (mut own, mut other) = (self.mac(Hash::Sha256), self.mac(Hash::Sha256));
+        own.update(self.octets());
+        other.update(given);
+        other.is(&own.finish())
+    }
+}
+
+impl Code {
+    pub(super) fn update(&mut self, octets: &[u8]) {
+        match self {
+            Self::Sha256(mac) => mac.update(octets),
+            Self::Sha1(mac) => mac.update(octets),
+        }
+    }
+
+    pub(super) fn is(&self, signature: &[u8]) -> bool {
+        match self.clone() {
+            Self::Sha256(mac) => mac.verify_slice(signature).is_ok(),
+            Self::Sha1(mac) => mac.verify_slice(signature).is_ok(),
+        }
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Sha256(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::Sha1(mac) => mac.finalize().into_bytes().to_vec(),
+        }
+    }
+}
+
+/// Whether it is so for one of the keys. Every one is tried, so that the time tells nothing of which one it was.
+pub(super) fn any(keys: &[Key], is: impl Fn(&Key) -> bool) -> bool {
+    keys.iter().filter(|key| is(key)).count() > 0
+}

@@ -1,0 +1,168 @@
+//! Webhooks as they arrive: is it from whom it says, what does it report, and has it come before?
+//!
+//! Knows requests as headers and bytes, not how they were carried. Only this room can make a [`VerifiedWebhook`].
+
+mod address;
+mod checks;
+mod contentful;
+mod guide;
+mod mac;
+mod payload;
+mod rejection;
+mod samples;
+mod scheme;
+mod standard;
+mod verifier;
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+pub use address::AllowedAddresses;
+pub use checks::read_event;
+pub use guide::{Guide, GuideKind};
+pub use payload::{CmsPayload, EndedPayload, EscalatedPayload};
+pub use rejection::Rejection;
+pub use scheme::{Scheme, SchemeError};
+pub use standard::StandardKey;
+pub use verifier::{Signed, Verifier};
+
+use crate::domain::{Event, SecretRef, Timestamp};
+
+/// How far the time that a sender signs may be away from ours.
+const WINDOW: Duration = Duration::from_secs(300);
+
+/// One source of webhooks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "webhook source")]
+pub struct SourceOptions {
+    /// The connector whose vendor sends them, or escalation, chatbot or cms-update; the source's own name if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
+    /// The secret that the sender signs with; while it is being changed, the new one and the old one.
+    pub secrets: Vec<SecretRef>,
+    /// Addresses (203.0.113.7) and networks (203.0.113.0/24) that they may come from; all, if none is named. Behind a proxy
+    /// set http.trusted_proxies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed_ips: Vec<String>,
+    /// What the connector's webhook section lets users set; `frontdesk connectors show NAME` lists it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, Value>,
+}
+
+/// A request that nobody has looked at yet.
+#[derive(Debug, Clone)]
+pub struct RawWebhook {
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// The path that was asked for, with the query if there is one.
+    pub path: String,
+    /// Whose request it is, if that is known.
+    pub address: Option<IpAddr>,
+}
+
+/// A request whose signature is good.
+#[derive(Debug, Clone)]
+pub struct VerifiedWebhook {
+    source: String,
+    body: Bytes,
+    signed: Signed,
+}
+
+impl VerifiedWebhook {
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// What else was signed.
+    pub fn signed(&self) -> &Signed {
+        &self.signed
+    }
+
+    /// SHA-256 of the body.
+    pub fn body_hash(&self) -> [u8; 32] {
+        Sha256::digest(&self.body).into()
+    }
+}
+
+/// Where webhooks come from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// As in `/webhooks/{name}`.
+    fn name(&self) -> &str;
+
+    /// How its requests are signed.
+    fn verifier(&self) -> &Verifier;
+
+    async fn map(&self, webhook: &VerifiedWebhook) -> Mapped;
+
+    /// A body to try things out with.
+    fn sample(&self) -> Option<Vec<u8>>;
+}
+
+/// A source, and from where its webhooks may come.
+pub struct Route {
+    pub source: Box<dyn Source>,
+    pub allowed: AllowedAddresses,
+}
+
+impl Route {
+    /// The address comes first: a request from elsewhere costs no signature.
+    pub fn verify(&self, raw: RawWebhook, now: Timestamp) -> Result<VerifiedWebhook, Rejection> {
+        match self.allowed.admit(raw.address) {
+            true => self.source.verifier().verify(self.source.name(), raw, now),
+            false => Err(Rejection::Address),
+        }
+    }
+}
+
+/// What a verified webhook reports.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mapped {
+    /// Nothing that has an effect here.
+    Skipped,
+    Events {
+        identity: Identity,
+        events: Vec<Event>,
+        acknowledgement: Value,
+        compared: Compared,
+    },
+    /// Of a kind that has one, but with members missing or wrong. `faults` names them, without values.
+    Unmappable {
+        kind: String,
+        faults: Vec<String>,
+        /// What tells it from others; its bytes, if there is none.
+        identity: Option<String>,
+    },
+    /// It could not be found out now.
+    NotNow {
+        why: String,
+    },
+}
+
+/// What has to be the same in two deliveries of one identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    Body,
+    /// The sender writes into the body how often it has tried.
+    Events,
+}
+
+/// What tells a delivery from others of its source. From signed bytes only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// Deliveries of this identity are one and the same; with other bytes it is a conflict.
+    Unique(String),
+    /// Without id and time: the same as the last delivery about this subject, if its bytes are.
+    Latest(String),
+}

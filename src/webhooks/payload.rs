@@ -1,0 +1,94 @@
+//! The payloads of the guide's three webhooks, as they are sent.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// `POST /webhooks/escalation` and `/webhooks/chatbot`. Members that are not named here are passed over.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(title = "Chatbot event")]
+pub struct ChatPayload<M = ChatMetadata> {
+    /// conversation.escalated or conversation.ended; others are skipped.
+    pub event: String,
+    /// RFC 3339: when it happened.
+    pub timestamp: String,
+    pub data: ChatData<M>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatData<M = ChatMetadata> {
+    pub conversation_id: String,
+    pub customer_id: String,
+    pub customer_email: Option<String>,
+    pub customer_name: Option<String>,
+    pub messages: Vec<ChatMessage>,
+    pub metadata: M,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ChatMessage {
+    pub role: Role,
+    pub content: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    User,
+    Assistant,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatMetadata {
+    /// conversation.escalated: 0 to 1.
+    pub agent_confidence: Option<f64>,
+    /// conversation.escalated.
+    pub escalation_reason: Option<String>,
+    pub detected_intent: Option<String>,
+    /// conversation.escalated.
+    pub session_duration_seconds: Option<u64>,
+    /// conversation.ended.
+    pub resolved: Option<bool>,
+    /// conversation.ended.
+    pub duration_seconds: Option<u64>,
+}
+
+/// What conversation.escalated has to hold.
+pub type EscalatedPayload = ChatPayload<EscalatedMetadata>;
+
+/// What conversation.ended has to hold.
+pub type EndedPayload = ChatPayload<EndedMetadata>;
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EscalatedMetadata {
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub agent_confidence: f64,
+    pub escalation_reason: String,
+    pub detected_intent: String,
+    pub session_duration_seconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedMetadata {
+    pub resolved: bool,
+    pub detected_intent: Option<String>,
+    pub duration_seconds: Option<u64>,
+}
+
+/// `POST /webhooks/cms-update`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "CMS event")]
+pub struct CmsPayload {
+    pub article_id: String,
+    /// published, updated or unpublished; others are skipped.
+    pub action: String,
+    /// published, updated: plain text or Markdown.
+    pub content: Option<String>,
+    /// published, updated.
+    pub title: Option<String>,
+    pub url: Option<String>,
+}

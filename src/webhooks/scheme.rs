@@ -1,0 +1,221 @@
+//! Signature schemes as data: which header holds what, and what is signed.
+
+use http::HeaderName;
+use serde::Deserialize;
+
+use crate::domain::Timestamp;
+
+/// How a sender shows that a webhook is from it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Scheme {
+    Hmac(HmacScheme),
+    /// A header with a secret text of the company's own: it proves who sent it, not what was sent.
+    Static(StaticScheme),
+    /// Contentful's request verification: method, path, the headers that it names, and body.
+    Contentful(ContentfulScheme),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HmacScheme {
+    /// The header with the signature.
+    pub header: String,
+    #[serde(default)]
+    pub hash: Hash,
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// The header is a list, as `t=…,v1=…`, and the signature the part of this name. It may be there several times.
+    #[serde(default)]
+    pub part: Option<String>,
+    /// What stands before the signature.
+    #[serde(default)]
+    pub prefix: String,
+    /// Several signatures may stand there, separated by spaces; those without the prefix are of other schemes.
+    #[serde(default)]
+    pub several: bool,
+    /// What is signed: `{body}`, `{id}` and `{timestamp}`, and what stands between them.
+    #[serde(default = "body")]
+    pub signs: String,
+    /// The header with the id.
+    #[serde(default)]
+    pub id: Option<String>,
+    #[serde(default)]
+    pub timestamp: Option<TimestampPlace>,
+    #[serde(default)]
+    pub secret: SecretForm,
+}
+
+fn body() -> String {
+    "{body}".to_owned()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaticScheme {
+    pub header: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentfulScheme {}
+
+/// A header of its own, or a part of the signature's.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimestampPlace {
+    #[serde(default)]
+    pub header: Option<String>,
+    #[serde(default)]
+    pub part: Option<String>,
+    pub unit: Unit,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hash {
+    #[default]
+    Sha256,
+    Sha1,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    #[default]
+    Hex,
+    Base64,
+    /// Without padding.
+    Base64url,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    S,
+    Ms,
+    Rfc3339,
+}
+
+/// How a secret becomes a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretForm {
+    /// Its text.
+    #[default]
+    Text,
+    /// `whsec_` and base64, as Standard Webhooks has it.
+    Whsec,
+}
+
+/// A piece of what is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    Literal(String),
+    Id,
+    Timestamp,
+    Body,
+}
+
+/// What is wrong with a scheme, or with a secret for it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SchemeError(pub(super) String);
+
+impl HmacScheme {
+    /// The pieces of what is signed, each of them named in the scheme.
+    pub(super) fn pieces(&self) -> Result<Vec<Piece>, SchemeError> {
+        let wrong = |why: &str| Err(SchemeError(format!("signs: {why}")));
+        let mut pieces = Vec::new();
+        let mut rest = self.signs.as_str();
+        while let Some((literal, after)) = rest.split_once('{') {
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(literal.to_owned()));
+            }
+            let Some((name, after)) = after.split_once('}') else { return wrong("has a brace without its partner") };
+            pieces.push(match name {
+                "id" => Piece::Id,
+                "timestamp" => Piece::Timestamp,
+                "body" => Piece::Body,
+                _ => return wrong("names something else than {id}, {timestamp} and {body}"),
+            });
+            rest = after;
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Literal(rest.to_owned()));
+        }
+        let times = |piece| pieces.iter().filter(|other| **other == piece).count();
+        if times(Piece::Body) != 1 {
+            return wrong("has to hold {body}, once");
+        }
+        if times(Piece::Timestamp) != usize::from(self.timestamp.is_some())
+            || times(Piece::Id) != usize::from(self.id.is_some())
+        {
+            return wrong("id and timestamp are given if they are signed, and only then");
+        }
+        if let Some(place) = &self.timestamp
+            && (place.header.is_some() == place.part.is_some() || (place.part.is_some() && self.part.is_none()))
+        {
+            return Err(SchemeError("timestamp: write either header, or part beside the signature's".to_owned()));
+        }
+        Ok(pieces)
+    }
+}
+
+impl Hash {
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha1 => 20,
+        }
+    }
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "HMAC-SHA256",
+            Self::Sha1 => "HMAC-SHA1",
+        }
+    }
+}
+
+impl Encoding {
+    /// What a signature looks like, for people.
+    pub(super) fn form(self, hash: Hash) -> String {
+        match self {
+            Self::Hex => format!("{} hexadecimal digits", hash.bytes() * 2),
+            Self::Base64 => format!("{} bytes in base64", hash.bytes()),
+            Self::Base64url => format!("{} bytes in base64url without padding", hash.bytes()),
+        }
+    }
+}
+
+impl Unit {
+    pub(super) fn read(self, text: &str) -> Option<Timestamp> {
+        let number = || text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<i64>().ok()).flatten();
+        match self {
+            Self::S => Timestamp::from_unix_ms(number()?.checked_mul(1000)?).ok(),
+            Self::Ms => Timestamp::from_unix_ms(number()?).ok(),
+            Self::Rfc3339 => Timestamp::parse(text).ok(),
+        }
+    }
+
+    pub(super) fn write(self, time: Timestamp) -> String {
+        match self {
+            Self::S => time.unix_s().to_string(),
+            Self::Ms => time.unix_ms().to_string(),
+            Self::Rfc3339 => time.to_string(),
+        }
+    }
+
+    pub(super) fn form(self) -> &'static str {
+        match self {
+            Self::S => "a Unix time in seconds",
+            Self::Ms => "a Unix time in milliseconds",
+            Self::Rfc3339 => "a time as RFC 3339",
+        }
+    }
+}
+
+pub(super) fn header_name(name: &str) -> Result<HeaderName, SchemeError> {
+    HeaderName::try_from(name).map_err(|_| SchemeError(format!("{name:?} is not a header name")))
+}

@@ -1,0 +1,307 @@
+//! Verifies and makes signatures of a scheme. Any of the live secrets may have signed; comparisons take constant time.
+
+use std::collections::BTreeMap;
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{
+    RawWebhook, Rejection, VerifiedWebhook, WINDOW, contentful,
+    mac::{self, Key},
+    scheme::{Encoding, HmacScheme, Piece, Scheme, SchemeError, SecretForm, TimestampPlace, header_name},
+};
+use crate::domain::{Secret, Timestamp};
+
+/// Signatures that are looked at, where a header may hold several.
+const SIGNATURES_MAX: usize = 16;
+
+/// What else was signed besides the body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signed {
+    pub id: Option<String>,
+    pub timestamp: Option<String>,
+    pub headers: BTreeMap<String, String>,
+}
+
+/// A scheme with the secrets of one source.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    method: Method,
+    keys: Vec<Key>,
+}
+
+#[derive(Debug, Clone)]
+enum Method {
+    Hmac(Box<CheckedHmac>),
+    Static(HeaderName),
+    Contentful,
+}
+
+/// A scheme whose names and template are good.
+#[derive(Debug, Clone)]
+struct CheckedHmac {
+    scheme: HmacScheme,
+    header: HeaderName,
+    id: Option<HeaderName>,
+    timestamp: Option<HeaderName>,
+    pieces: Vec<Piece>,
+}
+
+impl Verifier {
+    /// An error says what is wrong with the scheme, or that a secret does not have its form.
+    pub fn new(scheme: &Scheme, secrets: &[Secret]) -> Result<Self, SchemeError> {
+        let (method, form) = match scheme {
+            Scheme::Hmac(scheme) => {
+                let optional = |name: Option<&String>| name.map(|name| header_name(name)).transpose();
+                let checked = CheckedHmac {
+                    header: header_name(&scheme.header)?,
+                    id: optional(scheme.id.as_ref())?,
+                    timestamp: optional(scheme.timestamp.as_ref().and_then(|place| place.header.as_ref()))?,
+                    pieces: scheme.pieces()?,
+                    scheme: scheme.clone(),
+                };
+                (Method::Hmac(Box::new(checked)), scheme.secret)
+            }
+            Scheme::Static(scheme) => (Method::Static(header_name(&scheme.header)?), SecretForm::Text),
+            Scheme::Contentful(_) => (Method::Contentful, SecretForm::Text),
+        };
+        let keys = secrets.iter().map(|secret| Key::new(secret, form)).collect::<Result<_, _>>()?;
+        Ok(Self { method, keys })
+    }
+
+    /// Exactly one of each header, then the signature over the raw bytes, then the time if the scheme signs one.
+    pub fn verify(&self, source: &str, raw: RawWebhook, now: Timestamp) -> Result<VerifiedWebhook, Rejection> {
+        let signed = match &self.method {
+            Method::Hmac(scheme) => scheme.verify(&raw, &self.keys, now)?,
+            Method::Static(header) => {
+                let given = one(&raw.headers, header)?;
+                match mac::any(&self.keys, |key| key.is(given)) {
+                    true => Signed::default(),
+                    false => return Err(Rejection::Wrong),
+                }
+            }
+            Method::Contentful => contentful::verify(&raw, &self.keys, now)?,
+        };
+        Ok(VerifiedWebhook { source: source.to_owned(), body: raw.body, signed })
+    }
+
+    /// The headers that a sender sends along, signed with the first secret.
+    pub fn sign(&self, path: &str, id: &str, body: &[u8], now: Timestamp) -> HeaderMap {
+        let Some(key) = self.keys.first() else { return HeaderMap::new() };
+        match &self.method {
+            Method::Hmac(scheme) => scheme.sign(key, id, body, now),
+            Method::Static(header) => {
+                let value = HeaderValue::from_bytes(key.octets());
+                value.map(|value| HeaderMap::from_iter([(header.clone(), value)])).unwrap_or_default()
+            }
+            Method::Contentful => contentful::sign(path, key, body, now),
+        }
+    }
+
+    /// What a good signature looks like, without one.
+    pub fn form(&self) -> String {
+        match &self.method {
+            Method::Hmac(scheme) => scheme.form(),
+            Method::Static(header) => format!("{header}: the configured secret itself, as it is"),
+            Method::Contentful => contentful::FORM.to_owned(),
+        }
+    }
+}
+
+impl CheckedHmac {
+    fn verify(&self, raw: &RawWebhook, keys: &[Key], now: Timestamp) -> Result<Signed, Rejection> {
+        let value = one(&raw.headers, &self.header)?;
+        let id = self.id.as_ref().map(|name| text(&raw.headers, name, "an id")).transpose()?;
+        let (candidates, listed_time) = self.read(value)?;
+        let time = match (&self.timestamp, &self.scheme.timestamp) {
+            (Some(name), Some(place)) => Some(text(&raw.headers, name, place.unit.form())?),
+            _ => listed_time,
+        };
+        let signed_by = |key: &Key| {
+            let mut mac = key.mac(self.scheme.hash);
+            for piece in &self.pieces {
+                match piece {
+                    Piece::Literal(literal) => mac.update(literal.as_bytes()),
+                    Piece::Id => mac.update(id.unwrap_or_default().as_bytes()),
+                    Piece::Timestamp => mac.update(time.unwrap_or_default().as_bytes()),
+                    Piece::Body => mac.update(&raw.body),
+                }
+            }
+            // Every one is compared, so that the time tells nothing of which one it was.
+            candidates.iter().filter(|candidate| mac.is(candidate)).count() > 0
+        };
+        if !mac::any(keys, signed_by) {
+            return Err(Rejection::Wrong);
+        }
+        if let (Some(time), Some(place)) = (time, &self.scheme.timestamp) {
+            let header = self.timestamp.as_ref().unwrap_or(&self.header);
+            let at = place.unit.read(time).ok_or_else(|| malformed(header, place.unit.form()))?;
+            within(at, now)?;
+        }
+        Ok(Signed { id: id.map(str::to_owned), timestamp: time.map(str::to_owned), headers: BTreeMap::new() })
+    }
+
+    /// The signatures that a header holds, and its time if it is there.
+    fn read<'a>(&self, value: &'a [u8]) -> Result<(Vec<Vec<u8>>, Option<&'a str>), Rejection> {
+        let scheme = &self.scheme;
+        let form = || scheme.encoding.form(scheme.hash);
+        let wrong = || malformed(&self.header, &format!("{}{}", self.before(), form()));
+        let value = std::str::from_utf8(value).map_err(|_| wrong())?;
+        let mut time = None;
+        let texts: Vec<&str> = match &scheme.part {
+            None if scheme.several => value.split(' ').filter(|text| text.starts_with(&scheme.prefix)).collect(),
+            None => vec![value],
+            Some(name) => {
+                let parts: Vec<(&str, &str)> =
+                    value.split(',').filter_map(|part| part.trim_matches(' ').split_once('=')).collect();
+                let of = |name: &str| parts.iter().filter(|part| part.0 == name).map(|part| part.1).collect::<Vec<_>>();
+                if let Some(TimestampPlace { part: Some(name), unit, .. }) = &scheme.timestamp {
+                    match of(name)[..] {
+                        [one] => time = Some(one),
+                        [] => return Err(malformed(&self.header, &format!("{name}=, {}", unit.form()))),
+                        _ => return Err(Rejection::Repeated(format!("{} ({name})", self.header))),
+                    }
+                }
+                of(name)
+            }
+        };
+        let mut candidates = Vec::new();
+        for text in texts.into_iter().take(SIGNATURES_MAX) {
+            let signature = text.strip_prefix(&scheme.prefix).and_then(|text| decode(scheme.encoding, text));
+            candidates.push(signature.filter(|octets| octets.len() == scheme.hash.bytes()).ok_or_else(wrong)?);
+        }
+        match candidates.is_empty() {
+            true => Err(wrong()),
+            false => Ok((candidates, time)),
+        }
+    }
+
+    /// What stands before a signature.
+    fn before(&self) -> String {
+        match &self.scheme.part {
+            Some(part) => format!("{part}={}", self.scheme.prefix),
+            None => self.scheme.prefix.clone(),
+        }
+    }
+
+    fn sign(&self, key: &Key, id: &str, body: &[u8], now: Timestamp) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let mut set = |name: &HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name.clone(), value);
+            }
+        };
+        let time = self.scheme.timestamp.as_ref().map(|place| place.unit.write(now)).unwrap_or_default();
+        let mut mac = key.mac(self.scheme.hash);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => mac.update(literal.as_bytes()),
+                Piece::Id => mac.update(id.as_bytes()),
+                Piece::Timestamp => mac.update(time.as_bytes()),
+                Piece::Body => mac.update(body),
+            }
+        }
+        let mut value = self.before() + &encode(self.scheme.encoding, &mac.finish());
+        match &self.scheme.timestamp {
+            Some(TimestampPlace { part: Some(part), .. }) => value = format!("{part}={time},{value}"),
+            Some(_) => self.timestamp.iter().for_each(|name| set(name, &time)),
+            None => {}
+        }
+        self.id.iter().for_each(|name| set(name, id));
+        set(&self.header, &value);
+        headers
+    }
+
+    fn form(&self) -> String {
+        let scheme = &self.scheme;
+        let mut form = format!(
+            "{}: {}{}, the {} of {} under the shared secret",
+            self.header,
+            match self.before() {
+                before if before.is_empty() => String::new(),
+                before => format!("{before} and "),
+            },
+            scheme.encoding.form(scheme.hash),
+            scheme.hash.as_str(),
+            match scheme.signs.as_str() {
+                "{body}" => "the raw body",
+                other => other,
+            }
+        );
+        if self.before().is_empty() {
+            form.push_str(", without a prefix");
+        }
+        if let Some(place) = &scheme.timestamp {
+            let place_name = match (&self.timestamp, &place.part) {
+                (Some(name), _) => format!("in the header {name}"),
+                (None, part) => format!("as {}= in the same header", part.as_deref().unwrap_or_default()),
+            };
+            form.push_str(&format!(
+                "; the timestamp {place_name} is {}, at most {} s away from now",
+                place.unit.form(),
+                WINDOW.as_secs()
+            ));
+        }
+        if let Some(id) = &self.id {
+            form.push_str(&format!("; the id is in the header {id}"));
+        }
+        if scheme.secret == SecretForm::Whsec {
+            form.push_str("; the key is what whsec_ encodes in base64");
+        }
+        form
+    }
+}
+
+/// The one value of a header.
+pub(super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [u8], Rejection> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().ok_or_else(|| Rejection::Missing(name.to_string()))?;
+    match values.next() {
+        None => Ok(value.as_bytes()),
+        Some(_) => Err(Rejection::Repeated(name.to_string())),
+    }
+}
+
+/// The one value of a header, as a text that is not empty.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName, form: &str) -> Result<&'a str, Rejection> {
+    let text = std::str::from_utf8(one(headers, name)?).ok().filter(|text| !text.is_empty());
+    text.ok_or_else(|| malformed(name, form))
+}
+
+pub(super) fn malformed(header: &HeaderName, form: &str) -> Rejection {
+    Rejection::Malformed { header: header.to_string(), form: form.to_owned() }
+}
+
+pub(super) fn within(at: Timestamp, now: Timestamp) -> Result<(), Rejection> {
+    let away_ms = now.unix_ms().saturating_sub(at.unix_ms());
+    let seconds = away_ms.unsigned_abs().div_ceil(1000);
+    match (away_ms.unsigned_abs() <= WINDOW.as_millis() as u64, away_ms > 0) {
+        (true, _) => Ok(()),
+        (false, true) => Err(Rejection::Stale { seconds }),
+        (false, false) => Err(Rejection::Early { seconds }),
+    }
+}
+
+pub(super) fn decode(encoding: Encoding, text: &str) -> Option<Vec<u8>> {
+    match encoding {
+        Encoding::Hex => {
+            let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            let pairs = text.as_bytes().chunks_exact(2);
+            let whole = pairs.remainder().is_empty();
+            pairs.map(|pair| Some(digit(pair[0])? * 16 + digit(pair[1])?)).collect::<Option<_>>().filter(|_| whole)
+        }
+        Encoding::Base64 => STANDARD.decode(text).ok(),
+        Encoding::Base64url => URL_SAFE_NO_PAD.decode(text).ok(),
+    }
+}
+
+pub(super) fn encode(encoding: Encoding, octets: &[u8]) -> String {
+    match encoding {
+        Encoding::Hex => octets.iter().map(|octet| format!("{octet:02x}")).collect(),
+        Encoding::Base64 => STANDARD.encode(octets),
+        Encoding::Base64url => URL_SAFE_NO_PAD.encode(octets),
+    }
+}
