@@ -10,12 +10,12 @@ use crate::{
     config::{Config, ConfigError, Secrets},
     inbox::{Alert, AlertError, AlertSink},
     upstream::PostBox,
-    webhooks::StandardKey,
+    webhooks::{Verifier, standard},
 };
 
 struct Webhook {
     to: PostBox,
-    key: StandardKey,
+    key: Verifier,
 }
 
 /// Where alerts are posted to, if that is configured.
@@ -29,9 +29,8 @@ pub(super) fn sink(config: &Config, secrets: &Secrets) -> Result<Option<Arc<dyn 
     let url = url.read(&|kept| secrets.read(kept)).map_err(failed("url"))?;
     let secret = secrets.read(secret).map_err(failed("secret"))?;
     let to = PostBox::new(&url).map_err(|error| ConfigError::value("inbox.alerts.url", error.to_string()))?;
-    let key = StandardKey::parse(&secret).ok_or_else(|| {
-        ConfigError::value("inbox.alerts.secret", "whsec_ is followed by something that is not base64")
-    })?;
+    let wrong = |_| ConfigError::value("inbox.alerts.secret", "whsec_ is followed by something that is not base64");
+    let key = standard(&secret).map_err(wrong)?;
     Ok(Some(Arc::new(Webhook { to, key })))
 }
 
@@ -40,7 +39,7 @@ impl AlertSink for Webhook {
     async fn send(&self, alert: &Alert) -> Result<(), AlertError> {
         let body = Bytes::from(serde_json::to_vec(alert).map_err(|error| AlertError(error.into()))?);
         let id = format!("alert_{}", ulid::Ulid::generate());
-        let mut headers = self.key.headers(&id, alert.at, &body).map_err(|error| AlertError(error.into()))?;
+        let mut headers = self.key.sign("", &id, &body, alert.at);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.to.send(&headers, &body).await.map_err(|error| AlertError(error.into()))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::Sha256;
@@ -36,7 +36,9 @@ impl Key {
             SecretForm::Text => None,
             SecretForm::Whsec => {
                 let text = secret.expose().strip_prefix("whsec_").unwrap_or(secret.expose());
-                let octets = STANDARD.decode(text.trim()).ok().filter(|octets| !octets.is_empty());
+                // With its padding or without.
+                let coded = text.trim().trim_end_matches('=');
+                let octets = STANDARD_NO_PAD.decode(coded).ok().filter(|octets| !octets.is_empty());
                 Some(octets.ok_or_else(|| SchemeError("the secret is not whsec_ and base64".to_owned()))?)
             }
         };

@@ -29,7 +29,7 @@ pub use guide::{Guide, GuideKind};
 pub use payload::{CmsPayload, EndedPayload, EscalatedPayload};
 pub use rejection::Rejection;
 pub use scheme::{Scheme, SchemeError};
-pub use standard::StandardKey;
+pub use standard::standard;
 pub use verifier::{Signed, Verifier};
 
 use crate::domain::{Event, SecretRef, Timestamp};
