@@ -1,63 +1,78 @@
 //! The composition root: the one place that names concrete types and puts the rooms together.
 
+mod agents;
 mod alerts;
+mod health;
+mod scrape;
 mod sources;
+mod upstreams;
 
-use std::{
-    collections::BTreeMap,
-    future::Future,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::{
-    net::TcpListener,
-    sync::{Mutex, Notify},
-};
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, ConfigError, Secrets},
-    connectors::{Builder, Connector, ConnectorError, Library, LibraryError, Port},
-    desk::{ArticleMirror, BUILTIN, Desk, Turns},
-    domain::{Clock, SecretRef},
+    connectors::{ConnectorError, LibraryError},
+    desk::{Denials, Desk, Turns},
+    domain::{Clock, Secret, SecretRef},
     events::{Arrival, Handlers, Remedy},
-    http::{self, Health, ServeError},
-    identity::{Identity, KeyError, Mode},
+    http::{self, Doors, Operations, OperationsOptions, ServeError, Tls, TlsError, TlsOptions},
+    identity::{Identity, KeyError, Mode, agents::OptionsError},
     inbox::{self, Claimed, Dispatch, Failure, Handled, Intake, Queue, Watch, Worker},
     mcp::{self, EndpointOptions, Parts, Shutdown, StdioError},
     store::{Store, StoreError},
+    telemetry::metrics,
     tools::{Registry, RegistryError},
+    upstream::DocumentError,
 };
 
+use scrape::Scrape;
 pub use sources::webhook_source;
+pub use upstreams::{Connectors, Mirrors, article_mirrors, connectors};
 
 /// How long writes nobody waits for any more may take to end.
 const WRITES_DRAIN: Duration = Duration::from_secs(10);
 
+/// Connections of the people who run it, and of what scrapes for them.
+const OPERATIONS_CONNECTIONS_MAX: usize = 64;
 /// How often a process that does not work events off tries to.
 const LOCK_AGAIN: Duration = Duration::from_secs(2);
-const HEALTH_EVERY: Duration = Duration::from_secs(2);
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 /// A request that was repeated has ended by then.
 const SETTLE_MARGIN: Duration = Duration::from_secs(240);
 
 /// A frontdesk that is put together and not serving yet.
 pub struct App {
     http: http::Options,
+    operations: OperationsOptions,
+    operations_token: Option<Secret>,
+    tls: Option<(Tls, TlsOptions, http::Reader)>,
+    /// That requests to /mcp may name.
+    hosts: Vec<String>,
     parts: Parts,
+    doors: Arc<Doors>,
     store: Store,
+    connectors: Connectors,
     store_path: PathBuf,
     intake: Arc<Intake>,
     worker: Worker,
     watch: Watch,
 }
 
-/// The connectors in use, by the name of their upstream.
-pub type Connectors = BTreeMap<String, Arc<Connector>>;
+/// The addresses that were taken.
+pub struct Listening {
+    pub main: (TcpListener, SocketAddr),
+    pub operations: Option<(TcpListener, SocketAddr)>,
+}
+
+async fn bind(key: &'static str, listen: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { key, listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
 
 /// Why it could not be put together, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +87,14 @@ pub enum AppError {
     Connector(#[from] ConnectorError),
     #[error("invalid configuration: connectors.directory")]
     Library(#[from] LibraryError),
+    #[error("invalid configuration")]
+    Agents(#[from] OptionsError),
+    #[error("failed to make a client for the keys of issuers")]
+    Fetcher(#[from] DocumentError),
+    #[error("invalid configuration")]
+    Tls(#[source] TlsError),
+    #[error("failed to start counting")]
+    Metrics(#[from] metrics::BuildError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -89,7 +112,15 @@ impl App {
         let connectors = connectors(config, secrets, &clock)?;
         let routes = sources::routes(config, secrets)?;
         let sink = alerts::sink(config, secrets)?;
+        let token = config.operations.token.as_ref().map(|token| secrets.read(token)).transpose();
+        let operations_token =
+            token.map_err(|source| ConfigError::Secret { key: "operations.token".to_owned(), source })?;
+        let read = secrets.clone();
+        let reader: http::Reader = Arc::new(move |place: &SecretRef| read.read(place));
+        let tls = config.http.tls.clone().map(|options| Ok((Tls::new(&options, &reader)?, options, reader)));
+        let tls = tls.transpose().map_err(|source: TlsError| AppError::Tls(source))?;
         let store = Store::open(&config.store.path, clock.clone())?;
+        let doors = Arc::new(agents::doors(config, &store, clock.clone())?);
         let embedded = Arc::new(store.clone());
         let options = config.desk.clone();
         let desk = Arc::new(Desk {
@@ -112,11 +143,13 @@ impl App {
             clock,
             options,
             turns: Turns::default(),
-            mirrors: mirrors(config, &connectors),
+            denials: Denials::new(&config.limits),
+            mirrors: upstreams::mirrors(config, &connectors),
         });
         let arrived = Arc::new(Notify::new());
         let queue: Arc<dyn Queue> = Arc::new(store.clone());
-        let intake = Intake::new(routes, queue.clone(), arrived.clone(), desk.clock.clone(), &config.inbox);
+        let intake =
+            Intake::new(routes, queue.clone(), arrived.clone(), desk.clock.clone(), &config.inbox, &config.limits);
         let handlers = Handlers::new(config.identity.subject_system.clone());
         let watch =
             Watch { queue: queue.clone(), sink, clock: desk.clock.clone(), options: config.inbox.alerts.clone() };
@@ -143,14 +176,20 @@ impl App {
                  agent can be anybody; use it only with trusted agents on this machine"
             );
         }
-        let registry = Registry::new(&config.tools, by_argument, desk.clone())?;
+        let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
         let parts =
             Parts { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: Shutdown::default() };
         let intake = Arc::new(intake);
         Ok(Self {
             http: config.http.clone(),
+            operations: config.operations.clone(),
+            operations_token,
+            tls,
+            hosts: config.hosts(),
             parts,
+            doors,
             store,
+            connectors,
             store_path: config.store.path.clone(),
             intake,
             worker,
@@ -163,34 +202,69 @@ impl App {
         &self.store
     }
 
-    /// Takes the address, so that what is printed next is true.
-    pub async fn listen(&self) -> Result<(TcpListener, SocketAddr), AppError> {
-        let listen = self.http.listen;
-        let failed = |source| ServeError::Listen { listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok((listener, address))
+    /// Takes the addresses, so that what is printed next is true.
+    pub async fn listen(&self) -> Result<Listening, AppError> {
+        let operations = &self.operations;
+        Ok(Listening {
+            main: bind("http.listen", self.http.listen).await?,
+            operations: match operations.enabled {
+                true => Some(bind("operations.listen", operations.listen).await?),
+                false => None,
+            },
+        })
     }
 
     /// Serves HTTP until `stop` resolves, then drains: streams end, running calls finish, the rest is cut.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listening: Listening,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), AppError> {
         let shutdown = self.parts.shutdown.clone();
         close_at(stop, &shutdown);
         let options = EndpointOptions {
-            allowed_hosts: self.http.allowed_hosts.clone(),
+            allowed_hosts: self.hosts.clone(),
             allowed_origins: self.http.allowed_origins.clone(),
             body_bytes_max: self.http.body_bytes_max,
+            body_timeout: Duration::from_millis(self.http.body_timeout_ms),
+            challenge: self.doors.challenge.clone(),
         };
-        let health = Arc::new(StoreHealth { store: self.store.clone(), last: Mutex::default() });
-        let router = http::router(mcp::endpoint(self.parts, options), self.intake, health, &self.http);
+        warm_up(self.doors.clone());
+        let clock = self.parts.desk.clock.clone();
+        // Where nobody can read them, nothing is counted.
+        let read = self.operations.enabled || self.operations.metrics_at_http_listen;
+        let handle = if read { Some(metrics::install()?) } else { None };
+        let health =
+            Arc::new(health::Checks::new(self.store.clone(), self.connectors.clone(), shutdown.closing.clone()));
+        let scrape =
+            Scrape { handle, store: self.store.clone(), connectors: self.connectors, clock, health: health.clone() };
+        scrape.keep(shutdown.closing.clone());
+        scrape.begin(&self.intake);
+        let operations =
+            Operations { metrics: Arc::new(scrape), health, intake: self.intake, token: self.operations_token };
+        let metrics_here = self.operations.metrics_at_http_listen;
+        let router =
+            http::router(mcp::endpoint(self.parts, options), self.doors, &operations, metrics_here, &self.http);
+        // Until the very end: whoever watches wants to see that, too.
+        let beside = listening.operations.map(|(listener, _)| {
+            let (router, ends) = (http::operations(operations), shutdown.kill.clone());
+            let options = http::Options { connections_max: OPERATIONS_CONNECTIONS_MAX, ..self.http.clone() };
+            tokio::spawn(async move { http::serve(listener, router, &options, None, ends).await })
+        });
         let working = tokio::spawn(work(self.worker, self.watch, self.store_path, shutdown.closing.clone()));
-        http::serve(listener, router, &self.http, shutdown.closing.clone()).await;
+        http::raise_descriptors(self.http.connections_max);
+        let closing = shutdown.closing.clone();
+        let tls = self.tls.map(|(tls, options, reader)| {
+            tokio::spawn(tls.clone().keep_current(options, reader, closing.clone()));
+            tls
+        });
+        http::serve(listening.main.0, router, &self.http, tls, closing).await;
         let _ = working.await;
-        finish(&shutdown, &self.store).await
+        let finished = finish(&shutdown, &self.store).await;
+        if let Some(beside) = beside {
+            beside.abort();
+        }
+        finished
     }
 
     /// Serves one client over standard input and output, until it closes its end or `stop` resolves.
@@ -201,6 +275,15 @@ impl App {
         finish(&shutdown, &self.store).await?;
         Ok(ended?)
     }
+}
+
+/// Keys are there before the first call asks for them.
+fn warm_up(doors: Arc<Doors>) {
+    tokio::spawn(async move {
+        if let Some(agents) = &doors.agents {
+            agents.warm_up().await;
+        }
+    });
 }
 
 /// Works events off, and looks after them, as soon as no other process on this store does.
@@ -260,80 +343,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     parts.join(": ")
-}
-
-/// Whether the store can be written, asked at most every few seconds.
-struct StoreHealth {
-    store: Store,
-    last: Mutex<Option<(Instant, bool)>>,
-}
-
-#[async_trait]
-impl Health for StoreHealth {
-    async fn checks(&self) -> Vec<(&'static str, bool)> {
-        let mut last = self.last.lock().await;
-        let good = match *last {
-            Some((at, good)) if at.elapsed() < HEALTH_EVERY => good,
-            _ => {
-                let probe = tokio::time::timeout(HEALTH_TIMEOUT, self.store.probe()).await;
-                matches!(probe, Ok(Ok(())))
-            }
-        };
-        if last.is_none_or(|(at, _)| at.elapsed() >= HEALTH_EVERY) {
-            *last = Some((Instant::now(), good));
-        }
-        drop(last);
-        vec![("store", good), ("inbox", good && self.store.depths().await.is_ok())]
-    }
-}
-
-fn mirrors(config: &Config, connectors: &Connectors) -> Vec<Arc<dyn ArticleMirror>> {
-    let named = config.desk.article_mirrors.iter().filter_map(|name| connectors.get(name));
-    named.map(|connector| connector.clone() as Arc<dyn ArticleMirror>).collect()
-}
-
-/// The places that help articles are copied to, by the name of their upstream.
-pub type Mirrors = Vec<(String, Arc<dyn ArticleMirror>)>;
-
-/// The mirrors in use.
-pub fn article_mirrors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Mirrors, AppError> {
-    let names = &config.desk.article_mirrors;
-    let used: Vec<(&str, Port)> = names.iter().map(|name| (name.as_str(), Port::Knowledge)).collect();
-    let built = build(config, secrets, clock, &used)?;
-    Ok(built.into_iter().map(|(name, connector)| (name, connector as Arc<dyn ArticleMirror>)).collect())
-}
-
-/// The connectors that the desk is configured to use. None are built, and nothing is compiled, where there are none.
-pub fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Connectors, AppError> {
-    let desk = &config.desk;
-    let ports = [(&desk.orders, Port::Orders), (&desk.helpdesk, Port::Helpdesk), (&desk.crm, Port::Crm)];
-    let ports = ports.into_iter().filter(|(name, _)| *name != BUILTIN);
-    let mirrors = desk.article_mirrors.iter().map(|name| (name, Port::Knowledge));
-    let used: Vec<(&str, Port)> = ports.chain(mirrors).map(|(name, port)| (name.as_str(), port)).collect();
-    if let Some(name) = config.upstreams.keys().find(|name| used.iter().all(|(used, _)| used != name)) {
-        tracing::warn!(
-            upstream = name,
-            "an upstream is configured and not used; name it in desk.orders, desk.helpdesk, desk.crm or desk.article_mirrors"
-        );
-    }
-    build(config, secrets, clock, &used)
-}
-
-fn build(config: &Config, secrets: &Secrets, clock: &Clock, used: &[(&str, Port)]) -> Result<Connectors, AppError> {
-    if used.is_empty() {
-        return Ok(Connectors::new());
-    }
-    let library = Library::with_directory(config.connectors.directory.as_deref())?;
-    let read = |secret: &SecretRef| secrets.read(secret);
-    let builder = Builder::new(library, &config.upstreams, &read, clock.clone())?;
-    let mut built = Connectors::new();
-    for (name, _) in used {
-        if !built.contains_key(*name) {
-            let ports: Vec<Port> = used.iter().filter(|(used, _)| used == name).map(|(_, port)| *port).collect();
-            built.insert((*name).to_owned(), Arc::new(builder.build(name, &ports)?));
-        }
-    }
-    Ok(built)
 }
 
 /// The first phase of the end begins when `stop` resolves.

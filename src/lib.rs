@@ -11,6 +11,7 @@ pub mod events;
 pub mod http;
 pub mod identity;
 pub mod inbox;
+pub mod limits;
 pub mod mcp;
 pub mod store;
 pub mod telemetry;

@@ -43,11 +43,13 @@ async fn measure(calls: usize) -> Result<()> {
     std::fs::write(
         &config,
         format!(
-            "[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\nemail = \"ada@example.com\"\n\
+            "{}[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\nemail = \"ada@example.com\"\n\
              [desk]\norders = \"shop\"\nhelpdesk = \"help\"\n\
              [upstreams.shop]\nconnector = \"generic\"\nsystem = \"builtin\"\nbase_url = \"{}\"\nauth.token = {{ env = \"T\" }}\n\
              [upstreams.help]\nconnector = \"generic\"\nbase_url = \"{}\"\nauth.token = {{ env = \"T\" }}\n",
-            fast.url, slow.url
+            process::UNLIMITED,
+            fast.url,
+            slow.url
         ),
     )?;
     let frontdesk = Server::start(

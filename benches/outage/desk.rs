@@ -10,7 +10,11 @@ use anyhow::{Context, Result, ensure};
 use frontdesk::{domain::Clock, webhooks::Source};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::{load, process::Server, vendor::Vendor};
+use crate::{
+    load,
+    process::{self, Server},
+    vendor::Vendor,
+};
 
 /// Between two looks at the store.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
@@ -42,11 +46,12 @@ impl Frontdesk {
         std::fs::write(
             &config,
             format!(
-                "[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n[log]\nlevel = \"error\"\n\
+                "{}[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n[log]\nlevel = \"error\"\n\
                  [webhooks.chatbot]\nsecrets = [{{ env = \"WEBHOOK_SECRET\" }}]\n\
                  [desk]\nhelpdesk = \"help\"\n\
                  [upstreams.help]\nconnector = \"zendesk\"\nbase_url = \"{}\"\nlimits = {{ {limits} }}\n\
                  auth = {{ kind = \"bearer\", token = {{ env = \"VENDOR_TOKEN\" }} }}\n",
+                process::UNLIMITED,
                 vendor.url
             ),
         )?;

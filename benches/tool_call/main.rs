@@ -40,7 +40,8 @@ fn main() -> Result<()> {
 }
 
 async fn measure(size: &Size) -> Result<()> {
-    let frontdesk = Server::frontdesk()?;
+    let own = process::sample_store()?;
+    let frontdesk = Server::frontdesk(&own, process::UNLIMITED)?;
     let bare = Server::bare(None)?;
     let store = process::sample_store()?;
     let reading = Server::bare(Some(&store.path().join("frontdesk.db")))?;

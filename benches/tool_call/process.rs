@@ -10,6 +10,9 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 const FRONTDESK: &str = env!("CARGO_BIN_EXE_frontdesk");
+/// Configuration of a server under load: no limits, nothing counted, no second address.
+pub const UNLIMITED: &str = "[limits]\nagent_per_minute = 0\ncustomer_per_minute = 0\nsource_per_minute = 0\n\
+    address_per_minute = 0\ncustomer_denials = 0\nagent_denials = 0\n[operations]\nenabled = false\n";
 /// Ticks of /proc/PID/stat a second: fixed on Linux, whatever the kernel's own timer does.
 const TICKS_PER_S: f64 = 100.0;
 
@@ -19,8 +22,12 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn frontdesk() -> Result<Self> {
-        Self::start(Command::new(FRONTDESK).args(["demo", "--listen", "127.0.0.1:0"]))
+    /// On a store with the sample records, for one customer. `config` says the rest.
+    pub fn frontdesk(store: &tempfile::TempDir, config: &str) -> Result<Self> {
+        let file = store.path().join("frontdesk.toml");
+        let fixed = "[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\nemail = \"ada@example.com\"\n";
+        std::fs::write(&file, format!("{fixed}{config}"))?;
+        Self::start(Command::new(FRONTDESK).args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(file))
     }
 
     /// A bare server that answers from memory, or from a store.

@@ -43,7 +43,7 @@ async fn verify_only() -> Result<()> {
     let source = std::sync::Arc::new(load::source()?);
     let verify = move |headers: HeaderMap, body: Bytes| async move {
         let raw = RawWebhook { headers, body, path: load::PATH.to_owned(), address: None };
-        match source.verifier().verify("chatbot", raw, Clock::system().now()) {
+        match source.verifier().verify("chatbot", &raw, Clock::system().now()) {
             Ok(_) => (StatusCode::OK, r#"{"received":true}"#),
             Err(_) => (StatusCode::UNAUTHORIZED, ""),
         }
@@ -58,7 +58,8 @@ fn frontdesk(directory: &Path) -> Result<Server> {
     let config = directory.join("frontdesk.toml");
     std::fs::write(
         &config,
-        "[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n[log]\nlevel = \"error\"\n\
+        process::UNLIMITED.to_owned()
+            + "[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n[log]\nlevel = \"error\"\n\
          [webhooks.chatbot]\nsecrets = [{ env = \"WEBHOOK_SECRET\" }]\n",
     )?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk"));

@@ -13,7 +13,7 @@ use crate::{
 /// Show what was decided, for whom and about what
 ///
 /// One line per decision, the newest first: time, tool, verdict, effect, objects, changed fields, conversation, agent and
-/// the customer as a keyed hash. Holds no values and no content.
+/// the customer as a keyed hash; for a member of staff who looked, who and why. Holds no values and no content.
 #[derive(Args)]
 pub(super) struct Audit {
     #[command(flatten)]
@@ -27,8 +27,8 @@ pub(super) struct Audit {
     /// Only this tool
     #[arg(long)]
     tool: Option<String>,
-    /// Only this verdict, as allowed, absent, foreign, guest_unproven, step_up, identity_refused, invalid_arguments,
-    /// rate_limited, key_reused, failed
+    /// Only this verdict, as allowed, absent, foreign, guest_unproven, step_up, identity_refused, scope_refused,
+    /// invalid_arguments, rate_limited, key_reused, failed, in_doubt, staff
     #[arg(long, value_parser = verdict)]
     verdict: Option<Verdict>,
     /// Only since this time (RFC 3339)
@@ -88,7 +88,7 @@ fn columns(record: &StoredAudit) -> anyhow::Result<String> {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let list = |items: &[String]| if items.is_empty() { "-".to_owned() } else { items.join(",") };
     Ok(format!(
-        "{:<24}  {:<15}  {:<17}  {:<8}  {}  {}  {}  {}  {}",
+        "{:<24}  {:<15}  {:<17}  {:<8}  {}  {}  {}  {}  {}{}",
         record.at.to_string(),
         record.tool,
         word(serde_json::to_value(record.verdict)?),
@@ -98,5 +98,9 @@ fn columns(record: &StoredAudit) -> anyhow::Result<String> {
         or_dash(&record.conversation),
         or_dash(&record.agent),
         or_dash(&record.customer_hash),
+        match (&record.staff, &record.reason) {
+            (Some(staff), Some(reason)) => format!("  {staff}: {reason}"),
+            _ => String::new(),
+        }
     ))
 }

@@ -57,6 +57,8 @@ impl Demo {
                 SourceOptions { secrets: vec![secret.clone()], ..SourceOptions::default() },
             );
         }
+        // Beside a server that runs already.
+        config.operations.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.store.path = directory.path().join("frontdesk.db");
         config.identity.mode = Mode::Fixed;
         config.identity.customer = Some(self.customer.clone());
@@ -72,15 +74,17 @@ impl Demo {
             }
         }
         config.check()?;
-        telemetry::init(&config.log);
+        telemetry::init(&config.log, &config.traces, None)?;
         block_on(async {
             let app = App::build(&config, &Secrets::default(), Clock::system())?;
             app.store().import(records).await?;
             let stop = stop_signal()?;
-            let (listener, address) = app.listen().await?;
+            let listening = app.listen().await?;
+            let address = listening.main.1;
             output::line(format_args!("listening on http://{address}/mcp"))?;
-            output::line(help(address, &self.customer, &config.store.path, &secret)?)?;
-            Ok(app.serve(listener, stop).await?)
+            let metrics = listening.operations.as_ref().map(|(_, address)| *address);
+            output::line(help(address, metrics, &self.customer, &config.store.path, &secret)?)?;
+            Ok(app.serve(listening, stop).await?)
         })
     }
 }
@@ -111,9 +115,16 @@ fn sample_customer(records: &[Record], id: &str) -> anyhow::Result<Contact> {
 }
 
 /// Commands to paste into another terminal.
-fn help(address: SocketAddr, customer: &str, store: &Path, secret: &SecretRef) -> anyhow::Result<String> {
+fn help(
+    address: SocketAddr,
+    metrics: Option<SocketAddr>,
+    customer: &str,
+    store: &Path,
+    secret: &SecretRef,
+) -> anyhow::Result<String> {
     let program = std::env::current_exe().context("failed to find this program")?;
     let (program, store) = (program.display(), store.display());
+    let metrics = metrics.map(|address| format!("\n\nMetrics and health:\n  curl -s http://{address}/metrics\n  curl -s -w '\\n' http://{address}/health")).unwrap_or_default();
     let secret = match secret {
         SecretRef::Env(_) => "WEBHOOK_SECRET=\"$WEBHOOK_SECRET\"".to_owned(),
         // Of no use to anybody once the demo has ended.
@@ -145,7 +156,7 @@ Report an escalation as a chatbot platform does (signed webhook); it becomes a t
 What arrived, and what was decided so far:
   {program} events list --store {store}
   {program} tickets list --store {store}
-  {program} audit --store {store}
+  {program} audit --store {store}{metrics}
 
 Ctrl-C ends the demo and removes its data."#
     ))

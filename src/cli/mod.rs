@@ -13,14 +13,20 @@ mod schema;
 mod serve;
 mod stdio;
 mod tickets;
+mod token;
 
-use std::{future::Future, path::PathBuf, process::ExitCode};
+use std::{future::Future, path::PathBuf, process::ExitCode, sync::Arc};
 
+use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{self, Loaded, Overrides},
-    telemetry,
+    telemetry::{
+        self,
+        traces::{Post, Traces},
+    },
+    upstream::Blocking,
 };
 
 /// The server between support chatbots and a company's systems.
@@ -44,6 +50,7 @@ enum Command {
     Audit(audit::Audit),
     Events(events::Events),
     Tickets(tickets::Tickets),
+    Token(token::Token),
     Erase(erase::Erase),
     Check(check::Check),
     Connectors(connectors::Connectors),
@@ -79,8 +86,32 @@ impl ConfigArgs {
 /// Loads the configuration and starts logging as it says.
 fn start(overrides: &Overrides) -> anyhow::Result<Loaded> {
     let loaded = config::load(overrides)?;
-    telemetry::init(&loaded.config.log);
+    telemetry::init(&loaded.config.log, &loaded.config.traces, None)?;
     Ok(loaded)
+}
+
+/// The same for what serves: with traces, until what is returned is dropped.
+fn start_traced(overrides: &Overrides) -> anyhow::Result<(Loaded, Option<Traces>)> {
+    let loaded = config::load(overrides)?;
+    let traces = &loaded.config.traces;
+    let post: Option<Arc<dyn Post>> = match traces.endpoint {
+        Some(_) => Some(Arc::new(Sender(Blocking::new()?))),
+        None => None,
+    };
+    let kept = telemetry::init(&loaded.config.log, traces, post)?;
+    Ok((loaded, kept))
+}
+
+/// Sends spans through the upstream room.
+struct Sender(Blocking);
+
+impl Post for Sender {
+    fn post(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.post(request)?)
+    }
 }
 
 /// Runs the command line and says how it ended: 0 done, 1 failed, 2 called wrongly.
@@ -94,6 +125,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => command.run(),
         Command::Events(command) => command.run(),
         Command::Tickets(command) => command.run(),
+        Command::Token(command) => command.run(),
         Command::Erase(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Connectors(command) => command.run(),

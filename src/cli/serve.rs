@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::{ConfigArgs, block_on, output, start, stop_signal};
+use super::{ConfigArgs, block_on, output, start_traced, stop_signal};
 use crate::{app::App, domain::Clock};
 
 /// Serve agents over HTTP
 ///
-/// Serves MCP (Streamable HTTP, stateless) at /mcp until SIGTERM or Ctrl-C. Prints one line when it is ready. By default
+/// Serves MCP (Streamable HTTP, stateless) at /mcp until SIGTERM or Ctrl-C. Prints two lines when it is ready: where it
+/// listens, and where its metrics are. By default
 /// every call needs a signed customer context; see `frontdesk context mint --help`.
 #[derive(Args)]
 pub(super) struct Serve {
@@ -24,13 +25,17 @@ impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut overrides = self.config.overrides();
         overrides.keys.extend(self.listen.map(|listen| ("http.listen", listen.to_string())));
-        let loaded = start(&overrides)?;
+        let (loaded, _traces) = start_traced(&overrides)?;
         block_on(async move {
             let app = App::build(&loaded.config, &loaded.secrets, Clock::system())?;
             let stop = stop_signal()?;
-            let (listener, address) = app.listen().await?;
-            output::line(format_args!("listening on http://{address}/mcp"))?;
-            Ok(app.serve(listener, stop).await?)
+            let listening = app.listen().await?;
+            output::line(format_args!("listening on http://{}/mcp", listening.main.1))?;
+            match &listening.operations {
+                Some((_, address)) => output::line(format_args!("metrics at http://{address}/metrics"))?,
+                None => output::line("no metrics: operations.enabled is false")?,
+            }
+            Ok(app.serve(listening, stop).await?)
         })
     }
 }

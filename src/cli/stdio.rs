@@ -3,8 +3,8 @@
 use anyhow::bail;
 use clap::Args;
 
-use super::{ConfigArgs, block_on, start, stop_signal};
-use crate::{app::App, domain::Clock, store};
+use super::{ConfigArgs, block_on, start_traced, stop_signal};
+use crate::{app::App, domain::Clock, identity::Mode, store};
 
 /// Serve one agent over standard input and output
 ///
@@ -32,10 +32,15 @@ impl Stdio {
             overrides.keys.push(("identity.customer", customer));
         }
         overrides.keys.extend(self.email.map(|email| ("identity.email", email)));
-        let loaded = start(&overrides)?;
+        let (loaded, _traces) = start_traced(&overrides)?;
         if loaded.config.store.path == store::Options::default().path {
             bail!(
                 "name the store with --store FILE, or a configuration with --config FILE; stdio takes none from here"
+            );
+        }
+        if loaded.config.identity.mode == Mode::Token {
+            bail!(
+                "identity.mode is token, and no token comes over stdio; use --customer, or identity.mode = \"context\""
             );
         }
         block_on(async move {

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
+use http::Uri;
 use serde_json::{Map, Value};
 
 use super::{Config, ConfigError};
+use crate::identity::{Mode, agents::Authentication};
 
 /// Walks a value along its schema: names the first unknown key, or the first number outside its range.
 pub(super) fn against_schema(value: &Value, schema: &Value, path: &str) -> Result<(), ConfigError> {
@@ -70,24 +72,16 @@ pub(super) fn join(path: &str, name: &str) -> String {
 
 /// Rules across fields.
 pub(super) fn across(config: &Config) -> Result<(), ConfigError> {
-    let listen = config.http.listen;
-    if !is_loopback(listen) {
-        return Err(ConfigError::value(
-            "http.listen",
-            format!(
-                "{listen} can be reached from other machines, and agents cannot authenticate yet; write http.listen = \
-                 \"127.0.0.1:{}\"",
-                listen.port()
-            ),
-        ));
-    }
-    if config.identity.customer.is_some() && config.identity.mode != crate::identity::Mode::Fixed {
+    agents(config)?;
+    beyond_this_machine(config)?;
+    operations(config)?;
+    if config.identity.customer.is_some() && config.identity.mode != Mode::Fixed {
         return Err(ConfigError::value(
             "identity.customer",
             "is only for identity.mode = \"fixed\"; remove one of the two",
         ));
     }
-    if config.identity.email.is_some() && config.identity.mode != crate::identity::Mode::Fixed {
+    if config.identity.email.is_some() && config.identity.mode != Mode::Fixed {
         return Err(ConfigError::value(
             "identity.email",
             "is only for identity.mode = \"fixed\"; remove one of the two",
@@ -111,6 +105,111 @@ pub(super) fn across(config: &Config) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Who may call, and how they show it.
+fn agents(config: &Config) -> Result<(), ConfigError> {
+    let agents = &config.agents;
+    let required = agents.authentication == Authentication::Required;
+    if !agents.issuers.is_empty() {
+        if !required {
+            return Err(ConfigError::value(
+                "agents.authentication",
+                "agents.issuers is configured, and nobody is asked for a token; write agents.authentication = \"required\"",
+            ));
+        }
+        if agents.resource.is_none() {
+            return Err(ConfigError::value(
+                "agents.resource",
+                "is needed with agents.issuers: the address of /mcp as agents know it; write agents.resource = \
+                 \"https://…/mcp\"",
+            ));
+        }
+    }
+    if let Some(resource) = &agents.resource {
+        let uri = resource.parse::<Uri>().ok().filter(|uri| uri.host().is_some() && uri.query().is_none());
+        if uri.is_none_or(|uri| !matches!(uri.scheme_str(), Some("http" | "https"))) || resource.contains('#') {
+            return Err(ConfigError::value(
+                "agents.resource",
+                "must be an address without query and fragment, as https://desk.example.com/mcp",
+            ));
+        }
+    }
+    let mut names: Vec<&str> = agents.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ConfigError::value("agents.issuers", format!("{} is there twice; remove one", twice[0])));
+    }
+    if config.identity.mode == Mode::Token && agents.issuers.is_empty() {
+        return Err(ConfigError::value(
+            "agents.issuers",
+            "identity.mode is token: the customers' access tokens come from an issuer; write [[agents.issuers]] with issuer",
+        ));
+    }
+    Ok(())
+}
+
+/// What may not be reached from other machines.
+fn beyond_this_machine(config: &Config) -> Result<(), ConfigError> {
+    let listen = config.http.listen;
+    if is_loopback(listen) {
+        return Ok(());
+    }
+    let here = format!("http.listen = \"127.0.0.1:{}\"", listen.port());
+    if config.agents.authentication == Authentication::None {
+        return Err(ConfigError::value(
+            "agents.authentication",
+            format!(
+                "http.listen = \"{listen}\" can be reached from other machines, and agents do not authenticate; write \
+                 agents.authentication = \"required\", or {here}"
+            ),
+        ));
+    }
+    if config.identity.mode == Mode::Argument {
+        return Err(ConfigError::value(
+            "identity.mode",
+            format!(
+                "is argument, which lets every agent be any customer, and http.listen = \"{listen}\" can be reached from \
+                 other machines; write identity.mode = \"context\", or {here}"
+            ),
+        ));
+    }
+    if config.hosts().is_empty() {
+        return Err(ConfigError::value(
+            "http.allowed_hosts",
+            "is needed where other machines can call: the host name by which they do; write http.allowed_hosts = \
+             [\"desk.example.com\"], or set agents.resource",
+        ));
+    }
+    Ok(())
+}
+
+/// Who may read metrics and rejected webhooks.
+fn operations(config: &Config) -> Result<(), ConfigError> {
+    let operations = &config.operations;
+    if operations.token.is_some() {
+        return Ok(());
+    }
+    if operations.enabled && !is_loopback(operations.listen) {
+        return Err(ConfigError::value(
+            "operations.token",
+            format!(
+                "is needed, since operations.listen = \"{}\" can be reached from other machines; write operations.token = \
+                 {{ env = \"OPERATIONS_TOKEN\" }}, or operations.listen = \"127.0.0.1:{}\"",
+                operations.listen,
+                operations.listen.port()
+            ),
+        ));
+    }
+    if operations.metrics_at_http_listen {
+        return Err(ConfigError::value("operations.token", "is needed with operations.metrics_at_http_listen"));
+    }
+    Ok(())
+}
+
+/// The host of an address, without its port.
+pub(super) fn host(address: &str) -> Option<String> {
+    address.parse::<Uri>().ok()?.host().map(|host| host.trim_matches(['[', ']']).to_owned())
 }
 
 fn is_loopback(address: SocketAddr) -> bool {

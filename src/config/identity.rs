@@ -12,7 +12,8 @@ use crate::{
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentityConfig {
-    /// context: a signed customer context comes with every call. fixed: one customer for the whole process. argument: the
+    /// context: a signed customer context comes with every call. token: the agent's access token is the customer's own, and its
+    /// sub is the customer. fixed: one customer for the whole process. argument: the
     /// agent itself names an email address, for trusted agents on this machine only.
     pub mode: Mode,
     /// Mode fixed: the customer's id, as cus_ada; or with its system, as shop:42.
@@ -83,6 +84,7 @@ impl IdentityConfig {
     pub fn options(&self, secrets: &Secrets) -> Result<Options, ConfigError> {
         Ok(match self.mode {
             Mode::Context => Options::Context(self.context.options(secrets)?),
+            Mode::Token => Options::Token,
             Mode::Fixed => Options::Fixed(self.fixed_customer()?),
             Mode::Argument => Options::Argument,
         })

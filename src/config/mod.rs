@@ -15,7 +15,9 @@ pub use identity::{ContextConfig, IdentityConfig, KeyConfig};
 pub use layers::{Loaded, Overrides, Source, load};
 pub use secret::Secrets;
 
-use crate::{connectors, desk, domain::SecretError, http, inbox, store, telemetry, tools, webhooks};
+use crate::{
+    connectors, desk, domain::SecretError, http, identity::agents, inbox, limits, store, telemetry, tools, webhooks,
+};
 
 /// The configuration of frontdesk (`frontdesk.toml`). Every key has a default; an unknown key is an error.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -28,6 +30,10 @@ pub struct Config {
     pub store: store::Options,
     /// Who the customer of a call is.
     pub identity: IdentityConfig,
+    /// How agents authenticate over HTTP.
+    pub agents: agents::Options,
+    /// How many requests of whom.
+    pub limits: limits::Options,
     /// The tools that agents see.
     pub tools: tools::Options,
     /// The desk behind the tools: which system does what.
@@ -38,8 +44,12 @@ pub struct Config {
     pub upstreams: BTreeMap<String, connectors::UpstreamOptions>,
     /// Sources of webhooks by name: escalation, chatbot, cms-update, or a connector's. One that is not configured is not served.
     pub webhooks: BTreeMap<String, webhooks::SourceOptions>,
+    /// Metrics, health and rejected webhooks for the people who run it.
+    pub operations: http::OperationsOptions,
     /// Events that webhooks report, until they are done.
     pub inbox: inbox::Options,
+    /// Traces of OpenTelemetry.
+    pub traces: telemetry::traces::Options,
     /// Logging, always to standard error.
     pub log: telemetry::Options,
 }
@@ -74,6 +84,12 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Host names by which agents know this server.
+    pub fn hosts(&self) -> Vec<String> {
+        let of_resource = self.agents.resource.as_deref().and_then(check::host);
+        self.http.allowed_hosts.iter().cloned().chain(of_resource).collect()
+    }
+
     /// Checks the rules across fields; [`load`] has done so already.
     pub fn check(&self) -> Result<(), ConfigError> {
         check::across(self)

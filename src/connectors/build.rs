@@ -237,7 +237,7 @@ impl<'a> Builder<'a> {
         let auth = options.auth.over(&place.auth.clone().unwrap_or_default());
         let auth = Auth::new(&auth, &base, options.plain_http, self.secrets, &self.tokens)
             .map_err(|source| ConnectorError::Auth { upstream: upstream(), source })?;
-        Upstream::new(base, auth, options.limits.clone(), self.clock.clone())
+        Upstream::new(name, base, auth, options.limits.clone(), self.clock.clone())
             .map_err(|error| ConnectorError::Tls(Box::new(error)))
     }
 }

@@ -121,6 +121,11 @@ impl Connector {
         &self.name
     }
 
+    /// Whether nothing is being sent to one of its upstreams at the moment.
+    pub fn is_open(&self) -> bool {
+        self.places.all().iter().any(|(_, upstream)| upstream.is_open())
+    }
+
     /// Gets a token and asks the health operation, at each upstream once.
     pub async fn probe(&self) -> Vec<Probe> {
         let mut probes = Vec::new();

@@ -45,7 +45,7 @@ async fn run_one(
     }
     let path = example.path.clone().unwrap_or_else(|| format!("/webhooks/{}", file.name));
     let raw = RawWebhook { headers, body: example.body.clone().into(), path, address: None };
-    let webhook = match (source.verifier().verify(source.name(), raw, example.at), &example.rejected) {
+    let webhook = match (source.verifier().verify(source.name(), &raw, example.at), &example.rejected) {
         (Err(rejection), Some(check)) if rejection.check() == check => return Ok(()),
         (Err(rejection), _) => return Err(format!("rejected ({}): {rejection}", rejection.check())),
         (Ok(_), Some(check)) => return Err(format!("expected the rejection {check}, and its signature is good")),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, PortError};
-use crate::domain::{AgentId, Caller, ConversationId, CustomerId, Subject, Timestamp};
+use crate::domain::{AgentId, Caller, ConversationId, CustomerId, StaffMember, Timestamp};
 
 /// Where decisions are kept.
 #[async_trait]
@@ -24,6 +24,8 @@ pub struct AuditRecord {
     pub agent: Option<AgentId>,
     /// Stored only as a keyed hash.
     pub customer: Option<CustomerId>,
+    /// Who of the company looked, and why.
+    pub staff: Option<StaffMember>,
     pub conversation: Option<ConversationId>,
     pub context_id: Option<String>,
     pub tool: String,
@@ -68,10 +70,8 @@ impl AuditRecord {
         Self {
             at,
             agent: caller.agent.clone(),
-            customer: match &caller.subject {
-                Subject::Customer(customer) => Some(customer.id.clone()),
-                Subject::Claimed(_) => None,
-            },
+            customer: caller.customer().map(|customer| customer.id.clone()),
+            staff: caller.staff().cloned(),
             conversation: caller.conversation.clone(),
             context_id: caller.context_id.clone(),
             tool: tool.to_owned(),
@@ -86,6 +86,8 @@ impl AuditRecord {
 pub enum Verdict {
     /// It was the customer's own, and it was done.
     Allowed,
+    /// A member of staff saw it, with a reason.
+    Staff,
     /// There is no such record.
     Absent,
     /// The record is another customer's.
@@ -96,6 +98,8 @@ pub enum Verdict {
     StepUp,
     /// The customer context was missing or wrong.
     IdentityRefused,
+    /// The agent's token does not reach so far.
+    ScopeRefused,
     /// The arguments were refused before anything was looked at.
     InvalidArguments,
     /// Too many calls.
@@ -143,6 +147,11 @@ pub struct StoredAudit {
     /// HMAC-SHA-256 of the customer id under the store's own key, hex, cut to 16 octets: tells customers apart, names nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_hash: Option<String>,
+    /// The member of staff who looked, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staff: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

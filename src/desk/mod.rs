@@ -5,6 +5,7 @@
 mod articles;
 mod audit;
 mod contacts;
+mod denials;
 mod effects;
 mod escalations;
 mod ledger;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudit, Verdict};
 pub use contacts::{ContactChange, ContactUpdate};
+pub use denials::Denials;
 pub use escalations::EscalationTicket;
 pub use ledger::{Begin, Claim, Fingerprint, IdempotencyKey, Ledger, Scope};
 pub use ownership::{OwnedContact, OwnedOrder};
@@ -32,7 +34,10 @@ pub use settlement::Settlement;
 pub use tickets::{OpenedTicket, TicketRequest};
 pub use turns::Turns;
 
-use crate::domain::{Caller, Clock};
+use crate::{
+    domain::{Caller, Clock},
+    limits::Wait,
+};
 
 /// The systems behind the desk and its own books, chosen by the composition root.
 pub struct Desk {
@@ -46,6 +51,7 @@ pub struct Desk {
     pub clock: Clock,
     pub options: Options,
     pub turns: Turns,
+    pub denials: Denials,
     /// Where changes of help articles are copied to.
     pub mirrors: Vec<Arc<dyn ArticleMirror>>,
 }
@@ -113,6 +119,9 @@ pub enum DeskError {
     KeyReused,
     #[error("only a known customer can do this")]
     NoCustomer,
+    /// Too many of the caller's questions were about what is not theirs.
+    #[error("too many denials; the next question is answered in {} s", .0.seconds())]
+    SlowDown(Wait),
     /// It may have been done or not, and nobody knows for now.
     #[error("it is not known whether the {system} has done it")]
     InDoubt {

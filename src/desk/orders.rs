@@ -6,9 +6,17 @@ use crate::domain::OrderId;
 impl Desk {
     /// The order, if it is the caller's. Absent, foreign and unproven end in the same [`DeskError::NotFound`].
     pub async fn owned_order(&self, call: &Call, id: &OrderId) -> Result<OwnedOrder, DeskError> {
+        self.may_ask(&call.caller)?;
         let checked = OwnedOrder::check(&call.caller, self.orders.find(id).await?);
-        let verdict = checked.as_ref().err().copied().unwrap_or(Verdict::Allowed);
+        let verdict = match &checked {
+            Ok(_) if call.caller.staff().is_some() => Verdict::Staff,
+            Ok(_) => Verdict::Allowed,
+            Err(why) => *why,
+        };
         self.note(call, Decision::new(verdict).on("order", id)).await?;
-        checked.map_err(|_| DeskError::NotFound)
+        checked.map_err(|_| {
+            self.denied(&call.caller);
+            DeskError::NotFound
+        })
     }
 }

@@ -155,6 +155,17 @@ pub enum Subject {
     Customer(Customer),
     /// Nobody but the address that the agent itself claims, if it claims one (identity mode `argument`).
     Claimed(Option<Email>),
+    /// No customer: a member of staff looks something up, and says why.
+    Staff(StaffMember),
+}
+
+/// A person of the company who may read any customer's orders.
+#[derive(Debug, Clone)]
+pub struct StaffMember {
+    /// The `sub` of their access token.
+    pub id: String,
+    /// In their own words, for the audit.
+    pub reason: String,
 }
 
 /// Everything known of who is calling, and for whom.
@@ -168,11 +179,19 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The customer, unless the address is only claimed.
+    /// The customer, unless the address is only claimed or there is none.
     pub fn customer(&self) -> Option<&Customer> {
         match &self.subject {
             Subject::Customer(customer) => Some(customer),
-            Subject::Claimed(_) => None,
+            Subject::Claimed(_) | Subject::Staff(_) => None,
+        }
+    }
+
+    /// The member of staff who asks, if it is one.
+    pub fn staff(&self) -> Option<&StaffMember> {
+        match &self.subject {
+            Subject::Staff(member) => Some(member),
+            Subject::Customer(_) | Subject::Claimed(_) => None,
         }
     }
 }

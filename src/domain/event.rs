@@ -82,6 +82,10 @@ pub struct ArticleText {
 }
 
 impl Event {
+    /// Every kind there is.
+    pub const KINDS: [&'static str; 5] =
+        ["conversation.escalated", "conversation.ended", "article.published", "article.updated", "article.unpublished"];
+
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Escalated(_) => "conversation.escalated",

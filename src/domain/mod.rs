@@ -13,13 +13,14 @@ mod money;
 mod order;
 mod record;
 mod schedule;
+mod scope;
 mod secret;
 mod ticket;
 mod time;
 
 pub use article::{Article, ArticleHit};
 pub use contact::{Contact, ContactFields, FieldName, FieldValue};
-pub use customer::{Caller, Customer, CustomerId, Level, Subject, SystemId};
+pub use customer::{Caller, Customer, CustomerId, Level, StaffMember, Subject, SystemId};
 pub use email::Email;
 pub use event::{ArticleText, EndedConversation, Escalation, Event, Message, Speaker, Talk};
 pub use ids::{AgentId, ArticleId, ContactId, ConversationId, EffectId, Invalid, NoteId, OrderId, TicketId};
@@ -29,6 +30,7 @@ pub use order::{LineItem, Order, OrderOwner, OrderStatus, Refund, ShipTo, Totals
 pub use record::Record;
 pub use schedule::Schedule;
 pub(crate) use schedule::retry_after;
+pub use scope::{Scope, Scopes};
 pub use secret::{Secret, SecretError, SecretReader, SecretRef, TextRef};
 pub use ticket::{NewTicket, Priority, Ticket, TicketStatus};
 pub use time::{Clock, Day, Timestamp};

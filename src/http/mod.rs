@@ -1,48 +1,76 @@
 //! The HTTP side: the router, the order of the layers, and the listener. The only room that knows axum.
 
+mod connection;
 mod evidence;
+mod health;
+mod held;
+mod layers;
+mod metadata;
+mod operations;
 mod peer;
+mod places;
 mod server;
+mod tls;
 mod webhooks;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use axum::{
     Router,
     body::Body,
     http::{Request, Response, StatusCode, header},
+    middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
-    routing::{get, post},
+    routing::post,
 };
 use serde::{Deserialize, Serialize};
-use tower::{Service, util::MapRequestLayer};
+use tokio::sync::Semaphore;
+use tower::Service;
 
-pub use server::{ServeError, serve};
-
-use crate::inbox::Intake;
+pub use evidence::Doors;
+pub use health::Health;
+pub use operations::{Metrics, Operations, OperationsOptions, operations};
+pub use server::{ServeError, raise_descriptors, serve};
+pub use tls::{Reader, Tls, TlsError, TlsOptions};
 
 /// Where and how HTTP is served.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "http")]
 pub struct Options {
-    /// Address and port to listen on; port 0 takes a free one. Only addresses of this machine, until agents can authenticate.
+    /// Address and port to listen on; port 0 takes a free one. Addresses that other machines can reach need
+    /// agents.authentication = "required".
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// Host names that requests to /mcp may name, besides localhost, 127.0.0.1 and ::1: guards against DNS rebinding.
+    /// Host names that requests to /mcp may name, besides localhost, 127.0.0.1, ::1 and the host of agents.resource: guards
+    /// against DNS rebinding.
     pub allowed_hosts: Vec<String>,
     /// Origins that browsers may call /mcp from, as `https://app.example.com:443`, besides those of this machine.
     pub allowed_origins: Vec<String>,
     /// The longest request body, in bytes.
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub body_bytes_max: usize,
-    /// Connections served at once; more wait to be accepted.
+    /// Connections open at once. For one more, the one that has been idle for longest is closed.
     #[schemars(range(min = 1, max = 65_536))]
     pub connections_max: usize,
-    /// How long a client may take to send the head of a request, and how long an idle connection is kept, in milliseconds.
+    /// How long a client may take to send the head of a request, in milliseconds.
     #[schemars(range(min = 100, max = 600_000))]
     pub head_timeout_ms: u64,
+    /// How long a client may take to send the body of a request, in milliseconds.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub body_timeout_ms: u64,
+    /// How long a connection without a request is kept, in milliseconds.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub idle_timeout_ms: u64,
+    /// Requests worked on at once; more are answered with 503.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub requests_max: usize,
+    /// Streams of events (SSE) open at once; more are answered with 503.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub event_streams_max: usize,
+    /// HTTP/2: requests of one connection at once.
+    #[schemars(range(min = 1, max = 1000))]
+    pub streams_max: u32,
     /// How long running calls may take to end after SIGTERM, in milliseconds.
     #[schemars(range(min = 0, max = 600_000))]
     pub drain_timeout_ms: u64,
@@ -50,6 +78,9 @@ pub struct Options {
     /// X-Forwarded-For. With 0 it is the connection's, and the header is passed over.
     #[schemars(range(min = 0, max = 16))]
     pub trusted_proxies: usize,
+    /// TLS in this process; left out, a proxy in front does it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsOptions>,
 }
 
 impl Default for Options {
@@ -60,35 +91,46 @@ impl Default for Options {
             allowed_origins: Vec::new(),
             body_bytes_max: 256 * 1024,
             connections_max: 1024,
-            head_timeout_ms: 30_000,
+            head_timeout_ms: 10_000,
+            body_timeout_ms: 15_000,
+            idle_timeout_ms: 60_000,
+            requests_max: 512,
+            event_streams_max: 256,
+            streams_max: 100,
             drain_timeout_ms: 10_000,
             trusted_proxies: 0,
+            tls: None,
         }
     }
 }
 
-/// What this process depends on.
-#[async_trait]
-pub trait Health: Send + Sync {
-    /// Each dependency, and whether it is good.
-    async fn checks(&self) -> Vec<(&'static str, bool)>;
-}
-
-/// The router. `mcp` is the MCP endpoint, a service that knows nothing of this room.
-pub fn router<S, R>(mcp: S, intake: Arc<Intake>, health: Arc<dyn Health>, options: &Options) -> Router
+/// The router. `metrics_here`: also serve metrics, for the token. `mcp` is the MCP endpoint, a service that knows nothing of this room.
+pub fn router<S, R>(mcp: S, doors: Arc<Doors>, operations: &Operations, metrics_here: bool, options: &Options) -> Router
 where
     S: Service<Request<Body>, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     R: IntoResponse + 'static,
 {
-    let webhooks =
-        webhooks::Webhooks { intake, body_bytes_max: options.body_bytes_max, trusted_proxies: options.trusted_proxies };
+    let webhooks = webhooks::Webhooks {
+        intake: operations.intake.clone(),
+        body_bytes_max: options.body_bytes_max,
+        body_timeout: Duration::from_millis(options.body_timeout_ms),
+        trusted_proxies: options.trusted_proxies,
+    };
+    let places = Arc::new(layers::RequestPlaces {
+        requests: Semaphore::new(options.requests_max),
+        streams: Arc::new(Semaphore::new(options.event_streams_max)),
+    });
     Router::new()
         .route_service("/mcp", mcp)
-        .layer(MapRequestLayer::new(evidence::collect))
+        .layer(from_fn_with_state(doors.clone(), evidence::let_in))
         .route("/webhooks/{source}", post(webhooks::receive).with_state(webhooks))
-        .route("/health", get(webhooks::health).with_state(health))
+        .layer(from_fn_with_state(places, layers::shed))
+        .merge(metadata::routes(&doors.challenge))
+        .merge(health::routes(operations.health.clone()))
+        .merge(if metrics_here { operations::metrics_route(operations) } else { Router::new() })
         .fallback(not_found)
+        .layer(from_fn(layers::observe))
 }
 
 async fn not_found() -> Response<Body> {

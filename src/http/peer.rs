@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, HeaderName, Request};
+use axum::http::{HeaderMap, HeaderName};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -11,14 +11,6 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) struct Peer(pub(super) IpAddr);
 
 impl Peer {
-    /// Puts it into requests of the connection.
-    pub(super) fn marker<B>(self) -> impl Fn(Request<B>) -> Request<B> + Clone {
-        move |mut request| {
-            request.extensions_mut().insert(self);
-            request
-        }
-    }
-
     /// The client behind so many proxies of our own, each of which adds the address that it sees on the right. None, if
     /// there are fewer entries than proxies: then the request came past them.
     pub(super) fn client(self, headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {

@@ -1,49 +1,100 @@
-//! The listener: a connection cap, timers that `axum::serve` does not set, and an end that loses no answer.
+//! The listener: places for connections, the protocol they speak, and an end that loses no answer.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
-use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::OwnedSemaphorePermit,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Options, peer::Peer};
+use super::{
+    Options,
+    connection::{self, Timeouts},
+    peer::Peer,
+    places::Places,
+    tls::Tls,
+};
 
 /// After a failed accept (no descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Descriptors for everything but connections from outside.
+const DESCRIPTORS_BESIDE: u64 = 256;
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// HTTP/2: headers of one request.
+const HEADER_LIST_BYTES_MAX: u32 = 32 * 1024;
+/// HTTP/2: streams that a client opens and resets again, until its connection is closed (CVE-2023-44487).
+const RESETS_MAX: usize = 32;
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why serving ended badly.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("failed to listen on {listen}: {}", match source.kind() {
-        io::ErrorKind::AddrInUse => "the port is in use; stop the other process or choose another http.listen",
-        _ => "choose another http.listen",
+    #[error("failed to listen on {listen}: {}choose another {key}", match source.kind() {
+        io::ErrorKind::AddrInUse => "the port is in use; stop the other process or ",
+        _ => "",
     })]
     Listen {
-        listen: std::net::SocketAddr,
+        /// The line of the configuration.
+        key: &'static str,
+        listen: SocketAddr,
         #[source]
         source: io::Error,
     },
 }
 
+/// How connections are spoken with, by protocol.
+pub(super) struct Protocols {
+    pub(super) http1: auto::Builder<TokioExecutor>,
+    pub(super) http2: auto::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    fn new(options: &Options) -> Self {
+        let mut http1 = auto::Builder::new(TokioExecutor::new()).http1_only();
+        // Timers of our own watch the connection: hyper's would count idle time as time for a head.
+        http1.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
+        let mut http2 = auto::Builder::new(TokioExecutor::new()).http2_only();
+        http2
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(options.streams_max)
+            .max_header_list_size(HEADER_LIST_BYTES_MAX)
+            .max_pending_accept_reset_streams(RESETS_MAX)
+            .max_local_error_reset_streams(RESETS_MAX)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PONG_WITHIN);
+        Self { http1, http2 }
+    }
+}
+
 /// Serves until `closing` is cancelled, then lets running requests end, for at most the drain timeout.
-pub async fn serve(listener: TcpListener, router: Router, options: &Options, closing: CancellationToken) {
-    // HTTP/1.1 alone: with HTTP/2 beside it, no timer runs before the first bytes have told which of the two it is.
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(options.head_timeout_ms));
-    let places = Arc::new(Semaphore::new(options.connections_max));
-    let graceful = GracefulShutdown::new();
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: &Options,
+    tls: Option<Tls>,
+    closing: CancellationToken,
+) {
+    let protocols = Arc::new(Protocols::new(options));
+    let timeouts = Timeouts {
+        head: Duration::from_millis(options.head_timeout_ms),
+        idle: Duration::from_millis(options.idle_timeout_ms),
+    };
+    let places = Places::new(options.connections_max);
+    let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener) => accepted,
             () = closing.cancelled() => break,
         };
-        let (stream, peer, place) = match accepted {
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection");
@@ -51,31 +102,58 @@ pub async fn serve(listener: TcpListener, router: Router, options: &Options, clo
                 continue;
             }
         };
-        // Answers are small and awaited; waiting to fill a segment only delays them.
-        let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone().map_request(peer.marker()));
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = &*error as &dyn std::error::Error, "connection ended early");
-            }
-            drop(place);
-        });
+        let taken = tokio::select! {
+            taken = places.take() => taken,
+            () = closing.cancelled() => break,
+        };
+        let connection = connection::Connection {
+            peer,
+            router: router.clone(),
+            protocols: protocols.clone(),
+            timeouts,
+            tls: tls.clone(),
+            closing: closing.clone(),
+            place: taken,
+        };
+        connections.spawn(connection.run(stream));
     }
     drop(listener);
+    connections.close();
     let drain = Duration::from_millis(options.drain_timeout_ms);
-    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(drain, connections.wait()).await.is_err() {
         tracing::warn!(drain_ms = options.drain_timeout_ms, "requests were still running when the drain timeout ended");
+        places.close_all();
     }
 }
 
-/// The next connection, once there is a place for it.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(tokio::net::TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
     let (stream, address) = listener.accept().await?;
-    Ok((stream, Peer(address.ip()), place))
+    // Answers are small and awaited; waiting to fill a segment only delays them.
+    let _ = stream.set_nodelay(true);
+    Ok((stream, Peer(address.ip())))
+}
+
+/// Lets the process have as many descriptors as it needs for so many connections, as far as the system allows it.
+pub fn raise_descriptors(connections_max: usize) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
+    let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let needed = connections_max as u64 + DESCRIPTORS_BESIDE;
+    if have < needed {
+        tracing::warn!(
+            have,
+            needed,
+            "there are not enough descriptors for http.connections_max; raise the limit (ulimit -n, LimitNOFILE) or lower it"
+        );
+    }
+}
+
+/// A place among the connections, until it is dropped.
+pub(super) struct Taken {
+    pub(super) activity: Arc<connection::Activity>,
+    pub(super) number: u64,
+    pub(super) places: Arc<Places>,
+    pub(super) _permit: OwnedSemaphorePermit,
 }

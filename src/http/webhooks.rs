@@ -6,29 +6,36 @@ use axum::{
     Json,
     body::{Body, to_bytes},
     extract::{Path, State},
-    http::{Extensions, HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{Extensions, HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use bytes::Bytes;
+use serde_json::json;
 
-use super::peer::Peer;
+use super::{
+    evidence::{too_many, wait_for},
+    peer::Peer,
+};
 use crate::{
     inbox::{Intake, Received},
+    telemetry::metrics,
     webhooks::{RawWebhook, Rejection},
 };
 
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// When to come again, in seconds.
-const RETRY_AFTER_S: &str = "10";
+const RETRY_AFTER_S: u64 = 10;
 
 /// What the handler needs.
 #[derive(Clone)]
 pub(super) struct Webhooks {
     pub(super) intake: Arc<Intake>,
     pub(super) body_bytes_max: usize,
+    pub(super) body_timeout: Duration,
     pub(super) trusted_proxies: usize,
 }
+
+/// An answer, and its word in metrics.
+type Answered = (Response, &'static str);
 
 pub(super) async fn receive(
     State(webhooks): State<Webhooks>,
@@ -38,37 +45,67 @@ pub(super) async fn receive(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Encoded bodies are not accepted; send the JSON as it is");
-    }
-    let limit = webhooks.body_bytes_max;
-    let too_long = || refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("The body is longer than {limit} bytes"));
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > limit) {
-        return too_long();
-    }
-    let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
-        Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive"),
-        Ok(Err(_)) => return too_long(),
-        Ok(Ok(body)) => body,
+    // A name from outside is no label.
+    let label = webhooks.intake.sources().find(|name| *name == source).unwrap_or("unknown");
+    let (response, outcome) = match webhooks.read(&headers, body).await {
+        Ok(body) => {
+            let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
+            let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, webhooks.trusted_proxies));
+            answer(label, webhooks.intake.receive(&source, RawWebhook { headers, body, path, address }).await)
+        }
+        Err(response) => (*response, "invalid"),
     };
-    let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
-    let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, webhooks.trusted_proxies));
-    answer(&source, webhooks.intake.receive(&source, RawWebhook { headers, body, path, address }).await)
+    metrics::webhook(label, outcome);
+    response
 }
 
-fn answer(source: &str, received: Received) -> Response {
+impl Webhooks {
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Box<Response>> {
+        if headers.contains_key(header::CONTENT_ENCODING) {
+            let why = "Encoded bodies are not accepted; send the JSON as it is";
+            return Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)));
+        }
+        let limit = self.body_bytes_max;
+        let too_long = || {
+            let why = format!("The body is longer than {limit} bytes");
+            Box::new(refuse(StatusCode::PAYLOAD_TOO_LARGE, &why))
+        };
+        let declared =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if declared.is_some_and(|length| length > limit) {
+            return Err(too_long());
+        }
+        match tokio::time::timeout(self.body_timeout, to_bytes(body, limit)).await {
+            Err(_) => Err(Box::new(refuse(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive"))),
+            Ok(Err(_)) => Err(too_long()),
+            Ok(Ok(body)) => Ok(body),
+        }
+    }
+}
+
+fn answer(source: &str, received: Received) -> Answered {
     match received {
-        Received::Acknowledged(acknowledgement) => Json(acknowledgement).into_response(),
-        Received::Duplicate => Json(json!({ "received": true, "duplicate": true })).into_response(),
-        Received::Skipped => Json(json!({ "skipped": true, "reason": "Unhandled event type" })).into_response(),
-        Received::Unknown => refuse(StatusCode::NOT_FOUND, "There is no such webhook source"),
+        Received::Acknowledged(acknowledgement) => (Json(acknowledgement).into_response(), "acknowledged"),
+        Received::Duplicate => (Json(json!({ "received": true, "duplicate": true })).into_response(), "duplicate"),
+        Received::Skipped => {
+            (Json(json!({ "skipped": true, "reason": "Unhandled event type" })).into_response(), "skipped")
+        }
+        Received::Unknown => (refuse(StatusCode::NOT_FOUND, "There is no such webhook source"), "unknown"),
         Received::Rejected(rejection) => {
+            metrics::webhook_rejected(source, rejection.check());
             tracing::warn!(source, reason = %rejection, "webhook rejected");
-            match rejection {
+            let response = match rejection {
                 Rejection::Address => refuse(StatusCode::FORBIDDEN, "This address may not send webhooks here"),
                 _ => refuse(StatusCode::UNAUTHORIZED, "Invalid signature"),
+            };
+            (response, "rejected")
+        }
+        // Logged by nobody: a flood would fill the log. The metric tells of it.
+        Received::Limited { wait, rejection } => {
+            if let Some(rejection) = rejection {
+                metrics::webhook_rejected(source, rejection.check());
             }
+            (too_many(wait, "Too many webhooks"), "limited")
         }
         Received::Unmappable(faults) => {
             tracing::warn!(
@@ -77,40 +114,27 @@ fn answer(source: &str, received: Received) -> Response {
                 "webhook with missing or wrong members kept as a dead letter"
             );
             let body = json!({ "error": "Members are missing or wrong", "members": faults });
-            (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
+            ((StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response(), "unmappable")
         }
         Received::Conflict => {
             tracing::error!(source, "webhook of a known identity with other bytes put into quarantine");
-            refuse(StatusCode::CONFLICT, "This event was received before with other content")
+            (refuse(StatusCode::CONFLICT, "This event was received before with other content"), "conflict")
         }
         Received::Full => {
             tracing::error!(source, "webhook refused: too many events wait");
-            later()
+            (later(), "full")
         }
         Received::Unavailable(error) => {
             tracing::error!(source, error = &error as &dyn std::error::Error, "webhook refused: it cannot be kept");
-            later()
+            (later(), "unavailable")
         }
     }
 }
 
 fn later() -> Response {
-    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, "Not received; send it again later");
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
-    response
+    wait_for(StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER_S, "Not received; send it again later")
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response {
     (status, Json(json!({ "error": why }))).into_response()
-}
-
-/// `GET /health`: what this process depends on, asked at most every few seconds.
-pub(super) async fn health(State(health): State<Arc<dyn super::Health>>) -> Response {
-    let checks = health.checks().await;
-    let good = checks.iter().all(|(_, good)| *good);
-    let word = |good: bool| Value::from(if good { "ok" } else { "error" });
-    let checks: serde_json::Map<String, Value> =
-        checks.into_iter().map(|(name, good)| (name.to_owned(), word(good))).collect();
-    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "status": if good { "ok" } else { "degraded" }, "checks": checks }))).into_response()
 }

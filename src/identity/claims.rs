@@ -38,6 +38,12 @@ pub enum Refusal {
     Audience,
     #[error("the customer context's azp is not identity.context.azp")]
     AuthorizedParty,
+    #[error("the customer context's azp is not the agent that has authenticated")]
+    OtherAgent,
+    #[error("identity.mode is token, and the call did not come with a customer's own access token")]
+    NobodysToken,
+    #[error("the staff override in _meta is refused: {0}")]
+    Staff(&'static str),
     #[error("the customer context has expired")]
     Expired,
     #[error("the customer context is not valid yet; compare the clocks of both machines")]
@@ -80,6 +86,8 @@ pub(super) struct Expected<'a> {
     pub issuer: &'a str,
     pub audience: &'a str,
     pub azp: Option<&'a str>,
+    /// Who has proven to call.
+    pub agent: Option<&'a AgentId>,
     pub subject_system: &'a SystemId,
 }
 
@@ -111,7 +119,10 @@ impl Claims {
                 email_verified: self.email_verified,
                 name: self.name,
             }),
-            agent: self.azp.as_deref().map(AgentId::parse).transpose().map_err(refused("azp"))?,
+            agent: match expected.agent {
+                Some(agent) => Some(agent.clone()),
+                None => self.azp.as_deref().map(AgentId::parse).transpose().map_err(refused("azp"))?,
+            },
             conversation: self.cid.as_deref().map(ConversationId::parse).transpose().map_err(refused("cid"))?,
             context_id: self.jti,
         })
@@ -126,6 +137,12 @@ impl Claims {
         }
         if expected.azp.is_some() && self.azp.as_deref() != expected.azp {
             return Err(Refusal::AuthorizedParty);
+        }
+        // A context that was minted for another agent has been taken from it.
+        if let (Some(agent), Some(azp)) = (expected.agent, self.azp.as_deref())
+            && agent.as_str() != azp
+        {
+            return Err(Refusal::OtherAgent);
         }
         if self.exp <= now_s {
             return Err(Refusal::Expired);

@@ -9,7 +9,7 @@ use super::{
     claims::{Claims, Expected},
     keys::Algorithm,
 };
-use crate::domain::{Caller, Secret, SystemId, Timestamp};
+use crate::domain::{AgentId, Caller, Secret, SystemId, Timestamp};
 
 /// The media type in `typ`, so that no other token of the same issuer passes for a customer context (RFC 8725 3.11).
 pub(super) const TYP: &str = "cctx+jwt";
@@ -61,8 +61,8 @@ impl Verifier {
         Ok(Self { issuer, audience, azp, subject_system, keys })
     }
 
-    /// The caller that a token speaks for. The signature is checked before any claim is looked at.
-    pub(super) fn verify(&self, token: &Secret, now: Timestamp) -> Result<Caller, Refusal> {
+    /// The caller that a token speaks for; `agent` is who has proven to call. The signature is checked before any claim is looked at.
+    pub(super) fn verify(&self, token: &Secret, agent: Option<&AgentId>, now: Timestamp) -> Result<Caller, Refusal> {
         let token = token.expose();
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Refusal::Malformed("it is longer than 8 KiB"));
@@ -98,6 +98,7 @@ impl Verifier {
             issuer: &self.issuer,
             audience: &self.audience,
             azp: self.azp.as_deref(),
+            agent,
             subject_system: &self.subject_system,
         };
         claims.into_caller(&expected, now)

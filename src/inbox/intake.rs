@@ -1,6 +1,6 @@
 //! A webhook comes in: signature, meaning, and only then the store. Nothing is acknowledged before it is durable.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -9,10 +9,12 @@ use tokio::sync::Notify;
 use super::{
     Options,
     queue::{Accepted, NewDelivery, NewEvent, Queue, QueueError, Unmappable},
+    rejected::{RejectedRing, RejectedWebhook},
 };
 use crate::{
     domain::Clock,
-    telemetry::failpoint,
+    limits::{self, Limiter, Wait},
+    telemetry::{failpoint, traces},
     webhooks::{Compared, Mapped, RawWebhook, Rejection, Route, VerifiedWebhook},
 };
 
@@ -23,6 +25,9 @@ pub struct Intake {
     arrived: Arc<Notify>,
     clock: Clock,
     waiting_max: u64,
+    sources: Limiter<String>,
+    addresses: Limiter<Option<IpAddr>>,
+    rejected: RejectedRing,
 }
 
 /// What the sender is told.
@@ -35,6 +40,12 @@ pub enum Received {
     /// There is no such source.
     Unknown,
     Rejected(Rejection),
+    /// Too many of the source, or of what is not genuine from this address.
+    Limited {
+        wait: Wait,
+        /// None: it is genuine.
+        rejection: Option<Rejection>,
+    },
     /// Kept for people; the sender has to send something else.
     Unmappable(Vec<String>),
     Conflict,
@@ -50,9 +61,19 @@ impl Intake {
         arrived: Arc<Notify>,
         clock: Clock,
         options: &Options,
+        limits: &limits::Options,
     ) -> Self {
-        let routes = routes.into_iter().map(|route| (route.source.name().to_owned(), route)).collect();
-        Self { routes, queue, arrived, clock, waiting_max: options.waiting_max }
+        let routes: BTreeMap<_, _> = routes.into_iter().map(|route| (route.source.name().to_owned(), route)).collect();
+        Self {
+            rejected: RejectedRing::new(routes.keys().cloned()),
+            routes,
+            queue,
+            arrived,
+            clock,
+            waiting_max: options.waiting_max,
+            sources: limits.sources(),
+            addresses: limits.addresses(),
+        }
     }
 
     pub fn sources(&self) -> impl Iterator<Item = &str> {
@@ -65,10 +86,14 @@ impl Intake {
 
     pub async fn receive(&self, source: &str, raw: RawWebhook) -> Received {
         let Some(route) = self.routes.get(source) else { return Received::Unknown };
-        let webhook = match route.verify(raw, self.clock.now()) {
+        // Every signature is checked: a sender who shares an address with a forger must not starve.
+        let webhook = match route.verify(&raw, self.clock.now()) {
             Ok(webhook) => webhook,
-            Err(rejection) => return Received::Rejected(rejection),
+            Err(rejection) => return self.reject(route, raw, rejection),
         };
+        if let Err(wait) = self.sources.check(&webhook.source().to_owned()) {
+            return Received::Limited { wait, rejection: None };
+        }
         match route.source.map(&webhook).await {
             Mapped::Skipped => Received::Skipped,
             Mapped::NotNow { why } => Received::Unavailable(QueueError(why.into())),
@@ -99,11 +124,27 @@ impl Intake {
                         Compared::Events => hash(&events),
                     },
                     events,
+                    traceparent: traces::traceparent(),
                     waiting_max: self.waiting_max,
                 };
                 self.accept(delivery, acknowledgement).await
             }
         }
+    }
+
+    /// Nothing but memory is touched: what is not genuine must not cost a write.
+    fn reject(&self, route: &Route, raw: RawWebhook, rejection: Rejection) -> Received {
+        let address = raw.address.map(limits::network);
+        self.rejected.keep(route, raw, &rejection, self.clock.now());
+        match self.addresses.check(&address) {
+            Ok(()) => Received::Rejected(rejection),
+            Err(wait) => Received::Limited { wait, rejection: Some(rejection) },
+        }
+    }
+
+    /// What a source has rejected lately, the newest first; none where there is no such source.
+    pub fn rejected(&self, source: &str) -> Option<Vec<RejectedWebhook>> {
+        self.rejected.of(source)
     }
 
     async fn accept(&self, delivery: NewDelivery, acknowledgement: Value) -> Received {

@@ -6,6 +6,7 @@ mod alerts;
 mod intake;
 mod lanes;
 mod queue;
+mod rejected;
 mod retention;
 mod worker;
 
@@ -19,6 +20,7 @@ pub use queue::{
     Accepted, Claimed, Depths, Erased, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, QueueError,
     StoredEvent, Unmappable, Vitals, Waiting,
 };
+pub use rejected::{RejectedRing, RejectedWebhook};
 pub use retention::keep_retention;
 pub use worker::{Dispatch, Failure, Handled, Worker};
 

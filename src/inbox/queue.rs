@@ -76,6 +76,8 @@ pub struct NewDelivery {
     pub body_hash: [u8; 32],
     pub events: Vec<NewEvent>,
     /// Events that may wait already.
+    /// The trace that it belongs to.
+    pub traceparent: Option<String>,
     pub waiting_max: u64,
 }
 
@@ -124,6 +126,9 @@ pub struct Claimed {
     /// Failed attempts so far.
     pub failures: u32,
     pub received_at: Timestamp,
+    pub conversation: Option<String>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<String>,
 }
 
 /// How an attempt ended.

@@ -9,13 +9,17 @@ use tokio::{
     task::{Id, JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     Options,
     lanes::Lanes,
     queue::{Claimed, Outcome, Queue, QueueError},
 };
-use crate::domain::{Clock, Timestamp};
+use crate::{
+    domain::{Clock, Timestamp},
+    telemetry::{metrics, traces},
+};
 
 /// A payload that ends the process every time is a dead letter after this many claims without an outcome.
 const CLAIMS_MAX: u32 = 20;
@@ -149,6 +153,19 @@ impl Worker {
         }
     }
 
+    /// The same, with the event's ids on every line of the log, and in the trace of the webhook that reported it.
+    async fn work_observed(&self, claimed: Claimed) -> Option<Timestamp> {
+        let span = tracing::info_span!(
+            "event",
+            event = claimed.id,
+            kind = claimed.kind,
+            conversation = claimed.conversation.as_deref(),
+            otel.kind = "consumer",
+        );
+        traces::join(&span, claimed.traceparent.as_deref());
+        self.work(claimed).instrument(span).await
+    }
+
     /// Works on an event to its end; says until when its upstream is left alone.
     async fn work(&self, claimed: Claimed) -> Option<Timestamp> {
         let started = std::time::Instant::now();
@@ -165,6 +182,7 @@ impl Worker {
         let outcome = self.outcome(claimed.failures, ended);
         let duration_ms = started.elapsed().as_millis() as u64;
         let (event, kind) = (claimed.id, claimed.kind.as_str());
+        metrics::event(kind, word(&outcome), started.elapsed());
         match &outcome {
             Outcome::Done { receipt } => tracing::info!(event, kind, receipt, duration_ms, "event done"),
             Outcome::Later { at, error, counts: true } => {
@@ -220,7 +238,7 @@ impl Running {
     fn start(&mut self, worker: Arc<Worker>, claimed: Claimed) {
         let kind = claimed.kind.clone();
         self.lanes.started(&kind);
-        let task = self.tasks.spawn(async move { worker.work(claimed).await });
+        let task = self.tasks.spawn(async move { worker.work_observed(claimed).await });
         self.kinds.insert(task.id(), kind);
     }
 
@@ -229,6 +247,16 @@ impl Running {
         if let Some(kind) = self.kinds.remove(&id) {
             self.lanes.ended(&kind, closed_until);
         }
+    }
+}
+
+/// The word of an attempt in metrics.
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done { .. } => "done",
+        Outcome::Later { counts: true, .. } => "retry",
+        Outcome::Later { counts: false, .. } => "deferred",
+        Outcome::Dead { .. } => "dead",
     }
 }
 

@@ -1,6 +1,6 @@
 //! One tool call: whose it is, how long it may take, and what becomes of a panic or a caller that hangs up.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe};
+use std::{any::Any, future::Future, panic::AssertUnwindSafe, time::Instant};
 
 use futures::FutureExt;
 use rmcp::{
@@ -9,15 +9,22 @@ use rmcp::{
     service::RequestContext,
 };
 
+use tracing::Instrument;
+
 use super::Parts;
 use crate::{
-    domain::Secret,
-    identity::{CONTEXT_META, Evidence, Resolved},
+    desk::Verdict,
+    domain::{AgentId, Secret},
+    identity::{CONTEXT_META, Evidence, Resolved, STAFF_REASON_META, StaffReason},
+    telemetry::{metrics, traces},
     tools::{Reply, Request, ToolError, Who},
 };
 
 /// The member of `_meta` that carries a caller's own idempotency key.
 const IDEMPOTENCY_META: &str = "io.frontdesk/idempotency-key";
+
+/// W3C Trace Context, as MCP carries it.
+const TRACEPARENT_META: &str = "traceparent";
 
 /// What a model reads when the customer cannot be known. The reason is in the log, for the integrator.
 const IDENTITY_SENTENCE: &str = "The customer of this conversation could not be confirmed. Tell the customer that you \
@@ -30,37 +37,80 @@ pub(super) async fn run(
     request: CallToolRequestParams,
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResult, ErrorData> {
-    if !parts.registry.specs().any(|spec| spec.name == request.name) {
+    let Some(spec) = parts.registry.spec(&request.name) else {
         let known: Vec<&str> = parts.registry.specs().map(|spec| spec.name).collect();
         return Err(ErrorData::invalid_params(format!("unknown tool; the tools are {}", known.join(", ")), None));
-    }
-    let who = match parts.identity.resolve(&evidence(&context)) {
-        Ok(Resolved::Caller(caller)) => Who::Caller(caller),
+    };
+    let evidence = evidence(&context);
+    let agent = evidence.agent.as_ref().map(|agent| agent.id.clone());
+    let span = tracing::info_span!(
+        "call",
+        tool = spec.name,
+        agent = agent.as_ref().map(|agent| agent.as_str()),
+        conversation = tracing::field::Empty,
+        otel.name = format_args!("tools/call {}", spec.name),
+        otel.kind = "server",
+    );
+    // What came with the message is nearer to its cause than what came with the request that carried it.
+    traces::join(&span, context.meta.get(TRACEPARENT_META).and_then(serde_json::Value::as_str));
+    let work = resolved(parts, request, context, evidence, agent, spec.name);
+    Ok(work.instrument(span).await)
+}
+
+/// The call of a tool that is there.
+async fn resolved(
+    parts: &Parts,
+    request: CallToolRequestParams,
+    context: RequestContext<RoleServer>,
+    evidence: Evidence,
+    agent: Option<AgentId>,
+    tool: &'static str,
+) -> CallToolResult {
+    let _timed = Timed { tool, started: Instant::now() };
+    let who = match parts.identity.resolve(&evidence) {
+        Ok(Resolved::Caller(caller)) => {
+            let conversation = caller.conversation.as_ref().map(|id| id.as_str());
+            tracing::Span::current().record("conversation", conversation);
+            Who::Caller(caller)
+        }
         Ok(Resolved::FromArgument) => Who::Argument,
         Err(refusal) => {
-            tracing::warn!(tool = %request.name, reason = %refusal, "customer context refused");
-            if let Err(error) = parts.registry.note_identity_refused(&request.name).await {
+            tracing::warn!(reason = %refusal, "customer context refused");
+            if let Err(error) = parts.registry.note_refused(&request.name, agent, Verdict::IdentityRefused).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "failed to record a refusal");
             }
-            return Ok(refused(IDENTITY_SENTENCE));
+            return refused(IDENTITY_SENTENCE);
         }
     };
     let request = Request {
         tool: request.name.into_owned(),
         arguments: request.arguments.unwrap_or_default(),
         idempotency_key: context.meta.get(IDEMPOTENCY_META).cloned(),
+        agent,
         who,
     };
     let writes = parts.registry.writes(&request.tool);
     let registry = parts.registry.clone();
-    let call = AssertUnwindSafe(async move { registry.call(request).await }).catch_unwind();
+    let call = AssertUnwindSafe(async move { registry.call(request).await }).catch_unwind().in_current_span();
     if writes {
         // Our own future is dropped when nobody waits any more; a write that has begun must still be put on record.
         let task = parts.shutdown.writes.spawn(call);
         let outcome = async move { task.await.unwrap_or_else(|error| Err(Box::new(error))) };
-        Ok(within(parts, &context, outcome, "Repeat the same call to learn its result; it is not done twice.").await)
+        within(parts, &context, outcome, "Repeat the same call to learn its result; it is not done twice.").await
     } else {
-        Ok(within(parts, &context, call, "Try again in a minute.").await)
+        within(parts, &context, call, "Try again in a minute.").await
+    }
+}
+
+/// Tells how long a call took, however it ends.
+struct Timed {
+    tool: &'static str,
+    started: Instant,
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        metrics::tool_duration(self.tool, self.started.elapsed());
     }
 }
 
@@ -106,5 +156,9 @@ fn evidence(context: &RequestContext<RoleServer>) -> Evidence {
         Some(serde_json::Value::String(token)) => evidence.context_meta = Some(Secret::new(token.clone())),
         Some(_) => evidence.context_meta_malformed = true,
     }
+    evidence.staff_reason = meta.get(STAFF_REASON_META).map(|reason| match reason {
+        serde_json::Value::String(reason) => StaffReason::Text(reason.clone()),
+        _ => StaffReason::Malformed,
+    });
     evidence
 }

@@ -10,10 +10,11 @@ use rmcp::{ErrorData, model::ErrorCode};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
-type Answer = Response<BoxBody<Bytes, Infallible>>;
+use super::{Parts, scopes};
+use crate::identity::agents::Challenge;
 
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
+
 /// How much of a body that is too long is read on.
 const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const METHOD_HEADER: &str = "mcp-method";
@@ -21,11 +22,18 @@ const NAME_HEADER: &str = "mcp-name";
 
 /// As much of a message as its headers repeat.
 #[derive(Deserialize)]
-struct Envelope {
+pub(super) struct Envelope {
     #[serde(default)]
-    id: Value,
-    method: Option<String>,
+    pub(super) id: Value,
+    pub(super) method: Option<String>,
     params: Option<Params>,
+}
+
+impl Envelope {
+    /// What the message is about: a tool or a resource.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.params.as_ref().and_then(|params| params.name.as_ref().or(params.uri.as_ref())).and_then(Value::as_str)
+    }
 }
 
 #[derive(Deserialize)]
@@ -34,11 +42,16 @@ struct Params {
     uri: Option<Value>,
 }
 
+/// What the guard works with.
+pub(super) struct Guard {
+    pub(super) parts: Parts,
+    pub(super) challenge: Challenge,
+    pub(super) body_bytes_max: usize,
+    pub(super) body_timeout: Duration,
+}
+
 /// Reads the body and lets the request pass, together with a copy of its bytes, or answers it.
-pub(super) async fn admit<B>(
-    request: Request<B>,
-    body_bytes_max: usize,
-) -> Result<(Request<Full<Bytes>>, Bytes), Box<Answer>>
+pub(super) async fn admit<B>(guard: &Guard, request: Request<B>) -> Result<(Request<Full<Bytes>>, Bytes), Box<Answer>>
 where
     B: http_body::Body + Send,
 {
@@ -50,12 +63,16 @@ where
         let why = "encoded bodies are not accepted; send the JSON as it is";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Value::Null, ErrorCode::INVALID_REQUEST, why));
     }
-    let Ok(body) = tokio::time::timeout(BODY_TIMEOUT, read(body, body_bytes_max)).await else {
+    let Ok(body) = tokio::time::timeout(guard.body_timeout, read(body, guard.body_bytes_max)).await else {
         let why = "the body took too long to arrive";
         return Err(refuse(StatusCode::REQUEST_TIMEOUT, Value::Null, ErrorCode::INVALID_REQUEST, why));
     };
     let body = body?;
-    check_headers(&parts.headers, &body)?;
+    // What is not JSON is explained later.
+    if let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) {
+        check_headers(&parts.headers, &envelope)?;
+        scopes::check(&guard.parts, &guard.challenge, &parts, &envelope).await?;
+    }
     Ok((Request::from_parts(parts, Full::new(body.clone())), body))
 }
 
@@ -88,20 +105,14 @@ where
 }
 
 /// A header that repeats the body has to agree with it, in every version: proxies route by the header.
-fn check_headers(headers: &HeaderMap, body: &Bytes) -> Result<(), Box<Answer>> {
-    if !headers.contains_key(METHOD_HEADER) && !headers.contains_key(NAME_HEADER) {
-        return Ok(());
-    }
-    // What is not JSON is explained later.
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else { return Ok(()) };
-    let params = envelope.params.as_ref();
-    let name = params.and_then(|params| params.name.as_ref().or(params.uri.as_ref())).and_then(Value::as_str);
-    let agree = agrees(headers, METHOD_HEADER, envelope.method.as_deref()) && agrees(headers, NAME_HEADER, name);
+fn check_headers(headers: &HeaderMap, envelope: &Envelope) -> Result<(), Box<Answer>> {
+    let agree =
+        agrees(headers, METHOD_HEADER, envelope.method.as_deref()) && agrees(headers, NAME_HEADER, envelope.name());
     match agree {
         true => Ok(()),
         false => {
             let why = "the Mcp-Method or Mcp-Name header does not match the body";
-            Err(refuse(StatusCode::BAD_REQUEST, envelope.id, ErrorCode::HEADER_MISMATCH, why))
+            Err(refuse(StatusCode::BAD_REQUEST, envelope.id.clone(), ErrorCode::HEADER_MISMATCH, why))
         }
     }
 }
@@ -138,7 +149,7 @@ pub(super) fn explain(answer: Answer, body: &Bytes) -> Answer {
     *refuse(StatusCode::BAD_REQUEST, id.unwrap_or_default(), ErrorCode::INVALID_REQUEST, why)
 }
 
-fn refuse(status: StatusCode, id: Value, code: ErrorCode, why: &str) -> Box<Answer> {
+pub(super) fn refuse(status: StatusCode, id: Value, code: ErrorCode, why: &str) -> Box<Answer> {
     let id = Some(id).filter(|id| id.is_string() || id.is_number()).unwrap_or_default();
     let error = ErrorData::new(code, why.to_owned(), None);
     let body = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();

@@ -17,8 +17,11 @@ use rmcp::{
 };
 use serde_json::Value;
 
-use super::{Parts, call, changes::LookOut, resources};
-use crate::tools::Spec;
+use super::{Parts, call, changes::LookOut, resources, scopes};
+use crate::{
+    identity::{Evidence, agents::Agent},
+    tools::Spec,
+};
 
 /// Tools change only when the server is started anew.
 const TOOLS_TTL_MS: u64 = 300_000;
@@ -76,6 +79,12 @@ impl Handler {
             meta.get_or_insert_default().insert("io.modelcontextprotocol/serverInfo".to_owned(), self.stamp.clone());
         }
     }
+}
+
+/// Who has proven to call, where agents authenticate.
+fn agent(context: &RequestContext<RoleServer>) -> Option<Arc<Agent>> {
+    let parts = context.extensions.get::<http::request::Parts>()?;
+    parts.extensions.get::<Evidence>()?.agent.clone()
 }
 
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
@@ -148,9 +157,15 @@ impl ServerHandler for Handler {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut result = ListToolsResult::with_all_items(self.tools.clone())
-            .with_ttl_ms(TOOLS_TTL_MS)
-            .with_cache_scope(CacheScope::Public);
+        let agent = agent(&context);
+        // Who may call a tool depends on the token: what one agent sees is not for another.
+        let scope = if agent.is_some() { CacheScope::Private } else { CacheScope::Public };
+        let allowed = |tool: &&Tool| {
+            let spec = self.parts.registry.spec(&tool.name);
+            agent.as_ref().is_none_or(|agent| spec.is_some_and(|spec| agent.scopes.allow(spec.scope)))
+        };
+        let tools = self.tools.iter().filter(allowed).cloned().collect();
+        let mut result = ListToolsResult::with_all_items(tools).with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(scope);
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
     }
@@ -161,6 +176,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let modern = is_modern(&context);
+        scopes::check_call(&self.parts, agent(&context).as_deref(), &request.name).await?;
         // In a box of its own: the library moves the future that holds it several times.
         let mut result = Box::pin(call::run(&self.parts, request, context)).await?;
         self.stamp(modern, &mut result.meta);
@@ -172,6 +188,7 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        scopes::check_articles(agent(&context).as_deref())?;
         let mut result = resources::list(&self.parts, request).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
@@ -182,6 +199,7 @@ impl ServerHandler for Handler {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        scopes::check_articles(agent(&context).as_deref())?;
         let mut result = resources::templates();
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
@@ -192,6 +210,7 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        scopes::check_articles(agent(&context).as_deref())?;
         let mut result = resources::read(&self.parts, &request.uri).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result.into())

@@ -5,6 +5,7 @@ mod changes;
 mod guard;
 mod handler;
 mod resources;
+mod scopes;
 mod service;
 mod stdio;
 

@@ -12,9 +12,11 @@ use rmcp::transport::streamable_http_server::{
 use tower::Service;
 
 use super::{
-    Parts, guard,
+    Parts,
+    guard::{self, Guard},
     handler::{Handler, Reach},
 };
+use crate::identity::agents::Challenge;
 
 /// What the endpoint accepts.
 #[derive(Debug, Clone)]
@@ -24,6 +26,10 @@ pub struct EndpointOptions {
     /// Besides the origins of this machine.
     pub allowed_origins: Vec<String>,
     pub body_bytes_max: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// What an agent is told whose token does not reach far enough.
+    pub challenge: Challenge,
 }
 
 /// The MCP endpoint.
@@ -31,7 +37,7 @@ pub struct EndpointOptions {
 pub struct Endpoint {
     /// Behind a pointer: its own clones copy every list of its configuration.
     protocol: Arc<StreamableHttpService<Arc<Handler>, NeverSessionManager>>,
-    body_bytes_max: usize,
+    guard: Arc<Guard>,
 }
 
 /// Between two comments on an idle event stream, so that proxies keep it open.
@@ -51,10 +57,16 @@ pub fn endpoint(parts: Parts, options: EndpointOptions) -> Endpoint {
         .with_max_request_body_bytes(options.body_bytes_max)
         .with_sse_keep_alive(Some(KEEP_ALIVE))
         .with_cancellation_token(parts.shutdown.kill.child_token());
+    let guard = Guard {
+        parts: parts.clone(),
+        challenge: options.challenge,
+        body_bytes_max: options.body_bytes_max,
+        body_timeout: options.body_timeout,
+    };
     let handler = Arc::new(Handler::new(parts, Reach::Answers));
     Endpoint {
         protocol: Arc::new(StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)),
-        body_bytes_max: options.body_bytes_max,
+        guard: Arc::new(guard),
     }
 }
 
@@ -73,9 +85,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (protocol, body_bytes_max) = (self.protocol.clone(), self.body_bytes_max);
+        let (protocol, guard) = (self.protocol.clone(), self.guard.clone());
         Box::pin(async move {
-            Ok(match guard::admit(request, body_bytes_max).await {
+            Ok(match guard::admit(&guard, request).await {
                 Ok((request, body)) => guard::explain(protocol.handle(request).await, &body),
                 Err(response) => *response,
             })

@@ -14,6 +14,7 @@ use super::{Store, StoreError};
 use crate::{
     desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit},
     domain::{CustomerId, Timestamp},
+    telemetry::metrics,
 };
 
 /// How long a record of a read may wait for company. A power cut loses at most this much of them.
@@ -31,6 +32,7 @@ pub(super) struct Pending {
 pub(super) struct AuditRow {
     record: AuditRecord,
     customer_hash: Option<String>,
+    verdict: String,
 }
 
 impl Pending {
@@ -40,7 +42,9 @@ impl Pending {
     }
 
     pub(super) fn row(&self, record: AuditRecord) -> AuditRow {
-        AuditRow { customer_hash: record.customer.as_ref().map(|id| self.hash(id)), record }
+        let verdict = word(record.decision.verdict).unwrap_or_default();
+        metrics::tool_call(&record.tool, &verdict);
+        AuditRow { customer_hash: record.customer.as_ref().map(|id| self.hash(id)), verdict, record }
     }
 
     fn hash(&self, customer: &CustomerId) -> String {
@@ -105,7 +109,8 @@ impl AuditLog for Store {
         self.read_slow(move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect
+                    "SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
+                            reason
                      FROM audit
                      WHERE (?1 IS NULL OR conversation = ?1) AND (?2 IS NULL OR customer_hash = ?2)
                        AND (?3 IS NULL OR tool = ?3) AND (?4 IS NULL OR verdict = ?4) AND (?5 IS NULL OR at >= ?5)
@@ -132,11 +137,12 @@ impl AuditLog for Store {
 }
 
 pub(super) fn insert(transaction: &Transaction<'_>, row: &AuditRow) -> Result<(), StoreError> {
-    let AuditRow { record, customer_hash } = row;
+    let AuditRow { record, customer_hash, verdict } = row;
     transaction
         .prepare_cached(
-            "INSERT INTO audit (at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO audit (at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect,
+                                staff, reason)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             record.at.unix_ms(),
@@ -145,10 +151,12 @@ pub(super) fn insert(transaction: &Transaction<'_>, row: &AuditRow) -> Result<()
             record.conversation.as_ref().map(|id| id.as_str()),
             record.context_id,
             record.tool,
-            word(record.decision.verdict)?,
+            verdict,
             serde_json::to_string(&record.decision.objects)?,
             serde_json::to_string(&record.decision.fields)?,
-            word(record.decision.effect)?
+            word(record.decision.effect)?,
+            record.staff.as_ref().map(|member| &member.id),
+            record.staff.as_ref().map(|member| &member.reason)
         ])?;
     Ok(())
 }
@@ -167,6 +175,8 @@ fn read(row: &Row<'_>) -> Result<StoredAudit, StoreError> {
         objects: serde_json::from_str(&text(8)?)?,
         fields: serde_json::from_str(&text(9)?)?,
         effect: serde_json::from_value(text(10)?.into())?,
+        staff: row.get(11)?,
+        reason: row.get(12)?,
     })
 }
 

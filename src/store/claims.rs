@@ -31,7 +31,8 @@ pub(super) fn claim(
                  WHERE id = (SELECT id FROM events AS e INDEXED BY events_waiting
                      WHERE {NEXT} AND due_at <= ?1
                      AND kind NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, id LIMIT 1)
-                 RETURNING id, token, source, kind, coalesce(payload, ''), failures, received_at, claims"
+                 RETURNING id, token, source, kind, coalesce(payload, ''), failures, received_at, claims, conversation,
+                     traceparent"
             ))?
             .query_and_then(params![now.unix_ms(), now.plus(lease).unix_ms(), without], |row| {
                 let claimed = Claimed {
@@ -42,6 +43,8 @@ pub(super) fn claim(
                     payload: row.get(4)?,
                     failures: row.get(5)?,
                     received_at: Timestamp::from_unix_ms(row.get(6)?)?,
+                    conversation: row.get(8)?,
+                    traceparent: row.get(9)?,
                 };
                 Ok::<_, StoreError>((claimed, row.get::<_, u32>(7)?))
             })?

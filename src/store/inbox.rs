@@ -305,8 +305,8 @@ fn accept(transaction: &Transaction<'_>, delivery: &NewDelivery, now: Timestamp)
         transaction
             .prepare_cached(
                 "INSERT INTO events (source, kind, identity, body_hash, subject, priority, state, due_at, received_at,
-                     updated_at, error, conversation, customer, payload)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?9, ?10, ?11, ?12)",
+                     updated_at, error, conversation, customer, payload, traceparent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 delivery.source,
@@ -320,7 +320,8 @@ fn accept(transaction: &Transaction<'_>, delivery: &NewDelivery, now: Timestamp)
                 error,
                 event.conversation.as_ref().map(|id| id.as_str()),
                 event.customer,
-                event.payload
+                event.payload,
+                delivery.traceparent
             ])?;
     }
     failpoint::pass("insert");

@@ -16,6 +16,7 @@ mod open;
 mod orders;
 mod readers;
 mod tickets;
+mod tokens;
 mod watch;
 mod writer;
 

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_settlement.sql"),
     include_str!("migrations/0003_inbox.sql"),
     include_str!("migrations/0004_watch.sql"),
+    include_str!("migrations/0005_agents.sql"),
 ];
 
 /// How long a writer waits for another process's transaction.

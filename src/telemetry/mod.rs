@@ -1,6 +1,10 @@
-//! Logging: to standard error, with structured fields, never a body, a token, an email address or a transcript.
+//! Logging, metrics and traces: never a body, a token, an email address or a transcript.
 
 pub(crate) mod failpoint;
+pub mod metrics;
+pub mod traces;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
@@ -36,8 +40,13 @@ pub enum Level {
     Debug,
 }
 
-/// Starts logging for the process. A second call changes nothing.
-pub fn init(options: &Options) {
+/// Starts logging for the process, to standard error, and tracing if `post` is there to send traces. A second call changes
+/// nothing. What it returns is kept until the process ends.
+pub fn init(
+    options: &Options,
+    traces: &traces::Options,
+    post: Option<Arc<dyn traces::Post>>,
+) -> Result<Option<traces::Traces>, traces::TracesError> {
     let level = match options.level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
@@ -53,11 +62,19 @@ pub fn init(options: &Options) {
         Format::Text => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
         Format::Json => layer.json().flatten_event(true).boxed(),
     };
+    let (spans, kept) = match post {
+        Some(post) => {
+            let (layer, kept) = traces::layer(traces, post)?;
+            (Some(layer), Some(kept))
+        }
+        None => (None, None),
+    };
     // Fails only when a logger is set already: by an earlier call in the same process.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
+    let _ = tracing_subscriber::registry().with(spans).with(layer.with_filter(targets)).try_init();
     std::panic::set_hook(Box::new(|panic| {
         // The message may hold what the code was working on; the place is enough to find it.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
+    Ok(kept)
 }

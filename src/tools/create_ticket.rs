@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     desk::{Call, Desk, DeskError, TicketRequest},
-    domain::{Level, OrderId, Priority, TicketStatus},
+    domain::{Level, OrderId, Priority, Scope, TicketStatus},
 };
 
 pub(super) struct CreateTicket {
@@ -74,6 +74,7 @@ impl Tool for CreateTicket {
         ticket_id. Repeating the same call is safe: it returns the ticket that is there.";
     const HINTS: Hints = Hints { read_only: false, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Anonymous;
+    const SCOPE: Scope = Scope::TicketsWrite;
 
     type Input = Input;
     type Output = Output;

@@ -83,6 +83,14 @@ impl From<DeskError> for ToolError {
                 "This idempotency key was used for another request. Use a new key for a new request, or repeat the \
                  first one unchanged.",
             ),
+            DeskError::SlowDown(wait) => Self::Unrecorded {
+                verdict: Verdict::RateLimited,
+                sentence: format!(
+                    "Too many order numbers were asked for that are not this customer's. Wait {}, then try again with the \
+                     number on the confirmation email, or offer to open a ticket without one.",
+                    in_words(wait.seconds())
+                ),
+            },
             DeskError::NoCustomer => Self::step_up(Level::Verified),
             DeskError::InDoubt { system, can_settle, source } => {
                 if let Some(error) = &source {
@@ -93,6 +101,15 @@ impl From<DeskError> for ToolError {
             DeskError::Port(PortError::EmailRequired { .. }) => Self::step_up(Level::Otp),
             DeskError::Port(error) => Self::Port(error),
         }
+    }
+}
+
+pub(super) fn in_words(seconds: u64) -> String {
+    match seconds {
+        1 => "a second".to_owned(),
+        60 => "a minute".to_owned(),
+        2..=120 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", seconds.div_ceil(60)),
     }
 }
 
@@ -109,12 +126,8 @@ fn port_sentence(error: &PortError) -> String {
              cannot be done right now; trying again does not help."
         ),
         PortError::RateLimited { retry_after, .. } => {
-            let wait = match retry_after.map(|wait| wait.as_secs()) {
-                Some(1) => "a second".to_owned(),
-                Some(seconds @ 2..=120) => format!("{seconds} seconds"),
-                Some(seconds @ 121..) => format!("{} minutes", seconds.div_ceil(60)),
-                _ => "a minute".to_owned(),
-            };
+            let wait = retry_after.map_or(60, |wait| wait.as_secs());
+            let wait = in_words(if wait == 0 { 60 } else { wait });
             format!("The {system} is busy. Repeat the same call in {wait}; nothing has been done so far.")
         }
         PortError::Invalid { field: Some(field), .. } => format!(

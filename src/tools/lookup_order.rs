@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     desk::{Call, Desk, DeskError},
-    domain::{Level, LineItem, Money, Order, OrderId, OrderStatus},
+    domain::{Level, LineItem, Money, Order, OrderId, OrderStatus, Scope},
 };
 
 pub(super) struct LookupOrder {
@@ -136,6 +136,8 @@ impl Tool for LookupOrder {
         anybody else. It changes nothing: for returns, cancellations and complaints use create_ticket.";
     const HINTS: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Otp;
+    const SCOPE: Scope = Scope::OrdersRead;
+    const STAFF_SCOPE: Option<Scope> = Some(Scope::OrdersReadAny);
 
     type Input = Input;
     type Output = Output;

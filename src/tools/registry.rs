@@ -7,13 +7,14 @@ use serde_json::{Map, Value};
 use super::{
     Options, all,
     arguments::Arguments,
-    error::{RegistryError, ToolError},
+    error::{RegistryError, ToolError, in_words},
     guide_mode::GuideMode,
     tool::{AnyTool, Spec},
 };
 use crate::{
     desk::{AuditRecord, Call, Decision, Desk, Fingerprint, IdempotencyKey, Verdict},
-    domain::{Caller, Subject},
+    domain::{AgentId, Caller, Subject},
+    limits::{self, Limiter},
 };
 
 /// The tools on offer.
@@ -21,6 +22,7 @@ pub struct Registry {
     entries: Vec<Entry>,
     by_name: HashMap<&'static str, usize>,
     guide_mode: Option<GuideMode>,
+    customers: Limiter<String>,
     deadline: Duration,
     desk: Arc<Desk>,
 }
@@ -38,6 +40,8 @@ pub struct Request {
     pub arguments: Map<String, Value>,
     /// The caller's own idempotency key, if it sent one.
     pub idempotency_key: Option<Value>,
+    /// Who has proven to call, where agents authenticate.
+    pub agent: Option<AgentId>,
     pub who: Who,
 }
 
@@ -59,7 +63,12 @@ pub struct Reply {
 
 impl Registry {
     /// `by_argument` offers the tools of identity mode `argument`: fewer of them, each with a `customer_email`.
-    pub fn new(options: &Options, by_argument: bool, desk: Arc<Desk>) -> Result<Self, RegistryError> {
+    pub fn new(
+        options: &Options,
+        by_argument: bool,
+        limits: &limits::Options,
+        desk: Arc<Desk>,
+    ) -> Result<Self, RegistryError> {
         let tools = all(options)?;
         let names: Vec<&str> = tools.iter().map(|tool| tool.spec().name).collect();
         if let Some(name) = options.levels.keys().find(|name| !names.contains(&name.as_str())) {
@@ -79,7 +88,8 @@ impl Registry {
             entries.push(Entry { spec, arguments, tool });
         }
         let by_name = entries.iter().enumerate().map(|(at, entry)| (entry.spec.name, at)).collect();
-        Ok(Self { entries, by_name, guide_mode, deadline: Duration::from_millis(options.deadline_ms), desk })
+        let deadline = Duration::from_millis(options.deadline_ms);
+        Ok(Self { entries, by_name, guide_mode, customers: limits.customers(), deadline, desk })
     }
 
     /// What clients are told, always in the same order.
@@ -87,9 +97,13 @@ impl Registry {
         self.entries.iter().map(|entry| &entry.spec)
     }
 
+    pub fn spec(&self, tool: &str) -> Option<&Spec> {
+        self.by_name.get(tool).map(|at| &self.entries[*at].spec)
+    }
+
     /// Whether calling the tool changes something: such a call must run to its end even when nobody waits for it.
     pub fn writes(&self, tool: &str) -> bool {
-        self.by_name.get(tool).is_some_and(|at| !self.entries[*at].spec.hints.read_only)
+        self.spec(tool).is_some_and(|spec| !spec.hints.read_only)
     }
 
     /// How long one call may take.
@@ -104,15 +118,30 @@ impl Registry {
         let claimed = match self.guide_mode.as_ref().map(|mode| mode.claimed(spec, &request.arguments)).transpose() {
             Ok(claimed) => claimed,
             Err(error) => {
-                self.note_without_caller(spec.name, Verdict::InvalidArguments).await?;
+                self.note_without_caller(spec.name, request.agent.clone(), Verdict::InvalidArguments).await?;
                 return Err(error);
             }
         };
         let caller = match (request.who, claimed) {
             (Who::Caller(caller), None) => *caller,
-            (_, Some(caller)) => caller,
+            (_, Some(caller)) => Caller { agent: request.agent.clone(), ..caller },
             (Who::Argument, None) => return Err(ToolError::step_up(spec.level)),
         };
+        if caller.staff().is_some() && spec.staff_scope.is_none() {
+            self.note(&caller, spec, Verdict::IdentityRefused).await?;
+            return Err(ToolError::refused(
+                "Members of staff can call lookup_order alone without a customer. Call again for a customer, without the \
+                 staff reason.",
+            ));
+        }
+        let limited = caller.customer().map(|customer| self.customers.check(&customer.id.to_string()));
+        if let Some(Err(wait)) = limited {
+            self.note(&caller, spec, Verdict::RateLimited).await?;
+            return Err(ToolError::refused(format!(
+                "Too many requests for this customer in a short time. Wait {}, then call again.",
+                in_words(wait.seconds())
+            )));
+        }
         if let Subject::Customer(customer) = &caller.subject
             && customer.level < spec.level
         {
@@ -161,17 +190,18 @@ impl Registry {
         self.desk.audit.record(record).await.map_err(ToolError::Port)
     }
 
-    /// Puts on record that a call came whose customer could not be known.
-    pub async fn note_identity_refused(&self, tool: &str) -> Result<(), ToolError> {
-        let tool = self.by_name.get(tool).map_or("unknown", |at| self.entries[*at].spec.name);
-        self.note_without_caller(tool, Verdict::IdentityRefused).await
+    /// Puts a call on record that was refused before it was known for whom it was.
+    pub async fn note_refused(&self, tool: &str, agent: Option<AgentId>, verdict: Verdict) -> Result<(), ToolError> {
+        let tool = self.spec(tool).map_or("unknown", |spec| spec.name);
+        self.note_without_caller(tool, agent, verdict).await
     }
 
-    async fn note_without_caller(&self, tool: &str, verdict: Verdict) -> Result<(), ToolError> {
+    async fn note_without_caller(&self, tool: &str, agent: Option<AgentId>, verdict: Verdict) -> Result<(), ToolError> {
         let record = AuditRecord {
             at: self.desk.clock.now(),
-            agent: None,
+            agent,
             customer: None,
+            staff: None,
             conversation: None,
             context_id: None,
             tool: tool.to_owned(),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     desk::{Call, Desk},
-    domain::Level,
+    domain::{Level, Scope},
 };
 
 /// Articles returned unless the agent asks for another number.
@@ -57,6 +57,7 @@ impl Tool for SearchArticles {
         about the customer or their orders: for those use lookup_order.";
     const HINTS: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Anonymous;
+    const SCOPE: Scope = Scope::ArticlesRead;
 
     type Input = Input;
     type Output = Output;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{error::ToolError, registry::Reply, schema};
 use crate::{
     desk::{Call, Desk},
-    domain::Level,
+    domain::{Level, Scope},
 };
 
 /// A tool. Its input is flat, because half of the clients break on anything else.
@@ -23,6 +23,10 @@ pub(super) trait Tool: Send + Sync + 'static {
     const HINTS: Hints;
     /// What the customer has to have proven, unless the configuration says otherwise.
     const LEVEL: Level;
+    /// What the agent's token has to allow.
+    const SCOPE: Scope;
+    /// What the token of a member of staff has to allow, for a tool that they may call without a customer.
+    const STAFF_SCOPE: Option<Scope> = None;
 
     type Input: DeserializeOwned + JsonSchema + Send;
     /// `Display` is the text rendering for clients that show no structured content.
@@ -56,6 +60,8 @@ pub struct Spec {
     pub output_schema: Map<String, Value>,
     pub hints: Hints,
     pub level: Level,
+    pub scope: Scope,
+    pub staff_scope: Option<Scope>,
 }
 
 /// A tool whose types are erased.
@@ -85,6 +91,8 @@ impl<T: Tool> AnyTool for Erased<T> {
             output_schema: schema::of::<T::Output>(),
             hints: T::HINTS,
             level: T::LEVEL,
+            scope: T::SCOPE,
+            staff_scope: T::STAFF_SCOPE,
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     desk::{Call, Desk},
-    domain::{FieldName, FieldValue, Level},
+    domain::{FieldName, FieldValue, Level, Scope},
 };
 
 pub(super) struct UpdateCrm {
@@ -75,6 +75,7 @@ impl Tool for UpdateCrm {
         address cannot be changed here.";
     const HINTS: Hints = Hints { read_only: false, destructive: true, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Verified;
+    const SCOPE: Scope = Scope::CrmWrite;
 
     type Input = Input;
     type Output = Output;

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::{auth::TokenError, client::Request};
+use crate::telemetry::traces;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Why there is no reply. Never holds an address, which may carry a customer's data, nor a body.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +67,9 @@ pub(super) async fn send(
 ) -> Result<Answer, CallError> {
     let mut outgoing = reqwest::Request::new(request.method.clone(), request.url.clone());
     *outgoing.headers_mut() = headers;
+    if let Some(traceparent) = traces::traceparent().and_then(|text| HeaderValue::try_from(text).ok()) {
+        outgoing.headers_mut().insert(TRACEPARENT, traceparent);
+    }
     *outgoing.timeout_mut() = Some(timeout);
     *outgoing.body_mut() = request.body.clone().map(Into::into);
     let failed = |error: reqwest::Error| {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 use tokio::{sync::Semaphore, time::timeout_at};
+use tracing::Instrument;
 
 use super::{
     BaseUrl, Limits,
@@ -17,7 +18,10 @@ use super::{
     breaker::Breaker,
     budget::Budget,
 };
-use crate::domain::{Clock, retry_after};
+use crate::{
+    domain::{Clock, retry_after},
+    telemetry::metrics,
+};
 
 pub(super) const USER_AGENT: &str = concat!("frontdesk/", env!("CARGO_PKG_VERSION"));
 
@@ -26,6 +30,7 @@ const SENDING_MIN: Duration = Duration::from_millis(20);
 
 /// One upstream. Connections are kept and shared by all its requests.
 pub struct Upstream {
+    name: String,
     base: BaseUrl,
     auth: Auth,
     limits: Limits,
@@ -73,7 +78,8 @@ pub struct UpstreamError {
 }
 
 impl Upstream {
-    pub fn new(base: BaseUrl, auth: Auth, limits: Limits, clock: Clock) -> Result<Self, reqwest::Error> {
+    /// `name` is for metrics and traces.
+    pub fn new(name: &str, base: BaseUrl, auth: Auth, limits: Limits, clock: Clock) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_millis(limits.connect_timeout_ms))
@@ -81,6 +87,7 @@ impl Upstream {
             .build()?;
         let breaker = Breaker::new(limits.breaker_failures, Duration::from_millis(limits.breaker_open_ms));
         Ok(Self {
+            name: name.to_owned(),
             places: Semaphore::new(limits.concurrent_max),
             health: Mutex::new(Health { breaker, budget: Budget::default() }),
             base,
@@ -153,6 +160,7 @@ impl Upstream {
                     tokio::time::sleep(pause).await;
                 }
                 None => {
+                    metrics::upstream_call(&self.name, made - 1);
                     return match outcome {
                         Ok((answer, _)) => Ok(Reply {
                             status: answer.status,
@@ -192,7 +200,21 @@ impl Upstream {
             return Err(CallError::Late);
         }
         let timeout = remains.min(Duration::from_millis(self.limits.attempt_timeout_ms));
-        let sent = attempt::send(&self.http, request, headers, timeout, self.limits.reply_bytes_max).await;
+        let span = tracing::info_span!(
+            "upstream",
+            upstream = self.name,
+            http.request.method = %request.method,
+            http.response.status_code = tracing::field::Empty,
+            otel.name = %request.method,
+            otel.kind = "client",
+        );
+        let started = Instant::now();
+        let sent = attempt::send(&self.http, request, headers, timeout, self.limits.reply_bytes_max);
+        let sent = sent.instrument(span.clone()).await;
+        if let Ok(answer) = &sent {
+            span.record("http.response.status_code", answer.status.as_u16());
+        }
+        metrics::upstream_attempt(&self.name, outcome(&sent), started.elapsed());
         let failed = match &sent {
             Ok(answer) => answer.status.is_server_error(),
             Err(error) => error.is_its_fault(),
@@ -208,6 +230,22 @@ impl Upstream {
 
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The word of an attempt in metrics.
+fn outcome(sent: &Result<Answer, CallError>) -> &'static str {
+    match sent {
+        Ok(answer) => match answer.status.as_u16() / 100 {
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        },
+        Err(CallError::Timeout { .. }) => "timeout",
+        Err(CallError::TooLong { .. }) => "too_long",
+        Err(CallError::Broken(_)) => "broken",
+        Err(_) => "no_connection",
     }
 }
 

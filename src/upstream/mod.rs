@@ -8,6 +8,7 @@ mod base;
 mod breaker;
 mod budget;
 mod client;
+mod fetch;
 mod post;
 
 use std::time::Duration;
@@ -17,7 +18,8 @@ use serde::{Deserialize, Serialize};
 pub use attempt::CallError;
 pub use base::{BaseUrl, UrlError};
 pub use client::{Reply, Request, Upstream, UpstreamError};
-pub use post::{PostBox, PostError, post};
+pub use fetch::{DocumentError, Fetcher};
+pub use post::{Blocking, PostBox, PostError, post};
 
 use crate::domain::Schedule;
 

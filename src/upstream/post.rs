@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
 use super::client::USER_AGENT;
@@ -17,6 +17,42 @@ pub async fn post(url: &str, headers: HeaderMap, body: Vec<u8>) -> Result<(u16, 
         .build()?;
     let answer = http.post(url).headers(headers).body(body).send().await?;
     Ok((answer.status().as_u16(), answer.text().await?))
+}
+
+/// Posts what others have put together, on whatever thread it is called, which waits for the answer.
+pub struct Blocking {
+    http: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+impl Blocking {
+    pub fn new() -> std::io::Result<Self> {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(std::io::Error::other)?;
+        Ok(Self { http, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
+    }
+
+    /// The error holds no address: that may be a secret.
+    pub fn post(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, reqwest::Error> {
+        let sent = self.runtime.block_on(async {
+            let mut answer = self.http.execute(request.try_into()?).await?;
+            let (status, mut body) = (answer.status(), BytesMut::new());
+            while let Some(chunk) = answer.chunk().await? {
+                body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_BYTES_MAX - body.len())]);
+            }
+            let mut response = http::Response::new(body.freeze());
+            *response.status_mut() = status;
+            Ok(response)
+        });
+        sent.map_err(reqwest::Error::without_url)
+    }
 }
 
 /// A place that messages are posted to: with retries where they may help, and without looking at the answers.

@@ -118,7 +118,7 @@ pub struct Route {
 
 impl Route {
     /// The address comes first: a request from elsewhere costs no signature.
-    pub fn verify(&self, raw: RawWebhook, now: Timestamp) -> Result<VerifiedWebhook, Rejection> {
+    pub fn verify(&self, raw: &RawWebhook, now: Timestamp) -> Result<VerifiedWebhook, Rejection> {
         match self.allowed.admit(raw.address) {
             true => self.source.verifier().verify(self.source.name(), raw, now),
             false => Err(Rejection::Address),

@@ -30,7 +30,7 @@ mod tests {
             let (now, body, path) = (Clock::system().now(), source.sample().unwrap(), "/webhooks/own".to_owned());
             let headers = source.verifier().sign(&path, "", &body, now);
             let raw = RawWebhook { headers, body: body.into(), path, address: None };
-            let webhook = source.verifier().verify("own", raw, now).unwrap();
+            let webhook = source.verifier().verify("own", &raw, now).unwrap();
             assert!(matches!(runtime.block_on(source.map(&webhook)), Mapped::Events { .. }), "{}", kind.name());
         }
     }

@@ -73,9 +73,9 @@ impl Verifier {
     }
 
     /// Exactly one of each header, then the signature over the raw bytes, then the time if the scheme signs one.
-    pub fn verify(&self, source: &str, raw: RawWebhook, now: Timestamp) -> Result<VerifiedWebhook, Rejection> {
+    pub fn verify(&self, source: &str, raw: &RawWebhook, now: Timestamp) -> Result<VerifiedWebhook, Rejection> {
         let signed = match &self.method {
-            Method::Hmac(scheme) => scheme.verify(&raw, &self.keys, now)?,
+            Method::Hmac(scheme) => scheme.verify(raw, &self.keys, now)?,
             Method::Static(header) => {
                 let given = one(&raw.headers, header)?;
                 match mac::any(&self.keys, |key| key.is(given)) {
@@ -83,9 +83,17 @@ impl Verifier {
                     false => return Err(Rejection::Wrong),
                 }
             }
-            Method::Contentful => contentful::verify(&raw, &self.keys, now)?,
+            Method::Contentful => contentful::verify(raw, &self.keys, now)?,
         };
-        Ok(VerifiedWebhook { source: source.to_owned(), body: raw.body, signed })
+        Ok(VerifiedWebhook { source: source.to_owned(), body: raw.body.clone(), signed })
+    }
+
+    /// The header that is a secret itself, if the scheme has one.
+    pub fn secret_header(&self) -> Option<&HeaderName> {
+        match &self.method {
+            Method::Static(header) => Some(header),
+            Method::Hmac(_) | Method::Contentful => None,
+        }
     }
 
     /// The headers that a sender sends along, signed with the first secret.

@@ -203,7 +203,7 @@ fn mode_argument_is_the_guides_check_with_bounds() {
 #[test]
 fn silent_connections_are_closed_and_do_not_use_up_the_places() {
     use std::io::{Read, Write};
-    let setup = Setup::ada().config("[http]\nhead_timeout_ms = 300\nconnections_max = 4\n");
+    let setup = Setup::ada().config("[http]\nhead_timeout_ms = 300\nidle_timeout_ms = 300\nconnections_max = 4\n");
     let server = setup.serve();
     let address = server.url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned();
     for first in ["", "P", "POST /mcp HTTP/1.1\r\nHost: "] {

@@ -41,8 +41,13 @@ fn the_commands_that_the_demo_prints_work_as_printed() {
         assert!(output.status.success(), "{line}: {}", stderr(&output));
         stdout(&output)
     };
-    let curls: Vec<String> =
-        printed.iter().filter(|line| line.trim().starts_with("curl")).map(|line| shell(line)).collect();
+    let curls = |what: &str| -> Vec<String> {
+        let wanted = |line: &&String| line.trim().starts_with("curl") && line.contains(what);
+        printed.iter().filter(wanted).map(|line| shell(line)).collect()
+    };
+    assert!(curls("/metrics")[0].contains("frontdesk_build_info{version="));
+    assert_eq!(curls("/health")[0], "{\"status\":\"ok\",\"checks\":{\"store\":\"ok\",\"inbox\":\"ok\"}}\n");
+    let curls = curls("/mcp");
     let results: Vec<Value> = curls.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     assert_eq!(results.len(), 3);
     assert_eq!(results[0]["result"]["structuredContent"], results[1]["result"]["structuredContent"]);
@@ -161,6 +166,9 @@ fn logs_are_json_when_asked_for_and_never_on_standard_output() {
     let mut first = String::new();
     let mut from = BufReader::new(child.stdout.take().unwrap());
     from.read_line(&mut first).unwrap();
+    let mut second = String::new();
+    from.read_line(&mut second).unwrap();
+    assert!(second.starts_with("metrics at http://127.0.0.1:") && second.ends_with("/metrics\n"), "{second}");
     signal("TERM", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let (mut rest, mut log) = (String::new(), String::new());

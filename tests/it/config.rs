@@ -52,7 +52,35 @@ fn errors_name_the_key_and_what_to_write() {
             "identity.context.keys[0].secrte; did you mean identity.context.keys[0].secret?",
         ),
         ("[http]\nlisten = \"nowhere\"\n", "http.listen"),
-        ("[http]\nlisten = \"0.0.0.0:80\"\n", "write http.listen = \"127.0.0.1:80\""),
+        ("[http]\nlisten = \"0.0.0.0:80\"\n", "or http.listen = \"127.0.0.1:80\""),
+        ("[http]\nlisten = \"0.0.0.0:80\"\n", "write agents.authentication = \"required\""),
+        (
+            "[http]\nlisten = \"[::]:80\"\n[agents]\nauthentication = \"required\"\n[identity]\nmode = \"argument\"\n",
+            "write identity.mode = \"context\", or http.listen = \"127.0.0.1:80\"",
+        ),
+        (
+            "[http]\nlisten = \"192.0.2.1:80\"\n[agents]\nauthentication = \"required\"\n",
+            "http.allowed_hosts: is needed",
+        ),
+        ("[[agents.issuers]]\nissuer = \"https://login.example.com\"\n", "write agents.authentication = \"required\""),
+        (
+            "[agents]\nauthentication = \"required\"\n[[agents.issuers]]\nissuer = \"https://login.example.com\"\n",
+            "agents.resource: is needed",
+        ),
+        ("[agents]\nresource = \"desk\"\n", "agents.resource: must be an address"),
+        (
+            "[identity]\nmode = \"token\"\n[agents]\nauthentication = \"required\"\nresource = \"https://a.example/mcp\"\n\
+             [[agents.issuers]]\nissuer = \"http://login.example.com\"\n",
+            "agents.issuers[0].issuer: must be an https address",
+        ),
+        (
+            "[identity]\nmode = \"token\"\n[agents]\nauthentication = \"required\"\nresource = \"https://a.example/mcp\"\n\
+             [[agents.issuers]]\nissuer = \"https://login.example.com\"\nalgorithms = [\"HS256\"]\n",
+            "agents.issuers[0].algorithms: must name some of",
+        ),
+        ("[identity]\nmode = \"token\"\n", "write [[agents.issuers]]"),
+        ("[operations]\nmetrics_at_http_listen = true\n", "operations.token: is needed"),
+        ("[limits]\ncustomer_burst = 0\n", "limits.customer_burst: must be 1 to"),
         ("[desk]\nrepeat_window_s = 0\n", "desk.repeat_window_s: must be 1 to"),
         ("[desk]\nrepeat_window_s = \"x\"\n", "desk.repeat_window_s"),
         ("[store]\npath = 5\n", "store.path"),
@@ -81,6 +109,10 @@ fn errors_name_the_key_and_what_to_write() {
         let (good, _, error) = check(&setup);
         assert!(!good && error.contains(expected), "{toml}: {error}");
     }
+    let secret = "[identity.context]\nissuer = \"x\"\n[[identity.context.keys]]\nalg = \"HS256\"\nsecret = { env = \"EMPTY\" }\n";
+    let setup = Setup::empty().config(secret);
+    std::fs::write(setup.path().join(".env"), "EMPTY=\n").unwrap();
+    assert!(check(&setup).2.contains("the secret is empty"));
     let setup = Setup::empty();
     let output = frontdesk(setup.path(), &["serve", "--config", "missing.toml"]);
     assert!(stderr(&output).contains("failed to read configuration missing.toml"), "{}", stderr(&output));

@@ -47,7 +47,7 @@ fn a_repeated_request_gets_the_first_ticket_across_restarts_and_transports() {
 
 #[test]
 fn a_thousand_copies_at_once_open_one_ticket() {
-    let setup = Setup::ada();
+    let setup = Setup::ada().config("[http]\nrequests_max = 1000\n");
     let server = setup.serve();
     let client = server.client();
     let answers = block_on(async { futures::future::join_all((0..1000).map(|_| open(&client, "All at once"))).await });

@@ -247,6 +247,7 @@ async fn enqueue(store: &Store, kind: &str, priority: i64, n: usize) {
         identity: Identity::Unique(format!("{kind}:{n}")),
         body_hash: [0; 32],
         events: vec![event],
+        traceparent: None,
         waiting_max: 1000,
     };
     store.accept(delivery).await.unwrap();

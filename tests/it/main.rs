@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail at once")]
 
+mod access_tokens;
+mod agents;
 mod alerts;
 mod bad_input;
 mod cli;
@@ -15,9 +17,11 @@ mod inbox_kill;
 mod inbox_ops;
 mod inbox_trouble;
 mod kill;
+mod limits;
 mod mixed;
 mod notify;
 mod oauth;
+mod operations;
 mod outcomes;
 mod ownership;
 mod protocol;
@@ -31,6 +35,7 @@ mod store;
 mod store_articles;
 mod support;
 mod tokens;
+mod traces;
 mod trouble;
 mod upstreams;
 mod vendors;

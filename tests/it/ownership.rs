@@ -58,9 +58,11 @@ fn desks() -> Desks {
         clock: Clock::system(),
         options: Default::default(),
         turns: Default::default(),
+        denials: frontdesk::desk::Denials::new(&frontdesk::limits::Options::none()),
         mirrors: Vec::new(),
     });
-    let registry = Registry::new(&tools::Options::default(), false, desk.clone()).unwrap();
+    let registry =
+        Registry::new(&tools::Options::default(), false, &frontdesk::limits::Options::none(), desk.clone()).unwrap();
     Desks { registry, orders, desk, store, directory }
 }
 
@@ -130,6 +132,7 @@ fn request(tool: &str, arguments: serde_json::Value, customer: &Customer) -> Req
         tool: tool.to_owned(),
         arguments: arguments.as_object().unwrap().clone(),
         idempotency_key: None,
+        agent: None,
         who: Who::Caller(Box::new(Caller {
             subject: Subject::Customer(customer.clone()),
             agent: None,

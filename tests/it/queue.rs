@@ -49,7 +49,14 @@ fn event(subject: &str, priority: i64) -> NewEvent {
 }
 
 fn delivery(identity: Identity, body: u8, events: Vec<NewEvent>) -> NewDelivery {
-    NewDelivery { source: "chatbot".to_owned(), identity, body_hash: [body; 32], events, waiting_max: 1000 }
+    NewDelivery {
+        source: "chatbot".to_owned(),
+        identity,
+        body_hash: [body; 32],
+        events,
+        traceparent: None,
+        waiting_max: 1000,
+    }
 }
 
 pub fn unique(id: &str, body: u8, subject: &str) -> NewDelivery {

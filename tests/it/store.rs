@@ -94,6 +94,7 @@ fn record(clock: &Clock, verdict: Verdict) -> AuditRecord {
         at: clock.now(),
         agent: None,
         customer: Some(ada().id),
+        staff: None,
         conversation: None,
         context_id: None,
         tool: "create_ticket".to_owned(),

@@ -12,9 +12,10 @@ use async_trait::async_trait;
 use frontdesk::{
     desk::{AuditFilter, Created, Desk, Helpdesk, OrderSystem, PortError, Settlement},
     domain::{Clock, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket, TicketId},
-    http, identity,
-    identity::Identity,
+    http,
+    identity::{self, Identity, agents::Challenge},
     inbox::{self, Intake},
+    limits::Options,
     mcp::{self, EndpointOptions, Parts, Shutdown},
     store::Store,
     tools::{self, Registry},
@@ -72,16 +73,38 @@ struct Healthy;
 
 #[async_trait]
 impl http::Health for Healthy {
-    async fn checks(&self) -> Vec<(&'static str, bool)> {
+    async fn checks(&self) -> Vec<(String, bool)> {
         Vec::new()
+    }
+
+    async fn ready(&self) -> bool {
+        true
+    }
+}
+
+#[async_trait]
+impl http::Metrics for Healthy {
+    async fn render(&self) -> String {
+        String::new()
     }
 }
 
 /// The router with no source of webhooks.
 fn router(endpoint: mcp::Endpoint, store: &Store) -> axum::Router {
-    let intake =
-        Intake::new(Vec::new(), Arc::new(store.clone()), Arc::default(), Clock::system(), &inbox::Options::default());
-    http::router(endpoint, Arc::new(intake), Arc::new(Healthy), &http::Options::default())
+    let (limits, queue) = (Options::none(), Arc::new(store.clone()));
+    let intake = Intake::new(Vec::new(), queue, Arc::default(), Clock::system(), &inbox::Options::default(), &limits);
+    let doors = http::Doors { agents: None, challenge: nobody(), limiter: limits.agents() };
+    let operations = http::Operations {
+        metrics: Arc::new(Healthy),
+        health: Arc::new(Healthy),
+        intake: Arc::new(intake),
+        token: None,
+    };
+    http::router(endpoint, Arc::new(doors), &operations, false, &http::Options::default())
+}
+
+fn nobody() -> Challenge {
+    Challenge::new(&Default::default())
 }
 
 struct Fixture {
@@ -109,6 +132,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         clock: Clock::system(),
         options: Default::default(),
         turns: Default::default(),
+        denials: frontdesk::desk::Denials::new(&Options::none()),
         mirrors: Vec::new(),
     });
     let ada = Customer {
@@ -121,7 +145,9 @@ async fn serve(deadline_ms: u64) -> Fixture {
     };
     let system = ada.id.system().clone();
     let identity = Identity::new(identity::Options::Fixed(ada), system, Clock::system()).unwrap();
-    let registry = Registry::new(&tools::Options { deadline_ms, ..Default::default() }, false, desk.clone()).unwrap();
+    let registry =
+        Registry::new(&tools::Options { deadline_ms, ..Default::default() }, false, &Options::none(), desk.clone())
+            .unwrap();
     let shutdown = Shutdown::default();
     let parts = Parts {
         registry: Arc::new(registry),
@@ -129,11 +155,17 @@ async fn serve(deadline_ms: u64) -> Fixture {
         desk: desk.clone(),
         shutdown: shutdown.clone(),
     };
-    let options = EndpointOptions { allowed_hosts: vec![], allowed_origins: vec![], body_bytes_max: 262_144 };
+    let options = EndpointOptions {
+        allowed_hosts: vec![],
+        allowed_origins: vec![],
+        body_bytes_max: 262_144,
+        body_timeout: Duration::from_secs(15),
+        challenge: nobody(),
+    };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let (router, closing) = (router(mcp::endpoint(parts, options), &store), shutdown.closing.clone());
-    tokio::spawn(async move { http::serve(listener, router, &http::Options::default(), closing).await });
+    tokio::spawn(async move { http::serve(listener, router, &http::Options::default(), None, closing).await });
     Fixture { client: Client::new(&url), unruly, desk, shutdown, _directory: directory }
 }
 

@@ -1,6 +1,7 @@
 //! `frontdesk events`: what webhooks reported, what came of it, and what to do about the rest.
 
 mod list;
+mod rejected;
 mod send;
 mod settle;
 
@@ -31,6 +32,7 @@ enum EventsCommand {
     Show(list::Show),
     Replay(settle::Replay),
     Discard(settle::Discard),
+    Rejected(rejected::Rejected),
     Send(send::Send),
     Verify(send::Verify),
 }
@@ -42,6 +44,7 @@ impl Events {
             EventsCommand::Show(command) => command.run(),
             EventsCommand::Replay(command) => command.run(),
             EventsCommand::Discard(command) => command.run(),
+            EventsCommand::Rejected(command) => command.run(),
             EventsCommand::Send(command) => command.run(),
             EventsCommand::Verify(command) => command.run(),
         }

@@ -132,7 +132,7 @@ impl Verify {
         let path = self.path.unwrap_or_else(|| format!("/webhooks/{}", self.source));
         let raw = RawWebhook { headers, body: body.into(), path, address: None };
         let now = self.at.unwrap_or_else(|| Clock::system().now());
-        let webhook = match source.verifier().verify(source.name(), raw, now) {
+        let webhook = match source.verifier().verify(source.name(), &raw, now) {
             Ok(webhook) => webhook,
             Err(rejection) => {
                 output::line(format_args!("signature: {rejection}"))?;

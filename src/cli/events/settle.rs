@@ -124,6 +124,7 @@ fn record(tool: &str, event: &StoredEvent) -> anyhow::Result<AuditRecord> {
         at: Clock::system().now(),
         agent: Some(AgentId::parse("operator")?),
         customer: None,
+        staff: None,
         conversation: event.conversation.as_deref().and_then(|id| id.parse().ok()),
         context_id: None,
         tool: tool.to_owned(),

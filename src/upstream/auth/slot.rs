@@ -11,7 +11,10 @@ use futures::FutureExt;
 use http::HeaderValue;
 use tokio::sync::watch;
 
-use crate::domain::{Clock, Secret, Timestamp};
+use crate::{
+    domain::{Clock, Secret, Timestamp},
+    telemetry::metrics,
+};
 
 /// What a token lives that came without a lifetime (RFC 6749 5.1 only recommends one).
 const LIFETIME_UNSAID: Duration = Duration::from_secs(300);
@@ -177,7 +180,9 @@ impl TokenSlot {
             let token = super::sensitive(grant.token.expose(), "token").map_err(|_| TokenError::Characters)?;
             Ok((bearer, token, grant.lifetime))
         };
-        match fetched.and_then(headers) {
+        let fetched = fetched.and_then(headers);
+        metrics::token_fetch(fetched.is_ok());
+        match fetched {
             Ok((bearer, token, lifetime)) => {
                 state.failure = None;
                 state.generation += 1;

@@ -1,6 +1,7 @@
 //! One helper starts it all: a directory with a store and a configuration, the real binary on it, and a client.
 
 mod http;
+mod issuer;
 mod platform;
 mod server;
 mod stdio;
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub use http::{Client, Response, is_error, text};
+pub use issuer::{Issuer, RESOURCE};
 pub use platform::{Platform, SECRET, events, rows, settled, sign_hex, signed};
 pub use server::{Server, Setup};
 pub use stdio::StdioClient;

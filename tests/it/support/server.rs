@@ -12,6 +12,10 @@ use tempfile::TempDir;
 
 use super::{Client, command, frontdesk, samples, stderr};
 
+/// Most tests are about something else, and in a hurry.
+const UNLIMITED: &str = "[limits]\nagent_per_minute = 0\ncustomer_per_minute = 0\nsource_per_minute = 0\n\
+    address_per_minute = 0\ncustomer_denials = 0\nagent_denials = 0\n";
+
 /// What a server is started with.
 pub struct Setup {
     directory: TempDir,
@@ -22,7 +26,8 @@ pub struct Setup {
 impl Setup {
     /// A directory without a store, and a configuration to add to.
     pub fn empty() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), config: String::new(), environment: Vec::new() }
+        let setup = Self { directory: tempfile::tempdir().unwrap(), config: String::new(), environment: Vec::new() };
+        setup.config("")
     }
 
     /// The sample records, and Ada as the one customer.
@@ -57,8 +62,20 @@ impl Setup {
 
     pub fn config(mut self, toml: &str) -> Self {
         self.config.push_str(toml);
-        std::fs::write(self.path().join("frontdesk.toml"), &self.config).unwrap();
+        self.write();
         self
+    }
+
+    fn write(&self) {
+        let mut text = self.config.clone();
+        for (table, otherwise) in
+            [("[limits]", UNLIMITED), ("[operations]", "[operations]\nlisten = \"127.0.0.1:0\"\n")]
+        {
+            if !self.config.contains(table) {
+                text.push_str(&format!("\n{otherwise}"));
+            }
+        }
+        std::fs::write(self.path().join("frontdesk.toml"), text).unwrap();
     }
 
     pub fn environment(mut self, name: &str, value: &str) -> Self {
@@ -108,6 +125,8 @@ impl Setup {
 pub struct Server {
     child: Child,
     pub url: String,
+    /// Where its metrics are; empty where it does not say so.
+    pub operations: String,
     /// Reads what is logged: a process whose log nobody reads comes to a halt.
     log: Option<JoinHandle<String>>,
 }
@@ -124,8 +143,12 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let (mut line, mut second) = (String::new(), String::new());
+        let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        stdout.read_line(&mut second).unwrap();
+        let operations = second.trim().strip_prefix("metrics at ").and_then(|url| url.strip_suffix("/metrics"));
+        let operations = operations.unwrap_or_default().to_owned();
         let Some(url) = line.trim().strip_prefix("listening on ") else {
             let mut why = String::new();
             child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
@@ -137,7 +160,7 @@ impl Server {
             let _ = stderr.read_to_string(&mut log);
             log
         });
-        Self { url: url.to_owned(), child, log: Some(log) }
+        Self { url: url.to_owned(), operations, child, log: Some(log) }
     }
 
     pub fn client(&self) -> Client {

@@ -1,0 +1,42 @@
+//! How agents are let in: the identity room's judge, with the store's tokens and the upstream room's way out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::AppError;
+use crate::{
+    config::Config,
+    domain::Clock,
+    http::Doors,
+    identity::agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
+    store::Store,
+    upstream::{DocumentError, Fetcher},
+};
+
+/// Metadata or keys of an authorization server.
+const KEYS_BYTES_MAX: usize = 256 * 1024;
+
+struct Published(Fetcher);
+
+#[async_trait]
+impl KeyFetcher for Published {
+    async fn fetch(&self, url: &str) -> Result<Bytes, FetchError> {
+        self.0.json(url, None).await.map_err(|error| match error {
+            DocumentError::Status(status) => FetchError::Status(status.as_u16()),
+            error => FetchError::NoAnswer(Box::new(error)),
+        })
+    }
+}
+
+pub(super) fn doors(config: &Config, store: &Store, clock: Clock) -> Result<Doors, AppError> {
+    let agents = match config.agents.authentication {
+        Authentication::None => None,
+        Authentication::Required => {
+            let fetcher: Arc<dyn KeyFetcher> = Arc::new(Published(Fetcher::new(KEYS_BYTES_MAX)?));
+            Some(Agents::new(&config.agents, Arc::new(store.clone()), &fetcher, clock)?)
+        }
+    };
+    Ok(Doors { agents, challenge: Challenge::new(&config.agents), limiter: config.limits.agents() })
+}

@@ -1,0 +1,74 @@
+//! Metrics as they are scraped: what is counted as it happens, and what is looked up then.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::Connectors;
+use crate::{
+    domain::{Clock, Event, Timestamp},
+    http::{Health, Metrics},
+    inbox::{Intake, Queue},
+    store::Store,
+    telemetry::metrics::{self, PrometheusHandle},
+};
+
+/// Histograms are folded together this often, so that they do not grow where nobody scrapes.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+pub(super) struct Scrape {
+    pub(super) handle: Option<PrometheusHandle>,
+    pub(super) store: Store,
+    pub(super) connectors: Connectors,
+    pub(super) clock: Clock,
+    pub(super) health: Arc<dyn Health>,
+}
+
+impl Scrape {
+    /// Series that are known beforehand begin at 0: a rate cannot see the first event of a new one.
+    pub(super) fn begin(&self, intake: &Intake) {
+        metrics::begin(intake.sources(), Event::KINDS);
+    }
+
+    /// Folds until `closing` is cancelled.
+    pub(super) fn keep(&self, closing: CancellationToken) {
+        let Some(handle) = self.handle.clone() else { return };
+        tokio::spawn(async move {
+            while closing.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
+                handle.run_upkeep();
+            }
+        });
+    }
+
+    async fn look_up(&self) {
+        if let Ok(depths) = self.store.depths().await {
+            for (state, events) in [
+                ("pending", depths.pending),
+                ("claimed", depths.claimed),
+                ("dead", depths.dead),
+                ("quarantined", depths.quarantined),
+            ] {
+                metrics::inbox(state, events);
+            }
+        }
+        if let Ok(vitals) = self.store.vitals().await {
+            let since = |at: Timestamp| self.clock.now().unix_ms().saturating_sub(at.unix_ms());
+            let age_ms = vitals.oldest.map_or(0, |oldest| since(oldest.received_at));
+            metrics::inbox_oldest(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)));
+        }
+        for (name, connector) in &self.connectors {
+            metrics::breaker(name, connector.is_open());
+        }
+        metrics::ready(self.health.ready().await);
+        metrics::process();
+    }
+}
+
+#[async_trait]
+impl Metrics for Scrape {
+    async fn render(&self) -> String {
+        self.look_up().await;
+        self.handle.as_ref().map(PrometheusHandle::render).unwrap_or_default()
+    }
+}

@@ -1,0 +1,109 @@
+//! What an agent may do: OAuth 2 scopes (RFC 6749 3.3), the ones that this server knows.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Invalid, ids::text_conversions};
+
+/// One scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum Scope {
+    OrdersRead,
+    TicketsWrite,
+    CrmWrite,
+    ArticlesRead,
+    /// Orders of anybody, for members of staff.
+    OrdersReadAny,
+}
+
+impl Scope {
+    pub const ALL: [Self; 5] =
+        [Self::OrdersRead, Self::TicketsWrite, Self::CrmWrite, Self::ArticlesRead, Self::OrdersReadAny];
+    /// What an agent needs for every tool.
+    pub const AGENTS: [Self; 4] = [Self::OrdersRead, Self::TicketsWrite, Self::CrmWrite, Self::ArticlesRead];
+
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(Invalid::new(
+            "scope",
+            "must be orders:read, tickets:write, crm:write, articles:read or orders:read:any",
+        ))
+    }
+
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::OrdersRead => "orders:read",
+            Self::TicketsWrite => "tickets:write",
+            Self::CrmWrite => "crm:write",
+            Self::ArticlesRead => "articles:read",
+            Self::OrdersReadAny => "orders:read:any",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+text_conversions!(Scope);
+
+/// A set of scopes. Written as RFC 6749 has it: names with spaces between them, always in the same order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// Reads the scopes that this server knows; others belong to somebody else.
+    pub fn known(text: &str) -> Self {
+        text.split(' ').filter_map(|name| Scope::parse(name).ok()).collect()
+    }
+
+    /// Whether the set lets its holder do what `needed` is for. Who may read any order may read one's own.
+    pub fn allow(self, needed: Scope) -> bool {
+        let wider = needed == Scope::OrdersRead && self.has(Scope::OrdersReadAny);
+        self.has(needed) || wider
+    }
+
+    pub fn has(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    pub fn with(self, scope: Scope) -> Self {
+        Self(self.0 | scope.bit())
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.has(*scope))
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        scopes.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, scope) in self.iter().enumerate() {
+            write!(f, "{}{scope}", if n == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_scopes_are_somebody_elses_and_any_implies_own() {
+        let scopes = Scopes::known("openid crm:write  orders:read:any orders:reads ORDERS:READ");
+        assert_eq!(scopes.to_string(), "crm:write orders:read:any");
+        assert!(scopes.allow(Scope::OrdersRead) && scopes.allow(Scope::CrmWrite));
+        assert!(!scopes.allow(Scope::TicketsWrite));
+        assert!(!Scopes::known("orders:read").allow(Scope::OrdersReadAny));
+        assert_eq!(Scopes::known(&scopes.to_string()), scopes);
+    }
+}

@@ -1,0 +1,324 @@
+//! One connection: which protocol it speaks, how long it may take for a head, and how long it may be idle.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response, header},
+};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::{
+    held::hold,
+    peer::Peer,
+    server::{Protocols, Taken},
+    tls::Tls,
+};
+
+/// What HTTP/2 with prior knowledge begins with; no method of HTTP/1 does (RFC 9113 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long the last answer may take to be sent once the connection is to end.
+const PARTING: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    pub(super) head: Duration,
+    pub(super) idle: Duration,
+}
+
+pub(super) struct Connection {
+    pub(super) peer: Peer,
+    pub(super) router: Router,
+    pub(super) protocols: Arc<Protocols>,
+    pub(super) timeouts: Timeouts,
+    pub(super) tls: Option<Tls>,
+    pub(super) closing: CancellationToken,
+    pub(super) place: Taken,
+}
+
+/// What a connection is doing.
+pub(super) struct Activity {
+    state: Mutex<State>,
+    evicted: CancellationToken,
+}
+
+struct State {
+    requests: u32,
+    /// A request has been answered on it.
+    useful: bool,
+    /// Since when nothing has been going on, or something has.
+    since: Instant,
+    /// A head has begun to arrive.
+    head_since: Option<Instant>,
+}
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        let state = State { requests: 0, useful: false, since: Instant::now(), head_since: None };
+        Self { state: Mutex::new(state), evicted: CancellationToken::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The order in which connections make room; none for one that is at work.
+    pub(super) fn rank(&self) -> Option<(bool, Instant)> {
+        let state = self.state();
+        (state.requests == 0).then_some((state.useful, state.head_since.unwrap_or(state.since)))
+    }
+
+    pub(super) fn evict(&self) {
+        self.evicted.cancel();
+    }
+
+    fn bytes_arrived(&self) {
+        let mut state = self.state();
+        if state.requests == 0 && state.head_since.is_none() {
+            state.head_since = Some(Instant::now());
+        }
+    }
+
+    fn begin(self: &Arc<Self>) -> Busy {
+        let mut state = self.state();
+        state.requests += 1;
+        state.head_since = None;
+        state.since = Instant::now();
+        drop(state);
+        Busy(self.clone())
+    }
+
+    /// When the connection has had its time, as things are.
+    fn due(&self, timeouts: Timeouts, has_heads: bool) -> Option<Instant> {
+        let state = self.state();
+        match state.head_since.filter(|_| has_heads) {
+            _ if state.requests > 0 => None,
+            Some(head_since) => Some(head_since + timeouts.head),
+            None => Some(state.since + timeouts.idle),
+        }
+    }
+}
+
+/// A request that is being worked on, until it is dropped.
+pub(super) struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.requests -= 1;
+        state.useful = true;
+        state.since = Instant::now();
+    }
+}
+
+impl Connection {
+    pub(super) async fn run(self, stream: TcpStream) {
+        let evicted = self.place.activity.evicted.clone();
+        let ended = tokio::select! {
+            ended = self.speak(stream) => ended,
+            () = evicted.cancelled() => return,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended early");
+        }
+    }
+
+    async fn speak(&self, stream: TcpStream) -> io::Result<()> {
+        let Some(tls) = &self.tls else { return self.sniff(stream).await };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
+        let stream = tokio::select! {
+            stream = tokio::time::timeout(self.timeouts.head, tls.accept(stream)) => stream.map_err(|_| late())??,
+            () = self.closing.cancelled() => return Ok(()),
+        };
+        match tls.negotiated_http2(&stream) {
+            true => self.http(stream, Vec::new(), true).await,
+            false => self.sniff(stream).await,
+        }
+    }
+
+    /// Looks at the first bytes, which tell the protocol.
+    async fn sniff<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, mut stream: S) -> io::Result<()> {
+        let mut first = Vec::with_capacity(PREFACE.len());
+        let sniffing = async {
+            loop {
+                let mut byte = [0; PREFACE.len()];
+                let wanted = PREFACE.len() - first.len();
+                let read = stream.read(&mut byte[..wanted]).await?;
+                first.extend_from_slice(&byte[..read]);
+                if !PREFACE.starts_with(&first) || first.len() == PREFACE.len() {
+                    return Ok(Some(()));
+                }
+                if read == 0 {
+                    return Ok(None);
+                }
+                // A prefix of the preface is not idle any more.
+                self.place.activity.bytes_arrived();
+            }
+        };
+        let sniffed = tokio::select! {
+            sniffed = self.in_time(sniffing) => sniffed?,
+            () = self.closing.cancelled() => return Ok(()),
+        };
+        if sniffed.is_none() {
+            return Ok(());
+        }
+        let http2 = first == PREFACE;
+        self.place.activity.bytes_arrived();
+        self.http(stream, first, http2).await
+    }
+
+    /// Nothing may take longer than the activity allows.
+    async fn in_time<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let mut work = pin!(work);
+        let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(done);
+            }
+            match self.is_due(timer.as_mut(), true, cx) {
+                true => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came"))),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    async fn http<S>(&self, stream: S, first: Vec<u8>, http2: bool) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (router, peer, activity) = (self.router.clone(), self.peer, self.place.activity.clone());
+        let service = tower::service_fn(move |mut request: Request<hyper::body::Incoming>| {
+            let busy = activity.begin();
+            request.extensions_mut().insert(peer);
+            let answer = router.clone().oneshot(request.map(Body::new));
+            async move { answer.await.map(|answer| keep_busy(answer, busy)) }
+        });
+        let builder = if http2 { &self.protocols.http2 } else { &self.protocols.http1 };
+        let watched = Watched { stream, first, activity: self.place.activity.clone() };
+        let mut connection =
+            pin!(builder.serve_connection(TokioIo::new(watched), TowerToHyperService::new(service)).into_owned());
+        let mut closing = pin!(self.closing.cancelled());
+        let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+        let mut parting = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended.map_err(io::Error::other));
+            }
+            if parting.is_none() {
+                let closing = closing.as_mut().poll(cx).is_ready();
+                // HTTP/2 has no heads that a connection waits for: streams come when they come.
+                let late = self.is_due(timer.as_mut(), !http2, cx);
+                if closing || late {
+                    connection.as_mut().graceful_shutdown();
+                    // The end of the whole server has a limit of its own.
+                    let limit = if late { PARTING } else { Duration::MAX };
+                    parting = Some(Box::pin(tokio::time::sleep(limit.min(Duration::from_secs(3600)))));
+                    // Whoever sends a head slowly gets no answer, so that there is nothing to wait for.
+                    if late && !http2 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    cx.waker().wake_by_ref();
+                }
+                return Poll::Pending;
+            }
+            match parting.as_mut().map(|timer| timer.as_mut().poll(cx)) {
+                Some(Poll::Ready(())) => Poll::Ready(Ok(())),
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Whether the connection has had its time; otherwise the timer wakes it when it will have.
+    fn is_due(&self, mut timer: Pin<&mut tokio::time::Sleep>, has_heads: bool, cx: &mut Context<'_>) -> bool {
+        loop {
+            // While a request runs, its end is looked for now and then: HTTP/2 works on requests elsewhere.
+            let due = self.place.activity.due(self.timeouts, has_heads);
+            let next = due.unwrap_or_else(|| Instant::now() + self.timeouts.idle);
+            if due.is_some_and(|due| due <= Instant::now()) {
+                return true;
+            }
+            // Resetting a timer costs a lock: an earlier one is let go off, and set anew then.
+            if timer.deadline().into_std() > next || timer.is_elapsed() {
+                timer.as_mut().reset(next.into());
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+        }
+    }
+}
+
+/// A stream of events goes on after its head.
+fn keep_busy(answer: Response<Body>, busy: Busy) -> Response<Body> {
+    let kind = answer.headers().get(header::CONTENT_TYPE);
+    match kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+        true => answer.map(|body| hold(body, busy)),
+        false => answer,
+    }
+}
+
+/// A stream that begins with what was read of it already, and tells when bytes arrive.
+struct Watched<S> {
+    stream: S,
+    first: Vec<u8>,
+    activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let taken = self.first.len().min(buffer.remaining());
+            buffer.put_slice(&self.first[..taken]);
+            self.first.drain(..taken);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.activity.bytes_arrived();
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,126 @@
+//! For the people who run it: metrics, health and what was rejected lately, on an address of their own.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use async_trait::async_trait;
+use axum::{
+    Json, Router,
+    extract::{Path, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::health::{self, Health};
+use crate::{
+    domain::{Secret, SecretRef},
+    inbox::Intake,
+};
+
+/// Metrics, health and rejected webhooks for the people who run it.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "operations")]
+pub struct OperationsOptions {
+    /// Whether to listen on an address of their own.
+    pub enabled: bool,
+    /// That address. One that other machines can reach needs a token.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// A bearer token that metrics and rejected webhooks are given for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretRef>,
+    /// Also serve /metrics at http.listen, for the token.
+    pub metrics_at_http_listen: bool,
+}
+
+impl Default for OperationsOptions {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
+            token: None,
+            metrics_at_http_listen: false,
+        }
+    }
+}
+
+/// Who knows the metrics.
+#[async_trait]
+pub trait Metrics: Send + Sync {
+    /// In the text format of Prometheus.
+    async fn render(&self) -> String;
+}
+
+/// What the operations side shows.
+#[derive(Clone)]
+pub struct Operations {
+    pub metrics: Arc<dyn Metrics>,
+    pub health: Arc<dyn Health>,
+    pub intake: Arc<Intake>,
+    /// None: whoever reaches the address may read.
+    pub token: Option<Secret>,
+}
+
+/// Everything, for an address of its own.
+pub fn operations(operations: Operations) -> Router {
+    let health = health::routes(operations.health.clone());
+    let guarded = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/rejected/{source}", get(rejected))
+        .layer(from_fn_with_state(operations.token.clone(), guard))
+        .with_state(operations);
+    guarded.merge(health)
+}
+
+/// Metrics alone, for the address that the world reaches. Nothing without a token.
+pub(super) fn metrics_route(operations: &Operations) -> Router {
+    if operations.token.is_none() {
+        return Router::new();
+    }
+    Router::new()
+        .route("/metrics", get(metrics))
+        .layer(from_fn_with_state(operations.token.clone(), guard))
+        .with_state(operations.clone())
+}
+
+async fn guard(State(token): State<Option<Secret>>, request: Request, next: Next) -> Response {
+    let wanted = token.as_ref().map(|token| Sha256::digest(token.expose()));
+    let given = |headers: &HeaderMap| {
+        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        value
+            .split_once(' ')
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .map(Sha256::digest)
+    };
+    // Digests are compared: how long that takes tells nothing of the token.
+    match wanted {
+        Some(wanted) if given(request.headers()) != Some(wanted) => {
+            let challenge = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
+            let body = Json(json!({ "error": "This needs the bearer token of operations.token" }));
+            (StatusCode::UNAUTHORIZED, challenge, body).into_response()
+        }
+        _ => next.run(request).await,
+    }
+}
+
+async fn metrics(State(operations): State<Operations>) -> Response {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], operations.metrics.render().await).into_response()
+}
+
+async fn rejected(State(operations): State<Operations>, Path(source): Path<String>) -> Response {
+    match operations.intake.rejected(&source) {
+        Some(rejected) => Json(json!({ "rejected": rejected })).into_response(),
+        None => {
+            let known: Vec<&str> = operations.intake.sources().collect();
+            let body = Json(json!({ "error": "There is no such webhook source", "sources": known }));
+            (StatusCode::NOT_FOUND, body).into_response()
+        }
+    }
+}

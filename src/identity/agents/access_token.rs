@@ -1,0 +1,214 @@
+//! OAuth 2 access tokens in JWT form (RFC 9068) and the rules that their claims must keep: pure, apart from the signature.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Agent, Holder, Person};
+use crate::domain::{AgentId, Scopes};
+
+/// How far the issuer's clock may be ahead of ours.
+const AHEAD_S_MAX: f64 = 30.0;
+/// Clients count the life of a token from when they got it: one that has just expired was good when it was sent.
+const GRACE_S: f64 = 5.0;
+/// A resource server has no use for more.
+const AUDIENCES_MAX: usize = 32;
+/// Claims that hold ids and addresses.
+const CLAIM_CHARS_MAX: usize = 256;
+
+/// Why a token was refused. For the log, and for `error_description`; holds no value of the token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefusal {
+    #[error("it is longer than 8 KiB")]
+    TooLong,
+    #[error("it is no token of ours, and no JWT")]
+    Unknown,
+    #[error("it was revoked")]
+    Revoked,
+    #[error("it is malformed: {0}")]
+    Malformed(&'static str),
+    #[error("its typ is not one that agents.issuers accepts")]
+    Typ,
+    #[error("its issuer is not one of agents.issuers")]
+    Issuer,
+    #[error("its algorithm is not one that agents.issuers accepts")]
+    Algorithm,
+    #[error("the issuer has no key with its kid and algorithm")]
+    NoKey,
+    #[error("its signature does not verify")]
+    Signature,
+    #[error("it was not made for this server (aud)")]
+    Audience,
+    #[error("it has expired")]
+    Expired,
+    #[error("it is not valid yet; compare the clocks of both machines")]
+    NotYetValid,
+    #[error("its claim {claim} is refused: {why}")]
+    Claim { claim: &'static str, why: &'static str },
+}
+
+/// What the tokens of one issuer are compared with.
+pub(super) struct Rules {
+    pub(super) audience: String,
+    pub(super) types: Vec<String>,
+    pub(super) person_claim: Option<String>,
+}
+
+/// A token that has been taken apart, and nothing more.
+pub(super) struct Unverified<'a> {
+    /// What is signed.
+    pub(super) message: &'a str,
+    pub(super) signature: &'a str,
+    pub(super) header: Header,
+    claims: Map<String, Value>,
+    issuer: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Header {
+    pub(super) alg: String,
+    typ: Option<String>,
+    pub(super) kid: Option<String>,
+    crit: Option<Value>,
+    b64: Option<Value>,
+}
+
+impl<'a> Unverified<'a> {
+    pub(super) fn read(token: &'a str) -> Result<Self, TokenRefusal> {
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenRefusal::Unknown)?;
+        let (header, payload) = message.split_once('.').ok_or(TokenRefusal::Unknown)?;
+        if payload.contains('.') {
+            return Err(TokenRefusal::Malformed("it is not a compact JWS"));
+        }
+        let header: Header = serde_json::from_slice(&decode(header)?)
+            .map_err(|_| TokenRefusal::Malformed("its header is not JSON with alg"))?;
+        if header.crit.is_some() || header.b64.is_some() {
+            return Err(TokenRefusal::Malformed("its header names an extension, and none is understood"));
+        }
+        let claims: Map<String, Value> = serde_json::from_slice(&decode(payload)?)
+            .map_err(|_| TokenRefusal::Malformed("its claims are not a JSON object"))?;
+        let issuer =
+            text(&claims, "iss")?.ok_or(TokenRefusal::Claim { claim: "iss", why: "it is missing" })?.to_owned();
+        Ok(Self { message, signature, header, claims, issuer })
+    }
+
+    /// Who is said to have issued it: good for finding the key, and for nothing else before the signature is checked.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The agent that the token speaks for, and when it ends, in Unix seconds. The signature must have been checked.
+    pub(super) fn agent(&self, rules: &Rules, now_s: i64) -> Result<(Agent, i64), TokenRefusal> {
+        let typ = self.header.typ.as_deref().unwrap_or_default();
+        // RFC 7515 4.1.9: "application/" may be left out.
+        let typ = typ
+            .get(.."application/".len())
+            .filter(|start| start.eq_ignore_ascii_case("application/"))
+            .map_or(typ, |start| &typ[start.len()..]);
+        if !rules.types.iter().any(|accepted| accepted.eq_ignore_ascii_case(typ)) {
+            return Err(TokenRefusal::Typ);
+        }
+        if !self.audiences()?.any(|audience| audience == rules.audience) {
+            return Err(TokenRefusal::Audience);
+        }
+        let now = now_s as f64;
+        let expires = self.time("exp")?.ok_or(TokenRefusal::Claim { claim: "exp", why: "it is missing" })?;
+        let ends = expires + GRACE_S;
+        if ends <= now {
+            return Err(TokenRefusal::Expired);
+        }
+        for claim in ["nbf", "iat"] {
+            if self.time(claim)?.is_some_and(|time| time > now + AHEAD_S_MAX) {
+                return Err(TokenRefusal::NotYetValid);
+            }
+        }
+        let sub = self.id("sub")?.ok_or(TokenRefusal::Claim { claim: "sub", why: "it is missing" })?;
+        let client = match self.id("client_id")? {
+            Some(client) => Some(client),
+            None => self.id("azp")?,
+        };
+        let id = AgentId::parse(client.unwrap_or(sub))
+            .map_err(|invalid| TokenRefusal::Claim { claim: "client_id", why: invalid.why })?;
+        let holder = match client {
+            // A client that acts for itself is its own subject (RFC 9068 2.2).
+            Some(client) if client != sub => Holder::Person(self.person(sub, rules)?),
+            _ => Holder::Client,
+        };
+        Ok((Agent { id, scopes: self.scopes()?, holder }, ends.floor() as i64))
+    }
+
+    fn person(&self, sub: &str, rules: &Rules) -> Result<Person, TokenRefusal> {
+        let claim = rules.person_claim.as_deref();
+        Ok(Person {
+            sub: sub.to_owned(),
+            email: self.id("email")?.map(str::to_owned),
+            email_verified: self.claims.get("email_verified") == Some(&Value::Bool(true)),
+            name: self.id("name")?.map(str::to_owned),
+            signed_in: claim.is_some_and(|claim| self.claims.get(claim).is_some_and(|value| !value.is_null())),
+        })
+    }
+
+    /// `aud` is one text or several (RFC 7519 4.1.3); anything else matches nothing.
+    fn audiences(&self) -> Result<impl Iterator<Item = &str>, TokenRefusal> {
+        let wrong = TokenRefusal::Claim { claim: "aud", why: "it must be a text or an array of texts" };
+        let audiences: Vec<&str> = match self.claims.get("aud") {
+            None => return Err(TokenRefusal::Claim { claim: "aud", why: "it is missing" }),
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(several)) if several.len() <= AUDIENCES_MAX => {
+                several.iter().map(Value::as_str).collect::<Option<_>>().ok_or(wrong)?
+            }
+            Some(_) => return Err(wrong),
+        };
+        Ok(audiences.into_iter())
+    }
+
+    /// `scope` (RFC 9068 2.2.3), or `scp` as some servers have it: a text, or an array of texts.
+    fn scopes(&self) -> Result<Scopes, TokenRefusal> {
+        let Some(value) = self.claims.get("scope").or(self.claims.get("scp")) else { return Ok(Scopes::default()) };
+        let wrong = TokenRefusal::Claim { claim: "scope", why: "it must be a text or an array of texts" };
+        match value {
+            Value::String(text) => Ok(Scopes::known(text)),
+            Value::Array(names) => {
+                let names: Vec<&str> = names.iter().map(Value::as_str).collect::<Option<_>>().ok_or(wrong)?;
+                Ok(Scopes::known(&names.join(" ")))
+            }
+            _ => Err(wrong),
+        }
+    }
+
+    /// A NumericDate, which may have a fraction.
+    fn time(&self, claim: &'static str) -> Result<Option<f64>, TokenRefusal> {
+        match self.claims.get(claim) {
+            None => Ok(None),
+            Some(value) => match value.as_f64().filter(|time| (0.0..1e12).contains(time)) {
+                Some(time) => Ok(Some(time)),
+                None => Err(TokenRefusal::Claim { claim, why: "it must be a number of seconds" }),
+            },
+        }
+    }
+
+    fn id(&self, claim: &'static str) -> Result<Option<&str>, TokenRefusal> {
+        let value = text(&self.claims, claim)?;
+        match value {
+            Some(value) if value.is_empty() || value.chars().count() > CLAIM_CHARS_MAX => {
+                Err(TokenRefusal::Claim { claim, why: "it must have 1 to 256 characters" })
+            }
+            Some(value) if value.chars().any(char::is_control) => {
+                Err(TokenRefusal::Claim { claim, why: "it must not hold control characters" })
+            }
+            value => Ok(value),
+        }
+    }
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<Option<&'a str>, TokenRefusal> {
+    match claims.get(claim) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(TokenRefusal::Claim { claim, why: "it must be a text" }),
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, TokenRefusal> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenRefusal::Malformed("it is not base64url"))
+}

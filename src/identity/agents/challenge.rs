@@ -1,0 +1,143 @@
+//! What a refused agent is told: `WWW-Authenticate` (RFC 6750 3) and the metadata of this resource (RFC 9728).
+
+use serde_json::{Value, json};
+
+use super::Options;
+use crate::domain::{Scope, Scopes};
+
+/// Where the metadata of resources is (RFC 9728 3.1).
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// Why a request is refused, in the words of RFC 6750 3.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason<'a> {
+    /// There was no token: nothing is said but how to get one.
+    NoToken,
+    InvalidRequest(&'a str),
+    InvalidToken(&'a str),
+    /// What the token allows, and what was needed.
+    InsufficientScope {
+        granted: Scopes,
+        needed: Scope,
+    },
+}
+
+/// Makes challenges.
+#[derive(Debug, Clone)]
+pub struct Challenge {
+    metadata_url: Option<String>,
+    metadata: Option<Value>,
+}
+
+impl Challenge {
+    pub fn new(options: &Options) -> Self {
+        let resource = options.resource.as_deref().filter(|_| !options.issuers.is_empty());
+        Self {
+            metadata_url: resource.map(metadata_url),
+            metadata: resource.map(|resource| metadata(resource, options)),
+        }
+    }
+
+    /// The document of RFC 9728, if agents can get tokens from somebody.
+    pub fn metadata(&self) -> Option<&Value> {
+        self.metadata.as_ref()
+    }
+
+    /// The value of `WWW-Authenticate`.
+    pub fn header(&self, reason: Reason<'_>) -> String {
+        let mut members = Vec::new();
+        let mut member = |name: &str, value: &str| {
+            // RFC 6750 3 allows neither of these two inside.
+            members.push(format!("{name}=\"{}\"", value.replace(['"', '\\'], "'")));
+        };
+        let error = match reason {
+            Reason::NoToken => None,
+            Reason::InvalidRequest(why) => Some(("invalid_request", why.to_owned())),
+            Reason::InvalidToken(why) => Some(("invalid_token", why.to_owned())),
+            Reason::InsufficientScope { needed, .. } => Some(("insufficient_scope", format!("it needs {needed}"))),
+        };
+        if let Some((error, description)) = &error {
+            member("error", error);
+            member("error_description", description);
+        }
+        if let Some(url) = &self.metadata_url {
+            member("resource_metadata", url);
+        }
+        let scopes: Scopes = match reason {
+            // Asking for the missing one alone would lose what is there.
+            Reason::InsufficientScope { granted, needed } => granted.with(needed),
+            _ => Scope::AGENTS.into_iter().collect(),
+        };
+        member("scope", &scopes.to_string());
+        format!("Bearer {}", members.join(", "))
+    }
+}
+
+fn metadata(resource: &str, options: &Options) -> Value {
+    let issuers: Vec<&str> = options.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+    let staff = options.issuers.iter().any(|issuer| issuer.person_claim.is_some());
+    let scopes: Vec<&str> =
+        Scope::ALL.iter().filter(|scope| staff || **scope != Scope::OrdersReadAny).map(Scope::as_str).collect();
+    json!({
+        "resource": resource,
+        "authorization_servers": issuers,
+        "scopes_supported": scopes,
+        "bearer_methods_supported": ["header"],
+        "resource_name": "frontdesk",
+    })
+}
+
+fn split(resource: &str) -> (&str, &str) {
+    let after_scheme = resource.find("://").map_or(0, |at| at + 3);
+    match resource[after_scheme..].find('/') {
+        Some(slash) => resource.split_at(after_scheme + slash),
+        None => (resource, ""),
+    }
+}
+
+fn metadata_url(resource: &str) -> String {
+    let (origin, _) = split(resource);
+    format!("{origin}{}", metadata_path(resource))
+}
+
+/// The path at which the metadata of a resource is looked for: the well-known one, put in front of its own path.
+pub fn metadata_path(resource: &str) -> String {
+    let (_, path) = split(resource);
+    format!("{WELL_KNOWN}{}", path.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn challenge() -> Challenge {
+        let options: Options = serde_json::from_value(json!({
+            "resource": "https://desk.example.com/a/mcp",
+            "issuers": [{ "issuer": "https://login.example.com" }],
+        }))
+        .unwrap();
+        Challenge::new(&options)
+    }
+
+    #[test]
+    fn all_scopes_stand_in_one_challenge() {
+        let granted = Scopes::known("articles:read orders:read");
+        let header = challenge().header(Reason::InsufficientScope { granted, needed: Scope::CrmWrite });
+        assert_eq!(
+            header,
+            "Bearer error=\"insufficient_scope\", error_description=\"it needs crm:write\", \
+             resource_metadata=\"https://desk.example.com/.well-known/oauth-protected-resource/a/mcp\", \
+             scope=\"orders:read crm:write articles:read\""
+        );
+    }
+
+    #[test]
+    fn without_issuers_nobody_is_sent_anywhere() {
+        let challenge = Challenge::new(&Options::default());
+        assert!(challenge.metadata().is_none());
+        assert_eq!(
+            challenge.header(Reason::NoToken),
+            "Bearer scope=\"orders:read tickets:write crm:write articles:read\""
+        );
+    }
+}

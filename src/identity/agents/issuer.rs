@@ -1,0 +1,139 @@
+//! One authorization server: its options, its keys, and the signatures that they verify.
+
+use std::sync::Arc;
+
+use jsonwebtoken::crypto;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AuthError, TokenRefusal,
+    access_token::{Rules, Unverified},
+    jwks::{KeyFetcher, KeySource, Keys},
+};
+use crate::identity::Algorithm;
+
+/// An authorization server whose access tokens are accepted.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerOptions {
+    /// Its issuer identifier, exactly as tokens carry it in iss.
+    pub issuer: String,
+    /// Where its keys are (JWKS). Left out, its metadata says so (RFC 8414, OpenID Connect Discovery).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_url: Option<String>,
+    /// The aud of its tokens for this server; agents.resource if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// The signature algorithms that are accepted: RS256, ES256, EdDSA; all three if left out.
+    #[serde(default = "all_algorithms")]
+    pub algorithms: Vec<Algorithm>,
+    /// The typ of its access tokens. at+jwt (RFC 9068) if left out; some servers write JWT.
+    #[serde(default = "rfc_9068")]
+    pub types: Vec<String>,
+    /// A claim that its tokens have only when a person has signed in, as auth_time. Needed for orders:read:any; left out,
+    /// nobody's token of this issuer can be used for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person_claim: Option<String>,
+}
+
+fn all_algorithms() -> Vec<Algorithm> {
+    vec![Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa]
+}
+
+fn rfc_9068() -> Vec<String> {
+    vec!["at+jwt".to_owned()]
+}
+
+/// Why an issuer cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+#[error("agents.issuers[{n}].{member}: {why}")]
+pub struct OptionsError {
+    n: usize,
+    member: &'static str,
+    why: &'static str,
+}
+
+pub(super) struct Issuer {
+    name: String,
+    algorithms: Vec<Algorithm>,
+    rules: Rules,
+    keys: Keys,
+}
+
+impl Issuer {
+    pub(super) fn new(
+        n: usize,
+        options: &IssuerOptions,
+        resource: Option<&str>,
+        fetcher: Arc<dyn KeyFetcher>,
+    ) -> Result<Self, OptionsError> {
+        let wrong = |member, why| OptionsError { n, member, why };
+        if !is_safe(&options.issuer) || options.issuer.contains(['?', '#']) {
+            return Err(wrong("issuer", "must be an https address without query (http only on this machine)"));
+        }
+        if options.jwks_url.as_deref().is_some_and(|url| !is_safe(url)) {
+            return Err(wrong("jwks_url", "must be an https address (http only on this machine)"));
+        }
+        if options.algorithms.is_empty() || options.algorithms.contains(&Algorithm::Hs256) {
+            return Err(wrong("algorithms", "must name some of RS256, ES256 and EdDSA"));
+        }
+        if options.types.is_empty() {
+            return Err(wrong("types", "must name at least one; at+jwt is the standard one"));
+        }
+        let audience = options.audience.as_deref().or(resource).filter(|audience| !audience.is_empty());
+        let audience = audience.ok_or(wrong("audience", "is needed where agents.resource is not set"))?;
+        let source = match &options.jwks_url {
+            Some(url) => KeySource::At(url.clone()),
+            None => KeySource::Discovered { issuer: options.issuer.clone() },
+        };
+        Ok(Self {
+            name: options.issuer.clone(),
+            algorithms: options.algorithms.clone(),
+            rules: Rules {
+                audience: audience.to_owned(),
+                types: options.types.clone(),
+                person_claim: options.person_claim.clone(),
+            },
+            keys: Keys::new(options.issuer.clone(), source, fetcher),
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(super) fn keys_version(&self) -> u64 {
+        self.keys.version()
+    }
+
+    pub(super) async fn warm_up(&self) {
+        self.keys.warm_up().await;
+    }
+
+    /// Checks the signature; says with which version of the keys.
+    pub(super) async fn verify(&self, token: &Unverified<'_>) -> Result<u64, AuthError> {
+        let named = self.algorithms.iter().find(|algorithm| algorithm.name() == token.header.alg);
+        let algorithm = *named.ok_or(AuthError::Refused(TokenRefusal::Algorithm))?;
+        let found = self.keys.find(token.header.kid.as_deref(), algorithm).await?;
+        let good = found.keys.iter().any(|key| {
+            crypto::verify(token.signature, token.message.as_bytes(), key, algorithm.of_library()).unwrap_or(false)
+        });
+        if good { Ok(found.version) } else { Err(AuthError::Refused(TokenRefusal::Signature)) }
+    }
+}
+
+/// Keys that come over plain HTTP could be anybody's, unless they come from this machine.
+pub(super) fn is_safe(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default();
+    let own = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    match uri.scheme_str() {
+        Some("https") => !host.is_empty(),
+        Some("http") => own,
+        _ => false,
+    }
+}

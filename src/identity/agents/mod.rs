@@ -1,0 +1,175 @@
+//! Which agent calls: static bearer tokens (RFC 6750) and OAuth 2 access tokens in JWT form (RFC 9068).
+//!
+//! This server is a resource server: it issues no OAuth tokens, and never sends one on.
+
+mod access_token;
+mod bearer;
+mod challenge;
+mod issuer;
+mod jwks;
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use access_token::TokenRefusal;
+pub use bearer::{BookError, NewToken, StoredToken, TOKEN_PREFIX, TokenBook, TokenError};
+pub use challenge::{Challenge, Reason, metadata_path};
+pub use issuer::{IssuerOptions, OptionsError};
+pub use jwks::{FetchError, KeyFetcher};
+
+use crate::domain::{AgentId, Clock, Scopes, Secret};
+use issuer::Issuer;
+
+/// The longest token that is looked at, in octets.
+const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Access tokens whose signature is remembered to be good.
+const REMEMBERED_MAX: u64 = 10_000;
+
+/// Whether agents have to say who they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Authentication {
+    /// Whatever reaches the address may call: on this machine only.
+    #[default]
+    None,
+    /// Every request to /mcp needs a bearer token.
+    Required,
+}
+
+/// How agents authenticate over HTTP. Over stdio the process that starts the server is the agent.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "agents")]
+pub struct Options {
+    /// required: every request to /mcp needs a bearer token, made by `frontdesk token new` or by one of the issuers. none:
+    /// whatever reaches the address may call; only for listening on this machine.
+    pub authentication: Authentication,
+    /// The address of /mcp as agents know it, as https://desk.example.com/mcp: what access tokens are made for (RFC 8707), and
+    /// where agents learn who issues them (RFC 9728). Needed with issuers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// The authorization servers whose access tokens are accepted.
+    pub issuers: Vec<IssuerOptions>,
+}
+
+/// Who has proven to call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// The OAuth client, or the name of the static token.
+    pub id: AgentId,
+    pub scopes: Scopes,
+    pub holder: Holder,
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// A static token.
+    Named,
+    /// An access token that a client got for itself.
+    Client,
+    /// An access token that a client got in the name of somebody.
+    Person(Person),
+}
+
+/// Somebody in whose name a client calls, as the authorization server says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub sub: String,
+    pub email: Option<String>,
+    pub email_verified: bool,
+    pub name: Option<String>,
+    /// The token carries the claim that this issuer's tokens have only after somebody has signed in.
+    pub signed_in: bool,
+}
+
+/// Why it is not known who calls.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    #[error("no token came with the request")]
+    Absent,
+    #[error("the request does not carry its token as RFC 6750 asks: {0}")]
+    Malformed(&'static str),
+    #[error("the token is refused: {0}")]
+    Refused(#[source] TokenRefusal),
+    /// It cannot be judged at the moment.
+    #[error("the keys of the token's issuer are not known at the moment")]
+    NoKeys,
+    #[error("the tokens cannot be read")]
+    Book(#[source] BookError),
+}
+
+/// Judges bearer tokens.
+pub struct Agents {
+    issuers: Vec<Arc<Issuer>>,
+    book: Arc<dyn TokenBook>,
+    clock: Clock,
+    /// By the SHA-256 of the token. Checking a signature costs more than all else in a call.
+    remembered: Cache<[u8; 32], Remembered>,
+}
+
+#[derive(Clone)]
+struct Remembered {
+    agent: Arc<Agent>,
+    expires_s: i64,
+    issuer: usize,
+    /// Of the issuer's keys when the signature was checked.
+    keys_version: u64,
+}
+
+impl Agents {
+    pub fn new(
+        options: &Options,
+        book: Arc<dyn TokenBook>,
+        fetcher: &Arc<dyn KeyFetcher>,
+        clock: Clock,
+    ) -> Result<Self, OptionsError> {
+        let issuer = |(n, issuer)| Issuer::new(n, issuer, options.resource.as_deref(), fetcher.clone()).map(Arc::new);
+        Ok(Self {
+            issuers: options.issuers.iter().enumerate().map(issuer).collect::<Result<_, _>>()?,
+            book,
+            clock,
+            remembered: Cache::new(REMEMBERED_MAX),
+        })
+    }
+
+    /// Fetches the keys of every issuer, so that the first call does not wait for them.
+    pub async fn warm_up(&self) {
+        futures::future::join_all(self.issuers.iter().map(|issuer| issuer.warm_up())).await;
+    }
+
+    /// Who holds the token.
+    pub async fn authenticate(&self, token: &Secret) -> Result<Arc<Agent>, AuthError> {
+        let text = token.expose();
+        if text.len() > TOKEN_BYTES_MAX {
+            return Err(AuthError::Refused(TokenRefusal::TooLong));
+        }
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        if text.starts_with(TOKEN_PREFIX) {
+            let stored = self.book.find(&digest).await.map_err(AuthError::Book)?;
+            return match stored {
+                Some(stored) => stored.agent(self.clock.now()).map(Arc::new).map_err(AuthError::Refused),
+                None => Err(AuthError::Refused(TokenRefusal::Unknown)),
+            };
+        }
+        let now_s = self.clock.now().unix_s();
+        if let Some(known) = self.remembered.get(&digest)
+            && known.expires_s > now_s
+            && self.issuers[known.issuer].keys_version() == known.keys_version
+        {
+            return Ok(known.agent);
+        }
+        let token = access_token::Unverified::read(text).map_err(AuthError::Refused)?;
+        let found = self.issuers.iter().position(|issuer| issuer.name() == token.issuer());
+        let n = found.ok_or(AuthError::Refused(TokenRefusal::Issuer))?;
+        let issuer = &self.issuers[n];
+        let keys_version = issuer.verify(&token).await?;
+        let (agent, expires_s) = token.agent(issuer.rules(), now_s).map_err(AuthError::Refused)?;
+        let agent = Arc::new(agent);
+        self.remembered.insert(digest, Remembered { agent: agent.clone(), expires_s, issuer: n, keys_version });
+        Ok(agent)
+    }
+}

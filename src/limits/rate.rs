@@ -1,0 +1,128 @@
+//! A rate limit by key (GCRA), which forgets keys that have refilled.
+
+use std::{
+    hash::Hash,
+    num::NonZeroU32,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
+};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, MonotonicClock},
+    middleware::NoOpMiddleware,
+    state::keyed::HashMapStateStore,
+};
+
+use crate::telemetry::metrics;
+
+/// Keys that have refilled are forgotten after so many requests.
+const SWEEP_EVERY: u32 = 4096;
+/// Keys kept; with more, everybody waits until some have refilled. Customers and agents are never that many at once.
+const KEYS_MAX: usize = 100_000;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Refused: the same request is let through after this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait(pub Duration);
+
+impl Wait {
+    /// For `Retry-After`: whole seconds, never too early.
+    pub fn seconds(self) -> u64 {
+        u64::try_from(self.0.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+type Inner<K, C> = RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// Lets requests of each key through at a steady rate, and a burst at once.
+pub struct Limiter<K: Hash + Eq + Clone, C: Clock + Clone = MonotonicClock> {
+    name: &'static str,
+    /// None: no limit.
+    inner: Option<Inner<K, C>>,
+    clock: C,
+    period: Duration,
+    seen: AtomicU32,
+    /// There are more keys than are kept.
+    crowded: AtomicBool,
+}
+
+impl<K: Hash + Eq + Clone> Limiter<K> {
+    pub(super) fn new(name: &'static str, per_minute: u32, burst: u32) -> Self {
+        Self::with_clock(name, per_minute, burst, MonotonicClock)
+    }
+}
+
+impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
+    fn with_clock(name: &'static str, per_minute: u32, burst: u32, clock: C) -> Self {
+        let period = MINUTE / per_minute.max(1);
+        let quota = NonZeroU32::new(per_minute).and_then(|_| Quota::with_period(period));
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let limiter =
+            |quota: Quota| RateLimiter::new(quota.allow_burst(burst), HashMapStateStore::default(), clock.clone());
+        let inner = quota.map(limiter);
+        Self { name, inner, clock, period, seen: AtomicU32::new(0), crowded: AtomicBool::new(false) }
+    }
+
+    /// Counts a request of the key, or says how long it has to wait.
+    pub fn check(&self, key: &K) -> Result<(), Wait> {
+        let Some(limiter) = &self.inner else { return Ok(()) };
+        let sweep = self.seen.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1;
+        if sweep {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+            self.crowded.store(limiter.len() > KEYS_MAX, Ordering::Relaxed);
+        }
+        if self.crowded.load(Ordering::Relaxed) {
+            return Err(self.refused(self.period));
+        }
+        match limiter.check_key(key) {
+            Ok(()) => Ok(()),
+            Err(until) => Err(self.refused(until.wait_time_from(self.clock.now()))),
+        }
+    }
+
+    fn refused(&self, wait: Duration) -> Wait {
+        metrics::rate_limited(self.name);
+        Wait(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    #[test]
+    fn what_is_let_through_is_exact_and_so_is_the_wait() {
+        let clock = FakeRelativeClock::default();
+        let limiter: Limiter<u8, _> = Limiter::with_clock("test", 600, 50, clock.clone());
+        let (mut passed, step) = (0, Duration::from_millis(3));
+        // Three times as many as fit, for ten minutes.
+        for _ in 0..200_000 {
+            passed += u32::from(limiter.check(&1).is_ok());
+            clock.advance(step);
+        }
+        let expected = 50 + 6_000;
+        assert!(passed.abs_diff(expected) <= 1, "{passed} of {expected}");
+        let wait = loop {
+            if let Err(wait) = limiter.check(&1) {
+                break wait;
+            }
+        };
+        clock.advance(wait.0 - Duration::from_nanos(1_000));
+        assert!(limiter.check(&1).is_err(), "not a moment earlier");
+        clock.advance(Duration::from_nanos(1_000));
+        assert_eq!(limiter.check(&1), Ok(()));
+        assert_eq!(limiter.check(&2), Ok(()), "every key has its own");
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_none_and_waits_are_never_too_short() {
+        let limiter: Limiter<u8> = Limiter::new("test", 0, 1);
+        assert!((0..1000).all(|_| limiter.check(&1).is_ok()));
+        assert_eq!(Wait(Duration::from_millis(1)).seconds(), 1);
+        assert_eq!(Wait(Duration::from_millis(1001)).seconds(), 2);
+    }
+}

@@ -1,0 +1,81 @@
+//! What an agent's token has to allow. Over HTTP a call beyond it is answered with 403 before the protocol sees it; the
+//! handler asks again, whatever form the message has.
+
+use http::{HeaderValue, StatusCode, header, request};
+use rmcp::ErrorData;
+
+use super::{
+    Parts,
+    guard::{Answer, Envelope, refuse},
+};
+use crate::{
+    desk::Verdict,
+    domain::Scope,
+    identity::{
+        Evidence,
+        agents::{Agent, Challenge, Reason},
+    },
+    tools::Registry,
+};
+
+/// What a method asks of a token, if anything.
+fn needed(registry: &Registry, method: &str, name: Option<&str>) -> Option<Scope> {
+    match method {
+        "tools/call" => registry.spec(name?).map(|spec| spec.scope),
+        "resources/list" | "resources/read" | "resources/templates/list" => Some(Scope::ArticlesRead),
+        _ => None,
+    }
+}
+
+/// The scope that is missing, if one is. Where agents do not authenticate, none is.
+fn missing(agent: Option<&Agent>, needed: Option<Scope>) -> Option<Scope> {
+    needed.filter(|needed| agent.is_some_and(|agent| !agent.scopes.allow(*needed)))
+}
+
+/// Lets a message pass, or answers it with 403 and a challenge that names all scopes at once.
+pub(super) async fn check(
+    parts: &Parts,
+    challenge: &Challenge,
+    request: &request::Parts,
+    envelope: &Envelope,
+) -> Result<(), Box<Answer>> {
+    let Some(agent) = request.extensions.get::<Evidence>().and_then(|evidence| evidence.agent.as_deref()) else {
+        return Ok(());
+    };
+    let (Some(method), name) = (envelope.method.as_deref(), envelope.name()) else { return Ok(()) };
+    let Some(needed) = missing(Some(agent), needed(&parts.registry, method, name)) else { return Ok(()) };
+    tracing::warn!(agent = %agent.id, method, needed = needed.as_str(), "the agent's token does not reach so far");
+    if let Some(tool) = name.filter(|_| method == "tools/call") {
+        note(parts, agent, tool).await;
+    }
+    let why = format!("the access token needs the scope {needed}");
+    let mut answer = refuse(StatusCode::FORBIDDEN, envelope.id.clone(), rmcp::model::ErrorCode::INVALID_REQUEST, &why);
+    let header = challenge.header(Reason::InsufficientScope { granted: agent.scopes, needed });
+    if let Ok(value) = HeaderValue::try_from(header) {
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    }
+    Err(answer)
+}
+
+/// The same for a message that the layer in front could not read.
+pub(super) async fn check_call(parts: &Parts, agent: Option<&Agent>, tool: &str) -> Result<(), ErrorData> {
+    let needed = needed(&parts.registry, "tools/call", Some(tool));
+    let (Some(agent), Some(missing)) = (agent, missing(agent, needed)) else { return Ok(()) };
+    note(parts, agent, tool).await;
+    Err(insufficient(missing))
+}
+
+pub(super) fn check_articles(agent: Option<&Agent>) -> Result<(), ErrorData> {
+    missing(agent, Some(Scope::ArticlesRead)).map_or(Ok(()), |missing| Err(insufficient(missing)))
+}
+
+fn insufficient(missing: Scope) -> ErrorData {
+    ErrorData::invalid_request(format!("the access token needs the scope {missing}"), None)
+}
+
+async fn note(parts: &Parts, agent: &Agent, tool: &str) {
+    let noted = parts.registry.note_refused(tool, Some(agent.id.clone()), Verdict::ScopeRefused).await;
+    if let Err(error) = noted {
+        tracing::error!(error = &error as &dyn std::error::Error, "failed to record a refusal");
+    }
+}

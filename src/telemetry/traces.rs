@@ -1,0 +1,165 @@
+//! Traces by OpenTelemetry (OTLP over HTTP), joined to those of callers and upstreams by W3C Trace Context.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider},
+};
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracerProvider},
+};
+use serde::{Deserialize, Serialize};
+use tracing::{Span, Subscriber};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
+
+/// How long the last spans may take to leave at the end.
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// Traces: which way a request took, for a collector of OpenTelemetry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "traces")]
+pub struct Options {
+    /// Where spans are sent: the address of a collector that takes OTLP over HTTP, as http://127.0.0.1:4318. Left out, there
+    /// are no traces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The name of this service in traces.
+    pub service_name: String,
+    /// The share of traces that are kept, where the caller has not decided.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub sample: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { endpoint: None, service_name: "frontdesk".to_owned(), sample: 1.0 }
+    }
+}
+
+/// The way out. Called on a thread of its own, which it may block.
+pub trait Post: Send + Sync {
+    fn post(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// Why there are no traces.
+#[derive(Debug, thiserror::Error)]
+#[error("traces.endpoint cannot be used")]
+pub struct TracesError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+struct Client(Arc<dyn Post>);
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+#[async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.0.post(request)
+    }
+}
+
+/// The traces of this process, until it is dropped: then what is left is sent.
+pub struct Traces(SdkTracerProvider);
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown_with_timeout(FLUSH);
+    }
+}
+
+/// A layer that turns our own spans into traces. Events of the log are not among them.
+pub(super) fn layer<S>(options: &Options, post: Arc<dyn Post>) -> Result<(impl Layer<S> + use<S>, Traces), TracesError>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let endpoint = options.endpoint.as_deref().unwrap_or_default().trim_end_matches('/');
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(Client(post))
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("{endpoint}/v1/traces"))
+        .build()
+        .map_err(|error| TracesError(Box::new(error)))?;
+    let provider = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(options.sample))))
+        .with_resource(Resource::builder().with_service_name(options.service_name.clone()).build())
+        .build();
+    let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("frontdesk"));
+    let layer = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("frontdesk"))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_target(false);
+    Ok((layer.with_filter(ours), Traces(provider)))
+}
+
+/// Makes a span part of the trace that a caller named (`traceparent`, W3C Trace Context 3.2), if it did so properly.
+pub(crate) fn join(span: &Span, traceparent: Option<&str>) {
+    if let Some(parent) = traceparent.and_then(parse) {
+        // There is no trace to join where there are no traces.
+        let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+    }
+}
+
+/// The `traceparent` of what is going on, for whoever is asked next. None where there are no traces.
+pub(crate) fn traceparent() -> Option<String> {
+    let context = Span::current().context();
+    let span = context.span();
+    let span = span.span_context();
+    span.is_valid().then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8() & 1))
+}
+
+fn parse(traceparent: &str) -> Option<SpanContext> {
+    let mut parts = traceparent.split('-');
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let lower_hex =
+        |part: &str, length| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    // Later versions may have more parts (3.2.4).
+    let known = version != "ff" && (version != "00" || parts.next().is_none());
+    let parts = [(version, 2), (trace, 32), (span, 16), (flags, 2)];
+    if !known || !parts.iter().all(|(part, length)| lower_hex(part, *length)) {
+        return None;
+    }
+    let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()? & 1);
+    let (trace, span) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
+    let context = SpanContext::new(trace, span, flags, true, TraceState::default());
+    context.is_valid().then_some(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_proper_traceparent_is_joined() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(parse(good).is_some_and(|span| span.is_remote() && span.is_sampled()));
+        assert!(parse(&good.replace("00-", "01-").replace("-01", "-01-more")).is_some());
+        for bad in [
+            "",
+            "00",
+            &good.replace("00-", "ff-"),
+            &good.to_uppercase(),
+            &format!("{good}-more"),
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0",
+        ] {
+            assert!(parse(bad).is_none(), "{bad}");
+        }
+    }
+}

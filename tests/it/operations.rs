@@ -1,0 +1,222 @@
+//! For the people who run it: metrics, health, what was rejected, and the log; and that none of it holds a secret.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+
+use crate::{
+    limits::metrics,
+    support::{
+        Answer, Client, Era, Platform, Response, Server, Setup, Vendor, block_on, frontdesk, settled, stderr, stdout,
+    },
+};
+
+async fn get(url: String, token: Option<&str>) -> Response {
+    let client = Client::new(&url);
+    let client = match token {
+        Some(token) => client.with_header("authorization", &format!("Bearer {token}")),
+        None => client,
+    };
+    client.send(Method::GET, HeaderMap::new(), Default::default()).await.unwrap()
+}
+
+fn base(server: &Server) -> String {
+    server.url.trim_end_matches("/mcp").to_owned()
+}
+
+#[test]
+fn health_tells_of_every_upstream_and_a_storm_of_probes_is_no_storm_upstream() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+    let down = Arc::new(AtomicBool::new(false));
+    let broken = down.clone();
+    let vendor = Vendor::start(move |_| match broken.load(Ordering::SeqCst) {
+        true => Answer::Hang,
+        false => Answer::json(200, json!({ "ok": true })),
+    });
+    let setup = Setup::ada().environment("SHOP", "token").config(&format!(
+        "[desk]\norders = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\nbase_url = \"{}\"\n\
+         auth.token = {{ env = \"SHOP\" }}\n",
+        vendor.url
+    ));
+    let server = setup.serve();
+    block_on(async {
+        let health = || get(format!("{}/health", base(&server)), None);
+        let answers = futures::future::join_all((0..200).map(|_| health())).await;
+        let good = json!({ "status": "ok", "checks": { "store": "ok", "inbox": "ok", "shop": "ok" } });
+        assert!(answers.iter().all(|answer| answer.status == 200 && answer.json() == good));
+        assert_eq!(vendor.seen().len(), 1, "asked once for two hundred");
+        down.store(true, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(5_100)).await;
+        let started = std::time::Instant::now();
+        let answers = futures::future::join_all((0..50).map(|_| health())).await;
+        let bad = json!({ "status": "degraded", "checks": { "store": "ok", "inbox": "ok", "shop": "error" } });
+        assert!(answers.iter().all(|answer| answer.status == 503 && answer.json() == bad), "{:?}", answers[0].body);
+        assert!(started.elapsed() < Duration::from_secs(5), "three seconds and no more");
+        assert!(vendor.seen().len() <= 3, "{}", vendor.seen().len());
+        // This process can do its own part all the same.
+        for at in [base(&server), server.operations.clone()] {
+            assert_eq!(get(format!("{at}/readyz"), None).await.status, 200);
+            assert_eq!(get(format!("{at}/livez"), None).await.json(), json!({ "status": "ok" }));
+        }
+    });
+}
+
+#[test]
+fn metrics_count_what_happens_under_few_labels() {
+    let setup = Setup::ada().webhooks();
+    let server = setup.serve();
+    let platform = Platform::new(&server);
+    block_on(async {
+        let client = server.client();
+        for order in ["1001", "2001", "nothing-like-it"] {
+            client.call(Era::Legacy, "lookup_order", json!({ "order_id": order })).await;
+        }
+        let escalation = json!({
+            "event": "conversation.escalated", "timestamp": "2026-03-30T14:22:00Z",
+            "data": { "conversationId": "conv_1", "customerId": "cus_ada", "messages": [], "metadata":
+                { "agentConfidence": 0.2, "escalationReason": "low_confidence", "detectedIntent": "returns" } }
+        });
+        assert_eq!(platform.post("escalation", &escalation).await.status, 200);
+        assert_eq!(platform.post("no-such-source-1", &escalation).await.status, 404);
+        assert_eq!(platform.post("no-such-source-2", &escalation).await.status, 404);
+        get(format!("{}/some/path/of/a/scanner", base(&server)), None).await;
+        settled(&setup.store()).await;
+        let metrics = metrics(&server).await;
+        for line in [
+            "frontdesk_build_info{version=\"",
+            "frontdesk_ready 1",
+            "frontdesk_tool_calls_total{tool=\"lookup_order\",verdict=\"allowed\"} 1",
+            "frontdesk_tool_calls_total{tool=\"lookup_order\",verdict=\"foreign\"} 1",
+            "frontdesk_tool_calls_total{tool=\"lookup_order\",verdict=\"absent\"} 1",
+            "frontdesk_tool_call_duration_seconds_count{tool=\"lookup_order\"} 3",
+            "frontdesk_webhooks_received_total{source=\"escalation\",outcome=\"acknowledged\"} 1",
+            "frontdesk_webhooks_received_total{source=\"unknown\",outcome=\"unknown\"} 2",
+            "frontdesk_events_total{kind=\"conversation.escalated\",outcome=\"done\"} 1",
+            "frontdesk_events_total{kind=\"article.updated\",outcome=\"dead\"} 0",
+            "frontdesk_inbox_events{state=\"pending\"} 0",
+            "frontdesk_inbox_events{state=\"dead\"} 0",
+            "frontdesk_inbox_oldest_seconds 0",
+            "frontdesk_http_requests_total{route=\"mcp\",status=\"200\"} 3",
+            "frontdesk_http_requests_total{route=\"other\",status=\"404\"} 1",
+            "process_resident_memory_bytes ",
+        ] {
+            assert!(metrics.contains(line), "{line} in\n{metrics}");
+        }
+        for name in ["scanner", "no-such-source", "cus_ada", "1001", "conv_1"] {
+            assert!(!metrics.contains(name), "{name}");
+        }
+    });
+}
+
+#[test]
+fn metrics_beyond_their_own_address_need_the_token() {
+    let setup = Setup::ada()
+        .environment("OPS", "ops-token")
+        .config("[operations]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"OPS\" }\nmetrics_at_http_listen = true\n");
+    let server = setup.serve();
+    block_on(async {
+        for at in [base(&server), server.operations.clone()] {
+            for token in [None, Some("other"), Some("")] {
+                let answer = get(format!("{at}/metrics"), token).await;
+                assert_eq!(
+                    (answer.status.as_u16(), &answer.headers["www-authenticate"]),
+                    (401, &"Bearer".parse().unwrap())
+                );
+            }
+            assert_eq!(get(format!("{at}/metrics"), Some("ops-token")).await.status, 200);
+        }
+        assert_eq!(get(format!("{}/rejected/chatbot", server.operations), None).await.status, 401);
+        assert_eq!(get(format!("{}/livez", server.operations), None).await.status, 200);
+    });
+    let closed = Setup::ada();
+    let server = closed.serve();
+    block_on(async {
+        assert_eq!(get(format!("{}/metrics", base(&server)), None).await.status, 404, "not for the world");
+    });
+    let off = Setup::ada().config("[operations]\nenabled = false\n");
+    assert_eq!(off.serve().operations, "");
+}
+
+#[test]
+fn rejected_webhooks_are_shown_without_their_secrets_and_without_effect() {
+    let setup = Setup::ada()
+        .webhooks()
+        .environment("STRAPI", "the-static-secret-of-strapi")
+        .config("[webhooks.strapi]\nsecrets = [{ env = \"STRAPI\" }]\n");
+    let server = setup.serve();
+    let platform = Platform::new(&server);
+    block_on(async {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-webhook-signature", "abcd".parse().unwrap());
+        headers.insert("authorization", "Bearer a-token".parse().unwrap());
+        headers.insert("x-api-key", "a-key".parse().unwrap());
+        headers.insert("user-agent", "platform/1".parse().unwrap());
+        for n in 0..150 {
+            let body = format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(20_000));
+            assert_eq!(platform.send("chatbot", headers.clone(), body).await.unwrap().status, 401);
+        }
+        let mut almost = HeaderMap::new();
+        almost.insert("authorization", "the-static-secret-of-strap".parse().unwrap());
+        assert_eq!(platform.send("strapi", almost, "{}").await.unwrap().status, 401);
+    });
+    let show =
+        |source: &str| frontdesk(setup.path(), &["events", "rejected", source, "--url", &server.operations, "--json"]);
+    let rows: Vec<Value> = stdout(&show("chatbot")).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 100);
+    assert!(rows[0]["body"].as_str().unwrap().starts_with("{\"n\":149,"), "the newest first");
+    assert_eq!(rows[0]["body"].as_str().unwrap().len(), 16 * 1024);
+    assert!(rows[0]["body_bytes"].as_u64().unwrap() > 20_000);
+    assert_eq!(rows[0]["check"], "malformed");
+    let header = |name: &str| {
+        let headers = rows[0]["headers"].as_array().unwrap();
+        headers.iter().find(|header| header[0] == name).map(|header| header[1].as_str().unwrap().to_owned())
+    };
+    assert_eq!(header("user-agent").as_deref(), Some("platform/1"));
+    assert_eq!(header("x-webhook-signature").as_deref(), Some("abcd"));
+    for hidden in ["authorization", "x-api-key"] {
+        assert_eq!(header(hidden).as_deref(), Some("…"), "{hidden}");
+    }
+    assert!(!stdout(&show("strapi")).contains("the-static-secret"));
+    let text = frontdesk(setup.path(), &["events", "rejected", "chatbot", "--url", &server.operations]);
+    assert!(stdout(&text).contains("user-agent: platform/1"), "{}", stderr(&text));
+    let unknown = show("nobody");
+    assert!(!unknown.status.success() && stderr(&unknown).contains("chatbot"), "{}", stderr(&unknown));
+    let list = frontdesk(setup.path(), &["events", "list"]);
+    assert!(stdout(&list).is_empty(), "no effect: {}", stdout(&list));
+}
+
+#[test]
+fn the_log_tells_requests_and_events_apart_by_their_ids() {
+    let setup =
+        Setup::context(crate::context::SECRET).webhooks().config("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
+    let server = setup.serve();
+    let platform = Platform::new(&server);
+    block_on(async {
+        let client = server.client().with_header("x-request-id", "from-the-proxy-1");
+        let answer =
+            client.request(Era::Legacy, "tools/call", json!({ "name": "lookup_order", "arguments": {} })).await;
+        assert_eq!(answer.headers["x-request-id"], "from-the-proxy-1");
+        let evil = server.client().with_header("x-request-id", "two words \"quoted\"");
+        let answer = evil.request(Era::Legacy, "tools/list", json!({})).await;
+        assert_eq!(answer.headers["x-request-id"].len(), 26, "another one takes its place");
+        let escalation = json!({
+            "event": "conversation.escalated", "timestamp": "2026-03-30T14:22:00Z",
+            "data": { "conversationId": "conv_9", "customerId": "cus_ada", "messages": [], "metadata":
+                { "agentConfidence": 0.2, "escalationReason": "low_confidence", "detectedIntent": "returns" } }
+        });
+        assert_eq!(platform.post("escalation", &escalation).await.status, 200);
+        settled(&setup.store()).await;
+    });
+    let (_, log) = server.terminate();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let find = |message: &str| lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("{log}"));
+    let refused = find("customer context refused");
+    assert!(refused["spans"].to_string().contains("from-the-proxy-1"), "{refused}");
+    let done = find("event done");
+    assert!(done["spans"].to_string().contains("conv_9"), "{done}");
+    assert_eq!(done["event"], 1);
+}
