@@ -22,6 +22,7 @@ use crate::{
     http::{self, Doors, Operations, OperationsOptions, ServeError, Tls, TlsError, TlsOptions},
     identity::{Identity, KeyError, Mode, agents::OptionsError},
     inbox::{self, Claimed, Dispatch, Failure, Handled, Intake, Queue, Watch, Worker},
+    limits::Gate,
     mcp::{self, EndpointOptions, Parts, Shutdown, StdioError},
     store::{Store, StoreError},
     telemetry::metrics,
@@ -222,12 +223,14 @@ impl App {
     ) -> Result<(), AppError> {
         let shutdown = self.parts.shutdown.clone();
         close_at(stop, &shutdown);
+        let gate = Gate::requests(self.http.requests_max);
         let options = EndpointOptions {
             allowed_hosts: self.hosts.clone(),
             allowed_origins: self.http.allowed_origins.clone(),
             body_bytes_max: self.http.body_bytes_max,
             body_timeout: Duration::from_millis(self.http.body_timeout_ms),
             challenge: self.doors.challenge.clone(),
+            gate: gate.clone(),
         };
         warm_up(self.doors.clone());
         let clock = self.parts.desk.clock.clone();
@@ -240,11 +243,14 @@ impl App {
             Scrape { handle, store: self.store.clone(), connectors: self.connectors, clock, health: health.clone() };
         scrape.keep(shutdown.closing.clone());
         scrape.begin(&self.intake);
-        let operations =
-            Operations { metrics: Arc::new(scrape), health, intake: self.intake, token: self.operations_token };
-        let metrics_here = self.operations.metrics_at_http_listen;
-        let router =
-            http::router(mcp::endpoint(self.parts, options), self.doors, &operations, metrics_here, &self.http);
+        let operations = Operations {
+            metrics: Arc::new(scrape),
+            health,
+            intake: self.intake,
+            token: self.operations_token,
+            metrics_for_the_world: self.operations.metrics_at_http_listen,
+        };
+        let router = http::router(mcp::endpoint(self.parts, options), self.doors, &operations, gate, &self.http);
         // Until the very end: whoever watches wants to see that, too.
         let beside = listening.operations.map(|(listener, _)| {
             let (router, ends) = (http::operations(operations), shutdown.kill.clone());

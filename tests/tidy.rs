@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("builtin", &[]),
     ("store", &["desk", "identity", "inbox"]),
     ("tools", &["desk", "limits"]),
-    ("mcp", &["tools", "identity", "desk"]),
+    ("mcp", &["tools", "identity", "desk", "limits"]),
     ("http", &["identity", "inbox", "limits", "webhooks"]),
     ("config", &["connectors", "desk", "http", "identity", "inbox", "limits", "store", "tools", "webhooks"]),
     (

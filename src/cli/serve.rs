@@ -30,7 +30,8 @@ impl Serve {
             let app = App::build(&loaded.config, &loaded.secrets, Clock::system())?;
             let stop = stop_signal()?;
             let listening = app.listen().await?;
-            output::line(format_args!("listening on http://{}/mcp", listening.main.1))?;
+            let scheme = if loaded.config.http.tls.is_some() { "https" } else { "http" };
+            output::line(format_args!("listening on {scheme}://{}/mcp", listening.main.1))?;
             match &listening.operations {
                 Some((_, address)) => output::line(format_args!("metrics at http://{address}/metrics"))?,
                 None => output::line("no metrics: operations.enabled is false")?,

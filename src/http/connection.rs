@@ -14,6 +14,9 @@ use axum::{
     body::Body,
     http::{Request, Response, header},
 };
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
@@ -58,6 +61,8 @@ pub(super) struct Activity {
 
 struct State {
     requests: u32,
+    /// Of these, the ones whose bodies are still to come.
+    receiving: u32,
     /// A request has been answered on it.
     useful: bool,
     /// Since when nothing has been going on, or something has.
@@ -68,7 +73,7 @@ struct State {
 
 impl Activity {
     pub(super) fn new() -> Self {
-        let state = State { requests: 0, useful: false, since: Instant::now(), head_since: None };
+        let state = State { requests: 0, receiving: 0, useful: false, since: Instant::now(), head_since: None };
         Self { state: Mutex::new(state), evicted: CancellationToken::new() }
     }
 
@@ -76,10 +81,10 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The order in which connections make room; none for one that is at work.
+    /// The order in which connections make room; none for one that we are at work for.
     pub(super) fn rank(&self) -> Option<(bool, Instant)> {
         let state = self.state();
-        (state.requests == 0).then_some((state.useful, state.head_since.unwrap_or(state.since)))
+        (state.requests == state.receiving).then_some((state.useful, state.head_since.unwrap_or(state.since)))
     }
 
     pub(super) fn evict(&self) {
@@ -96,10 +101,15 @@ impl Activity {
     fn begin(self: &Arc<Self>) -> Busy {
         let mut state = self.state();
         state.requests += 1;
+        state.receiving += 1;
         state.head_since = None;
         state.since = Instant::now();
         drop(state);
         Busy(self.clone())
+    }
+
+    fn received(&self) {
+        self.state().receiving -= 1;
     }
 
     /// When the connection has had its time, as things are.
@@ -202,10 +212,11 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, peer, activity) = (self.router.clone(), self.peer, self.place.activity.clone());
-        let service = tower::service_fn(move |mut request: Request<hyper::body::Incoming>| {
+        let service = tower::service_fn(move |mut request: Request<Incoming>| {
             let busy = activity.begin();
             request.extensions_mut().insert(peer);
-            let answer = router.clone().oneshot(request.map(Body::new));
+            let receiving = Receiving(Some(activity.clone()));
+            let answer = router.clone().oneshot(request.map(|body| watch(body, receiving)));
             async move { answer.await.map(|answer| keep_busy(answer, busy)) }
         });
         let builder = if http2 { &self.protocols.http2 } else { &self.protocols.http1 };
@@ -261,6 +272,58 @@ impl Connection {
                 return false;
             }
         }
+    }
+}
+
+/// A body that is still to come, until it has, or nobody wants it any more.
+struct Receiving(Option<Arc<Activity>>);
+
+impl Receiving {
+    fn ended(&mut self) {
+        if let Some(activity) = self.0.take() {
+            activity.received();
+        }
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        self.ended();
+    }
+}
+
+/// The body, which tells when it has come to its end.
+fn watch(body: Incoming, mut receiving: Receiving) -> Body {
+    if body.is_end_stream() {
+        receiving.ended();
+        return Body::new(body);
+    }
+    Body::new(Arriving { body, receiving })
+}
+
+struct Arriving {
+    body: Incoming,
+    receiving: Receiving,
+}
+
+impl http_body::Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.receiving.ended();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -1,16 +1,17 @@
 //! Who is calling: moves what says so out of the request, so that no handler and no log sees the raw values, and lets
 //! nobody pass who has not authenticated, where agents have to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::Body,
+    body::{Body, to_bytes},
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{
     domain::{AgentId, Secret},
@@ -24,6 +25,9 @@ use crate::{
 
 /// When to come again while keys or tokens cannot be read, in seconds.
 const RETRY_AFTER_S: u64 = 5;
+/// How much of a body is read for nothing, and for how long.
+const DISCARDED_BYTES_MAX: usize = 256 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How requests to /mcp are let in.
 pub struct Doors {
@@ -34,38 +38,56 @@ pub struct Doors {
 }
 
 pub(super) async fn let_in(State(doors): State<Arc<Doors>>, mut request: Request, next: Next) -> Response {
-    let token = bearer(request.headers());
-    request.headers_mut().remove(header::AUTHORIZATION);
-    let in_query = has_token_in_query(request.uri().query().unwrap_or_default());
-    let mut evidence = Evidence::default();
-    let headers = request.headers_mut();
-    if headers.contains_key(CONTEXT_HEADER) {
-        // A value that is not ASCII can be no token; an empty one in its place is refused as malformed.
-        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
-        evidence.context_headers =
-            headers.get_all(CONTEXT_HEADER).iter().map(|value| Secret::new(text(value))).collect();
-        headers.remove(CONTEXT_HEADER);
+    match doors.admit(&mut request).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.after(request.into_body()).await,
     }
-    if in_query {
-        // Addresses are logged by every proxy on the way.
-        let why = "a token was sent in the query of the address; revoke it, and send tokens as header Authorization";
-        return doors.refuse(&AuthError::Malformed(why));
-    }
-    if let Some(agents) = &doors.agents {
-        let agent = match doors.authenticate(agents, token).await {
-            Ok(agent) => agent,
-            Err(error) => return doors.refuse(&error),
-        };
-        if let Err(wait) = doors.limiter.check(&agent.id) {
-            return too_many(wait, "Too many requests of this agent");
+}
+
+/// An answer to a request that nobody reads.
+struct Refusal(Response);
+
+impl Refusal {
+    /// Reads a body of usual size first: a sender that is still writing would otherwise see a broken connection.
+    async fn after(self, body: Body) -> Response {
+        let mut response = self.0;
+        if timeout(DISCARD_TIMEOUT, to_bytes(body, DISCARDED_BYTES_MAX)).await.is_ok_and(|read| read.is_ok()) {
+            return response;
         }
-        evidence.agent = Some(agent);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
     }
-    request.extensions_mut().insert(evidence);
-    next.run(request).await
 }
 
 impl Doors {
+    /// Puts into the request who calls.
+    async fn admit(&self, request: &mut Request) -> Result<(), Refusal> {
+        let token = bearer(request.headers());
+        request.headers_mut().remove(header::AUTHORIZATION);
+        let mut evidence = Evidence::default();
+        let headers = request.headers_mut();
+        if headers.contains_key(CONTEXT_HEADER) {
+            // A value that is not ASCII can be no token; an empty one in its place is refused as malformed.
+            let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+            evidence.context_headers =
+                headers.get_all(CONTEXT_HEADER).iter().map(|value| Secret::new(text(value))).collect();
+            headers.remove(CONTEXT_HEADER);
+        }
+        if has_token_in_query(request.uri().query().unwrap_or_default()) {
+            // Addresses are logged by every proxy on the way.
+            let why =
+                "a token was sent in the query of the address; revoke it, and send tokens as header Authorization";
+            return Err(self.refuse(&AuthError::Malformed(why)));
+        }
+        if let Some(agents) = &self.agents {
+            let agent = self.authenticate(agents, token).await.map_err(|error| self.refuse(&error))?;
+            self.limiter.check(&agent.id).map_err(|wait| Refusal(too_many(wait, "Too many requests of this agent")))?;
+            evidence.agent = Some(agent);
+        }
+        request.extensions_mut().insert(evidence);
+        Ok(())
+    }
+
     async fn authenticate(
         &self,
         agents: &Agents,
@@ -77,7 +99,7 @@ impl Doors {
         Ok(agent)
     }
 
-    fn refuse(&self, error: &AuthError) -> Response {
+    fn refuse(&self, error: &AuthError) -> Refusal {
         let why = error.to_string();
         let (outcome, status, reason) = match error {
             AuthError::Absent => ("absent", StatusCode::UNAUTHORIZED, Reason::NoToken),
@@ -86,11 +108,8 @@ impl Doors {
             AuthError::NoKeys | AuthError::Book(_) => {
                 metrics::authentication("unavailable");
                 tracing::error!(error = error as &dyn std::error::Error, "an agent's token cannot be checked");
-                return wait_for(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    RETRY_AFTER_S,
-                    "The token cannot be checked right now",
-                );
+                let why = "The token cannot be checked right now";
+                return Refusal(wait_for(StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER_S, why));
             }
         };
         metrics::authentication(outcome);
@@ -101,7 +120,7 @@ impl Doors {
         if let Ok(value) = HeaderValue::try_from(self.challenge.header(reason)) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
         }
-        response
+        Refusal(response)
     }
 }
 

@@ -24,8 +24,9 @@ use axum::{
     routing::post,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 use tower::Service;
+
+use crate::limits::Gate;
 
 pub use evidence::Doors;
 pub use health::Health;
@@ -104,8 +105,9 @@ impl Default for Options {
     }
 }
 
-/// The router. `metrics_here`: also serve metrics, for the token. `mcp` is the MCP endpoint, a service that knows nothing of this room.
-pub fn router<S, R>(mcp: S, doors: Arc<Doors>, operations: &Operations, metrics_here: bool, options: &Options) -> Router
+/// The router. `mcp` is the MCP endpoint, a service that knows nothing of this room; `gate` is that of the endpoint, too:
+/// calls and webhooks share the places.
+pub fn router<S, R>(mcp: S, doors: Arc<Doors>, operations: &Operations, gate: Gate, options: &Options) -> Router
 where
     S: Service<Request<Body>, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -116,19 +118,16 @@ where
         body_bytes_max: options.body_bytes_max,
         body_timeout: Duration::from_millis(options.body_timeout_ms),
         trusted_proxies: options.trusted_proxies,
+        gate,
     };
-    let places = Arc::new(layers::RequestPlaces {
-        requests: Semaphore::new(options.requests_max),
-        streams: Arc::new(Semaphore::new(options.event_streams_max)),
-    });
     Router::new()
         .route_service("/mcp", mcp)
         .layer(from_fn_with_state(doors.clone(), evidence::let_in))
+        .layer(from_fn_with_state(Gate::streams(options.event_streams_max), layers::hold_streams))
         .route("/webhooks/{source}", post(webhooks::receive).with_state(webhooks))
-        .layer(from_fn_with_state(places, layers::shed))
         .merge(metadata::routes(&doors.challenge))
         .merge(health::routes(operations.health.clone()))
-        .merge(if metrics_here { operations::metrics_route(operations) } else { Router::new() })
+        .merge(operations::metrics_route(operations))
         .fallback(not_found)
         .layer(from_fn(layers::observe))
 }

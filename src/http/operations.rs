@@ -64,6 +64,8 @@ pub struct Operations {
     pub intake: Arc<Intake>,
     /// None: whoever reaches the address may read.
     pub token: Option<Secret>,
+    /// Metrics are also served where the world can reach them, for the token.
+    pub metrics_for_the_world: bool,
 }
 
 /// Everything, for an address of its own.
@@ -79,7 +81,7 @@ pub fn operations(operations: Operations) -> Router {
 
 /// Metrics alone, for the address that the world reaches. Nothing without a token.
 pub(super) fn metrics_route(operations: &Operations) -> Router {
-    if operations.token.is_none() {
+    if operations.token.is_none() || !operations.metrics_for_the_world {
         return Router::new();
     }
     Router::new()

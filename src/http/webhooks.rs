@@ -14,10 +14,12 @@ use serde_json::json;
 
 use super::{
     evidence::{too_many, wait_for},
+    layers::overloaded,
     peer::Peer,
 };
 use crate::{
     inbox::{Intake, Received},
+    limits::Gate,
     telemetry::metrics,
     webhooks::{RawWebhook, Rejection},
 };
@@ -32,6 +34,7 @@ pub(super) struct Webhooks {
     pub(super) body_bytes_max: usize,
     pub(super) body_timeout: Duration,
     pub(super) trusted_proxies: usize,
+    pub(super) gate: Gate,
 }
 
 /// An answer, and its word in metrics.
@@ -49,6 +52,14 @@ pub(super) async fn receive(
     let label = webhooks.intake.sources().find(|name| *name == source).unwrap_or("unknown");
     let (response, outcome) = match webhooks.read(&headers, body).await {
         Ok(body) => {
+            // Only now: a body that trickles in takes nobody's place.
+            let _pass = match webhooks.gate.enter() {
+                Ok(pass) => pass,
+                Err(wait) => {
+                    metrics::webhook(label, "unavailable");
+                    return overloaded(wait);
+                }
+            };
             let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
             let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, webhooks.trusted_proxies));
             answer(label, webhooks.intake.receive(&source, RawWebhook { headers, body, path, address }).await)

@@ -1,6 +1,7 @@
 //! How much of it: rate limits by whoever asks, and a brake for those who ask for other people's records.
 
 mod brake;
+mod gate;
 mod rate;
 
 use std::net::IpAddr;
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use brake::Brake;
+pub use gate::{Gate, Pass};
 pub use rate::{Limiter, Wait};
 
 use crate::domain::AgentId;

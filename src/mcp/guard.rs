@@ -4,14 +4,17 @@ use std::{convert::Infallible, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use rmcp::{ErrorData, model::ErrorCode};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 use super::{Parts, scopes};
-use crate::identity::agents::Challenge;
+use crate::{
+    identity::agents::Challenge,
+    limits::{Gate, Pass},
+};
 
 pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
 
@@ -46,18 +49,23 @@ struct Params {
 pub(super) struct Guard {
     pub(super) parts: Parts,
     pub(super) challenge: Challenge,
+    pub(super) gate: Gate,
     pub(super) body_bytes_max: usize,
     pub(super) body_timeout: Duration,
 }
 
 /// Reads the body and lets the request pass, together with a copy of its bytes, or answers it.
-pub(super) async fn admit<B>(guard: &Guard, request: Request<B>) -> Result<(Request<Full<Bytes>>, Bytes), Box<Answer>>
+pub(super) async fn admit<B>(
+    guard: &Guard,
+    request: Request<B>,
+) -> Result<(Request<Full<Bytes>>, Bytes, Pass), Box<Answer>>
 where
     B: http_body::Body + Send,
 {
     let (parts, body) = request.into_parts();
     if parts.method != Method::POST {
-        return Ok((Request::from_parts(parts, Full::default()), Bytes::new()));
+        let pass = enter(&guard.gate, Value::Null)?;
+        return Ok((Request::from_parts(parts, Full::default()), Bytes::new(), pass));
     }
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
         let why = "encoded bodies are not accepted; send the JSON as it is";
@@ -68,12 +76,25 @@ where
         return Err(refuse(StatusCode::REQUEST_TIMEOUT, Value::Null, ErrorCode::INVALID_REQUEST, why));
     };
     let body = body?;
+    let mut id = Value::Null;
     // What is not JSON is explained later.
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) {
         check_headers(&parts.headers, &envelope)?;
         scopes::check(&guard.parts, &guard.challenge, &parts, &envelope).await?;
+        id = envelope.id;
     }
-    Ok((Request::from_parts(parts, Full::new(body.clone())), body))
+    // Only now: a body that trickles in takes nobody's place.
+    let pass = enter(&guard.gate, id)?;
+    Ok((Request::from_parts(parts, Full::new(body.clone())), body, pass))
+}
+
+fn enter(gate: &Gate, id: Value) -> Result<Pass, Box<Answer>> {
+    gate.enter().map_err(|wait| {
+        let why = "too many requests are being worked on";
+        let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, id, ErrorCode::INTERNAL_ERROR, why);
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
+        answer
+    })
 }
 
 /// Reads a body. One that is too long is read on for a while and thrown away: a sender that is still writing would
@@ -155,6 +176,6 @@ pub(super) fn refuse(status: StatusCode, id: Value, code: ErrorCode, why: &str) 
     let body = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
     let mut answer = Response::new(Full::new(Bytes::from(body)).boxed());
     *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Box::new(answer)
 }

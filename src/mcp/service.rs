@@ -16,7 +16,7 @@ use super::{
     guard::{self, Guard},
     handler::{Handler, Reach},
 };
-use crate::identity::agents::Challenge;
+use crate::{identity::agents::Challenge, limits::Gate};
 
 /// What the endpoint accepts.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct EndpointOptions {
     pub body_timeout: Duration,
     /// What an agent is told whose token does not reach far enough.
     pub challenge: Challenge,
+    /// How many requests are worked on at once.
+    pub gate: Gate,
 }
 
 /// The MCP endpoint.
@@ -60,6 +62,7 @@ pub fn endpoint(parts: Parts, options: EndpointOptions) -> Endpoint {
     let guard = Guard {
         parts: parts.clone(),
         challenge: options.challenge,
+        gate: options.gate,
         body_bytes_max: options.body_bytes_max,
         body_timeout: options.body_timeout,
     };
@@ -88,7 +91,8 @@ where
         let (protocol, guard) = (self.protocol.clone(), self.guard.clone());
         Box::pin(async move {
             Ok(match guard::admit(&guard, request).await {
-                Ok((request, body)) => guard::explain(protocol.handle(request).await, &body),
+                // The pass is given back when the answer has begun: streams have places of their own.
+                Ok((request, body, _pass)) => guard::explain(protocol.handle(request).await, &body),
                 Err(response) => *response,
             })
         })

@@ -2,9 +2,9 @@
 
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Clients, PROGRAM, Setup, stderr, stdout};
+use crate::support::{Client, Clients, Era, PROGRAM, Server, Setup, block_on, stderr, stdout};
 
 fn passed(output: &Output) {
     let oks = stdout(output).lines().filter(|line| line.starts_with("ok ")).count();
@@ -25,6 +25,65 @@ fn the_python_client_works_over_both_transports_in_both_eras() {
     passed(&clients.python("python_client.py", &[&server.url]));
     let stdio = stdio(&setup);
     passed(&clients.python("python_client.py", &stdio.iter().map(String::as_str).collect::<Vec<_>>()));
+}
+
+/// A port that was free a moment ago: the authorization server has to know the resource before the resource knows it.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn the_python_client_gets_its_tokens_from_a_real_authorization_server() {
+    const LIFETIME_S: &str = "5";
+    let Some(clients) = Clients::find("the OAuth test of the Python client") else { return };
+    for algorithm in ["RS256", "ES256"] {
+        let url = format!("http://127.0.0.1:{}/mcp", free_port());
+        let issuer = clients.script("agent_oauth_server.mjs", &[&url, LIFETIME_S, algorithm]);
+        let listen = url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned();
+        let setup = Setup::empty().config(&format!(
+            "[http]\nlisten = \"{listen}\"\n[identity]\nmode = \"token\"\n[agents]\nauthentication = \"required\"\n\
+             resource = \"{url}\"\n[[agents.issuers]]\nissuer = \"{}\"\nperson_claim = \"auth_time\"\n",
+            issuer.url
+        ));
+        setup.import(&crate::support::samples());
+        let server = setup.serve_as_configured();
+        passed(&clients.python("python_oauth.py", &[&server.url, LIFETIME_S]));
+        let forged = block_on(forgeries(&server, &issuer.url));
+        assert!(forged.is_empty(), "{algorithm}: accepted: {forged:?}");
+    }
+}
+
+/// What the authorization server signs for a forger, and the server accepts.
+async fn forgeries(server: &Server, issuer: &str) -> Vec<String> {
+    let control = Client::new(&format!("{issuer}/control/token"));
+    let token = async |of: Value| {
+        let answer = control.post(http::HeaderMap::new(), of.to_string()).await;
+        assert_eq!(answer.status, 200, "{of}");
+        String::from_utf8(answer.body.to_vec()).unwrap()
+    };
+    let status = async |token: &str| {
+        let client = server.client().with_header("authorization", &format!("Bearer {token}"));
+        client.request(Era::Modern, "tools/list", json!({})).await.status
+    };
+    assert_eq!(status(&token(json!({})).await).await, 200);
+    let mut accepted = Vec::new();
+    for forged in [
+        json!({ "header": { "alg": "none" } }),
+        json!({ "header": { "alg": "HS256" } }),
+        json!({ "header": { "typ": "JWT" } }),
+        json!({ "header": { "kid": "another" } }),
+        json!({ "claims": { "aud": "http://127.0.0.1/other" } }),
+        json!({ "claims": { "iss": "http://127.0.0.1:1" } }),
+        json!({ "expires_in": -60 }),
+        json!({ "omit": ["aud"] }),
+        json!({ "omit": ["sub"] }),
+        json!({ "omit": ["exp"] }),
+    ] {
+        if status(&token(forged.clone()).await).await != 401 {
+            accepted.push(forged.to_string());
+        }
+    }
+    accepted
 }
 
 #[test]

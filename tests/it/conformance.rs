@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Clients, Era, Setup, stdout};
+use crate::support::{Clients, Era, Server, Setup, stdout};
 
 /// The scenarios that ask nothing of a server but the protocol, and therefore must pass.
 fn generic(era: Era) -> &'static [&'static str] {
@@ -34,14 +34,27 @@ fn generic(era: Era) -> &'static [&'static str] {
 #[test]
 fn every_generic_scenario_passes_in_both_revisions() {
     let Some(clients) = Clients::find("the conformance suite") else { return };
-    let setup = Setup::ada();
-    let server = setup.serve();
+    passes(&clients, &Setup::ada().serve(), None);
+}
+
+#[test]
+fn the_same_with_agents_that_have_to_authenticate() {
+    let Some(clients) = Clients::find("the conformance suite with a token") else { return };
+    let setup = Setup::ada().config("[agents]\nauthentication = \"required\"\n");
+    let token = setup.token(&["conformance"]);
+    passes(&clients, &setup.serve(), Some(&token));
+}
+
+fn passes(clients: &Clients, server: &Server, token: Option<&str>) {
     for era in Era::BOTH {
         let revision = era.version();
         let baseline = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/clients/conformance-{revision}.yml"));
         let baseline = baseline.to_str().unwrap();
         let arguments = ["server", "--url", &server.url, "--requirements", revision, "--expected-failures", baseline];
-        let output = clients.package("conformance", &arguments);
+        let output = match token {
+            Some(token) => clients.package_with_token("conformance", &arguments, token),
+            None => clients.package("conformance", &arguments),
+        };
         let report = stdout(&output);
         let summary = report.split("=== SUMMARY ===").last().unwrap_or_default();
         assert!(output.status.success(), "{revision}: {summary}");

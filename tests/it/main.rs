@@ -10,6 +10,7 @@ mod cli;
 mod clients;
 mod config;
 mod conformance;
+mod connections;
 mod context;
 mod effects;
 mod import;

@@ -15,7 +15,7 @@ use frontdesk::{
     http,
     identity::{self, Identity, agents::Challenge},
     inbox::{self, Intake},
-    limits::Options,
+    limits::{Gate, Options},
     mcp::{self, EndpointOptions, Parts, Shutdown},
     store::Store,
     tools::{self, Registry},
@@ -99,8 +99,9 @@ fn router(endpoint: mcp::Endpoint, store: &Store) -> axum::Router {
         health: Arc::new(Healthy),
         intake: Arc::new(intake),
         token: None,
+        metrics_for_the_world: false,
     };
-    http::router(endpoint, Arc::new(doors), &operations, false, &http::Options::default())
+    http::router(endpoint, Arc::new(doors), &operations, Gate::requests(1000), &http::Options::default())
 }
 
 fn nobody() -> Challenge {
@@ -161,6 +162,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         body_bytes_max: 262_144,
         body_timeout: Duration::from_secs(15),
         challenge: nobody(),
+        gate: Gate::requests(1000),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());

@@ -102,6 +102,11 @@ impl Setup {
         Server::start(self, &["serve", "--listen", "127.0.0.1:0"])
     }
 
+    /// The same, listening where the configuration says.
+    pub fn serve_as_configured(&self) -> Server {
+        Server::start(self, &["serve"])
+    }
+
     /// Starts `frontdesk demo`.
     pub fn demo(&self) -> Server {
         Server::start(self, &["demo"])

@@ -106,6 +106,14 @@ impl Clients {
         self.run(&mut self.command(name, arguments))
     }
 
+    /// The same for one that knows no tokens: every request of it gets this one.
+    pub fn package_with_token(&self, name: &str, arguments: &[&str], token: &str) -> Output {
+        let preload = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/with_token.mjs");
+        let mut command = self.command(name, arguments);
+        command.env("NODE_OPTIONS", format!("--import {}", preload.display())).env("TOKEN", token);
+        self.run(&mut command)
+    }
+
     /// The command of an installed package.
     pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
         let bin = self.root.join("node_modules/.bin").join(name);
