@@ -45,6 +45,10 @@ impl Server {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// User and system time so far.
     pub fn cpu(&self) -> Result<Duration> {
         cpu(&self.child.id().to_string())
