@@ -20,12 +20,15 @@ use crate::{
     domain::{Clock, Secret, SecretRef},
     events::{Arrival, Handlers, Remedy},
     http::{self, Doors, Operations, OperationsOptions, ServeError, Tls, TlsError, TlsOptions},
-    identity::{Identity, KeyError, Mode, agents::OptionsError},
+    identity::{
+        Identity, KeyError, Mode,
+        agents::{Authentication, OptionsError},
+    },
     inbox::{self, Claimed, Dispatch, Failure, Handled, Intake, Queue, Watch, Worker},
     limits::Gate,
     mcp::{self, EndpointOptions, Parts, Shutdown, StdioError},
     store::{Store, StoreError},
-    telemetry::metrics,
+    telemetry::{causes, metrics},
     tools::{Registry, RegistryError},
     upstream::DocumentError,
 };
@@ -170,6 +173,12 @@ impl App {
             );
             return Err(ConfigError::value("desk.repeat_window_s", why).into());
         }
+        if config.http.trusted_proxies > 0 && config.agents.authentication == Authentication::None {
+            tracing::warn!(
+                "http.trusted_proxies says that a proxy is in front, and agents do not authenticate: let it pass /webhooks/ \
+                 alone, or set agents.authentication = \"required\""
+            );
+        }
         let by_argument = identity.mode() == Mode::Argument;
         if by_argument {
             tracing::warn!(
@@ -227,8 +236,7 @@ impl App {
         let options = EndpointOptions {
             allowed_hosts: self.hosts.clone(),
             allowed_origins: self.http.allowed_origins.clone(),
-            body_bytes_max: self.http.body_bytes_max,
-            body_timeout: Duration::from_millis(self.http.body_timeout_ms),
+            bodies: self.doors.bodies.clone(),
             challenge: self.doors.challenge.clone(),
             gate: gate.clone(),
         };
@@ -251,20 +259,24 @@ impl App {
             metrics_for_the_world: self.operations.metrics_at_http_listen,
         };
         let router = http::router(mcp::endpoint(self.parts, options), self.doors, &operations, gate, &self.http);
+        let tls = self.tls.map(|(tls, options, reader)| {
+            tokio::spawn(tls.clone().keep_current(options, reader, shutdown.closing.clone()));
+            tls
+        });
+        // What leaves this machine is not to be read on the way.
+        let tls_beside = tls.clone().filter(|_| !self.operations.listen.ip().to_canonical().is_loopback());
         // Until the very end: whoever watches wants to see that, too.
         let beside = listening.operations.map(|(listener, _)| {
             let (router, ends) = (http::operations(operations), shutdown.kill.clone());
             let options = http::Options { connections_max: OPERATIONS_CONNECTIONS_MAX, ..self.http.clone() };
-            tokio::spawn(async move { http::serve(listener, router, &options, None, ends).await })
+            tokio::spawn(
+                async move { http::serve(listener, router, &options, tls_beside, http::Counted::No, ends).await },
+            )
         });
         let working = tokio::spawn(work(self.worker, self.watch, self.store_path, shutdown.closing.clone()));
         http::raise_descriptors(self.http.connections_max);
         let closing = shutdown.closing.clone();
-        let tls = self.tls.map(|(tls, options, reader)| {
-            tokio::spawn(tls.clone().keep_current(options, reader, closing.clone()));
-            tls
-        });
-        http::serve(listening.main.0, router, &self.http, tls, closing).await;
+        http::serve(listening.main.0, router, &self.http, tls, http::Counted::Yes, closing).await;
         let _ = working.await;
         let finished = finish(&shutdown, &self.store).await;
         if let Some(beside) = beside {
@@ -325,7 +337,7 @@ impl Dispatch for Dispatcher {
         match self.handlers.handle(&self.desk, arrival, &event.kind, &event.payload).await {
             Ok(receipt) => Ok(Handled { receipt }),
             Err(cause) => {
-                let error = chain(&cause);
+                let error = causes(&cause);
                 Err(match cause.remedy() {
                     Remedy::Retry { in_doubt } => Failure::Retry { error, in_doubt },
                     Remedy::Defer { after } => Failure::Defer { error, after },
@@ -335,20 +347,6 @@ impl Dispatch for Dispatcher {
             }
         }
     }
-}
-
-/// An error with its causes, each once. Nothing that a vendor said is in them.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut parts = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !parts.contains(&text) {
-            parts.push(text);
-        }
-        source = cause.source();
-    }
-    parts.join(": ")
 }
 
 /// The first phase of the end begins when `stop` resolves.

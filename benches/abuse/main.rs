@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -78,7 +78,7 @@ async fn measure(seconds: u64) -> Result<()> {
     let (server, token) = frontdesk(&store)?;
     let each = Duration::from_secs(seconds);
     healthy(&server.url, &token, Duration::from_secs(1)).await?;
-    let before = descriptors(&server)?;
+    let before = server.descriptors()?;
     say(format_args!(
         "{:<34}{:>10}{:>10}{:>10}{:>12}{:>14}{:>10}",
         "", "calls", "p50 µs", "p99 µs", "p99 / quiet", "descriptors", "RSS MB"
@@ -91,7 +91,7 @@ async fn measure(seconds: u64) -> Result<()> {
             .spawn()?;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let under = healthy(&server.url, &token, each).await?;
-        let held = descriptors(&server)?;
+        let held = server.descriptors()?;
         ensure!(attacker.wait()?.success(), "the attack {attack} failed");
         let ratio = under.at(99).as_secs_f64() / quiet.at(99).as_secs_f64().max(1e-9);
         say(format_args!(
@@ -106,8 +106,8 @@ async fn measure(seconds: u64) -> Result<()> {
             ensure!(events(store.path())? == 0, "a forged webhook was kept");
         }
         let deadline = Instant::now() + Duration::from_secs(90);
-        while descriptors(&server)? > before + DESCRIPTORS_LEFT_MAX {
-            ensure!(Instant::now() < deadline, "{} descriptors, {before} before: {attack}", descriptors(&server)?);
+        while server.descriptors()? > before + DESCRIPTORS_LEFT_MAX {
+            ensure!(Instant::now() < deadline, "{} descriptors, {before} before: {attack}", server.descriptors()?);
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
@@ -212,10 +212,6 @@ fn request(url: &str, token: &str) -> Result<Request<Full<Bytes>>> {
         .header("mcp-protocol-version", "2025-11-25")
         .header("authorization", format!("Bearer {token}"))
         .body(Full::from(CALL))?)
-}
-
-fn descriptors(server: &Server) -> Result<usize> {
-    Ok(std::fs::read_dir(format!("/proc/{}/fd", server.id())).context("the server is gone")?.count())
 }
 
 fn say(text: std::fmt::Arguments<'_>) -> Result<()> {

@@ -30,15 +30,20 @@ pub struct Load {
     era: Era,
     per_connection: usize,
     tickets: bool,
+    token: Option<String>,
 }
 
 impl Load {
     pub fn lookups(era: Era, calls: usize) -> Self {
-        Self { era, per_connection: calls.div_ceil(CONNECTIONS), tickets: false }
+        Self { era, per_connection: calls.div_ceil(CONNECTIONS), tickets: false, token: None }
     }
 
     pub fn tickets(calls: usize) -> Self {
-        Self { era: Era::Legacy, per_connection: calls.div_ceil(CONNECTIONS), tickets: true }
+        Self { era: Era::Legacy, per_connection: calls.div_ceil(CONNECTIONS), tickets: true, token: None }
+    }
+
+    pub fn with_token(self, token: Option<&str>) -> Self {
+        Self { token: token.map(str::to_owned), ..self }
     }
 
     pub fn calls(&self) -> usize {
@@ -51,6 +56,7 @@ impl Load {
         let mut connections = tokio::task::JoinSet::new();
         for connection in 0..CONNECTIONS {
             let (era, calls, tickets, url) = (self.era, self.per_connection, self.tickets, url.to_owned());
+            let token = self.token.as_ref().map(|token| format!("Bearer {token}"));
             connections.spawn(async move {
                 let client = legacy::Client::builder(TokioExecutor::new()).build_http();
                 for n in 0..calls {
@@ -60,7 +66,7 @@ impl Load {
                         }
                         false => ("lookup_order", json!({ "order_id": "1001" })),
                     };
-                    let response = client.request(request(era, &url, tool, arguments)?).await?;
+                    let response = client.request(request(era, &url, tool, arguments, token.as_deref())?).await?;
                     let body = response.into_body().collect().await?.to_bytes();
                     ensure!(contains(&body, b"structuredContent"), "{}", String::from_utf8_lossy(&body));
                 }
@@ -74,11 +80,14 @@ impl Load {
     }
 }
 
-fn request(era: Era, url: &str, tool: &str, arguments: Value) -> Result<Request<Full<Bytes>>> {
+fn request(era: Era, url: &str, tool: &str, arguments: Value, token: Option<&str>) -> Result<Request<Full<Bytes>>> {
     let mut builder = Request::post(url)
         .header("content-type", "application/json")
         .header("accept", "application/json, text/event-stream")
         .header("mcp-protocol-version", era.version());
+    if let Some(token) = token {
+        builder = builder.header("authorization", token);
+    }
     let mut params = json!({ "name": tool, "arguments": arguments });
     if era == Era::Modern {
         builder = builder.header("mcp-method", "tools/call").header("mcp-name", tool);

@@ -3,7 +3,9 @@
 //! `cargo bench --bench tool_call` (`-- --quick` for a small run). The machine may be noisy: read the ratios.
 
 mod bare;
+mod guarded;
 mod load;
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod process;
 
 use std::{io::Write, path::Path, time::Duration};
@@ -71,6 +73,7 @@ async fn measure(size: &Size) -> Result<()> {
     }
     let tickets = round(&frontdesk, &Load::tickets(size.calls / 4)).await?;
     say(format_args!("\ncreate_ticket, durable: {:.0}/s, CPU {:.1} ms per 1,000", tickets.per_s, tickets.cpu_ms))?;
+    guarded::measure(size.rounds, size.calls).await?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..size.starts {
         ours.push(process::cold_start(&mut process::frontdesk_stdio(&store))?);

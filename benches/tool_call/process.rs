@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-const FRONTDESK: &str = env!("CARGO_BIN_EXE_frontdesk");
+pub const FRONTDESK: &str = env!("CARGO_BIN_EXE_frontdesk");
 /// Configuration of a server under load: no limits, nothing counted, no second address.
 pub const UNLIMITED: &str = "[limits]\nagent_per_minute = 0\ncustomer_per_minute = 0\nsource_per_minute = 0\n\
     address_per_minute = 0\ncustomer_denials = 0\nagent_denials = 0\n[operations]\nenabled = false\n";
@@ -45,13 +45,15 @@ impl Server {
         }
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// User and system time so far.
     pub fn cpu(&self) -> Result<Duration> {
         cpu(&self.child.id().to_string())
+    }
+
+    /// Descriptors that are open.
+    pub fn descriptors(&self) -> Result<usize> {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).context("the server is gone")?;
+        Ok(open.count())
     }
 
     pub fn memory_mb(&self) -> Result<u64> {

@@ -1,6 +1,6 @@
 //! How agents are let in: the identity room's judge, with the store's tokens and the upstream room's way out.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,8 +9,9 @@ use super::AppError;
 use crate::{
     config::Config,
     domain::Clock,
-    http::Doors,
+    http::{DoorLog, Doors},
     identity::agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
+    limits::Bodies,
     store::Store,
     upstream::{DocumentError, Fetcher},
 };
@@ -30,6 +31,11 @@ impl KeyFetcher for Published {
     }
 }
 
+/// One room for all bodies, wherever they are read.
+fn bodies(config: &Config) -> Bodies {
+    Bodies::new(config.http.body_bytes_max, Duration::from_millis(config.http.body_timeout_ms))
+}
+
 pub(super) fn doors(config: &Config, store: &Store, clock: Clock) -> Result<Doors, AppError> {
     let agents = match config.agents.authentication {
         Authentication::None => None,
@@ -38,5 +44,11 @@ pub(super) fn doors(config: &Config, store: &Store, clock: Clock) -> Result<Door
             Some(Agents::new(&config.agents, Arc::new(store.clone()), &fetcher, clock)?)
         }
     };
-    Ok(Doors { agents, challenge: Challenge::new(&config.agents), limiter: config.limits.agents() })
+    Ok(Doors {
+        agents,
+        challenge: Challenge::new(&config.agents),
+        limiter: config.limits.agents(),
+        bodies: bodies(config),
+        log: DoorLog::default(),
+    })
 }

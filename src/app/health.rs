@@ -1,6 +1,10 @@
 //! What this process depends on: the store, the inbox, and every upstream in use.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use tokio::{sync::Mutex, time::timeout};
@@ -17,33 +21,51 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 type Checked = Vec<(String, bool)>;
 
 pub(super) struct Checks {
-    store: Store,
-    connectors: Connectors,
+    asking: Arc<Asking>,
     closing: CancellationToken,
     /// Held while dependencies are asked: who comes meanwhile gets the same answer.
-    last: Mutex<Option<(Instant, Checked)>>,
-    last_ready: Mutex<Option<(Instant, bool)>>,
+    last: Arc<Mutex<Option<(Instant, Checked)>>>,
+    last_store: Arc<Mutex<Option<(Instant, bool)>>>,
+}
+
+struct Asking {
+    store: Store,
+    connectors: Connectors,
 }
 
 impl Checks {
     /// `closing` is cancelled when this process is about to end.
     pub(super) fn new(store: Store, connectors: Connectors, closing: CancellationToken) -> Self {
-        Self { store, connectors, closing, last: Mutex::default(), last_ready: Mutex::default() }
+        let asking = Arc::new(Asking { store, connectors });
+        Self { asking, closing, last: Arc::default(), last_store: Arc::default() }
     }
+}
 
+/// The last answer, or a new one. Whoever asks and hangs up does not stop the asking: the next one profits from it.
+async fn cached<T: Clone + Default + Send + 'static>(
+    last: &Arc<Mutex<Option<(Instant, T)>>>,
+    ask: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let mut last = last.clone().lock_owned().await;
+    if let Some((at, answer)) = &*last
+        && at.elapsed() < ASK_EVERY
+    {
+        return answer.clone();
+    }
+    let asked = tokio::spawn(async move {
+        let answer = ask.await;
+        *last = Some((Instant::now(), answer.clone()));
+        answer
+    });
+    asked.await.unwrap_or_default()
+}
+
+impl Asking {
     async fn store(&self) -> bool {
-        let mut last = self.last_ready.lock().await;
-        if let Some((at, good)) = *last
-            && at.elapsed() < ASK_EVERY
-        {
-            return good;
-        }
-        let good = matches!(timeout(TIMEOUT, self.store.probe()).await, Ok(Ok(())));
-        *last = Some((Instant::now(), good));
-        good
+        matches!(timeout(TIMEOUT, self.store.probe()).await, Ok(Ok(())))
     }
 
-    async fn ask(&self) -> Vec<(String, bool)> {
+    async fn all(&self) -> Checked {
         let upstreams = self.connectors.iter().map(|(name, connector)| async move {
             let good = match timeout(TIMEOUT, connector.probe()).await {
                 Ok(probes) => probes.iter().all(|probe| probe.result.is_ok()),
@@ -60,19 +82,13 @@ impl Checks {
 
 #[async_trait]
 impl Health for Checks {
-    async fn checks(&self) -> Vec<(String, bool)> {
-        let mut last = self.last.lock().await;
-        if let Some((at, checks)) = &*last
-            && at.elapsed() < ASK_EVERY
-        {
-            return checks.clone();
-        }
-        let checks = self.ask().await;
-        *last = Some((Instant::now(), checks.clone()));
-        checks
+    async fn checks(&self) -> Checked {
+        let asking = self.asking.clone();
+        cached(&self.last, async move { asking.all().await }).await
     }
 
     async fn ready(&self) -> bool {
-        !self.closing.is_cancelled() && self.store().await
+        let asking = self.asking.clone();
+        !self.closing.is_cancelled() && cached(&self.last_store, async move { asking.store().await }).await
     }
 }

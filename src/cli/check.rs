@@ -11,7 +11,9 @@ use crate::{
     config::{Config, Secrets},
     connectors::Asked,
     domain::Clock,
+    identity::agents::Authentication,
     store::Store,
+    telemetry::causes,
 };
 
 /// Check the configuration and the store, and say what was found
@@ -74,7 +76,20 @@ impl Check {
         }
         let mode = serde_json::to_value(config.identity.mode)?;
         say(format!("identity: mode {}", mode.as_str().unwrap_or_default()));
-        say(format!("http: would listen on http://{}/mcp", config.http.listen));
+        let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+        say(format!("http: would listen on {scheme}://{}/mcp", config.http.listen));
+        let issuers: Vec<&str> = config.agents.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+        say(match (config.agents.authentication, issuers.as_slice()) {
+            (Authentication::None, _) => "agents: whatever reaches the address may call".to_owned(),
+            (Authentication::Required, []) => "agents: with tokens of frontdesk token new".to_owned(),
+            (Authentication::Required, issuers) => {
+                format!("agents: with tokens of frontdesk token new, or of {}", issuers.join(", "))
+            }
+        });
+        say(match config.operations.enabled {
+            true => format!("operations: would listen on http://{}/metrics", config.operations.listen),
+            false => "operations: no address of their own".to_owned(),
+        });
         for (port, name) in
             [("orders", &config.desk.orders), ("helpdesk", &config.desk.helpdesk), ("crm", &config.desk.crm)]
         {
@@ -130,16 +145,7 @@ fn online(config: &Config, secrets: &Secrets, say: impl Fn(String)) -> anyhow::R
 
 /// What went wrong, and where to look.
 fn advice(base_url: &str, error: &(dyn std::error::Error + 'static)) -> String {
-    let mut causes = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !causes.contains(&text) {
-            causes.push(text);
-        }
-        source = cause.source();
-    }
-    let why = causes.join(": ");
+    let why = causes(error);
     let step = if why.contains("refuses our credentials") {
         "check the credentials in auth, and what they are allowed"
     } else if why.contains("not set up") {

@@ -6,7 +6,10 @@ use http::Uri;
 use serde_json::{Map, Value};
 
 use super::{Config, ConfigError};
-use crate::identity::{Mode, agents::Authentication};
+use crate::identity::{
+    Mode,
+    agents::{Authentication, is_safe},
+};
 
 /// Walks a value along its schema: names the first unknown key, or the first number outside its range.
 pub(super) fn against_schema(value: &Value, schema: &Value, path: &str) -> Result<(), ConfigError> {
@@ -75,6 +78,12 @@ pub(super) fn across(config: &Config) -> Result<(), ConfigError> {
     agents(config)?;
     beyond_this_machine(config)?;
     operations(config)?;
+    if let Some(endpoint) = &config.traces.endpoint {
+        let uri = endpoint.parse::<Uri>().ok().filter(|uri| uri.host().is_some());
+        if uri.is_none_or(|uri| !matches!(uri.scheme_str(), Some("http" | "https"))) {
+            return Err(ConfigError::value("traces.endpoint", "must be an address, as http://127.0.0.1:4318"));
+        }
+    }
     if config.identity.customer.is_some() && config.identity.mode != Mode::Fixed {
         return Err(ConfigError::value(
             "identity.customer",
@@ -128,12 +137,22 @@ fn agents(config: &Config) -> Result<(), ConfigError> {
     }
     if let Some(resource) = &agents.resource {
         let uri = resource.parse::<Uri>().ok().filter(|uri| uri.host().is_some() && uri.query().is_none());
-        if uri.is_none_or(|uri| !matches!(uri.scheme_str(), Some("http" | "https"))) || resource.contains('#') {
+        if uri.is_none() || !is_safe(resource) || resource.contains('#') {
             return Err(ConfigError::value(
                 "agents.resource",
-                "must be an address without query and fragment, as https://desk.example.com/mcp",
+                "must be an https address without query and fragment, as https://desk.example.com/mcp (http only on this \
+                 machine)",
             ));
         }
+    }
+    let mut prefixes: Vec<&str> = agents.issuers.iter().map(|issuer| issuer.prefix.as_str()).collect();
+    prefixes.sort_unstable();
+    if prefixes.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(ConfigError::value(
+            "agents.issuers",
+            "two issuers could have a client of the same id; write a prefix of its own for each but one, as prefix = \
+             \"partner/\"",
+        ));
     }
     let mut names: Vec<&str> = agents.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
     names.sort_unstable();
@@ -146,14 +165,47 @@ fn agents(config: &Config) -> Result<(), ConfigError> {
             "identity.mode is token: the customers' access tokens come from an issuer; write [[agents.issuers]] with issuer",
         ));
     }
+    if config.identity.mode == Mode::Token {
+        if agents.issuers.len() > 1 {
+            return Err(ConfigError::value(
+                "agents.issuers",
+                "identity.mode is token: one person's sub at one issuer can be another's at the next; keep one issuer, or \
+                 choose identity.mode = \"context\"",
+            ));
+        }
+        if agents.issuers.iter().any(|issuer| issuer.person_claim.is_none()) {
+            return Err(ConfigError::value(
+                "agents.issuers[0].person_claim",
+                "identity.mode is token: name a claim that tokens have only when a person has signed in, as person_claim = \
+                 \"auth_time\"; a client's own token must not pass for a customer's",
+            ));
+        }
+    }
     Ok(())
 }
 
 /// What may not be reached from other machines.
 fn beyond_this_machine(config: &Config) -> Result<(), ConfigError> {
     let listen = config.http.listen;
+    let public: Vec<String> = config.hosts().into_iter().filter(|host| !is_own_name(host)).collect();
     if is_loopback(listen) {
-        return Ok(());
+        return match public.first() {
+            Some(host) if config.agents.authentication == Authentication::None => Err(ConfigError::value(
+                "agents.authentication",
+                format!(
+                    "agents reach this server as {host} (http.allowed_hosts, agents.resource), through a proxy, and do not \
+                     authenticate; write agents.authentication = \"required\", or remove the name"
+                ),
+            )),
+            Some(host) if config.identity.mode == Mode::Argument => Err(ConfigError::value(
+                "identity.mode",
+                format!(
+                    "is argument, which lets every agent be any customer, and agents reach this server as {host}; write \
+                     identity.mode = \"context\", or remove the name from http.allowed_hosts and agents.resource"
+                ),
+            )),
+            _ => Ok(()),
+        };
     }
     let here = format!("http.listen = \"127.0.0.1:{}\"", listen.port());
     if config.agents.authentication == Authentication::None {
@@ -210,6 +262,11 @@ fn operations(config: &Config) -> Result<(), ConfigError> {
 /// The host of an address, without its port.
 pub(super) fn host(address: &str) -> Option<String> {
     address.parse::<Uri>().ok()?.host().map(|host| host.trim_matches(['[', ']']).to_owned())
+}
+
+/// A name that this machine has for itself.
+fn is_own_name(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn is_loopback(address: SocketAddr) -> bool {

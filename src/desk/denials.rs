@@ -3,7 +3,7 @@
 use super::{Desk, DeskError};
 use crate::{
     domain::{AgentId, Caller},
-    limits::{Brake, Options},
+    limits::{Asking, Brake, Options},
 };
 
 /// Who was denied how often.
@@ -18,13 +18,22 @@ impl Denials {
     }
 }
 
+/// A question under way.
+pub(super) struct Question<'a> {
+    _customer: Option<Asking<'a, String>>,
+    _agent: Option<Asking<'a, AgentId>>,
+}
+
 impl Desk {
     /// Whether the caller may ask for a record at all, before anything is looked at: a wait tells nothing of what is there.
-    pub(super) fn may_ask(&self, caller: &Caller) -> Result<(), DeskError> {
-        let customer =
-            caller.customer().map_or(Ok(()), |customer| self.denials.customers.check(&customer.id.to_string()));
-        let agent = caller.agent.as_ref().map_or(Ok(()), |agent| self.denials.agents.check(agent));
-        customer.and(agent).map_err(DeskError::SlowDown)
+    pub(super) fn may_ask(&self, caller: &Caller) -> Result<Question<'_>, DeskError> {
+        let Denials { customers, agents } = &self.denials;
+        let customer = caller.customer().map(|customer| customers.ask(&customer.id.to_string())).transpose();
+        let agent = caller.agent.as_ref().map(|agent| agents.ask(agent)).transpose();
+        Ok(Question {
+            _customer: customer.map_err(DeskError::SlowDown)?.flatten(),
+            _agent: agent.map_err(DeskError::SlowDown)?.flatten(),
+        })
     }
 
     /// The caller was not shown what they asked for.

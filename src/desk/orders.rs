@@ -6,7 +6,7 @@ use crate::domain::OrderId;
 impl Desk {
     /// The order, if it is the caller's. Absent, foreign and unproven end in the same [`DeskError::NotFound`].
     pub async fn owned_order(&self, call: &Call, id: &OrderId) -> Result<OwnedOrder, DeskError> {
-        self.may_ask(&call.caller)?;
+        let _question = self.may_ask(&call.caller)?;
         let checked = OwnedOrder::check(&call.caller, self.orders.find(id).await?);
         let verdict = match &checked {
             Ok(_) if call.caller.staff().is_some() => Verdict::Staff,

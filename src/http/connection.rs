@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -26,9 +26,11 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
+    activity::{Activity, Busy, Receiving, Timeouts},
     held::hold,
     peer::Peer,
-    server::{Protocols, Taken},
+    places::Taken,
+    server::Protocols,
     tls::Tls,
 };
 
@@ -36,12 +38,6 @@ use super::{
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long the last answer may take to be sent once the connection is to end.
 const PARTING: Duration = Duration::from_secs(5);
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timeouts {
-    pub(super) head: Duration,
-    pub(super) idle: Duration,
-}
 
 pub(super) struct Connection {
     pub(super) peer: Peer,
@@ -53,91 +49,9 @@ pub(super) struct Connection {
     pub(super) place: Taken,
 }
 
-/// What a connection is doing.
-pub(super) struct Activity {
-    state: Mutex<State>,
-    evicted: CancellationToken,
-}
-
-struct State {
-    requests: u32,
-    /// Of these, the ones whose bodies are still to come.
-    receiving: u32,
-    /// A request has been answered on it.
-    useful: bool,
-    /// Since when nothing has been going on, or something has.
-    since: Instant,
-    /// A head has begun to arrive.
-    head_since: Option<Instant>,
-}
-
-impl Activity {
-    pub(super) fn new() -> Self {
-        let state = State { requests: 0, receiving: 0, useful: false, since: Instant::now(), head_since: None };
-        Self { state: Mutex::new(state), evicted: CancellationToken::new() }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The order in which connections make room; none for one that we are at work for.
-    pub(super) fn rank(&self) -> Option<(bool, Instant)> {
-        let state = self.state();
-        (state.requests == state.receiving).then_some((state.useful, state.head_since.unwrap_or(state.since)))
-    }
-
-    pub(super) fn evict(&self) {
-        self.evicted.cancel();
-    }
-
-    fn bytes_arrived(&self) {
-        let mut state = self.state();
-        if state.requests == 0 && state.head_since.is_none() {
-            state.head_since = Some(Instant::now());
-        }
-    }
-
-    fn begin(self: &Arc<Self>) -> Busy {
-        let mut state = self.state();
-        state.requests += 1;
-        state.receiving += 1;
-        state.head_since = None;
-        state.since = Instant::now();
-        drop(state);
-        Busy(self.clone())
-    }
-
-    fn received(&self) {
-        self.state().receiving -= 1;
-    }
-
-    /// When the connection has had its time, as things are.
-    fn due(&self, timeouts: Timeouts, has_heads: bool) -> Option<Instant> {
-        let state = self.state();
-        match state.head_since.filter(|_| has_heads) {
-            _ if state.requests > 0 => None,
-            Some(head_since) => Some(head_since + timeouts.head),
-            None => Some(state.since + timeouts.idle),
-        }
-    }
-}
-
-/// A request that is being worked on, until it is dropped.
-pub(super) struct Busy(Arc<Activity>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.requests -= 1;
-        state.useful = true;
-        state.since = Instant::now();
-    }
-}
-
 impl Connection {
     pub(super) async fn run(self, stream: TcpStream) {
-        let evicted = self.place.activity.evicted.clone();
+        let evicted = self.place.activity.evicted().clone();
         let ended = tokio::select! {
             ended = self.speak(stream) => ended,
             () = evicted.cancelled() => return,
@@ -215,7 +129,7 @@ impl Connection {
         let service = tower::service_fn(move |mut request: Request<Incoming>| {
             let busy = activity.begin();
             request.extensions_mut().insert(peer);
-            let receiving = Receiving(Some(activity.clone()));
+            let receiving = Receiving::of(&activity);
             let answer = router.clone().oneshot(request.map(|body| watch(body, receiving)));
             async move { answer.await.map(|answer| keep_busy(answer, busy)) }
         });
@@ -235,14 +149,14 @@ impl Connection {
                 // HTTP/2 has no heads that a connection waits for: streams come when they come.
                 let late = self.is_due(timer.as_mut(), !http2, cx);
                 if closing || late {
+                    // Whoever is in the middle of a head gets no answer, so that there is nothing to wait for.
+                    if !http2 && (late || self.place.activity.is_in_head()) {
+                        return Poll::Ready(Ok(()));
+                    }
                     connection.as_mut().graceful_shutdown();
                     // The end of the whole server has a limit of its own.
                     let limit = if late { PARTING } else { Duration::MAX };
                     parting = Some(Box::pin(tokio::time::sleep(limit.min(Duration::from_secs(3600)))));
-                    // Whoever sends a head slowly gets no answer, so that there is nothing to wait for.
-                    if late && !http2 {
-                        return Poll::Ready(Ok(()));
-                    }
                     cx.waker().wake_by_ref();
                 }
                 return Poll::Pending;
@@ -264,7 +178,7 @@ impl Connection {
             if due.is_some_and(|due| due <= Instant::now()) {
                 return true;
             }
-            // Resetting a timer costs a lock: an earlier one is let go off, and set anew then.
+            // Resetting a timer costs a lock: an earlier one is left to go off, and set anew then.
             if timer.deadline().into_std() > next || timer.is_elapsed() {
                 timer.as_mut().reset(next.into());
             }
@@ -272,23 +186,6 @@ impl Connection {
                 return false;
             }
         }
-    }
-}
-
-/// A body that is still to come, until it has, or nobody wants it any more.
-struct Receiving(Option<Arc<Activity>>);
-
-impl Receiving {
-    fn ended(&mut self) {
-        if let Some(activity) = self.0.take() {
-            activity.received();
-        }
-    }
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        self.ended();
     }
 }
 

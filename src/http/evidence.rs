@@ -1,17 +1,16 @@
 //! Who is calling: moves what says so out of the request, so that no handler and no log sees the raw values, and lets
 //! nobody pass who has not authenticated, where agents have to.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::{
     domain::{AgentId, Secret},
@@ -19,15 +18,12 @@ use crate::{
         CONTEXT_HEADER, Evidence,
         agents::{Agent, Agents, AuthError, Challenge, Reason},
     },
-    limits::{Limiter, Wait},
-    telemetry::metrics,
+    limits::{Bodies, Limiter, Wait},
+    telemetry::{Seldom, causes, metrics},
 };
 
 /// When to come again while keys or tokens cannot be read, in seconds.
 const RETRY_AFTER_S: u64 = 5;
-/// How much of a body is read for nothing, and for how long.
-const DISCARDED_BYTES_MAX: usize = 256 * 1024;
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How requests to /mcp are let in.
 pub struct Doors {
@@ -35,12 +31,25 @@ pub struct Doors {
     pub agents: Option<Agents>,
     pub challenge: Challenge,
     pub limiter: Limiter<AgentId>,
+    pub bodies: Bodies,
+    pub log: DoorLog,
+}
+
+/// Lines that strangers can cause.
+#[derive(Debug, Default)]
+pub struct DoorLog {
+    refused: Seldom,
+    unavailable: Seldom,
+    limited: Seldom,
 }
 
 pub(super) async fn let_in(State(doors): State<Arc<Doors>>, mut request: Request, next: Next) -> Response {
     match doors.admit(&mut request).await {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.after(request.into_body()).await,
+        Err(refusal) => {
+            let expects = request.headers().contains_key(header::EXPECT);
+            refusal.after(&doors.bodies, expects, request.into_body()).await
+        }
     }
 }
 
@@ -49,12 +58,12 @@ struct Refusal(Response);
 
 impl Refusal {
     /// Reads a body of usual size first: a sender that is still writing would otherwise see a broken connection.
-    async fn after(self, body: Body) -> Response {
+    async fn after(self, bodies: &Bodies, expects: bool, body: Body) -> Response {
         let mut response = self.0;
-        if timeout(DISCARD_TIMEOUT, to_bytes(body, DISCARDED_BYTES_MAX)).await.is_ok_and(|read| read.is_ok()) {
-            return response;
+        // Who waits for a word before sending the body (Expect: 100-continue) need not send it.
+        if expects || !bodies.discard(body).await {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
 }
@@ -81,7 +90,7 @@ impl Doors {
         }
         if let Some(agents) = &self.agents {
             let agent = self.authenticate(agents, token).await.map_err(|error| self.refuse(&error))?;
-            self.limiter.check(&agent.id).map_err(|wait| Refusal(too_many(wait, "Too many requests of this agent")))?;
+            self.limiter.check(&agent.id).map_err(|wait| self.limited(&agent.id, wait))?;
             evidence.agent = Some(agent);
         }
         request.extensions_mut().insert(evidence);
@@ -99,6 +108,13 @@ impl Doors {
         Ok(agent)
     }
 
+    fn limited(&self, agent: &AgentId, wait: Wait) -> Refusal {
+        if let Some(left_out) = self.log.limited.pass() {
+            tracing::warn!(%agent, wait_s = wait.seconds(), left_out, "an agent sends too many requests");
+        }
+        Refusal(too_many(wait, "Too many requests of this agent"))
+    }
+
     fn refuse(&self, error: &AuthError) -> Refusal {
         let why = error.to_string();
         let (outcome, status, reason) = match error {
@@ -107,14 +123,18 @@ impl Doors {
             AuthError::Refused(_) => ("refused", StatusCode::UNAUTHORIZED, Reason::InvalidToken(&why)),
             AuthError::NoKeys | AuthError::Book(_) => {
                 metrics::authentication("unavailable");
-                tracing::error!(error = error as &dyn std::error::Error, "an agent's token cannot be checked");
+                if let Some(left_out) = self.log.unavailable.pass() {
+                    tracing::error!(error = causes(error), left_out, "an agent's token cannot be checked");
+                }
                 let why = "The token cannot be checked right now";
                 return Refusal(wait_for(StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER_S, why));
             }
         };
         metrics::authentication(outcome);
-        if outcome == "refused" {
-            tracing::warn!(reason = why, "an agent's token was refused");
+        if outcome == "refused"
+            && let Some(left_out) = self.log.refused.pass()
+        {
+            tracing::warn!(reason = why, left_out, "an agent's token was refused");
         }
         let mut response = (status, axum::Json(json!({ "error": why }))).into_response();
         if let Ok(value) = HeaderValue::try_from(self.challenge.header(reason)) {

@@ -16,7 +16,7 @@ use crate::{
     telemetry::{metrics, traces},
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID_CHARS_MAX: usize = 64;
 

@@ -1,5 +1,6 @@
 //! The HTTP side: the router, the order of the layers, and the listener. The only room that knows axum.
 
+mod activity;
 mod connection;
 mod evidence;
 mod health;
@@ -18,20 +19,21 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     body::Body,
-    http::{Request, Response, StatusCode, header},
+    http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts},
     middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
     routing::post,
 };
 use serde::{Deserialize, Serialize};
 use tower::Service;
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::limits::Gate;
 
-pub use evidence::Doors;
+pub use evidence::{DoorLog, Doors};
 pub use health::Health;
 pub use operations::{Metrics, Operations, OperationsOptions, operations};
-pub use server::{ServeError, raise_descriptors, serve};
+pub use server::{Counted, ServeError, raise_descriptors, serve};
 pub use tls::{Reader, Tls, TlsError, TlsOptions};
 
 /// Where and how HTTP is served.
@@ -76,7 +78,8 @@ pub struct Options {
     #[schemars(range(min = 0, max = 600_000))]
     pub drain_timeout_ms: u64,
     /// Proxies of your own in front of webhooks: the sender's address is that many entries from the right in
-    /// X-Forwarded-For. With 0 it is the connection's, and the header is passed over.
+    /// X-Forwarded-For. With 0 it is the connection's, and the header is passed over. Nobody but the proxies may be able to
+    /// reach the port then: whoever can writes what they like into the header.
     #[schemars(range(min = 0, max = 16))]
     pub trusted_proxies: usize,
     /// TLS in this process; left out, a proxy in front does it.
@@ -115,14 +118,14 @@ where
 {
     let webhooks = webhooks::Webhooks {
         intake: operations.intake.clone(),
-        body_bytes_max: options.body_bytes_max,
-        body_timeout: Duration::from_millis(options.body_timeout_ms),
+        bodies: doors.bodies.clone(),
         trusted_proxies: options.trusted_proxies,
         gate,
     };
     Router::new()
         .route_service("/mcp", mcp)
         .layer(from_fn_with_state(doors.clone(), evidence::let_in))
+        .layer(cors(options))
         .layer(from_fn_with_state(Gate::streams(options.event_streams_max), layers::hold_streams))
         .route("/webhooks/{source}", post(webhooks::receive).with_state(webhooks))
         .merge(metadata::routes(&doors.challenge))
@@ -130,6 +133,31 @@ where
         .merge(operations::metrics_route(operations))
         .fallback(not_found)
         .layer(from_fn(layers::observe))
+}
+
+/// Lets pages of the allowed origins call /mcp from a browser, as the MCP Inspector's does. Who may is decided by the
+/// endpoint; this tells the browser so.
+fn cors(options: &Options) -> CorsLayer {
+    let allowed: Vec<String> = options.allowed_origins.iter().map(|origin| without_default_port(origin)).collect();
+    let allow = move |origin: &HeaderValue, _: &Parts| {
+        let origin = origin.to_str().unwrap_or_default();
+        let host = origin.split_once("://").map(|(_, host)| host).unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let own = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
+        own || allowed.iter().any(|allowed| *allowed == without_default_port(origin))
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(allow))
+        .allow_methods([Method::POST, Method::GET, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, layers::REQUEST_ID])
+        .max_age(Duration::from_secs(600))
+}
+
+/// Browsers leave the default port out of an origin.
+fn without_default_port(origin: &str) -> String {
+    let port = if origin.starts_with("https://") { ":443" } else { ":80" };
+    origin.strip_suffix(port).unwrap_or(origin).to_owned()
 }
 
 async fn not_found() -> Response<Body> {

@@ -100,6 +100,11 @@ async fn guard(State(token): State<Option<Secret>>, request: Request, next: Next
             .map(|(_, token)| token.trim())
             .map(Sha256::digest)
     };
+    // Without a token a browser on this machine must not be made to read it for somebody else (DNS rebinding).
+    if wanted.is_none() && !names_this_machine(request.headers()) {
+        let body = Json(json!({ "error": "Without operations.token this is for localhost, 127.0.0.1 and [::1]" }));
+        return (StatusCode::FORBIDDEN, body).into_response();
+    }
     // Digests are compared: how long that takes tells nothing of the token.
     match wanted {
         Some(wanted) if given(request.headers()) != Some(wanted) => {
@@ -109,6 +114,15 @@ async fn guard(State(token): State<Option<Secret>>, request: Request, next: Next
         }
         _ => next.run(request).await,
     }
+}
+
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 async fn metrics(State(operations): State<Operations>) -> Response {

@@ -7,61 +7,87 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::{connection::Activity, server::Taken};
+use super::{activity::Activity, server::Counted};
 use crate::telemetry::metrics;
+
+/// While every connection is at work: how long until it is looked again, should nobody tell that one is idle.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 pub(super) struct Places {
     free: Arc<Semaphore>,
     open: Mutex<HashMap<u64, Arc<Activity>>>,
     next: AtomicU64,
+    idle: Arc<Notify>,
+    counted: Counted,
+}
+
+/// A place among the connections, until it is dropped.
+pub(super) struct Taken {
+    pub(super) activity: Arc<Activity>,
+    number: u64,
+    places: Arc<Places>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Places {
-    pub(super) fn new(connections_max: usize) -> Arc<Self> {
+    pub(super) fn new(connections_max: usize, counted: Counted) -> Arc<Self> {
         Arc::new(Self {
             free: Arc::new(Semaphore::new(connections_max)),
             open: Mutex::default(),
             next: AtomicU64::new(0),
+            idle: Arc::default(),
+            counted,
         })
     }
 
     /// A place, as soon as there is one.
     pub(super) async fn take(self: &Arc<Self>) -> Taken {
-        let permit = match self.free.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.make_room();
-                // The semaphore is never closed.
-                self.free.clone().acquire_owned().await.unwrap_or_else(|_| unreachable!("a semaphore of our own"))
+        let permit = loop {
+            if let Ok(permit) = self.free.clone().try_acquire_owned() {
+                break permit;
+            }
+            let idle = self.idle.notified();
+            let evicted = self.make_room();
+            tokio::select! {
+                permit = self.free.clone().acquire_owned() => {
+                    if let Ok(permit) = permit {
+                        break permit;
+                    }
+                }
+                // One place is enough for one newcomer.
+                () = idle, if !evicted => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         };
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(self.idle.clone()));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.insert(number, activity.clone());
-        metrics::http_connections(open.len());
+        self.tell(open.len());
         Taken { activity, number, places: self.clone(), _permit: permit }
     }
 
-    fn make_room(&self) {
+    /// Whether one connection makes room.
+    fn make_room(&self) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let idlest = open.iter().filter_map(|(number, activity)| Some((activity.rank()?, *number))).min();
-        if let Some((_, number)) = idlest
-            && let Some(activity) = open.remove(&number)
-        {
+        let first = open.iter().filter_map(|(number, activity)| Some((activity.idle_since()?, *number))).min();
+        let Some(activity) = first.and_then(|(_, number)| open.remove(&number)) else { return false };
+        if self.counted == Counted::Yes {
             metrics::shed("connections");
-            activity.evict();
         }
+        activity.evict();
+        true
     }
 
-    pub(super) fn leave(&self, number: u64) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.remove(&number);
-        metrics::http_connections(open.len());
+    fn tell(&self, open: usize) {
+        if self.counted == Counted::Yes {
+            metrics::http_connections(open);
+        }
     }
 
     pub(super) fn close_all(&self) {
@@ -71,6 +97,8 @@ impl Places {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.places.leave(self.number);
+        let mut open = self.places.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(&self.number);
+        self.places.tell(open.len());
     }
 }

@@ -7,19 +7,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::OwnedSemaphorePermit,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    Options,
-    connection::{self, Timeouts},
-    peer::Peer,
-    places::Places,
-    tls::Tls,
-};
+use super::{Options, activity::Timeouts, connection, peer::Peer, places::Places, tls::Tls};
 
 /// After a failed accept (no descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -47,6 +38,13 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+}
+
+/// Whether metrics tell of a listener's connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    Yes,
+    No,
 }
 
 /// How connections are spoken with, by protocol.
@@ -80,6 +78,7 @@ pub async fn serve(
     router: Router,
     options: &Options,
     tls: Option<Tls>,
+    counted: Counted,
     closing: CancellationToken,
 ) {
     let protocols = Arc::new(Protocols::new(options));
@@ -87,7 +86,7 @@ pub async fn serve(
         head: Duration::from_millis(options.head_timeout_ms),
         idle: Duration::from_millis(options.idle_timeout_ms),
     };
-    let places = Places::new(options.connections_max);
+    let places = Places::new(options.connections_max, counted);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -148,12 +147,4 @@ pub fn raise_descriptors(connections_max: usize) {
             "there are not enough descriptors for http.connections_max; raise the limit (ulimit -n, LimitNOFILE) or lower it"
         );
     }
-}
-
-/// A place among the connections, until it is dropped.
-pub(super) struct Taken {
-    pub(super) activity: Arc<connection::Activity>,
-    pub(super) number: u64,
-    pub(super) places: Arc<Places>,
-    pub(super) _permit: OwnedSemaphorePermit,
 }

@@ -22,6 +22,7 @@ use tokio_rustls::{
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Secret, SecretError, SecretRef};
+use crate::telemetry::causes;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -103,7 +104,7 @@ impl Tls {
                     }
                 }
                 Err(error) => {
-                    let error = &error as &dyn std::error::Error;
+                    let error = causes(&error);
                     tracing::error!(error, "failed to read the TLS certificate anew; the old one is used on");
                 }
             }

@@ -1,10 +1,10 @@
 //! `POST /webhooks/{source}`: bytes in, and an answer only when they are safe.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Path, State},
     http::{Extensions, HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     inbox::{Intake, Received},
-    limits::Gate,
-    telemetry::metrics,
+    limits::{Bodies, BodyError, Gate},
+    telemetry::{causes, metrics},
     webhooks::{RawWebhook, Rejection},
 };
 
@@ -31,8 +31,7 @@ const RETRY_AFTER_S: u64 = 10;
 #[derive(Clone)]
 pub(super) struct Webhooks {
     pub(super) intake: Arc<Intake>,
-    pub(super) body_bytes_max: usize,
-    pub(super) body_timeout: Duration,
+    pub(super) bodies: Bodies,
     pub(super) trusted_proxies: usize,
     pub(super) gate: Gate,
 }
@@ -49,7 +48,11 @@ pub(super) async fn receive(
     body: Body,
 ) -> Response {
     // A name from outside is no label.
-    let label = webhooks.intake.sources().find(|name| *name == source).unwrap_or("unknown");
+    let Some(label) = webhooks.intake.sources().find(|name| *name == source) else {
+        metrics::webhook("unknown", "unknown");
+        webhooks.bodies.discard(body).await;
+        return refuse(StatusCode::NOT_FOUND, "There is no such webhook source");
+    };
     let (response, outcome) = match webhooks.read(&headers, body).await {
         Ok(body) => {
             // Only now: a body that trickles in takes nobody's place.
@@ -76,21 +79,22 @@ impl Webhooks {
             let why = "Encoded bodies are not accepted; send the JSON as it is";
             return Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)));
         }
-        let limit = self.body_bytes_max;
-        let too_long = || {
-            let why = format!("The body is longer than {limit} bytes");
-            Box::new(refuse(StatusCode::PAYLOAD_TOO_LARGE, &why))
-        };
         let declared =
             headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if declared.is_some_and(|length| length > limit) {
-            return Err(too_long());
-        }
-        match tokio::time::timeout(self.body_timeout, to_bytes(body, limit)).await {
-            Err(_) => Err(Box::new(refuse(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive"))),
-            Ok(Err(_)) => Err(too_long()),
-            Ok(Ok(body)) => Ok(body),
-        }
+        let read = match declared {
+            Some(length) if length > self.bodies.bytes_max => Err(BodyError::TooLong(self.bodies.bytes_max)),
+            _ => self.bodies.read(body).await,
+        };
+        read.map_err(|error| {
+            Box::new(match error {
+                BodyError::TooLong(limit) => {
+                    refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("The body is longer than {limit} bytes"))
+                }
+                BodyError::TooSlow => refuse(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive"),
+                BodyError::Broken => refuse(StatusCode::BAD_REQUEST, "The body could not be read to its end"),
+                BodyError::NoRoom => later(),
+            })
+        })
     }
 }
 
@@ -136,7 +140,7 @@ fn answer(source: &str, received: Received) -> Answered {
             (later(), "full")
         }
         Received::Unavailable(error) => {
-            tracing::error!(source, error = &error as &dyn std::error::Error, "webhook refused: it cannot be kept");
+            tracing::error!(source, error = causes(&error), "webhook refused: it cannot be kept");
             (later(), "unavailable")
         }
     }

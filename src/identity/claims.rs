@@ -40,7 +40,7 @@ pub enum Refusal {
     AuthorizedParty,
     #[error("the customer context's azp is not the agent that has authenticated")]
     OtherAgent,
-    #[error("identity.mode is token, and the call did not come with a customer's own access token")]
+    #[error("identity.mode is token, and the call did not come with the access token of somebody who has signed in")]
     NobodysToken,
     #[error("the staff override in _meta is refused: {0}")]
     Staff(&'static str),

@@ -155,7 +155,9 @@ fn of(subject: Subject, agent: Option<&AgentId>) -> Caller {
 
 /// The customer whose own access token the agent sent.
 fn own_token(agent: Option<&Agent>, system: &SystemId) -> Result<Customer, Refusal> {
-    let Some(Agent { holder: Holder::Person(person), .. }) = agent else { return Err(Refusal::NobodysToken) };
+    let Some(Agent { holder: Holder::Person(person @ Person { signed_in: true, .. }), .. }) = agent else {
+        return Err(Refusal::NobodysToken);
+    };
     let refused = |claim| move |invalid: crate::domain::Invalid| Refusal::Claim { claim, why: invalid.why };
     // An address that this server cannot use is no reason to refuse its owner; it proves nothing then.
     let email = person.email.as_deref().and_then(|email| Email::parse(email).ok());

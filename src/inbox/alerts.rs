@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::queue::{Queue, QueueError};
 use crate::domain::{Clock, SecretRef, TextRef, Timestamp};
+use crate::telemetry::causes;
 use watch::{Condition, Conditions};
 
 /// How often the queue is looked at.
@@ -94,7 +95,7 @@ impl Watch {
             tokio::select! {
                 () = closing.cancelled() => return,
                 looked = self.look(&mut conditions) => if let Err(error) = looked {
-                    tracing::error!(error = &error as &dyn std::error::Error, "failed to look after the inbox");
+                    tracing::error!(error = causes(&error), "failed to look after the inbox");
                 }
             }
             tokio::select! {
@@ -126,7 +127,7 @@ impl Watch {
                 Ok(()) if alert.count.is_some() => self.queue.dead_reported(vitals.dead_ever).await?,
                 Ok(()) => {}
                 Err(error) => {
-                    tracing::error!(kind = alert.kind, error = &error as &dyn std::error::Error, "an alert was lost");
+                    tracing::error!(kind = alert.kind, error = causes(&error), "an alert was lost");
                 }
             }
         }

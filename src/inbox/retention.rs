@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Options, queue::Queue};
 use crate::domain::Clock;
+use crate::telemetry::causes;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
 /// Between two parts of one pass, so that other writes get their turn.
@@ -34,7 +35,7 @@ async fn pass(queue: &dyn Queue, clock: &Clock, payload_days: u32) {
             Ok(0) => break,
             Ok(n) => removed += n,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "failed to remove old payloads");
+                tracing::error!(error = causes(&error), "failed to remove old payloads");
                 break;
             }
         }

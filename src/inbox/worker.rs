@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::{Clock, Timestamp},
-    telemetry::{metrics, traces},
+    telemetry::{causes, metrics, traces},
 };
 
 /// A payload that ends the process every time is a dead letter after this many claims without an outcome.
@@ -265,5 +265,5 @@ fn pause(after: Duration) -> Duration {
 }
 
 fn log(error: &QueueError) {
-    tracing::error!(error = error as &dyn std::error::Error, "the inbox failed");
+    tracing::error!(error = causes(error), "the inbox failed");
 }

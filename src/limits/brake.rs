@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt::Display,
     hash::Hash,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,15 +13,22 @@ use crate::telemetry::metrics;
 
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(300);
-/// Keys that are looked after; the rest are swept when there are more.
-const KEYS_MAX: usize = 10_000;
+/// What is held against a key is forgiven by then, whatever it is.
+const FORGIVEN: Duration = Duration::from_secs(600 + 300);
+/// Keys that are looked after; beyond that the forgiven ones are looked for, and then nobody new is.
+const KEYS_MAX: usize = 100_000;
 
 /// Counts denials by key.
-pub struct Brake<K> {
+pub struct Brake<K: Hash + Eq> {
     of: &'static str,
     /// Denials without consequences; with 0 there is no brake.
     free: u32,
-    keys: Mutex<HashMap<K, Marks>>,
+    keys: Mutex<Keys<K>>,
+}
+
+struct Keys<K> {
+    marks: HashMap<K, Marks>,
+    swept: Instant,
 }
 
 /// What is held against a key. Pure; the time comes in.
@@ -30,31 +37,77 @@ struct Marks {
     score: f64,
     at: Instant,
     until: Instant,
+    /// Questions whose answers are not known yet.
+    asking: u32,
 }
 
 impl Marks {
-    /// The marks after one more denial, a tenth of the free ones forgiven each minute.
-    fn denied(self, free: u32, now: Instant) -> Self {
+    fn clean(now: Instant) -> Self {
+        Self { score: 0.0, at: now, until: now, asking: 0 }
+    }
+
+    /// The score by now: a tenth of the free denials is forgiven each minute.
+    fn score(self, free: u32, now: Instant) -> f64 {
         let minutes = now.saturating_duration_since(self.at).as_secs_f64() / 60.0;
-        let score = (self.score - minutes * f64::from(free) / 10.0).max(0.0) + 1.0;
+        (self.score - minutes * f64::from(free) / 10.0).max(0.0)
+    }
+
+    /// How long the key has to wait before it may ask. Questions under way count as denials: of many at once, no more get
+    /// through than one after the other would.
+    fn wait(self, free: u32, now: Instant) -> Option<Wait> {
+        let left = self.until.saturating_duration_since(now);
+        if !left.is_zero() {
+            return Some(Wait(left));
+        }
+        let crowded = self.asking > 0 && self.score(free, now) + f64::from(self.asking) >= f64::from(free);
+        crowded.then_some(Wait(PAUSE_MIN))
+    }
+
+    fn denied(self, free: u32, now: Instant) -> Self {
+        let score = self.score(free, now) + 1.0;
         // What was forgiven between two guesses of one second does not count.
         let beyond = (score - f64::from(free)).round();
         let pause = match beyond >= 1.0 {
             true => PAUSE_MIN.mul_f64(2f64.powf((beyond - 1.0).min(16.0))).min(PAUSE_MAX),
             false => Duration::ZERO,
         };
-        Self { score, at: now, until: now + pause }
+        Self { score, at: now, until: now + pause, ..self }
+    }
+}
+
+/// A question under way, until it is dropped.
+pub struct Asking<'a, K: Hash + Eq> {
+    brake: &'a Brake<K>,
+    key: K,
+}
+
+impl<K: Hash + Eq> Drop for Asking<'_, K> {
+    fn drop(&mut self) {
+        let mut keys = self.brake.keys();
+        if let Some(marks) = keys.marks.get_mut(&self.key) {
+            marks.asking = marks.asking.saturating_sub(1);
+            if marks.asking == 0 && marks.score == 0.0 {
+                keys.marks.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl<K: Hash + Eq> Brake<K> {
+    fn keys(&self) -> MutexGuard<'_, Keys<K>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<K: Hash + Eq + Clone + Display> Brake<K> {
     pub(super) fn new(of: &'static str, free: u32) -> Self {
-        Self { of, free, keys: Mutex::default() }
+        Self { of, free, keys: Mutex::new(Keys { marks: HashMap::new(), swept: Instant::now() }) }
     }
 
-    /// Whether the key has to wait.
-    pub fn check(&self, key: &K) -> Result<(), Wait> {
-        self.check_at(key, Instant::now())
+    /// The key asks, or has to wait. The question is under way until what is returned is dropped; without a brake there is
+    /// nothing to return.
+    pub fn ask(&self, key: &K) -> Result<Option<Asking<'_, K>>, Wait> {
+        self.ask_at(key, Instant::now())
     }
 
     /// Something was not shown to the key. Says how long it has to wait from now on, if so.
@@ -66,31 +119,48 @@ impl<K: Hash + Eq + Clone + Display> Brake<K> {
         wait
     }
 
-    fn check_at(&self, key: &K, now: Instant) -> Result<(), Wait> {
+    fn ask_at(&self, key: &K, now: Instant) -> Result<Option<Asking<'_, K>>, Wait> {
         if self.free == 0 {
-            return Ok(());
+            return Ok(None);
         }
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        match keys.get(key).map(|marks| marks.until.saturating_duration_since(now)) {
-            Some(wait) if !wait.is_zero() => Err(Wait(wait)),
-            _ => Ok(()),
+        let mut keys = self.keys();
+        if let Some(marks) = keys.marks.get_mut(key) {
+            marks.wait(self.free, now).map_or(Ok(()), Err)?;
+            marks.asking += 1;
+        } else if keys.has_room(now) {
+            keys.marks.insert(key.clone(), Marks { asking: 1, ..Marks::clean(now) });
+        } else {
+            return Ok(None);
         }
+        Ok(Some(Asking { brake: self, key: key.clone() }))
     }
 
     fn denied_at(&self, key: &K, now: Instant) -> Option<Wait> {
         if self.free == 0 {
             return None;
         }
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= KEYS_MAX {
-            // Ten minutes forgive everything.
-            keys.retain(|_, marks| now.saturating_duration_since(marks.at) < Duration::from_secs(600));
+        let mut keys = self.keys();
+        if !keys.marks.contains_key(key) && !keys.has_room(now) {
+            return None;
         }
-        let clean = Marks { score: 0.0, at: now, until: now };
-        let marks = keys.get(key).copied().unwrap_or(clean).denied(self.free, now);
-        keys.insert(key.clone(), marks);
+        let marks = keys.marks.entry(key.clone()).or_insert_with(|| Marks::clean(now));
+        *marks = marks.denied(self.free, now);
         let wait = marks.until.saturating_duration_since(now);
         (!wait.is_zero()).then_some(Wait(wait))
+    }
+}
+
+impl<K: Hash + Eq> Keys<K> {
+    /// Whether another key can be looked after; makes room at most once a minute.
+    fn has_room(&mut self, now: Instant) -> bool {
+        if self.marks.len() < KEYS_MAX {
+            return true;
+        }
+        if now.saturating_duration_since(self.swept) >= Duration::from_secs(60) {
+            self.swept = now;
+            self.marks.retain(|_, marks| marks.asking > 0 || now.saturating_duration_since(marks.at) < FORGIVEN);
+        }
+        self.marks.len() < KEYS_MAX
     }
 }
 
@@ -105,18 +175,37 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(brake.denied_at(&"ada", start), None, "ten are free");
         }
-        assert_eq!(brake.check_at(&"ada", start), Ok(()));
+        assert!(brake.ask_at(&"ada", start).is_ok());
         for expected in [1, 2, 4, 8] {
             assert_eq!(brake.denied_at(&"ada", start).map(Wait::seconds), Some(expected));
         }
-        assert_eq!(brake.check_at(&"ada", start).map_err(Wait::seconds), Err(8));
-        assert_eq!(brake.check_at(&"grace", start), Ok(()));
+        assert_eq!(brake.ask_at(&"ada", start).err().map(Wait::seconds), Some(8));
+        assert!(brake.ask_at(&"grace", start).is_ok());
         for _ in 0..20 {
             assert!(brake.denied_at(&"ada", start).unwrap().0 <= PAUSE_MAX);
         }
         let later = start + Duration::from_secs(3600);
-        assert_eq!(brake.check_at(&"ada", later), Ok(()));
+        assert!(brake.ask_at(&"ada", later).is_ok());
         assert_eq!(brake.denied_at(&"ada", later), None);
+    }
+
+    #[test]
+    fn of_many_guesses_at_once_no_more_get_through_than_one_after_the_other() {
+        let brake: Brake<&str> = Brake::new("customer", 3);
+        let now = Instant::now();
+        let under_way: Vec<_> = (0..60).filter_map(|_| brake.ask_at(&"mallory", now).ok().flatten()).collect();
+        assert_eq!(under_way.len(), 3);
+        for _ in &under_way {
+            brake.denied_at(&"mallory", now);
+        }
+        drop(under_way);
+        let more = brake.ask_at(&"mallory", now).ok().flatten();
+        assert!(more.is_some() && brake.ask_at(&"mallory", now).is_err(), "one at a time from now on");
+        // Who asks for what is theirs is not held up.
+        for _ in 0..100 {
+            assert!(brake.ask_at(&"ada", now).is_ok());
+        }
+        assert!(!brake.keys().marks.contains_key("ada"), "and forgotten");
     }
 
     #[test]
@@ -124,7 +213,7 @@ mod tests {
         let brake: Brake<&str> = Brake::new("customer", 10);
         let (start, mut now, mut guesses) = (Instant::now(), Duration::ZERO, 0);
         while now < Duration::from_secs(3600) {
-            match brake.check_at(&"mallory", start + now) {
+            match brake.ask_at(&"mallory", start + now).map(drop) {
                 Ok(()) => {
                     guesses += 1;
                     brake.denied_at(&"mallory", start + now);

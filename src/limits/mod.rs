@@ -1,5 +1,6 @@
 //! How much of it: rate limits by whoever asks, and a brake for those who ask for other people's records.
 
+mod body;
 mod brake;
 mod gate;
 mod rate;
@@ -8,7 +9,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use brake::Brake;
+pub use body::{Bodies, BodyError};
+pub use brake::{Asking, Brake};
 pub use gate::{Gate, Pass};
 pub use rate::{Limiter, Wait};
 

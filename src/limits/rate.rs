@@ -18,7 +18,7 @@ use crate::telemetry::metrics;
 
 /// Keys that have refilled are forgotten after so many requests.
 const SWEEP_EVERY: u32 = 4096;
-/// Keys kept; with more, everybody waits until some have refilled. Customers and agents are never that many at once.
+/// Keys kept; with more, everybody is refused until some have refilled. Customers and agents are never that many at once.
 const KEYS_MAX: usize = 100_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -67,7 +67,9 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
     /// Counts a request of the key, or says how long it has to wait.
     pub fn check(&self, key: &K) -> Result<(), Wait> {
         let Some(limiter) = &self.inner else { return Ok(()) };
-        let sweep = self.seen.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1;
+        let crowded = self.crowded.load(Ordering::Relaxed);
+        let every = if crowded { SWEEP_EVERY / 64 } else { SWEEP_EVERY };
+        let sweep = self.seen.fetch_add(1, Ordering::Relaxed) % every == every - 1;
         if sweep {
             limiter.retain_recent();
             limiter.shrink_to_fit();

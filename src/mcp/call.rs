@@ -16,7 +16,7 @@ use crate::{
     desk::Verdict,
     domain::{AgentId, Secret},
     identity::{CONTEXT_META, Evidence, Resolved, STAFF_REASON_META, StaffReason},
-    telemetry::{metrics, traces},
+    telemetry::{causes, metrics, traces},
     tools::{Reply, Request, ToolError, Who},
 };
 
@@ -77,7 +77,7 @@ async fn resolved(
         Err(refusal) => {
             tracing::warn!(reason = %refusal, "customer context refused");
             if let Err(error) = parts.registry.note_refused(&request.name, agent, Verdict::IdentityRefused).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "failed to record a refusal");
+                tracing::error!(error = causes(&error), "failed to record a refusal");
             }
             return refused(IDENTITY_SENTENCE);
         }

@@ -1,9 +1,9 @@
 //! What the protocol library leaves open over HTTP: encodings, header checks in every version, and errors in JSON-RPC.
 
-use std::{convert::Infallible, time::Duration};
+use std::convert::Infallible;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use rmcp::{ErrorData, model::ErrorCode};
@@ -12,14 +12,12 @@ use serde_json::{Value, json};
 
 use super::{Parts, scopes};
 use crate::{
-    identity::agents::Challenge,
-    limits::{Gate, Pass},
+    identity::{STAFF_REASON_META, agents::Challenge},
+    limits::{Bodies, BodyError, Gate, Pass},
 };
 
 pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
 
-/// How much of a body that is too long is read on.
-const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const METHOD_HEADER: &str = "mcp-method";
 const NAME_HEADER: &str = "mcp-name";
 
@@ -33,9 +31,17 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// What the message is about: a tool or a resource.
+    /// What the message is about: a tool, a prompt or a resource.
     pub(super) fn name(&self) -> Option<&str> {
-        self.params.as_ref().and_then(|params| params.name.as_ref().or(params.uri.as_ref())).and_then(Value::as_str)
+        let params = self.params.as_ref()?;
+        let of_resource = self.method.as_deref().is_some_and(|method| method.starts_with("resources/"));
+        if of_resource { params.uri.as_ref() } else { params.name.as_ref() }.and_then(Value::as_str)
+    }
+
+    /// Whether a member of staff says why they ask.
+    pub(super) fn is_of_staff(&self) -> bool {
+        let meta = self.params.as_ref().and_then(|params| params.meta.as_ref());
+        meta.is_some_and(|meta| meta.get(STAFF_REASON_META).is_some())
     }
 }
 
@@ -43,6 +49,8 @@ impl Envelope {
 struct Params {
     name: Option<Value>,
     uri: Option<Value>,
+    #[serde(rename = "_meta")]
+    meta: Option<Value>,
 }
 
 /// What the guard works with.
@@ -50,8 +58,7 @@ pub(super) struct Guard {
     pub(super) parts: Parts,
     pub(super) challenge: Challenge,
     pub(super) gate: Gate,
-    pub(super) body_bytes_max: usize,
-    pub(super) body_timeout: Duration,
+    pub(super) bodies: Bodies,
 }
 
 /// Reads the body and lets the request pass, together with a copy of its bytes, or answers it.
@@ -71,11 +78,15 @@ where
         let why = "encoded bodies are not accepted; send the JSON as it is";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Value::Null, ErrorCode::INVALID_REQUEST, why));
     }
-    let Ok(body) = tokio::time::timeout(guard.body_timeout, read(body, guard.body_bytes_max)).await else {
-        let why = "the body took too long to arrive";
-        return Err(refuse(StatusCode::REQUEST_TIMEOUT, Value::Null, ErrorCode::INVALID_REQUEST, why));
-    };
-    let body = body?;
+    let body = guard.bodies.read(body).await.map_err(|error| {
+        let status = match error {
+            BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Broken => StatusCode::BAD_REQUEST,
+            BodyError::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        refuse(status, Value::Null, ErrorCode::INVALID_REQUEST, &error.to_string())
+    })?;
     let mut id = Value::Null;
     // What is not JSON is explained later.
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) {
@@ -95,34 +106,6 @@ fn enter(gate: &Gate, id: Value) -> Result<Pass, Box<Answer>> {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
         answer
     })
-}
-
-/// Reads a body. One that is too long is read on for a while and thrown away: a sender that is still writing would
-/// otherwise see a broken connection instead of the answer.
-async fn read<B>(body: B, body_bytes_max: usize) -> Result<Bytes, Box<Answer>>
-where
-    B: http_body::Body + Send,
-{
-    let mut body = std::pin::pin!(body);
-    let (mut kept, mut seen) = (BytesMut::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            let why = "the body could not be read to its end";
-            return Err(refuse(StatusCode::BAD_REQUEST, Value::Null, ErrorCode::INVALID_REQUEST, why));
-        };
-        let Ok(data) = frame.into_data() else { continue };
-        seen += data.remaining();
-        if seen <= body_bytes_max {
-            kept.put(data);
-        } else if seen > body_bytes_max + DISCARDED_BYTES_MAX {
-            break;
-        }
-    }
-    if seen > body_bytes_max {
-        let why = format!("the body is longer than {body_bytes_max} bytes");
-        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, Value::Null, ErrorCode::INVALID_REQUEST, &why));
-    }
-    Ok(kept.freeze())
 }
 
 /// A header that repeats the body has to agree with it, in every version: proxies route by the header.

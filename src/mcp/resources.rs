@@ -10,7 +10,7 @@ use rmcp::{
 };
 
 use super::Parts;
-use crate::{desk::DeskError, domain::ArticleId};
+use crate::{desk::DeskError, domain::ArticleId, telemetry::causes};
 
 const SCHEME: &str = "article://";
 const MIME_TYPE: &str = "text/markdown";
@@ -79,6 +79,6 @@ fn article_id(uri: &str) -> Option<ArticleId> {
 }
 
 fn unavailable(error: DeskError) -> ErrorData {
-    tracing::error!(error = &error as &dyn std::error::Error, "failed to read articles");
+    tracing::error!(error = causes(&error), "failed to read articles");
     ErrorData::internal_error("the knowledge base does not answer right now; try again in a minute", None)
 }

@@ -15,13 +15,17 @@ use crate::{
         Evidence,
         agents::{Agent, Challenge, Reason},
     },
+    telemetry::causes,
     tools::Registry,
 };
 
 /// What a method asks of a token, if anything.
-fn needed(registry: &Registry, method: &str, name: Option<&str>) -> Option<Scope> {
+fn needed(registry: &Registry, method: &str, name: Option<&str>, staff: bool) -> Option<Scope> {
     match method {
-        "tools/call" => registry.spec(name?).map(|spec| spec.scope),
+        "tools/call" => {
+            let spec = registry.spec(name?)?;
+            Some(spec.staff_scope.filter(|_| staff).unwrap_or(spec.scope))
+        }
         "resources/list" | "resources/read" | "resources/templates/list" => Some(Scope::ArticlesRead),
         _ => None,
     }
@@ -43,7 +47,9 @@ pub(super) async fn check(
         return Ok(());
     };
     let (Some(method), name) = (envelope.method.as_deref(), envelope.name()) else { return Ok(()) };
-    let Some(needed) = missing(Some(agent), needed(&parts.registry, method, name)) else { return Ok(()) };
+    let Some(needed) = missing(Some(agent), needed(&parts.registry, method, name, envelope.is_of_staff())) else {
+        return Ok(());
+    };
     tracing::warn!(agent = %agent.id, method, needed = needed.as_str(), "the agent's token does not reach so far");
     if let Some(tool) = name.filter(|_| method == "tools/call") {
         note(parts, agent, tool).await;
@@ -59,7 +65,7 @@ pub(super) async fn check(
 
 /// The same for a message that the layer in front could not read.
 pub(super) async fn check_call(parts: &Parts, agent: Option<&Agent>, tool: &str) -> Result<(), ErrorData> {
-    let needed = needed(&parts.registry, "tools/call", Some(tool));
+    let needed = needed(&parts.registry, "tools/call", Some(tool), false);
     let (Some(agent), Some(missing)) = (agent, missing(agent, needed)) else { return Ok(()) };
     note(parts, agent, tool).await;
     Err(insufficient(missing))
@@ -76,6 +82,6 @@ fn insufficient(missing: Scope) -> ErrorData {
 async fn note(parts: &Parts, agent: &Agent, tool: &str) {
     let noted = parts.registry.note_refused(tool, Some(agent.id.clone()), Verdict::ScopeRefused).await;
     if let Err(error) = noted {
-        tracing::error!(error = &error as &dyn std::error::Error, "failed to record a refusal");
+        tracing::error!(error = causes(&error), "failed to record a refusal");
     }
 }

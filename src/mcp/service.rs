@@ -16,7 +16,10 @@ use super::{
     guard::{self, Guard},
     handler::{Handler, Reach},
 };
-use crate::{identity::agents::Challenge, limits::Gate};
+use crate::{
+    identity::agents::Challenge,
+    limits::{Bodies, Gate},
+};
 
 /// What the endpoint accepts.
 #[derive(Debug, Clone)]
@@ -25,9 +28,7 @@ pub struct EndpointOptions {
     pub allowed_hosts: Vec<String>,
     /// Besides the origins of this machine.
     pub allowed_origins: Vec<String>,
-    pub body_bytes_max: usize,
-    /// How long a body may take to arrive.
-    pub body_timeout: Duration,
+    pub bodies: Bodies,
     /// What an agent is told whose token does not reach far enough.
     pub challenge: Challenge,
     /// How many requests are worked on at once.
@@ -56,15 +57,14 @@ pub fn endpoint(parts: Parts, options: EndpointOptions) -> Endpoint {
         .with_allowed_hosts(own_hosts.into_iter().chain(options.allowed_hosts))
         .with_allowed_origins(own_origins.chain(options.allowed_origins))
         .enforce_origin_validation()
-        .with_max_request_body_bytes(options.body_bytes_max)
+        .with_max_request_body_bytes(options.bodies.bytes_max)
         .with_sse_keep_alive(Some(KEEP_ALIVE))
         .with_cancellation_token(parts.shutdown.kill.child_token());
     let guard = Guard {
         parts: parts.clone(),
         challenge: options.challenge,
         gate: options.gate,
-        body_bytes_max: options.body_bytes_max,
-        body_timeout: options.body_timeout,
+        bodies: options.bodies.clone(),
     };
     let handler = Arc::new(Handler::new(parts, Reach::Answers));
     Endpoint {

@@ -14,7 +14,7 @@ use super::{Store, StoreError};
 use crate::{
     desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit},
     domain::{CustomerId, Timestamp},
-    telemetry::metrics,
+    telemetry::{causes, metrics},
 };
 
 /// How long a record of a read may wait for company. A power cut loses at most this much of them.
@@ -92,7 +92,7 @@ impl AuditLog for Store {
             tokio::spawn(async move {
                 tokio::time::sleep(WAIT_MAX).await;
                 if let Err(error) = store.flush_audit().await {
-                    tracing::error!(error = &error as &dyn std::error::Error, "failed to write audit records");
+                    tracing::error!(error = causes(&error), "failed to write audit records");
                 }
             });
         }

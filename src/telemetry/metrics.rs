@@ -84,8 +84,11 @@ pub(crate) fn begin<'a>(sources: impl Iterator<Item = &'a str>, kinds: impl Into
     zero(KEY_FETCHES, "outcome", &["ok", "failed"]);
     zero(TOKEN_FETCHES, "outcome", &["ok", "failed"]);
     for source in sources {
-        for outcome in ["acknowledged", "rejected", "limited", "unavailable"] {
+        for outcome in ["acknowledged", "rejected", "limited", "full", "unavailable"] {
             counter!(WEBHOOKS, "source" => source.to_owned(), "outcome" => outcome).absolute(0);
+        }
+        for check in ["missing", "malformed", "wrong", "stale"] {
+            counter!(WEBHOOK_REJECTIONS, "source" => source.to_owned(), "reason" => check).absolute(0);
         }
     }
     for kind in kinds {

@@ -2,13 +2,30 @@
 
 pub(crate) mod failpoint;
 pub mod metrics;
+mod seldom;
 pub mod traces;
 
 use std::sync::Arc;
 
+pub(crate) use seldom::Seldom;
+
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// An error with its causes, each once, for a line of the log. Nothing that a vendor said is in ours.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !parts.contains(&text) {
+            parts.push(text);
+        }
+        source = cause.source();
+    }
+    parts.join(": ")
+}
 
 /// What is logged, and how.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use opentelemetry::{
-    Context,
-    trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider},
+    Context, KeyValue,
+    trace::{Link, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider},
 };
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
-    trace::{Sampler, SdkTracerProvider},
+    trace::{Sampler, SamplingResult, SdkTracerProvider, ShouldSample},
 };
 use serde::{Deserialize, Serialize};
 use tracing::{Span, Subscriber};
@@ -34,7 +34,7 @@ pub struct Options {
     pub endpoint: Option<String>,
     /// The name of this service in traces.
     pub service_name: String,
-    /// The share of traces that are kept, where the caller has not decided.
+    /// The share of traces that are kept, 0 to 1, whatever the caller has decided.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
 }
@@ -70,6 +70,31 @@ impl HttpClient for Client {
     }
 }
 
+/// A share of the traces, whoever began them: a caller must not be able to decide how much is sent. By the id of the
+/// trace, so that others who keep the same share keep the same ones.
+#[derive(Debug, Clone)]
+struct Share(Sampler);
+
+impl ShouldSample for Share {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let parents = parent.map(|parent| parent.span().span_context().clone());
+        let local = parents.filter(|parents| parents.is_valid() && !parents.is_remote());
+        match local.map(|parents| parents.is_sampled()) {
+            Some(true) => Sampler::AlwaysOn.should_sample(parent, trace, name, kind, attributes, links),
+            Some(false) => Sampler::AlwaysOff.should_sample(parent, trace, name, kind, attributes, links),
+            None => self.0.should_sample(parent, trace, name, kind, attributes, links),
+        }
+    }
+}
+
 /// The traces of this process, until it is dropped: then what is left is sent.
 pub struct Traces(SdkTracerProvider);
 
@@ -94,7 +119,7 @@ where
         .map_err(|error| TracesError(Box::new(error)))?;
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(options.sample))))
+        .with_sampler(Share(Sampler::TraceIdRatioBased(options.sample)))
         .with_resource(Resource::builder().with_service_name(options.service_name.clone()).build())
         .build();
     let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("frontdesk"));

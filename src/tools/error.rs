@@ -3,6 +3,7 @@
 use crate::{
     desk::{DeskError, PortError, Verdict},
     domain::Level,
+    telemetry::causes,
 };
 
 /// Why a call ended without output. [`ToolError::sentence`] is all that a model ever sees of it.
@@ -94,7 +95,7 @@ impl From<DeskError> for ToolError {
             DeskError::NoCustomer => Self::step_up(Level::Verified),
             DeskError::InDoubt { system, can_settle, source } => {
                 if let Some(error) = &source {
-                    tracing::error!(error = error as &dyn std::error::Error, "a write is in doubt");
+                    tracing::error!(error = causes(error), "a write is in doubt");
                 }
                 Self::InDoubt { system, can_settle }
             }

@@ -15,6 +15,7 @@ use crate::{
     desk::{AuditRecord, Call, Decision, Desk, Fingerprint, IdempotencyKey, Verdict},
     domain::{AgentId, Caller, Subject},
     limits::{self, Limiter},
+    telemetry::causes,
 };
 
 /// The tools on offer.
@@ -179,7 +180,7 @@ impl Registry {
             self.note(&call.caller, spec, *verdict).await?;
         }
         if let Err(error @ (ToolError::Port(_) | ToolError::Render(_))) = &result {
-            tracing::error!(tool = spec.name, error = error as &dyn std::error::Error, "tool call failed");
+            tracing::error!(tool = spec.name, error = causes(error), "tool call failed");
             self.note(&call.caller, spec, Verdict::Failed).await?;
         }
         result

@@ -89,6 +89,7 @@ fn every_wrong_token_is_refused_with_a_challenge() {
         ("no sub", with("sub", Value::Null)),
         ("a number as sub", with("sub", json!(1))),
         ("an empty sub", with("sub", json!(""))),
+        ("no client_id", with("client_id", Value::Null)),
         ("an array as client_id", with("client_id", json!(["agent-1"]))),
         ("a number as scope", with("scope", json!(1))),
         ("no typ", header(&|header| header.typ = None)),
@@ -112,6 +113,11 @@ fn every_wrong_token_is_refused_with_a_challenge() {
         for (what, claims) in [
             ("several aud", issuer.with("aud", json!(["https://other.example.com", RESOURCE]))),
             ("a fraction of a second", issuer.with("exp", json!(now as f64 + 60.5))),
+            ("azp in its place", {
+                let mut claims = issuer.with("client_id", Value::Null);
+                claims["azp"] = json!("agent-1");
+                claims
+            }),
             ("a text in scp", {
                 let mut claims = issuer.with("scope", Value::Null);
                 claims["scp"] = json!(["orders:read", "articles:read"]);
@@ -126,6 +132,8 @@ fn every_wrong_token_is_refused_with_a_challenge() {
     });
     let (_, log) = server.terminate();
     assert!(!log.contains("panic"), "{log}");
+    let told = log.matches("an agent's token was refused").count();
+    assert!((1..20).contains(&told), "{told} lines: strangers do not fill the log");
     assert!(cases.iter().all(|(_, token)| token.len() < 20 || !log.contains(token.as_str())), "no token is logged");
 }
 

@@ -32,6 +32,7 @@ fn later_layers_win_and_paths_are_relative_to_the_file() {
     let (printed, found) = run(&[
         ("FRONTDESK__HTTP__LISTEN", "127.0.0.1:3333"),
         ("FRONTDESK__HTTP__ALLOWED_HOSTS", "a.example.com, b.example.com"),
+        ("FRONTDESK__AGENTS__AUTHENTICATION", "required"),
         ("FRONTDESK__TOOLS__LEVELS__LOOKUP_ORDER", "verified"),
         ("FRONTDESK__IDENTITY__CUSTOMER", "00123"),
     ]);
@@ -67,18 +68,37 @@ fn errors_name_the_key_and_what_to_write() {
             "[agents]\nauthentication = \"required\"\n[[agents.issuers]]\nissuer = \"https://login.example.com\"\n",
             "agents.resource: is needed",
         ),
-        ("[agents]\nresource = \"desk\"\n", "agents.resource: must be an address"),
+        ("[agents]\nresource = \"desk\"\n", "agents.resource: must be an https address"),
         (
             "[identity]\nmode = \"token\"\n[agents]\nauthentication = \"required\"\nresource = \"https://a.example/mcp\"\n\
-             [[agents.issuers]]\nissuer = \"http://login.example.com\"\n",
+             [[agents.issuers]]\nissuer = \"http://login.example.com\"\nperson_claim = \"sid\"\n",
             "agents.issuers[0].issuer: must be an https address",
         ),
         (
             "[identity]\nmode = \"token\"\n[agents]\nauthentication = \"required\"\nresource = \"https://a.example/mcp\"\n\
-             [[agents.issuers]]\nissuer = \"https://login.example.com\"\nalgorithms = [\"HS256\"]\n",
+             [[agents.issuers]]\nissuer = \"https://login.example.com\"\nperson_claim = \"sid\"\nalgorithms = [\"HS256\"]\n",
             "agents.issuers[0].algorithms: must name some of",
         ),
         ("[identity]\nmode = \"token\"\n", "write [[agents.issuers]]"),
+        (
+            "[identity]\nmode = \"token\"\n[agents]\nauthentication = \"required\"\nresource = \"https://a.example/mcp\"\n\
+             [[agents.issuers]]\nissuer = \"https://login.example.com\"\n",
+            "person_claim = \"auth_time\"",
+        ),
+        (
+            "[identity]\nmode = \"token\"\n[agents]\nauthentication = \"required\"\nresource = \"https://a.example/mcp\"\n\
+             [[agents.issuers]]\nissuer = \"https://a.example.com\"\nperson_claim = \"a\"\n\
+             [[agents.issuers]]\nissuer = \"https://b.example.com\"\nperson_claim = \"a\"\nprefix = \"b/\"\n",
+            "keep one issuer",
+        ),
+        (
+            "[agents]\nauthentication = \"required\"\nresource = \"https://a.example/mcp\"\n\
+             [[agents.issuers]]\nissuer = \"https://a.example.com\"\n[[agents.issuers]]\nissuer = \"https://b.example.com\"\n",
+            "write a prefix of its own",
+        ),
+        ("[agents]\nresource = \"http://desk.example.com/mcp\"\n", "agents.resource: must be an https address"),
+        ("[http]\nallowed_hosts = [\"desk.example.com\"]\n", "agents reach this server as desk.example.com"),
+        ("[traces]\nendpoint = \"nonsense\"\n", "traces.endpoint: must be an address"),
         ("[operations]\nmetrics_at_http_listen = true\n", "operations.token: is needed"),
         ("[limits]\ncustomer_burst = 0\n", "limits.customer_burst: must be 1 to"),
         ("[desk]\nrepeat_window_s = 0\n", "desk.repeat_window_s: must be 1 to"),

@@ -101,6 +101,24 @@ fn guessing_order_numbers_gets_slower_and_is_reported() {
     assert!(log.contains("a customer asks for orders that are not theirs"), "{log}");
 }
 
+#[test]
+fn guesses_at_once_get_no_further_than_one_after_the_other() {
+    let vendor = Vendor::always(Answer::text(404, "").late(Duration::from_millis(200)));
+    let setup = Setup::ada().environment("SHOP", "token").config(&format!(
+        "[desk]\norders = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\nbase_url = \"{}\"\n\
+         auth.token = {{ env = \"SHOP\" }}\n[limits]\ncustomer_denials = 3\ncustomer_per_minute = 0\n",
+        vendor.url
+    ));
+    let server = setup.serve();
+    block_on(async {
+        let client = server.client();
+        let guess = |n: u32| client.call(Era::Modern, "lookup_order", json!({ "order_id": n.to_string() }));
+        let answers = futures::future::join_all((0..60).map(guess)).await;
+        let told = answers.iter().filter(|answer| text(answer).contains("No order with this number")).count();
+        assert_eq!((told, vendor.count("GET")), (3, 3));
+    });
+}
+
 pub async fn metrics(server: &Server) -> String {
     let client = server.client().at(format!("{}/metrics", server.operations));
     let answer = client.send(http::Method::GET, HeaderMap::new(), Default::default()).await.unwrap();

@@ -37,6 +37,7 @@ mod store_articles;
 mod support;
 mod tokens;
 mod traces;
+mod transports;
 mod trouble;
 mod upstreams;
 mod vendors;

@@ -35,7 +35,7 @@ fn health_tells_of_every_upstream_and_a_storm_of_probes_is_no_storm_upstream() {
     let broken = down.clone();
     let vendor = Vendor::start(move |_| match broken.load(Ordering::SeqCst) {
         true => Answer::Hang,
-        false => Answer::json(200, json!({ "ok": true })),
+        false => Answer::json(200, json!({ "ok": true })).late(Duration::from_millis(50)),
     });
     let setup = Setup::ada().environment("SHOP", "token").config(&format!(
         "[desk]\norders = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\nbase_url = \"{}\"\n\
@@ -46,6 +46,10 @@ fn health_tells_of_every_upstream_and_a_storm_of_probes_is_no_storm_upstream() {
     block_on(async {
         let health = || get(format!("{}/health", base(&server)), None);
         let answers = futures::future::join_all((0..200).map(|_| health())).await;
+        // Who hangs up at once does not make it ask again either.
+        for _ in 0..20 {
+            let _ = tokio::time::timeout(Duration::from_millis(5), health()).await;
+        }
         let good = json!({ "status": "ok", "checks": { "store": "ok", "inbox": "ok", "shop": "ok" } });
         assert!(answers.iter().all(|answer| answer.status == 200 && answer.json() == good));
         assert_eq!(vendor.seen().len(), 1, "asked once for two hundred");
@@ -100,12 +104,14 @@ fn metrics_count_what_happens_under_few_labels() {
             "frontdesk_inbox_events{state=\"pending\"} 0",
             "frontdesk_inbox_events{state=\"dead\"} 0",
             "frontdesk_inbox_oldest_seconds 0",
+            "frontdesk_http_connections ",
             "frontdesk_http_requests_total{route=\"mcp\",status=\"200\"} 3",
             "frontdesk_http_requests_total{route=\"other\",status=\"404\"} 1",
             "process_resident_memory_bytes ",
         ] {
             assert!(metrics.contains(line), "{line} in\n{metrics}");
         }
+        assert!(!metrics.contains("frontdesk_http_connections 0"), "ours is open still");
         for name in ["scanner", "no-such-source", "cus_ada", "1001", "conv_1"] {
             assert!(!metrics.contains(name), "{name}");
         }
@@ -135,6 +141,10 @@ fn metrics_beyond_their_own_address_need_the_token() {
     let closed = Setup::ada();
     let server = closed.serve();
     block_on(async {
+        let rebound =
+            server.client().at(format!("{}/metrics", server.operations)).with_header("host", "evil.example.com");
+        let answer = rebound.send(Method::GET, HeaderMap::new(), Default::default()).await.unwrap();
+        assert_eq!(answer.status, 403, "a name that somebody else gave this machine");
         assert_eq!(get(format!("{}/metrics", base(&server)), None).await.status, 404, "not for the world");
     });
     let off = Setup::ada().config("[operations]\nenabled = false\n");

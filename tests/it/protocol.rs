@@ -134,9 +134,11 @@ fn long_lists_of_articles_come_in_pages() {
 #[test]
 fn host_and_origin_are_checked() {
     let setup = Setup::ada().config(
-        "[http]\nallowed_hosts = [\"desk.example.com\"]\nallowed_origins = [\"https://app.example.com:443\"]\n",
+        "[http]\nallowed_hosts = [\"desk.example.com\"]\nallowed_origins = [\"https://app.example.com:443\"]\n\
+         [agents]\nauthentication = \"required\"\n",
     );
     let server = setup.serve();
+    let token = format!("Bearer {}", setup.token(&["bot"]));
     let cases = [
         ("host", "evil.example.com", 403),
         ("host", "desk.example.com", 200),
@@ -150,7 +152,7 @@ fn host_and_origin_are_checked() {
     block_on(async {
         for era in Era::BOTH {
             for (name, value, status) in cases {
-                let client = server.client().with_header(name, value);
+                let client = server.client().with_header("authorization", &token).with_header(name, value);
                 let response = client.request(era, "tools/list", json!({})).await;
                 assert_eq!(response.status.as_u16(), status, "{name}: {value}");
             }

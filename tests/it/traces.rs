@@ -201,7 +201,8 @@ fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
         metrics(&server).await
     });
     let (_, log) = server.terminate();
-    assert!(log.lines().count() > 20 && metrics.lines().count() > 50 && spans(&collector).len() > 1_000);
+    let sizes = [log.lines().count(), metrics.lines().count(), spans(&collector).len()];
+    assert!(sizes[0] > 10 && sizes[1] > 50 && sizes[2] > 1_000, "{sizes:?}");
     let trace = String::from_utf8_lossy(&spans(&collector)).into_owned();
     let secrets = [access.as_str(), &fixed, &staff, &context, crate::context::SECRET, crate::support::SECRET];
     let content = ["canary", "Canary Name", "+442079460999", "@example.com", "Keyboard"];

@@ -15,7 +15,7 @@ use frontdesk::{
     http,
     identity::{self, Identity, agents::Challenge},
     inbox::{self, Intake},
-    limits::{Gate, Options},
+    limits::{Bodies, Gate, Options},
     mcp::{self, EndpointOptions, Parts, Shutdown},
     store::Store,
     tools::{self, Registry},
@@ -93,7 +93,13 @@ impl http::Metrics for Healthy {
 fn router(endpoint: mcp::Endpoint, store: &Store) -> axum::Router {
     let (limits, queue) = (Options::none(), Arc::new(store.clone()));
     let intake = Intake::new(Vec::new(), queue, Arc::default(), Clock::system(), &inbox::Options::default(), &limits);
-    let doors = http::Doors { agents: None, challenge: nobody(), limiter: limits.agents() };
+    let doors = http::Doors {
+        agents: None,
+        challenge: nobody(),
+        limiter: limits.agents(),
+        bodies: bodies(),
+        log: Default::default(),
+    };
     let operations = http::Operations {
         metrics: Arc::new(Healthy),
         health: Arc::new(Healthy),
@@ -102,6 +108,10 @@ fn router(endpoint: mcp::Endpoint, store: &Store) -> axum::Router {
         metrics_for_the_world: false,
     };
     http::router(endpoint, Arc::new(doors), &operations, Gate::requests(1000), &http::Options::default())
+}
+
+fn bodies() -> Bodies {
+    Bodies::new(262_144, Duration::from_secs(15))
 }
 
 fn nobody() -> Challenge {
@@ -159,15 +169,16 @@ async fn serve(deadline_ms: u64) -> Fixture {
     let options = EndpointOptions {
         allowed_hosts: vec![],
         allowed_origins: vec![],
-        body_bytes_max: 262_144,
-        body_timeout: Duration::from_secs(15),
+        bodies: bodies(),
         challenge: nobody(),
         gate: Gate::requests(1000),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let (router, closing) = (router(mcp::endpoint(parts, options), &store), shutdown.closing.clone());
-    tokio::spawn(async move { http::serve(listener, router, &http::Options::default(), None, closing).await });
+    tokio::spawn(async move {
+        http::serve(listener, router, &http::Options::default(), None, http::Counted::Yes, closing).await
+    });
     Fixture { client: Client::new(&url), unruly, desk, shutdown, _directory: directory }
 }
 

@@ -54,7 +54,8 @@ impl Rejected {
             Ok(shown) => shown,
             Err(DocumentError::Status(status)) if status == 404 => {
                 let known: Vec<&str> = loaded.config.webhooks.keys().map(String::as_str).collect();
-                bail!("{} is no source of webhooks there; configured are: {}", self.source, known.join(", "))
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                bail!("{} is no source of webhooks there; configured here are: {known}", self.source)
             }
             Err(DocumentError::Status(status)) if status == 401 => {
                 bail!("the server wants the token of operations.token; name its configuration with --config")
@@ -66,6 +67,9 @@ impl Rejected {
             }
         };
         let shown: Shown = serde_json::from_slice(&shown).context("the answer is not that of a frontdesk")?;
+        if shown.rejected.is_empty() {
+            output::remark("nothing was rejected since the server was started");
+        }
         for webhook in &shown.rejected {
             match self.json {
                 true => output::line(serde_json::to_string(webhook)?)?,

@@ -52,6 +52,7 @@ pub(super) struct Rules {
     pub(super) audience: String,
     pub(super) types: Vec<String>,
     pub(super) person_claim: Option<String>,
+    pub(super) prefix: String,
 }
 
 /// A token that has been taken apart, and nothing more.
@@ -127,13 +128,12 @@ impl<'a> Unverified<'a> {
             Some(client) => Some(client),
             None => self.id("azp")?,
         };
-        let id = AgentId::parse(client.unwrap_or(sub))
+        // Not sub: that can be a person, whose address must not become the name of an agent.
+        let client = client.ok_or(TokenRefusal::Claim { claim: "client_id", why: "it is missing, and azp as well" })?;
+        let id = AgentId::parse(&format!("{}{client}", rules.prefix))
             .map_err(|invalid| TokenRefusal::Claim { claim: "client_id", why: invalid.why })?;
-        let holder = match client {
-            // A client that acts for itself is its own subject (RFC 9068 2.2).
-            Some(client) if client != sub => Holder::Person(self.person(sub, rules)?),
-            _ => Holder::Client,
-        };
+        // A client that acts for itself is its own subject (RFC 9068 2.2).
+        let holder = if client == sub { Holder::Client } else { Holder::Person(self.person(sub, rules)?) };
         Ok((Agent { id, scopes: self.scopes()?, holder }, ends.floor() as i64))
     }
 

@@ -71,6 +71,12 @@ impl NewToken {
     }
 }
 
+/// Whether a text can be a token at all: what cannot is not looked for.
+pub(super) fn has_form(text: &str) -> bool {
+    let random = text.strip_prefix(TOKEN_PREFIX).map(|random| URL_SAFE_NO_PAD.decode(random));
+    matches!(random, Some(Ok(random)) if random.len() == RANDOM_BYTES)
+}
+
 impl StoredToken {
     pub(super) fn agent(self, now: Timestamp) -> Result<Agent, TokenRefusal> {
         if self.revoked_at.is_some() {

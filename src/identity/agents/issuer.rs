@@ -30,10 +30,14 @@ pub struct IssuerOptions {
     /// The typ of its access tokens. at+jwt (RFC 9068) if left out; some servers write JWT.
     #[serde(default = "rfc_9068")]
     pub types: Vec<String>,
-    /// A claim that its tokens have only when a person has signed in, as auth_time. Needed for orders:read:any; left out,
-    /// nobody's token of this issuer can be used for that.
+    /// A claim that its tokens have only when a person has signed in, as auth_time. Needed for orders:read:any and for
+    /// identity.mode = "token"; left out, nobody's token of this issuer can be used for these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person_claim: Option<String>,
+    /// Put before the ids of its clients, so that they are not taken for those of another issuer; as partner/. Needed for all
+    /// issuers but one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
 }
 
 fn all_algorithms() -> Vec<Algorithm> {
@@ -93,6 +97,7 @@ impl Issuer {
                 audience: audience.to_owned(),
                 types: options.types.clone(),
                 person_claim: options.person_claim.clone(),
+                prefix: options.prefix.clone(),
             },
             keys: Keys::new(options.issuer.clone(), source, fetcher),
         })
@@ -127,7 +132,7 @@ impl Issuer {
 }
 
 /// Keys that come over plain HTTP could be anybody's, unless they come from this machine.
-pub(super) fn is_safe(url: &str) -> bool {
+pub(crate) fn is_safe(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else { return false };
     let host = uri.host().unwrap_or_default();
     let own = matches!(host, "localhost" | "127.0.0.1" | "[::1]");

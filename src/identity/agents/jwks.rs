@@ -7,15 +7,19 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jsonwebtoken::{
-    DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
-};
+use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::{AuthError, TokenRefusal, issuer::is_safe};
-use crate::{identity::Algorithm, telemetry::metrics};
+use super::{
+    AuthError, TokenRefusal,
+    issuer::is_safe,
+    jwk::{Key, read_keys},
+};
+use crate::{
+    identity::Algorithm,
+    telemetry::{causes, metrics},
+};
 
 /// However many tokens name keys that nobody knows, the issuer is asked no oftener.
 const ASK_EVERY: Duration = Duration::from_secs(30);
@@ -25,8 +29,6 @@ const ASK_WITHOUT_KEYS_EVERY: Duration = Duration::from_secs(5);
 const REFRESH_AFTER: Duration = Duration::from_secs(600);
 /// Keys this old are trusted no more, when the issuer cannot be reached.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-/// Keys of one issuer.
-const KEYS_MAX: usize = 64;
 
 /// Fetches what an authorization server publishes: JSON, by GET, without credentials, without following redirects.
 #[async_trait]
@@ -43,6 +45,18 @@ pub enum FetchError {
     Status(u16),
     #[error("the answer is not {0}")]
     NotWhatWasAsked(&'static str),
+    #[error("at {url}")]
+    At {
+        url: String,
+        #[source]
+        source: Box<FetchError>,
+    },
+}
+
+impl FetchError {
+    fn at(self, url: &str) -> Self {
+        Self::At { url: url.to_owned(), source: Box::new(self) }
+    }
 }
 
 pub(super) enum KeySource {
@@ -96,14 +110,6 @@ struct Current {
     /// When they were fetched; none before the first time.
     at: Option<Instant>,
     version: u64,
-}
-
-struct Key {
-    kid: Option<String>,
-    algorithm: Algorithm,
-    key: Arc<DecodingKey>,
-    /// As it was published.
-    jwk: Jwk,
 }
 
 /// Keys that a token may be signed with.
@@ -230,7 +236,7 @@ impl Shared {
                 current.at = Some(Instant::now());
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                let error = causes(&error);
                 tracing::error!(issuer = self.issuer, error, "failed to fetch the keys of an issuer");
             }
         }
@@ -241,8 +247,8 @@ impl Shared {
             KeySource::At(url) => url.clone(),
             KeySource::Discovered { issuer } => self.discover(issuer).await?,
         };
-        let answer = self.fetcher.fetch(&url).await?;
-        read_keys(&answer)
+        let answer = self.fetcher.fetch(&url).await.map_err(|error| error.at(&url))?;
+        read_keys(&answer).map_err(|error| error.at(&url))
     }
 
     /// OpenID Connect Discovery first, since nearly all have it; then RFC 8414.
@@ -265,50 +271,21 @@ impl Shared {
         let mut failed = FetchError::NotWhatWasAsked("metadata");
         for place in &places {
             match self.fetcher.fetch(place).await {
-                Err(error) => failed = error,
+                Err(error) => failed = error.at(place),
                 Ok(answer) => match serde_json::from_slice::<Metadata>(&answer) {
                     // RFC 8414 3.3: metadata of another issuer must not be used.
                     Ok(metadata) if metadata.issuer == issuer && is_safe(&metadata.jwks_uri) => {
                         return Ok(metadata.jwks_uri);
                     }
-                    Ok(_) => failed = FetchError::NotWhatWasAsked("metadata of this issuer with a safe jwks_uri"),
-                    Err(_) => failed = FetchError::NotWhatWasAsked("metadata with issuer and jwks_uri"),
+                    Ok(_) => {
+                        failed = FetchError::NotWhatWasAsked("metadata of this issuer with a safe jwks_uri").at(place)
+                    }
+                    Err(_) => failed = FetchError::NotWhatWasAsked("metadata with issuer and jwks_uri").at(place),
                 },
             }
         }
         Err(failed)
     }
-}
-
-/// The signature keys of a set that can be used here; others are passed over, as RFC 7517 5 asks.
-fn read_keys(answer: &[u8]) -> Result<Vec<Key>, FetchError> {
-    #[derive(Deserialize)]
-    struct Set {
-        keys: Vec<serde_json::Value>,
-    }
-    let set: Set = serde_json::from_slice(answer).map_err(|_| FetchError::NotWhatWasAsked("a JWKS"))?;
-    let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-    let keys: Vec<Key> = keys.filter_map(key).take(KEYS_MAX).collect();
-    if keys.is_empty() { Err(FetchError::NotWhatWasAsked("a JWKS with a key that can be used")) } else { Ok(keys) }
-}
-
-/// The algorithm is the key's, never the token's.
-fn key(jwk: Jwk) -> Option<Key> {
-    if jwk.common.public_key_use.as_ref().is_some_and(|used| *used != PublicKeyUse::Signature) {
-        return None;
-    }
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::Rs256,
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::Es256,
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Algorithm::EdDsa,
-        _ => return None,
-    };
-    let named = jwk.common.key_algorithm.as_ref().map(ToString::to_string);
-    if named.is_some_and(|named| named != algorithm.name() && !(named == "Ed25519" && algorithm == Algorithm::EdDsa)) {
-        return None;
-    }
-    let key = Arc::new(DecodingKey::from_jwk(&jwk).ok()?);
-    Some(Key { kid: jwk.common.key_id.clone(), algorithm, key, jwk })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod access_token;
 mod bearer;
 mod challenge;
 mod issuer;
+mod jwk;
 mod jwks;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 pub use access_token::TokenRefusal;
 pub use bearer::{BookError, NewToken, StoredToken, TOKEN_PREFIX, TokenBook, TokenError};
 pub use challenge::{Challenge, Reason, metadata_path};
+pub(crate) use issuer::is_safe;
 pub use issuer::{IssuerOptions, OptionsError};
 pub use jwks::{FetchError, KeyFetcher};
 
@@ -149,6 +151,9 @@ impl Agents {
         }
         let digest: [u8; 32] = Sha256::digest(text).into();
         if text.starts_with(TOKEN_PREFIX) {
+            if !bearer::has_form(text) {
+                return Err(AuthError::Refused(TokenRefusal::Unknown));
+            }
             let stored = self.book.find(&digest).await.map_err(AuthError::Book)?;
             return match stored {
                 Some(stored) => stored.agent(self.clock.now()).map(Arc::new).map_err(AuthError::Refused),

@@ -1,0 +1,129 @@
+//! Bodies of requests: read within bounds of their own, and within one for all of them together.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What every body may have without asking: most have no more.
+const FREE_BYTES: usize = 16 * 1024;
+/// What all bodies that are longer may have together while they are being read.
+const SHARED_BYTES: usize = 64 * 1024 * 1024;
+/// In these steps.
+const STEP_BYTES: usize = 16 * 1024;
+/// How much of a body that is too long is read on: a sender that is still writing would otherwise see a broken connection
+/// instead of the answer.
+const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    #[error("the body is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("the body took too long to arrive")]
+    TooSlow,
+    #[error("the body could not be read to its end")]
+    Broken,
+    #[error("too many long bodies are being read")]
+    NoRoom,
+}
+
+/// How bodies are read.
+#[derive(Debug, Clone)]
+pub struct Bodies {
+    pub bytes_max: usize,
+    pub timeout: Duration,
+    shared: Arc<Semaphore>,
+}
+
+impl Bodies {
+    pub fn new(bytes_max: usize, timeout: Duration) -> Self {
+        Self { bytes_max, timeout, shared: Arc::new(Semaphore::new(SHARED_BYTES / STEP_BYTES)) }
+    }
+
+    /// The whole body.
+    pub async fn read<B: http_body::Body + Send>(&self, body: B) -> Result<Bytes, BodyError> {
+        tokio::time::timeout(self.timeout, self.collect(body)).await.unwrap_or(Err(BodyError::TooSlow))
+    }
+
+    async fn collect<B: http_body::Body + Send>(&self, body: B) -> Result<Bytes, BodyError> {
+        let mut body = std::pin::pin!(body);
+        let (mut kept, mut seen, mut room) = (BytesMut::new(), 0, Room { bytes: FREE_BYTES, permits: None });
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+            seen += data.remaining();
+            if seen <= self.bytes_max {
+                self.make_room(&mut room, seen)?;
+                kept.put(data);
+            } else {
+                kept.clear();
+                if seen > self.bytes_max + DISCARDED_BYTES_MAX {
+                    break;
+                }
+            }
+        }
+        match seen > self.bytes_max {
+            true => Err(BodyError::TooLong(self.bytes_max)),
+            false => Ok(kept.freeze()),
+        }
+    }
+
+    fn make_room(&self, room: &mut Room, bytes: usize) -> Result<(), BodyError> {
+        let steps = bytes.saturating_sub(room.bytes).div_ceil(STEP_BYTES);
+        if steps == 0 {
+            return Ok(());
+        }
+        let wanted = u32::try_from(steps).map_err(|_| BodyError::NoRoom)?;
+        let more = self.shared.clone().try_acquire_many_owned(wanted).map_err(|_| BodyError::NoRoom)?;
+        match &mut room.permits {
+            Some(permits) => permits.merge(more),
+            None => room.permits = Some(more),
+        }
+        room.bytes += steps * STEP_BYTES;
+        Ok(())
+    }
+
+    /// Reads a body for nothing. False: there was too much of it, or it did not come.
+    pub async fn discard<B: http_body::Body + Send>(&self, body: B) -> bool {
+        let reading = async {
+            let (mut body, mut seen) = (std::pin::pin!(body), 0);
+            while let Some(frame) = body.frame().await {
+                let Ok(frame) = frame else { return false };
+                seen += frame.data_ref().map_or(0, Buf::remaining);
+                if seen > self.bytes_max {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::time::timeout(self.timeout, reading).await.unwrap_or(false)
+    }
+}
+
+/// What a body may have so far.
+struct Room {
+    bytes: usize,
+    permits: Option<OwnedSemaphorePermit>,
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn long_bodies_share_their_room_and_short_ones_need_none() {
+        let bodies = Bodies::new(256 * 1024, Duration::from_secs(1));
+        let all = bodies.shared.clone().try_acquire_many_owned((SHARED_BYTES / STEP_BYTES) as u32).unwrap();
+        let read =
+            async |length: usize| bodies.read(Full::new(Bytes::from(vec![0; length]))).await.map(|body| body.len());
+        assert_eq!(read(FREE_BYTES).await, Ok(FREE_BYTES));
+        assert_eq!(read(FREE_BYTES + 1).await, Err(BodyError::NoRoom));
+        drop(all);
+        assert_eq!(read(256 * 1024).await, Ok(256 * 1024));
+        assert_eq!(read(256 * 1024 + 1).await, Err(BodyError::TooLong(256 * 1024)));
+        assert_eq!(bodies.shared.available_permits(), SHARED_BYTES / STEP_BYTES, "all of it is given back");
+    }
+}
