@@ -11,7 +11,7 @@ use crate::{
     domain::Clock,
     http::{DoorLog, Doors},
     identity::agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
-    limits::Bodies,
+    limits::{Bodies, Gate},
     store::Store,
     upstream::{DocumentError, Fetcher},
 };
@@ -49,6 +49,7 @@ pub(super) fn doors(config: &Config, store: &Store, clock: Clock) -> Result<Door
         challenge: Challenge::new(&config.agents),
         limiter: config.limits.agents(),
         bodies: bodies(config),
+        streams: Gate::streams(config.http.event_streams_max),
         log: DoorLog::default(),
     })
 }

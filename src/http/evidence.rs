@@ -12,13 +12,14 @@ use axum::{
 };
 use serde_json::json;
 
+use super::layers::hold_stream;
 use crate::{
     domain::{AgentId, Secret},
     identity::{
         CONTEXT_HEADER, Evidence,
         agents::{Agent, Agents, AuthError, Challenge, Reason},
     },
-    limits::{Bodies, Limiter, Wait},
+    limits::{Bodies, Gate, Limiter, Wait},
     telemetry::{Seldom, causes, metrics},
 };
 
@@ -32,6 +33,8 @@ pub struct Doors {
     pub challenge: Challenge,
     pub limiter: Limiter<AgentId>,
     pub bodies: Bodies,
+    /// Places for streams of events.
+    pub streams: Gate,
     pub log: DoorLog,
 }
 
@@ -45,7 +48,7 @@ pub struct DoorLog {
 
 pub(super) async fn let_in(State(doors): State<Arc<Doors>>, mut request: Request, next: Next) -> Response {
     match doors.admit(&mut request).await {
-        Ok(()) => next.run(request).await,
+        Ok(()) => hold_stream(&doors.streams, next.run(request).await),
         Err(refusal) => {
             let expects = request.headers().contains_key(header::EXPECT);
             refusal.after(&doors.bodies, expects, request.into_body()).await

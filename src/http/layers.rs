@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::Response,
@@ -66,8 +66,7 @@ fn route(path: &str) -> &'static str {
 }
 
 /// Streams of events outlast their requests: there are places of their own for them.
-pub(super) async fn hold_streams(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+pub(super) fn hold_stream(gate: &Gate, response: Response) -> Response {
     let kind = response.headers().get(header::CONTENT_TYPE);
     if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
         return response;

@@ -126,7 +126,6 @@ where
         .route_service("/mcp", mcp)
         .layer(from_fn_with_state(doors.clone(), evidence::let_in))
         .layer(cors(options))
-        .layer(from_fn_with_state(Gate::streams(options.event_streams_max), layers::hold_streams))
         .route("/webhooks/{source}", post(webhooks::receive).with_state(webhooks))
         .merge(metadata::routes(&doors.challenge))
         .merge(health::routes(operations.health.clone()))

@@ -1,6 +1,11 @@
 //! One tool call: whose it is, how long it may take, and what becomes of a panic or a caller that hangs up.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe, time::Instant};
+use std::{
+    any::Any,
+    future::Future,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
 use rmcp::{
@@ -53,7 +58,8 @@ pub(super) async fn run(
     );
     // What came with the message is nearer to its cause than what came with the request that carried it.
     traces::join(&span, context.meta.get(TRACEPARENT_META).and_then(serde_json::Value::as_str));
-    let work = resolved(parts, request, context, evidence, agent, spec.name);
+    // In a box of its own: wrapping it in a span moves it twice.
+    let work = Box::pin(resolved(parts, request, context, evidence, agent, spec.name));
     Ok(work.instrument(span).await)
 }
 
@@ -89,16 +95,17 @@ async fn resolved(
         agent,
         who,
     };
+    let deadline = parts.registry.deadline(tool);
     let writes = parts.registry.writes(&request.tool);
     let registry = parts.registry.clone();
-    let call = AssertUnwindSafe(async move { registry.call(request).await }).catch_unwind().in_current_span();
+    let call = AssertUnwindSafe(async move { registry.call(request).await }).catch_unwind();
     if writes {
         // Our own future is dropped when nobody waits any more; a write that has begun must still be put on record.
-        let task = parts.shutdown.writes.spawn(call);
+        let task = parts.shutdown.writes.spawn(call.in_current_span());
         let outcome = async move { task.await.unwrap_or_else(|error| Err(Box::new(error))) };
-        within(parts, &context, outcome, "Repeat the same call to learn its result; it is not done twice.").await
+        within(deadline, &context, outcome, "Repeat the same call to learn its result; it is not done twice.").await
     } else {
-        within(parts, &context, call, "Try again in a minute.").await
+        within(deadline, &context, call, "Try again in a minute.").await
     }
 }
 
@@ -116,15 +123,15 @@ impl Drop for Timed {
 
 /// Waits for the outcome, but not longer than the deadline, and not when the client has gone.
 async fn within(
-    parts: &Parts,
+    deadline: Duration,
     context: &RequestContext<RoleServer>,
     outcome: impl Future<Output = Outcome>,
     next: &str,
 ) -> CallToolResult {
     let outcome = tokio::select! {
         outcome = outcome => outcome,
-        () = tokio::time::sleep(parts.registry.deadline()) => {
-            tracing::warn!(deadline_ms = parts.registry.deadline().as_millis() as u64, "tool call overran its deadline");
+        () = tokio::time::sleep(deadline) => {
+            tracing::warn!(deadline_ms = deadline.as_millis() as u64, "tool call overran its deadline");
             return refused(&format!("This takes longer than it should. {next}"));
         }
         () = context.ct.cancelled() => return refused("The call was cancelled."),

@@ -152,8 +152,10 @@ pub enum RegistryError {
     IdentityField(String),
     #[error("tools.contact_fields must not hold note: update_crm has an argument of that name")]
     NoteField,
-    #[error("tools.levels names {name}, which is not a tool; the tools are {known}")]
-    UnknownTool { name: String, known: String },
+    #[error("tools.{key} names {name}, which is not a tool; the tools are {known}")]
+    UnknownTool { key: &'static str, name: String, known: String },
+    #[error("tools.deadlines_ms.{0} must be 100 to 120000")]
+    Deadline(String),
     #[error("the input schema of {tool} has a keyword that is not enforced: {keyword}")]
     Keyword { tool: &'static str, keyword: String },
 }

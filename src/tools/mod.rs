@@ -56,6 +56,8 @@ pub struct Options {
     /// How long one call may take, in milliseconds.
     #[schemars(range(min = 100, max = 120_000))]
     pub deadline_ms: u64,
+    /// The same for single tools, where it differs, in milliseconds: { search_articles = 2000 }.
+    pub deadlines_ms: BTreeMap<String, u64>,
 }
 
 impl Default for Options {
@@ -66,6 +68,7 @@ impl Default for Options {
             contact_fields: fields.iter().filter_map(|name| FieldName::parse(name).ok()).collect(),
             levels: BTreeMap::new(),
             deadline_ms: 15_000,
+            deadlines_ms: BTreeMap::new(),
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Registry {
     by_name: HashMap<&'static str, usize>,
     guide_mode: Option<GuideMode>,
     customers: Limiter<String>,
-    deadline: Duration,
+    deadlines: Vec<Duration>,
     desk: Arc<Desk>,
 }
 
@@ -72,8 +72,17 @@ impl Registry {
     ) -> Result<Self, RegistryError> {
         let tools = all(options)?;
         let names: Vec<&str> = tools.iter().map(|tool| tool.spec().name).collect();
-        if let Some(name) = options.levels.keys().find(|name| !names.contains(&name.as_str())) {
-            return Err(RegistryError::UnknownTool { name: name.clone(), known: names.join(", ") });
+        let named = options.levels.keys().map(|name| ("levels", name));
+        let named = named.chain(options.deadlines_ms.keys().map(|name| ("deadlines_ms", name)));
+        for (key, name) in named {
+            if !names.contains(&name.as_str()) {
+                return Err(RegistryError::UnknownTool { key, name: name.clone(), known: names.join(", ") });
+            }
+        }
+        if let Some(name) =
+            options.deadlines_ms.iter().find(|(_, ms)| !(100..=120_000).contains(*ms)).map(|(name, _)| name)
+        {
+            return Err(RegistryError::Deadline(name.clone()));
         }
         let guide_mode = by_argument.then(GuideMode::default);
         let mut entries = Vec::new();
@@ -89,8 +98,12 @@ impl Registry {
             entries.push(Entry { spec, arguments, tool });
         }
         let by_name = entries.iter().enumerate().map(|(at, entry)| (entry.spec.name, at)).collect();
-        let deadline = Duration::from_millis(options.deadline_ms);
-        Ok(Self { entries, by_name, guide_mode, customers: limits.customers(), deadline, desk })
+        let deadline = |entry: &Entry| {
+            let own = options.deadlines_ms.get(entry.spec.name).copied();
+            Duration::from_millis(own.unwrap_or(options.deadline_ms))
+        };
+        let deadlines = entries.iter().map(deadline).collect();
+        Ok(Self { entries, by_name, guide_mode, customers: limits.customers(), deadlines, desk })
     }
 
     /// What clients are told, always in the same order.
@@ -107,9 +120,9 @@ impl Registry {
         self.spec(tool).is_some_and(|spec| !spec.hints.read_only)
     }
 
-    /// How long one call may take.
-    pub fn deadline(&self) -> Duration {
-        self.deadline
+    /// How long one call of the tool may take.
+    pub fn deadline(&self, tool: &str) -> Duration {
+        self.by_name.get(tool).map_or(Duration::ZERO, |at| self.deadlines[*at])
     }
 
     pub async fn call(&self, request: Request) -> Result<Reply, ToolError> {

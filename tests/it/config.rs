@@ -113,6 +113,8 @@ fn errors_name_the_key_and_what_to_write() {
             "[tools]\ncontact_fields = [\"email\"]\n[identity]\nmode = \"argument\"\n",
             "tools.contact_fields must not hold email",
         ),
+        ("[tools.deadlines_ms]\nlookup = 500\n[identity]\nmode = \"argument\"\n", "tools.deadlines_ms names lookup"),
+        ("[tools.deadlines_ms]\nlookup_order = 5\n[identity]\nmode = \"argument\"\n", "must be 100 to 120000"),
         ("[tools.levels]\nlookup = \"otp\"\n[identity]\nmode = \"argument\"\n", "tools.levels names lookup"),
         (
             "[identity.context]\nissuer = \"x\"\n[[identity.context.keys]]\nalg = \"HS256\"\nsecret = { env = \"NOT_SET_ANYWHERE\" }\n",

@@ -98,6 +98,7 @@ fn router(endpoint: mcp::Endpoint, store: &Store) -> axum::Router {
         challenge: nobody(),
         limiter: limits.agents(),
         bodies: bodies(),
+        streams: Gate::streams(10),
         log: Default::default(),
     };
     let operations = http::Operations {
