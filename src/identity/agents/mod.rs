@@ -49,7 +49,7 @@ pub struct Options {
     /// required: every request to /mcp needs a bearer token, made by `frontdesk token new` or by one of the issuers. none:
     /// whatever reaches the address may call; only for listening on this machine.
     pub authentication: Authentication,
-    /// The address of /mcp as agents know it, as https://desk.example.com/mcp: what access tokens are made for (RFC 8707), and
+    /// The address of /mcp as agents know it, as `https://desk.example.com/mcp`: what access tokens are made for (RFC 8707), and
     /// where agents learn who issues them (RFC 9728). Needed with issuers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
