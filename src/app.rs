@@ -179,6 +179,13 @@ impl App {
                  alone, or set agents.authentication = \"required\""
             );
         }
+        let beyond = !config.http.listen.ip().to_canonical().is_loopback();
+        if beyond && config.http.tls.is_none() && config.http.trusted_proxies == 0 {
+            tracing::warn!(
+                "http.listen can be reached from other machines without TLS: tokens and answers can be read on the way; set \
+                 http.tls, or http.trusted_proxies if a proxy does it"
+            );
+        }
         let by_argument = identity.mode() == Mode::Argument;
         if by_argument {
             tracing::warn!(

@@ -26,6 +26,8 @@ const PENDING_MAX: usize = 4096;
 pub(super) struct Pending {
     hash: Hmac<Sha256>,
     rows: Mutex<Vec<AuditRow>>,
+    /// One flush after the other: who wants to read has to wait for what somebody else has taken and not written yet.
+    flushing: tokio::sync::Mutex<()>,
 }
 
 /// A record with its customer hashed and its words chosen.
@@ -38,7 +40,7 @@ pub(super) struct AuditRow {
 impl Pending {
     pub(super) fn new(hash_key: [u8; 64]) -> Self {
         let hash = Hmac::new(&hash_key.into());
-        Self { hash, rows: Mutex::default() }
+        Self { hash, rows: Mutex::default(), flushing: tokio::sync::Mutex::default() }
     }
 
     pub(super) fn row(&self, record: AuditRecord) -> AuditRow {
@@ -68,6 +70,7 @@ impl Pending {
 
 impl Store {
     pub(super) async fn flush_audit(&self) -> Result<(), StoreError> {
+        let _turn = self.audit.flushing.lock().await;
         let rows = self.audit.take();
         if rows.is_empty() {
             return Ok(());
