@@ -123,6 +123,7 @@ fn static_tokens_are_made_used_and_revoked() {
         let answer = with_token(&server, &narrow).request(Era::Modern, "tools/list", json!({})).await;
         assert_eq!(answer.status, 200);
     });
+    server.terminate();
     let audit = stdout(&frontdesk(setup.path(), &["audit", "--json", "--tool", "lookup_order"]));
     assert!(audit.contains("\"agent\":\"shop-bot\""), "{audit}");
 }
@@ -166,6 +167,7 @@ fn a_token_reaches_as_far_as_its_scopes() {
         let articles = nothing.request(Era::Modern, "resources/read", json!({ "uri": "article://returns" })).await;
         assert_eq!(articles.status, 403);
     });
+    server.terminate();
     let audit = stdout(&frontdesk(setup.path(), &["audit", "--json", "--verdict", "scope_refused"]));
     assert_eq!(audit.lines().count(), 2, "{audit}");
     assert!(stdout(&frontdesk(setup.path(), &["audit", "--tool", "update_crm", "--verdict", "allowed"])).is_empty());
@@ -263,6 +265,7 @@ fn staff_see_any_order_with_a_reason_and_on_record() {
         let answer = ticket.call(Era::Modern, "create_ticket", json!({ "subject": "s", "description": "d" })).await;
         assert!(text(&answer).contains("lookup_order alone"), "{answer}");
     });
+    server.terminate();
     let audit = stdout(&frontdesk(setup.path(), &["audit", "--json", "--verdict", "staff"]));
     let rows: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), 2, "{audit}");

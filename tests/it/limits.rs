@@ -64,6 +64,8 @@ fn a_customer_who_is_asked_for_too_often_is_explained_to_the_model() {
         assert!(text(&sixth).contains("Wait"), "{sixth}");
         assert!(!text(&look(&client("cus_grace")).await).contains("Too many"));
     });
+    // Records of refusals are written a moment later; at the end all of them are there.
+    server.terminate();
     let audit = stdout(&frontdesk(setup.path(), &["audit", "--verdict", "rate_limited"]));
     assert_eq!(audit.lines().count(), 1, "{audit}");
 }
