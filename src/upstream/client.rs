@@ -25,6 +25,12 @@ use crate::{
 
 pub(super) const USER_AGENT: &str = concat!("frontdesk/", env!("CARGO_PKG_VERSION"));
 
+/// A client for what is no call of an upstream. Redirects are not followed: what is sent is for the address that was named.
+pub(super) fn plain(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    client.timeout(timeout).user_agent(USER_AGENT).build()
+}
+
 /// What must be left of the deadline for another request.
 const SENDING_MIN: Duration = Duration::from_millis(20);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode, header};
 
-use super::client::USER_AGENT;
+use super::client::plain;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -30,12 +30,7 @@ pub enum DocumentError {
 impl Fetcher {
     /// Of documents of at most so many bytes.
     pub fn new(bytes_max: usize) -> Result<Self, DocumentError> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(DocumentError::NoAnswer)?;
+        let http = plain(TIMEOUT).map_err(DocumentError::NoAnswer)?;
         Ok(Self { http, bytes_max })
     }
 

@@ -5,16 +5,12 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::client::USER_AGENT;
+use super::client::plain;
 use crate::domain::Schedule;
 
 /// Posts a body once, and returns status and text of the answer.
 pub async fn post(url: &str, headers: HeaderMap, body: Vec<u8>) -> Result<(u16, String), reqwest::Error> {
-    let http = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(10))
-        .user_agent(USER_AGENT)
-        .build()?;
+    let http = plain(TIMEOUT)?;
     let answer = http.post(url).headers(headers).body(body).send().await?;
     Ok((answer.status().as_u16(), answer.text().await?))
 }
@@ -30,12 +26,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 impl Blocking {
     pub fn new() -> std::io::Result<Self> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(std::io::Error::other)?;
+        let http = plain(TIMEOUT).map_err(std::io::Error::other)?;
         Ok(Self { http, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
     }
 
@@ -83,12 +74,7 @@ impl PostBox {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(PostError::Address);
         }
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(PostError::NoAnswer)?;
+        let http = plain(TIMEOUT).map_err(PostError::NoAnswer)?;
         Ok(Self { http, url })
     }
 
