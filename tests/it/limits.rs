@@ -120,7 +120,11 @@ fn guesses_at_once_get_no_further_than_one_after_the_other() {
         }
         let answers = futures::future::join_all((10..70).map(guess)).await;
         let told = answers.iter().filter(|answer| text(answer).contains("No order with this number")).count();
-        assert_eq!((told, vendor.count("GET")), (1, 3));
+        let looked_at = vendor.count("GET");
+        assert_eq!(told + 2, looked_at);
+        // One after the other, the fourth is the last before the first pause of a second; a slow machine may see the end of
+        // one. Without the brake it is 62.
+        assert!((3..=6).contains(&looked_at), "{looked_at}");
     });
 }
 

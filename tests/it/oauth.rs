@@ -92,29 +92,44 @@ fn all_three_client_authentications_get_a_token() {
 }
 
 #[test]
-fn tokens_that_live_two_seconds_fail_no_call_and_are_fetched_once_each() {
-    let Some(fixture) = fixture("the OAuth expiry test", 2, BASIC) else { return };
+fn cold_callers_share_one_token() {
+    let Some(fixture) = fixture("the OAuth test of cold callers", 600, BASIC) else { return };
     let server = fixture.setup.serve();
-    let (started, calls) = block_on(async {
+    block_on(async {
         let client = server.client();
-        // A thousand cold callers, then steady load over several lives.
         let cold = futures::future::join_all((0..200).map(|_| look(&client))).await;
         assert!(cold.iter().all(|found| !is_error(found)), "{cold:?}");
-        assert_eq!(fixture.control("counts").await["token"], 1);
-        let started = std::time::Instant::now();
-        let mut calls = 200;
+        assert_eq!(fixture.control("counts").await, json!({ "token": 1, "refused": 0, "api": 200 }));
+    });
+}
+
+#[test]
+fn tokens_that_live_two_seconds_fail_no_call_and_are_fetched_once_each() {
+    /// A lifetime of 2 s is counted in whole seconds from an unknown part of one, and a token is renewed at four fifths
+    /// of what is left: it serves 0.8 to 2 s.
+    const SERVES_MS: std::ops::RangeInclusive<u128> = 800..=2_000;
+    let Some(fixture) = fixture("the OAuth expiry test", 2, BASIC) else { return };
+    let server = fixture.setup.serve();
+    let started = std::time::Instant::now();
+    let calls = block_on(async {
+        let client = server.client();
+        let mut calls = 0;
         while started.elapsed() < Duration::from_secs(7) {
             let batch = futures::future::join_all((0..8).map(|_| look(&client))).await;
             assert!(batch.iter().all(|found| !is_error(found)), "{batch:?}");
             calls += batch.len();
         }
-        (started, calls)
+        calls
     });
     let counts = block_on(fixture.control("counts"));
-    // Of two seconds one may be cut by rounding, and a token is renewed at four fifths of the rest: never one per call.
-    let fetched = counts["token"].as_u64().unwrap();
-    assert!((4..=12).contains(&fetched), "{counts} after {calls} calls in {:?}", started.elapsed());
-    assert_eq!(counts["refused"], 0, "none was used past its expiry: {counts}");
+    let took_ms = started.elapsed().as_millis();
+    let count = |what: &str| u128::from(counts[what].as_u64().unwrap());
+    // As many as lives fit in, however slow the machine: never one per call.
+    let at_most = took_ms / SERVES_MS.start() + 1 + count("refused");
+    let at_least = took_ms / SERVES_MS.end() / 2;
+    assert!((at_least..=at_most).contains(&count("token")), "{counts} after {calls} calls in {took_ms} ms");
+    // Used past its expiry is at most what stood still on its way.
+    assert!(count("refused") * 100 <= calls as u128, "{counts} after {calls} calls");
 }
 
 #[test]
@@ -133,18 +148,18 @@ fn a_signing_key_that_is_taken_back_costs_one_more_token() {
 
 #[test]
 fn while_a_token_is_valid_its_endpoint_may_be_down() {
-    let Some(fixture) = fixture("the OAuth outage test", 4, BASIC) else { return };
+    let Some(fixture) = fixture("the OAuth outage test", 8, BASIC) else { return };
     let server = fixture.setup.serve();
     block_on(async {
         let client = server.client();
         assert!(!is_error(&look(&client).await));
         fixture.control("down").await;
-        // It is used for three seconds, and from 2.25 to 2.4 s on renewals fail behind calls that succeed.
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        // It is used for seven seconds, and from 5.6 s on at the latest renewals fail behind calls that succeed.
+        tokio::time::sleep(Duration::from_millis(5700)).await;
         for _ in 0..5 {
             assert!(!is_error(&look(&client).await));
         }
-        tokio::time::sleep(Duration::from_millis(800)).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         assert!(is_error(&look(&client).await), "no token is used past its expiry");
         fixture.control("up").await;
         tokio::time::sleep(Duration::from_millis(1100)).await;
