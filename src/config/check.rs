@@ -96,6 +96,13 @@ pub(super) fn across(config: &Config) -> Result<(), ConfigError> {
             "is only for identity.mode = \"fixed\"; remove one of the two",
         ));
     }
+    if config.identity.context.azp_required && config.agents.authentication == Authentication::None {
+        return Err(ConfigError::value(
+            "identity.context.azp_required",
+            "compares the context with the agent that has authenticated, and agents do not; write agents.authentication = \
+             \"required\", or remove the line",
+        ));
+    }
     let alerts = &config.inbox.alerts;
     if alerts.url.is_some() != alerts.secret.is_some() {
         let (there, missing) = if alerts.url.is_some() { ("url", "secret") } else { ("secret", "url") };
@@ -269,6 +276,7 @@ fn is_own_name(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-fn is_loopback(address: SocketAddr) -> bool {
+/// Whether nobody but this machine reaches an address.
+pub(crate) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }

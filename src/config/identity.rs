@@ -52,13 +52,16 @@ pub struct ContextConfig {
     /// The agent that customer contexts must be minted for (azp). Left out, any is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub azp: Option<String>,
+    /// Whether a customer context must name the agent that sends it (azp). Needs agents.authentication = "required". Then a
+    /// context that is stolen is of no use with another agent's token.
+    pub azp_required: bool,
     /// The keys that customer contexts are signed with.
     pub keys: Vec<KeyConfig>,
 }
 
 impl Default for ContextConfig {
     fn default() -> Self {
-        Self { issuer: None, audience: "frontdesk".to_owned(), azp: None, keys: Vec::new() }
+        Self { issuer: None, audience: "frontdesk".to_owned(), azp: None, azp_required: false, keys: Vec::new() }
     }
 }
 
@@ -126,7 +129,13 @@ impl ContextConfig {
             ));
         }
         let keys = self.keys.iter().enumerate().map(|(n, key)| key.verifying(n, secrets)).collect::<Result<_, _>>()?;
-        Ok(ContextOptions { issuer, audience: self.audience.clone(), azp: self.azp.clone(), keys })
+        Ok(ContextOptions {
+            issuer,
+            audience: self.audience.clone(),
+            azp: self.azp.clone(),
+            azp_required: self.azp_required,
+            keys,
+        })
     }
 }
 

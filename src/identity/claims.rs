@@ -38,6 +38,8 @@ pub enum Refusal {
     Audience,
     #[error("the customer context's azp is not identity.context.azp")]
     AuthorizedParty,
+    #[error("the customer context has no azp, and identity.context.azp_required asks for one")]
+    NoAuthorizedParty,
     #[error("the customer context's azp is not the agent that has authenticated")]
     OtherAgent,
     #[error("identity.mode is token, and the call did not come with the access token of somebody who has signed in")]
@@ -86,6 +88,7 @@ pub(super) struct Expected<'a> {
     pub issuer: &'a str,
     pub audience: &'a str,
     pub azp: Option<&'a str>,
+    pub azp_required: bool,
     /// Who has proven to call.
     pub agent: Option<&'a AgentId>,
     pub subject_system: &'a SystemId,
@@ -137,6 +140,9 @@ impl Claims {
         }
         if expected.azp.is_some() && self.azp.as_deref() != expected.azp {
             return Err(Refusal::AuthorizedParty);
+        }
+        if expected.azp_required && self.azp.is_none() {
+            return Err(Refusal::NoAuthorizedParty);
         }
         // A context that was minted for another agent has been taken from it.
         if let (Some(agent), Some(azp)) = (expected.agent, self.azp.as_deref())

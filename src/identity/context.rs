@@ -23,6 +23,8 @@ pub struct ContextOptions {
     pub audience: String,
     /// The agent that contexts must be minted for.
     pub azp: Option<String>,
+    /// Contexts must be minted for the agent that sends them.
+    pub azp_required: bool,
     pub keys: Vec<ContextKey>,
 }
 
@@ -30,6 +32,7 @@ pub(super) struct Verifier {
     issuer: String,
     audience: String,
     azp: Option<String>,
+    azp_required: bool,
     subject_system: SystemId,
     keys: Vec<Key>,
 }
@@ -57,8 +60,8 @@ impl Verifier {
             }
             keys.push(Key { algorithm: key.algorithm, kid: key.kid.clone(), key: key.decoding()? });
         }
-        let ContextOptions { issuer, audience, azp, .. } = options;
-        Ok(Self { issuer, audience, azp, subject_system, keys })
+        let ContextOptions { issuer, audience, azp, azp_required, .. } = options;
+        Ok(Self { issuer, audience, azp, azp_required, subject_system, keys })
     }
 
     /// The caller that a token speaks for; `agent` is who has proven to call. The signature is checked before any claim is looked at.
@@ -98,6 +101,7 @@ impl Verifier {
             issuer: &self.issuer,
             audience: &self.audience,
             azp: self.azp.as_deref(),
+            azp_required: self.azp_required,
             agent,
             subject_system: &self.subject_system,
         };

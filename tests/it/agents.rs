@@ -4,7 +4,8 @@ use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Client, Era, Issuer, RESOURCE, Server, Setup, Vendor, block_on, frontdesk, is_error, stderr, stdout, text,
+    Answer, Client, Era, Issuer, RESOURCE, Server, Setup, Vendor, block_on, frontdesk, is_error, samples, stderr,
+    stdout, text,
 };
 
 fn with_token(server: &Server, token: &str) -> Client {
@@ -210,6 +211,34 @@ fn a_context_of_another_agent_is_refused() {
     });
     let (_, log) = server.terminate();
     assert!(log.contains("azp is not the agent that has authenticated"), "{log}");
+}
+
+#[test]
+fn where_contexts_must_name_their_agent_one_without_is_refused() {
+    let contexts = |rest: &str| {
+        Setup::empty().environment("CONTEXT_SECRET", crate::context::SECRET).config(&format!(
+            "{rest}\n[identity.context]\nissuer = \"https://backend.example.com\"\nazp_required = true\n\
+             [[identity.context.keys]]\nalg = \"HS256\"\nsecret = {{ env = \"CONTEXT_SECRET\" }}\n"
+        ))
+    };
+    let setup = contexts("");
+    let refused = frontdesk(setup.path(), &["check"]);
+    assert!(!refused.status.success() && stderr(&refused).contains("agents.authentication"), "{}", stderr(&refused));
+    let setup = contexts("agents.authentication = \"required\"");
+    setup.import(&samples());
+    let server = setup.serve();
+    let token = setup.token(&["agent-1"]);
+    let mut without = crate::context::claims();
+    without.as_object_mut().unwrap().remove("azp");
+    block_on(async {
+        for (claims, good) in [(crate::context::claims(), true), (without, false)] {
+            let client = with_token(&server, &token).with_header("customer-context", &crate::context::sign(&claims));
+            let answer = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+            assert_eq!(!is_error(&answer), good, "{answer}");
+        }
+    });
+    let (_, log) = server.terminate();
+    assert!(log.contains("has no azp"), "{log}");
 }
 
 #[test]
