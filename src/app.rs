@@ -6,29 +6,28 @@ mod health;
 mod scrape;
 mod sources;
 mod upstreams;
+mod work;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use tokio::{net::TcpListener, sync::Notify};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, ConfigError, Secrets},
+    config::{Config, ConfigError, Secrets, is_loopback},
     connectors::{ConnectorError, LibraryError},
     desk::{Denials, Desk, Turns},
     domain::{Clock, Secret, SecretRef},
-    events::{Arrival, Handlers, Remedy},
+    events::Handlers,
     http::{self, Doors, Operations, OperationsOptions, ServeError, Tls, TlsError, TlsOptions},
     identity::{
         Identity, KeyError, Mode,
         agents::{Authentication, OptionsError},
     },
-    inbox::{self, Claimed, Dispatch, Failure, Handled, Intake, Queue, Watch, Worker},
+    inbox::{Intake, Queue, Watch, Worker},
     limits::Gate,
     mcp::{self, EndpointOptions, Parts, Shutdown, StdioError},
     store::{Store, StoreError},
-    telemetry::{causes, metrics},
+    telemetry::metrics,
     tools::{Registry, RegistryError},
     upstream::DocumentError,
 };
@@ -42,8 +41,6 @@ const WRITES_DRAIN: Duration = Duration::from_secs(10);
 
 /// Connections of the people who run it, and of what scrapes for them.
 const OPERATIONS_CONNECTIONS_MAX: usize = 64;
-/// How often a process that does not work events off tries to.
-const LOCK_AGAIN: Duration = Duration::from_secs(2);
 /// A request that was repeated has ended by then.
 const SETTLE_MARGIN: Duration = Duration::from_secs(240);
 
@@ -52,7 +49,7 @@ pub struct App {
     http: http::Options,
     operations: OperationsOptions,
     operations_token: Option<Secret>,
-    tls: Option<(Tls, TlsOptions, http::Reader)>,
+    tls: Option<KeptTls>,
     /// That requests to /mcp may name.
     hosts: Vec<String>,
     parts: Parts,
@@ -119,98 +116,50 @@ impl App {
         let token = config.operations.token.as_ref().map(|token| secrets.read(token)).transpose();
         let operations_token =
             token.map_err(|source| ConfigError::Secret { key: "operations.token".to_owned(), source })?;
-        let read = secrets.clone();
-        let reader: http::Reader = Arc::new(move |place: &SecretRef| read.read(place));
-        let tls = config.http.tls.clone().map(|options| Ok((Tls::new(&options, &reader)?, options, reader)));
-        let tls = tls.transpose().map_err(|source: TlsError| AppError::Tls(source))?;
+        let tls = tls(config, secrets)?;
         let store = Store::open(&config.store.path, clock.clone())?;
         let doors = Arc::new(agents::doors(config, &store, clock.clone())?);
-        let embedded = Arc::new(store.clone());
-        let options = config.desk.clone();
-        let desk = Arc::new(Desk {
-            orders: match connectors.get(&options.orders) {
-                Some(connector) => connector.clone(),
-                None => embedded.clone(),
-            },
-            helpdesk: match connectors.get(&options.helpdesk) {
-                Some(connector) => connector.clone(),
-                None => embedded.clone(),
-            },
-            crm: match connectors.get(&options.crm) {
-                Some(connector) => connector.clone(),
-                None => embedded.clone(),
-            },
-            knowledge: embedded.clone(),
-            changes: embedded.clone(),
-            ledger: embedded.clone(),
-            audit: embedded,
-            clock,
-            options,
-            turns: Turns::default(),
-            denials: Denials::new(&config.limits),
-            mirrors: upstreams::mirrors(config, &connectors),
-        });
+        let desk = Arc::new(desk(config, &store, &connectors, clock.clone()));
+        check_settlement(&desk)?;
+        let by_argument = identity.mode() == Mode::Argument;
+        let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
+        warn(config);
         let arrived = Arc::new(Notify::new());
         let queue: Arc<dyn Queue> = Arc::new(store.clone());
-        let intake =
-            Intake::new(routes, queue.clone(), arrived.clone(), desk.clock.clone(), &config.inbox, &config.limits);
         let handlers = Handlers::new(config.identity.subject_system.clone());
-        let watch =
-            Watch { queue: queue.clone(), sink, clock: desk.clock.clone(), options: config.inbox.alerts.clone() };
-        let worker = Worker {
-            queue,
-            dispatch: Arc::new(Dispatcher { handlers, desk: desk.clone() }),
-            arrived,
-            clock: desk.clock.clone(),
-            options: config.inbox.clone(),
-        };
-        let settle_after = desk.helpdesk.settlement().find_after;
-        if let Some(after) = settle_after.filter(|after| desk.options.repeat_window() <= *after + SETTLE_MARGIN) {
-            let why = format!(
-                "must be longer than the {} s after which {} is believed to have no ticket, and 240 s more",
-                after.as_secs(),
-                desk.options.helpdesk
-            );
-            return Err(ConfigError::value("desk.repeat_window_s", why).into());
-        }
-        if config.http.trusted_proxies > 0 && config.agents.authentication == Authentication::None {
-            tracing::warn!(
-                "http.trusted_proxies says that a proxy is in front, and agents do not authenticate: let it pass /webhooks/ \
-                 alone, or set agents.authentication = \"required\""
-            );
-        }
-        let beyond = !config.http.listen.ip().to_canonical().is_loopback();
-        if beyond && config.http.tls.is_none() && config.http.trusted_proxies == 0 {
-            tracing::warn!(
-                "http.listen can be reached from other machines without TLS: tokens and answers can be read on the way; set \
-                 http.tls, or http.trusted_proxies if a proxy does it"
-            );
-        }
-        let by_argument = identity.mode() == Mode::Argument;
-        if by_argument {
-            tracing::warn!(
-                "identity.mode is argument: the agent itself says who the customer is, so anybody who can talk to the \
-                 agent can be anybody; use it only with trusted agents on this machine"
-            );
-        }
-        let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
-        let parts =
-            Parts { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: Shutdown::default() };
-        let intake = Arc::new(intake);
+        let alerts = config.inbox.alerts.clone();
         Ok(Self {
             http: config.http.clone(),
             operations: config.operations.clone(),
             operations_token,
             tls,
             hosts: config.hosts(),
-            parts,
             doors,
+            intake: Arc::new(Intake::new(
+                routes,
+                queue.clone(),
+                arrived.clone(),
+                clock.clone(),
+                &config.inbox,
+                &config.limits,
+            )),
+            watch: Watch { queue: queue.clone(), sink, clock: clock.clone(), options: alerts },
+            worker: Worker {
+                queue,
+                dispatch: Arc::new(work::Dispatcher { handlers, desk: desk.clone() }),
+                arrived,
+                clock,
+                options: config.inbox.clone(),
+            },
+            parts: Parts {
+                registry: Arc::new(registry),
+                identity: Arc::new(identity),
+                desk,
+                shutdown: Shutdown::default(),
+            },
             store,
             connectors,
             store_path: config.store.path.clone(),
-            intake,
-            worker,
-            watch,
         })
     }
 
@@ -265,25 +214,25 @@ impl App {
             token: self.operations_token,
             metrics_for_the_world: self.operations.metrics_at_http_listen,
         };
-        let router = http::router(mcp::endpoint(self.parts, options), self.doors, &operations, gate, &self.http);
+        let site = http::site(mcp::endpoint(self.parts, options), self.doors, &operations, gate, &self.http);
         let tls = self.tls.map(|(tls, options, reader)| {
             tokio::spawn(tls.clone().keep_current(options, reader, shutdown.closing.clone()));
             tls
         });
         // What leaves this machine is not to be read on the way.
-        let tls_beside = tls.clone().filter(|_| !self.operations.listen.ip().to_canonical().is_loopback());
+        let tls_beside = tls.clone().filter(|_| !is_loopback(self.operations.listen));
         // Until the very end: whoever watches wants to see that, too.
         let beside = listening.operations.map(|(listener, _)| {
-            let (router, ends) = (http::operations(operations), shutdown.kill.clone());
+            let (site, ends) = (http::operations(operations).into(), shutdown.kill.clone());
             let options = http::Options { connections_max: OPERATIONS_CONNECTIONS_MAX, ..self.http.clone() };
             tokio::spawn(
-                async move { http::serve(listener, router, &options, tls_beside, http::Counted::No, ends).await },
+                async move { http::serve(listener, site, &options, tls_beside, http::Counted::No, ends).await },
             )
         });
-        let working = tokio::spawn(work(self.worker, self.watch, self.store_path, shutdown.closing.clone()));
+        let working = tokio::spawn(work::work(self.worker, self.watch, self.store_path, shutdown.closing.clone()));
         http::raise_descriptors(self.http.connections_max);
         let closing = shutdown.closing.clone();
-        http::serve(listening.main.0, router, &self.http, tls, http::Counted::Yes, closing).await;
+        http::serve(listening.main.0, site, &self.http, tls, http::Counted::Yes, closing).await;
         let _ = working.await;
         let finished = finish(&shutdown, &self.store).await;
         if let Some(beside) = beside {
@@ -302,6 +251,82 @@ impl App {
     }
 }
 
+type KeptTls = (Tls, TlsOptions, http::Reader);
+
+fn tls(config: &Config, secrets: &Secrets) -> Result<Option<KeptTls>, AppError> {
+    let Some(options) = config.http.tls.clone() else { return Ok(None) };
+    let secrets = secrets.clone();
+    let reader: http::Reader = Arc::new(move |place: &SecretRef| secrets.read(place));
+    Ok(Some((Tls::new(&options, &reader).map_err(AppError::Tls)?, options, reader)))
+}
+
+/// The desk, in front of the systems that the configuration names, or of the store.
+fn desk(config: &Config, store: &Store, connectors: &Connectors, clock: Clock) -> Desk {
+    let embedded = Arc::new(store.clone());
+    let options = config.desk.clone();
+    Desk {
+        orders: match connectors.get(&options.orders) {
+            Some(connector) => connector.clone(),
+            None => embedded.clone(),
+        },
+        helpdesk: match connectors.get(&options.helpdesk) {
+            Some(connector) => connector.clone(),
+            None => embedded.clone(),
+        },
+        crm: match connectors.get(&options.crm) {
+            Some(connector) => connector.clone(),
+            None => embedded.clone(),
+        },
+        knowledge: embedded.clone(),
+        changes: embedded.clone(),
+        ledger: embedded.clone(),
+        audit: embedded,
+        clock,
+        options,
+        turns: Turns::default(),
+        denials: Denials::new(&config.limits),
+        mirrors: upstreams::mirrors(config, connectors),
+    }
+}
+
+/// A repeat must be recognised for longer than it takes to tell whether the first request was done.
+fn check_settlement(desk: &Desk) -> Result<(), ConfigError> {
+    let settle_after = desk.helpdesk.settlement().find_after;
+    match settle_after.filter(|after| desk.options.repeat_window() <= *after + SETTLE_MARGIN) {
+        None => Ok(()),
+        Some(after) => {
+            let why = format!(
+                "must be longer than the {} s after which {} is believed to have no ticket, and 240 s more",
+                after.as_secs(),
+                desk.options.helpdesk
+            );
+            Err(ConfigError::value("desk.repeat_window_s", why))
+        }
+    }
+}
+
+/// Says what is allowed and seldom meant.
+fn warn(config: &Config) {
+    if config.http.trusted_proxies > 0 && config.agents.authentication == Authentication::None {
+        tracing::warn!(
+            "http.trusted_proxies says that a proxy is in front, and agents do not authenticate: let it pass /webhooks/ \
+             alone, or set agents.authentication = \"required\""
+        );
+    }
+    if !is_loopback(config.http.listen) && config.http.tls.is_none() && config.http.trusted_proxies == 0 {
+        tracing::warn!(
+            "http.listen can be reached from other machines without TLS: tokens and answers can be read on the way; set \
+             http.tls, or http.trusted_proxies if a proxy does it"
+        );
+    }
+    if config.identity.mode == Mode::Argument {
+        tracing::warn!(
+            "identity.mode is argument: the agent itself says who the customer is, so anybody who can talk to the \
+             agent can be anybody; use it only with trusted agents on this machine"
+        );
+    }
+}
+
 /// Keys are there before the first call asks for them.
 fn warm_up(doors: Arc<Doors>) {
     tokio::spawn(async move {
@@ -309,51 +334,6 @@ fn warm_up(doors: Arc<Doors>) {
             agents.warm_up().await;
         }
     });
-}
-
-/// Works events off, and looks after them, as soon as no other process on this store does.
-async fn work(worker: Worker, watch: Watch, store: PathBuf, closing: CancellationToken) {
-    loop {
-        match Store::work_lock(&store) {
-            Ok(Some(_lock)) => {
-                let (queue, clock, options) = (worker.queue.clone(), worker.clock.clone(), worker.options.clone());
-                let retention = inbox::keep_retention(queue, clock, options, closing.clone());
-                tokio::join!(worker.run(closing.clone()), watch.run(closing), retention);
-                return;
-            }
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "failed to take the lock of the worker"),
-        }
-        tokio::select! {
-            () = closing.cancelled() => return,
-            () = tokio::time::sleep(LOCK_AGAIN) => {}
-        }
-    }
-}
-
-/// Event handlers as the inbox asks for them.
-struct Dispatcher {
-    handlers: Handlers,
-    desk: Arc<Desk>,
-}
-
-#[async_trait]
-impl Dispatch for Dispatcher {
-    async fn handle(&self, event: &Claimed) -> Result<Handled, Failure> {
-        let arrival = Arrival { id: event.id, at: event.received_at };
-        match self.handlers.handle(&self.desk, arrival, &event.kind, &event.payload).await {
-            Ok(receipt) => Ok(Handled { receipt }),
-            Err(cause) => {
-                let error = causes(&cause);
-                Err(match cause.remedy() {
-                    Remedy::Retry { in_doubt } => Failure::Retry { error, in_doubt },
-                    Remedy::Defer { after } => Failure::Defer { error, after },
-                    Remedy::Closed { after, tried } => Failure::Closed { error, after, tried },
-                    Remedy::GiveUp { in_doubt } => Failure::Dead { error, in_doubt },
-                })
-            }
-        }
-    }
 }
 
 /// The first phase of the end begins when `stop` resolves.

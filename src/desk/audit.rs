@@ -1,5 +1,7 @@
 //! The audit log: every decision, with references and never with content.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +30,7 @@ pub struct AuditRecord {
     pub staff: Option<StaffMember>,
     pub conversation: Option<ConversationId>,
     pub context_id: Option<String>,
-    pub tool: String,
+    pub tool: Cow<'static, str>,
     pub decision: Decision,
 }
 
@@ -66,7 +68,7 @@ impl AuditRecord {
     }
 
     /// The record of a decision that fell before there was a call, on the caller alone.
-    pub fn of_caller(caller: &Caller, tool: &str, at: Timestamp, decision: Decision) -> Self {
+    pub fn of_caller(caller: &Caller, tool: &'static str, at: Timestamp, decision: Decision) -> Self {
         Self {
             at,
             agent: caller.agent.clone(),
@@ -74,7 +76,7 @@ impl AuditRecord {
             staff: caller.staff().cloned(),
             conversation: caller.conversation.clone(),
             context_id: caller.context_id.clone(),
-            tool: tool.to_owned(),
+            tool: tool.into(),
             decision,
         }
     }
@@ -112,6 +114,27 @@ pub enum Verdict {
     InDoubt,
 }
 
+impl Verdict {
+    /// The word that it is stored and counted under, which is also its form in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Staff => "staff",
+            Self::Absent => "absent",
+            Self::Foreign => "foreign",
+            Self::GuestUnproven => "guest_unproven",
+            Self::StepUp => "step_up",
+            Self::IdentityRefused => "identity_refused",
+            Self::ScopeRefused => "scope_refused",
+            Self::InvalidArguments => "invalid_arguments",
+            Self::RateLimited => "rate_limited",
+            Self::KeyReused => "key_reused",
+            Self::Failed => "failed",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+}
+
 /// What happened to the outside world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -123,6 +146,18 @@ pub enum Effect {
     Repeated,
     /// A record was changed.
     Changed,
+}
+
+impl Effect {
+    /// The word that it is stored and counted under, which is also its form in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Created => "created",
+            Self::Repeated => "repeated",
+            Self::Changed => "changed",
+        }
+    }
 }
 
 /// Which records to read.
@@ -161,4 +196,34 @@ pub struct StoredAudit {
     pub objects: Vec<String>,
     pub fields: Vec<String>,
     pub effect: Effect,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_json() {
+        let verdicts = [
+            "allowed",
+            "staff",
+            "absent",
+            "foreign",
+            "guest_unproven",
+            "step_up",
+            "identity_refused",
+            "scope_refused",
+            "invalid_arguments",
+            "rate_limited",
+            "key_reused",
+            "failed",
+            "in_doubt",
+        ];
+        for word in verdicts {
+            assert_eq!(serde_json::from_value::<Verdict>(word.into()).unwrap().as_str(), word);
+        }
+        for word in ["none", "created", "repeated", "changed"] {
+            assert_eq!(serde_json::from_value::<Effect>(word.into()).unwrap().as_str(), word);
+        }
+    }
 }

@@ -2,13 +2,13 @@
 
 use super::{Desk, DeskError};
 use crate::{
-    domain::{AgentId, Caller},
+    domain::{AgentId, Caller, CustomerId},
     limits::{Asking, Brake, Options},
 };
 
 /// Who was denied how often.
 pub struct Denials {
-    customers: Brake<String>,
+    customers: Brake<CustomerId>,
     agents: Brake<AgentId>,
 }
 
@@ -20,7 +20,7 @@ impl Denials {
 
 /// A question under way.
 pub(super) struct Question<'a> {
-    _customer: Option<Asking<'a, String>>,
+    _customer: Option<Asking<'a, CustomerId>>,
     _agent: Option<Asking<'a, AgentId>>,
 }
 
@@ -28,7 +28,7 @@ impl Desk {
     /// Whether the caller may ask for a record at all, before anything is looked at: a wait tells nothing of what is there.
     pub(super) fn may_ask(&self, caller: &Caller) -> Result<Question<'_>, DeskError> {
         let Denials { customers, agents } = &self.denials;
-        let customer = caller.customer().map(|customer| customers.ask(&customer.id.to_string())).transpose();
+        let customer = caller.customer().map(|customer| customers.ask(&customer.id)).transpose();
         let agent = caller.agent.as_ref().map(|agent| agents.ask(agent)).transpose();
         Ok(Question {
             _customer: customer.map_err(DeskError::SlowDown)?.flatten(),
@@ -40,8 +40,7 @@ impl Desk {
     pub(super) fn denied(&self, caller: &Caller) {
         let conversation = caller.conversation.as_ref().map(|id| id.as_str());
         let agent = caller.agent.as_ref().map(|agent| agent.as_str());
-        let of_customer =
-            caller.customer().and_then(|customer| self.denials.customers.denied(&customer.id.to_string()));
+        let of_customer = caller.customer().and_then(|customer| self.denials.customers.denied(&customer.id));
         if let Some(wait) = of_customer {
             let wait_s = wait.seconds();
             tracing::error!(

@@ -143,6 +143,9 @@ impl Scope {
 }
 
 impl Fingerprint {
+    /// Of a call that changes nothing.
+    pub const NONE: Self = Self([0; 32]);
+
     /// Fingerprint of arguments whose members are in a fixed order.
     pub fn of(canonical: &[u8]) -> Self {
         Self(digest(&[canonical]))

@@ -1,6 +1,7 @@
 //! One connection: which protocol it speaks, how long it may take for a head, and how long it may be idle.
 
 use std::{
+    convert::Infallible,
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
@@ -10,7 +11,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     http::{Request, Response, header},
 };
@@ -23,7 +23,6 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
 use super::{
     activity::{Activity, Busy, Receiving, Timeouts},
@@ -31,6 +30,7 @@ use super::{
     peer::Peer,
     places::Taken,
     server::Protocols,
+    site::Site,
     tls::Tls,
 };
 
@@ -41,7 +41,7 @@ const PARTING: Duration = Duration::from_secs(5);
 
 pub(super) struct Connection {
     pub(super) peer: Peer,
-    pub(super) router: Router,
+    pub(super) site: Site,
     pub(super) protocols: Arc<Protocols>,
     pub(super) timeouts: Timeouts,
     pub(super) tls: Option<Tls>,
@@ -125,13 +125,13 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (router, peer, activity) = (self.router.clone(), self.peer, self.place.activity.clone());
+        let (site, peer, activity) = (self.site.clone(), self.peer, self.place.activity.clone());
         let service = tower::service_fn(move |mut request: Request<Incoming>| {
             let busy = activity.begin();
             request.extensions_mut().insert(peer);
             let receiving = Receiving::of(&activity);
-            let answer = router.clone().oneshot(request.map(|body| watch(body, receiving)));
-            async move { answer.await.map(|answer| keep_busy(answer, busy)) }
+            let answer = site.answer(request.map(|body| watch(body, receiving)));
+            async move { Ok::<_, Infallible>(keep_busy(answer.await, busy)) }
         });
         let builder = if http2 { &self.protocols.http2 } else { &self.protocols.http1 };
         let watched = Watched { stream, first, activity: self.place.activity.clone() };

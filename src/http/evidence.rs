@@ -1,16 +1,16 @@
 //! Who is calling: moves what says so out of the request, so that no handler and no log sees the raw values, and lets
 //! nobody pass who has not authenticated, where agents have to.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use tracing::{Instrument, Span};
 
 use super::layers::hold_stream;
 use crate::{
@@ -46,16 +46,6 @@ pub struct DoorLog {
     limited: Seldom,
 }
 
-pub(super) async fn let_in(State(doors): State<Arc<Doors>>, mut request: Request, next: Next) -> Response {
-    match doors.admit(&mut request).await {
-        Ok(()) => hold_stream(&doors.streams, next.run(request).await),
-        Err(refusal) => {
-            let expects = request.headers().contains_key(header::EXPECT);
-            refusal.after(&doors.bodies, expects, request.into_body()).await
-        }
-    }
-}
-
 /// An answer to a request that nobody reads.
 struct Refusal(Response);
 
@@ -72,6 +62,26 @@ impl Refusal {
 }
 
 impl Doors {
+    /// Asks the endpoint if the request may pass. `span` is that of the request.
+    pub(super) async fn let_in<F, R>(
+        &self,
+        mut request: Request,
+        span: &Span,
+        endpoint: impl FnOnce(Request) -> F,
+    ) -> Response
+    where
+        F: Future<Output = R>,
+        R: IntoResponse,
+    {
+        match self.admit(&mut request).instrument(span.clone()).await {
+            Ok(()) => hold_stream(&self.streams, endpoint(request).await.into_response()),
+            Err(refusal) => {
+                let expects = request.headers().contains_key(header::EXPECT);
+                refusal.after(&self.bodies, expects, request.into_body()).await
+            }
+        }
+    }
+
     /// Puts into the request who calls.
     async fn admit(&self, request: &mut Request) -> Result<(), Refusal> {
         let token = bearer(request.headers());

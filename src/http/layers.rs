@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{evidence::wait_for, held::hold};
 use crate::{
@@ -20,22 +20,40 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
-/// Numbers a request, so that its lines in the log and its answer can be told to belong together, and counts it.
+/// A request under way: its number, by which its lines in the log and its answer can be told to belong together.
+pub(super) struct Observed {
+    id: HeaderValue,
+    route: &'static str,
+    started: Instant,
+    pub(super) span: Span,
+}
+
+impl Observed {
+    pub(super) fn begin(request: &Request) -> Self {
+        let (id, route) = (request_id(request.headers()), route(request.uri().path()));
+        let span = tracing::info_span!(
+            "request",
+            request_id = id.to_str().unwrap_or_default(),
+            route,
+            otel.name = traces::only(format_args!("{} /{route}", request.method())),
+            otel.kind = traces::only("server"),
+        );
+        traces::join(&span, request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()));
+        Self { id, route, started: Instant::now(), span }
+    }
+
+    /// Counts the request, and puts its number on the answer.
+    pub(super) fn end(self, mut response: Response) -> Response {
+        response.headers_mut().insert(REQUEST_ID, self.id);
+        metrics::http_request(self.route, response.status().as_u16(), self.started.elapsed());
+        response
+    }
+}
+
 pub(super) async fn observe(request: Request, next: Next) -> Response {
-    let (started, route) = (Instant::now(), route(request.uri().path()));
-    let id = request_id(request.headers());
-    let span = tracing::info_span!(
-        "request",
-        request_id = id.to_str().unwrap_or_default(),
-        route,
-        otel.name = format_args!("{} /{route}", request.method()),
-        otel.kind = "server",
-    );
-    traces::join(&span, request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()));
-    let mut response = next.run(request).instrument(span).await;
-    response.headers_mut().insert(REQUEST_ID, id);
-    metrics::http_request(route, response.status().as_u16(), started.elapsed());
-    response
+    let observed = Observed::begin(&request);
+    let response = next.run(request).instrument(observed.span.clone()).await;
+    observed.end(response)
 }
 
 /// The sender's own, if it is harmless.

@@ -11,22 +11,22 @@ mod operations;
 mod peer;
 mod places;
 mod server;
+mod site;
 mod tls;
 mod webhooks;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
     body::Body,
-    http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts},
-    middleware::{from_fn, from_fn_with_state},
+    http::{Request, Response, StatusCode, header},
+    middleware::from_fn,
     response::IntoResponse,
     routing::post,
 };
 use serde::{Deserialize, Serialize};
 use tower::Service;
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::limits::Gate;
 
@@ -34,6 +34,7 @@ pub use evidence::{DoorLog, Doors};
 pub use health::Health;
 pub use operations::{Metrics, Operations, OperationsOptions, operations};
 pub use server::{Counted, ServeError, raise_descriptors, serve};
+pub use site::Site;
 pub use tls::{Reader, Tls, TlsError, TlsOptions};
 
 /// Where and how HTTP is served.
@@ -108,9 +109,9 @@ impl Default for Options {
     }
 }
 
-/// The router. `mcp` is the MCP endpoint, a service that knows nothing of this room; `gate` is that of the endpoint, too:
-/// calls and webhooks share the places.
-pub fn router<S, R>(mcp: S, doors: Arc<Doors>, operations: &Operations, gate: Gate, options: &Options) -> Router
+/// What the world reaches. `mcp` is the MCP endpoint, a service that knows nothing of this room; `gate` is that of the
+/// endpoint, too: calls and webhooks share the places.
+pub fn site<S, R>(mcp: S, doors: Arc<Doors>, operations: &Operations, gate: Gate, options: &Options) -> Site
 where
     S: Service<Request<Body>, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -122,41 +123,14 @@ where
         trusted_proxies: options.trusted_proxies,
         gate,
     };
-    Router::new()
-        .route_service("/mcp", mcp)
-        .layer(from_fn_with_state(doors.clone(), evidence::let_in))
-        .layer(cors(options))
+    let rest = Router::new()
         .route("/webhooks/{source}", post(webhooks::receive).with_state(webhooks))
         .merge(metadata::routes(&doors.challenge))
         .merge(health::routes(operations.health.clone()))
         .merge(operations::metrics_route(operations))
         .fallback(not_found)
-        .layer(from_fn(layers::observe))
-}
-
-/// Lets pages of the allowed origins call /mcp from a browser, as the MCP Inspector's does. Who may is decided by the
-/// endpoint; this tells the browser so.
-fn cors(options: &Options) -> CorsLayer {
-    let allowed: Vec<String> = options.allowed_origins.iter().map(|origin| without_default_port(origin)).collect();
-    let allow = move |origin: &HeaderValue, _: &Parts| {
-        let origin = origin.to_str().unwrap_or_default();
-        let host = origin.split_once("://").map(|(_, host)| host).unwrap_or_default();
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let own = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
-        own || allowed.iter().any(|allowed| *allowed == without_default_port(origin))
-    };
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(allow))
-        .allow_methods([Method::POST, Method::GET, Method::DELETE])
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, layers::REQUEST_ID])
-        .max_age(Duration::from_secs(600))
-}
-
-/// Browsers leave the default port out of an origin.
-fn without_default_port(origin: &str) -> String {
-    let port = if origin.starts_with("https://") { ":443" } else { ":80" };
-    origin.strip_suffix(port).unwrap_or(origin).to_owned()
+        .layer(from_fn(layers::observe));
+    Site::from(rest).with_mcp(site::mcp(mcp, doors, options))
 }
 
 async fn not_found() -> Response<Body> {

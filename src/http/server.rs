@@ -2,7 +2,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto,
@@ -10,7 +9,7 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Options, activity::Timeouts, connection, peer::Peer, places::Places, tls::Tls};
+use super::{Options, activity::Timeouts, connection, peer::Peer, places::Places, site::Site, tls::Tls};
 
 /// After a failed accept (no descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -75,7 +74,7 @@ impl Protocols {
 /// Serves until `closing` is cancelled, then lets running requests end, for at most the drain timeout.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    site: Site,
     options: &Options,
     tls: Option<Tls>,
     counted: Counted,
@@ -107,7 +106,7 @@ pub async fn serve(
         };
         let connection = connection::Connection {
             peer,
-            router: router.clone(),
+            site: site.clone(),
             protocols: protocols.clone(),
             timeouts,
             tls: tls.clone(),

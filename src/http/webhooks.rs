@@ -48,11 +48,12 @@ pub(super) async fn receive(
     body: Body,
 ) -> Response {
     // A name from outside is no label.
-    let Some(label) = webhooks.intake.sources().find(|name| *name == source) else {
+    let Some(route) = webhooks.intake.route(&source) else {
         metrics::webhook("unknown", "unknown");
         webhooks.bodies.discard(body).await;
         return refuse(StatusCode::NOT_FOUND, "There is no such webhook source");
     };
+    let label = route.source.name();
     let (response, outcome) = match webhooks.read(&headers, body).await {
         Ok(body) => {
             // Only now: a body that trickles in takes nobody's place.
@@ -65,7 +66,7 @@ pub(super) async fn receive(
             };
             let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
             let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, webhooks.trusted_proxies));
-            answer(label, webhooks.intake.receive(&source, RawWebhook { headers, body, path, address }).await)
+            answer(label, webhooks.intake.receive(route, RawWebhook { headers, body, path, address }).await)
         }
         Err(response) => (*response, "invalid"),
     };
@@ -105,7 +106,6 @@ fn answer(source: &str, received: Received) -> Answered {
         Received::Skipped => {
             (Json(json!({ "skipped": true, "reason": "Unhandled event type" })).into_response(), "skipped")
         }
-        Received::Unknown => (refuse(StatusCode::NOT_FOUND, "There is no such webhook source"), "unknown"),
         Received::Rejected(rejection) => {
             metrics::webhook_rejected(source, rejection.check());
             tracing::warn!(source, reason = %rejection, "webhook rejected");

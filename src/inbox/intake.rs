@@ -37,8 +37,6 @@ pub enum Received {
     Acknowledged(Value),
     Duplicate,
     Skipped,
-    /// There is no such source.
-    Unknown,
     Rejected(Rejection),
     /// Too many of the source, or of what is not genuine from this address.
     Limited {
@@ -84,8 +82,13 @@ impl Intake {
         &self.queue
     }
 
-    pub async fn receive(&self, source: &str, raw: RawWebhook) -> Received {
-        let Some(route) = self.routes.get(source) else { return Received::Unknown };
+    /// The way in of a source, if it is configured.
+    pub fn route(&self, source: &str) -> Option<&Route> {
+        self.routes.get(source)
+    }
+
+    /// Takes in what came by the way of [`Intake::route`].
+    pub async fn receive(&self, route: &Route, raw: RawWebhook) -> Received {
         // Every signature is checked: a sender who shares an address with a forger must not starve.
         let webhook = match route.verify(&raw, self.clock.now()) {
             Ok(webhook) => webhook,

@@ -160,7 +160,7 @@ impl Worker {
             event = claimed.id,
             kind = claimed.kind,
             conversation = claimed.conversation.as_deref(),
-            otel.kind = "consumer",
+            otel.kind = traces::only("consumer"),
         );
         traces::join(&span, claimed.traceparent.as_deref());
         self.work(claimed).instrument(span).await

@@ -14,7 +14,7 @@ pub use brake::{Asking, Brake};
 pub use gate::{Gate, Pass};
 pub use rate::{Limiter, Wait};
 
-use crate::domain::AgentId;
+use crate::domain::{AgentId, CustomerId};
 
 /// Limits on requests. Each refills steadily and lets its burst through at once; a limit of 0 is none.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -90,8 +90,7 @@ impl Options {
         Limiter::new("agent", self.agent_per_minute, self.agent_burst)
     }
 
-    /// By customer id.
-    pub fn customers(&self) -> Limiter<String> {
+    pub fn customers(&self) -> Limiter<CustomerId> {
         Limiter::new("customer", self.customer_per_minute, self.customer_burst)
     }
 
@@ -104,8 +103,7 @@ impl Options {
         Limiter::new("address", self.address_per_minute, self.address_burst)
     }
 
-    /// By customer id.
-    pub fn customer_brake(&self) -> Brake<String> {
+    pub fn customer_brake(&self) -> Brake<CustomerId> {
         Brake::new("customer", self.customer_denials)
     }
 

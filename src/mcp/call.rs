@@ -14,14 +14,14 @@ use rmcp::{
     service::RequestContext,
 };
 
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::Parts;
 use crate::{
     desk::Verdict,
     domain::{AgentId, Secret},
-    identity::{CONTEXT_META, Evidence, Resolved, STAFF_REASON_META, StaffReason},
-    telemetry::{causes, metrics, traces},
+    identity::{CONTEXT_META, Evidence, Refusal, Resolved, STAFF_REASON_META, StaffReason},
+    telemetry::{causes, metrics, traces, traces::RequestSpan},
     tools::{Reply, Request, ToolError, Who},
 };
 
@@ -48,18 +48,27 @@ pub(super) async fn run(
     };
     let evidence = evidence(&context);
     let agent = evidence.agent.as_ref().map(|agent| agent.id.clone());
+    let who = parts.identity.resolve(&evidence).map(|resolved| match resolved {
+        Resolved::Caller(caller) => Who::Caller(caller),
+        Resolved::FromArgument => Who::Argument,
+    });
+    let conversation = match &who {
+        Ok(Who::Caller(caller)) => caller.conversation.as_ref().map(|id| id.as_str()),
+        _ => None,
+    };
     let span = tracing::info_span!(
+        parent: &request_span(&context),
         "call",
         tool = spec.name,
         agent = agent.as_ref().map(|agent| agent.as_str()),
-        conversation = tracing::field::Empty,
-        otel.name = format_args!("tools/call {}", spec.name),
-        otel.kind = "server",
+        conversation,
+        otel.name = traces::only(format_args!("tools/call {}", spec.name)),
+        otel.kind = traces::only("server"),
     );
     // What came with the message is nearer to its cause than what came with the request that carried it.
     traces::join(&span, context.meta.get(TRACEPARENT_META).and_then(serde_json::Value::as_str));
     // In a box of its own: wrapping it in a span moves it twice.
-    let work = Box::pin(resolved(parts, request, context, evidence, agent, spec.name));
+    let work = Box::pin(resolved(parts, request, context, who, agent, spec.name));
     Ok(work.instrument(span).await)
 }
 
@@ -68,18 +77,13 @@ async fn resolved(
     parts: &Parts,
     request: CallToolRequestParams,
     context: RequestContext<RoleServer>,
-    evidence: Evidence,
+    who: Result<Who, Refusal>,
     agent: Option<AgentId>,
     tool: &'static str,
 ) -> CallToolResult {
     let _timed = Timed { tool, started: Instant::now() };
-    let who = match parts.identity.resolve(&evidence) {
-        Ok(Resolved::Caller(caller)) => {
-            let conversation = caller.conversation.as_ref().map(|id| id.as_str());
-            tracing::Span::current().record("conversation", conversation);
-            Who::Caller(caller)
-        }
-        Ok(Resolved::FromArgument) => Who::Argument,
+    let who = match who {
+        Ok(who) => who,
         Err(refusal) => {
             tracing::warn!(reason = %refusal, "customer context refused");
             if let Err(error) = parts.registry.note_refused(&request.name, agent, Verdict::IdentityRefused).await {
@@ -129,6 +133,8 @@ async fn within(
     next: &str,
 ) -> CallToolResult {
     let outcome = tokio::select! {
+        // First: what is there at once needs no timer.
+        biased;
         outcome = outcome => outcome,
         () = tokio::time::sleep(deadline) => {
             tracing::warn!(deadline_ms = deadline.as_millis() as u64, "tool call overran its deadline");
@@ -151,6 +157,12 @@ async fn within(
 /// Text alone: clients check structured content against the output schema even on errors.
 fn refused(sentence: &str) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(sentence)])
+}
+
+/// The span of the request that the message came with; none over stdio.
+pub(super) fn request_span(context: &RequestContext<RoleServer>) -> Span {
+    let request = context.extensions.get::<http::request::Parts>();
+    request.map_or_else(Span::none, |request| RequestSpan::of(&request.extensions))
 }
 
 /// What the transport collected, and what `_meta` holds.

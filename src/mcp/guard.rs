@@ -1,13 +1,16 @@
 //! What the protocol library leaves open over HTTP: encodings, header checks in every version, and errors in JSON-RPC.
 
-use std::convert::Infallible;
+use std::{borrow::Cow, convert::Infallible, fmt};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use rmcp::{ErrorData, model::ErrorCode};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::{Value, json};
 
 use super::{Parts, scopes};
@@ -40,8 +43,7 @@ impl Envelope {
 
     /// Whether a member of staff says why they ask.
     pub(super) fn is_of_staff(&self) -> bool {
-        let meta = self.params.as_ref().and_then(|params| params.meta.as_ref());
-        meta.is_some_and(|meta| meta.get(STAFF_REASON_META).is_some())
+        self.params.as_ref().is_some_and(|params| params.meta.staff_reason)
     }
 }
 
@@ -49,8 +51,41 @@ impl Envelope {
 struct Params {
     name: Option<Value>,
     uri: Option<Value>,
-    #[serde(rename = "_meta")]
-    meta: Option<Value>,
+    #[serde(rename = "_meta", default)]
+    meta: Meta,
+}
+
+/// As much of `_meta` as decides on the scope that is needed.
+#[derive(Default)]
+struct Meta {
+    staff_reason: bool,
+}
+
+impl<'de> Deserialize<'de> for Meta {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Meta;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Meta, A::Error> {
+                let mut meta = Meta::default();
+                while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+                    members.next_value::<IgnoredAny>()?;
+                    meta.staff_reason |= name == STAFF_REASON_META;
+                }
+                Ok(meta)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Meta, E> {
+                Ok(Meta::default())
+            }
+        }
+        deserializer.deserialize_any(Members)
+    }
 }
 
 /// What the guard works with.

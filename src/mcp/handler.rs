@@ -16,6 +16,7 @@ use rmcp::{
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use serde_json::Value;
+use tracing::Instrument;
 
 use super::{Parts, call, changes::LookOut, resources, scopes};
 use crate::{
@@ -176,7 +177,9 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let modern = is_modern(&context);
-        scopes::check_call(&self.parts, agent(&context).as_deref(), &request.name).await?;
+        if let Some(refusal) = scopes::refuse_call(&self.parts, agent(&context), &request.name) {
+            return Err(Box::pin(refusal.instrument(call::request_span(&context))).await);
+        }
         // In a box of its own: the library moves the future that holds it several times.
         let mut result = Box::pin(call::run(&self.parts, request, context)).await?;
         self.stamp(modern, &mut result.meta);
@@ -189,7 +192,8 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let mut result = resources::list(&self.parts, request).await?;
+        let mut result =
+            Box::pin(resources::list(&self.parts, request).instrument(call::request_span(&context))).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
     }
@@ -211,7 +215,8 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let mut result = resources::read(&self.parts, &request.uri).await?;
+        let mut result =
+            Box::pin(resources::read(&self.parts, &request.uri).instrument(call::request_span(&context))).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result.into())
     }

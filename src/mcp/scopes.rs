@@ -1,8 +1,11 @@
 //! What an agent's token has to allow. Over HTTP a call beyond it is answered with 403 before the protocol sees it; the
 //! handler asks again, whatever form the message has.
 
+use std::{future::Future, sync::Arc};
+
 use http::{HeaderValue, StatusCode, header, request};
 use rmcp::ErrorData;
+use tracing::Instrument;
 
 use super::{
     Parts,
@@ -15,7 +18,7 @@ use crate::{
         Evidence,
         agents::{Agent, Challenge, Reason},
     },
-    telemetry::causes,
+    telemetry::{causes, traces::RequestSpan},
     tools::Registry,
 };
 
@@ -50,6 +53,18 @@ pub(super) async fn check(
     let Some(needed) = missing(Some(agent), needed(&parts.registry, method, name, envelope.is_of_staff())) else {
         return Ok(());
     };
+    let refusing = refuse_message(parts, challenge, agent, envelope, needed);
+    Err(refusing.instrument(RequestSpan::of(&request.extensions)).await)
+}
+
+async fn refuse_message(
+    parts: &Parts,
+    challenge: &Challenge,
+    agent: &Agent,
+    envelope: &Envelope,
+    needed: Scope,
+) -> Box<Answer> {
+    let (method, name) = (envelope.method.as_deref().unwrap_or_default(), envelope.name());
     tracing::warn!(agent = %agent.id, method, needed = needed.as_str(), "the agent's token does not reach so far");
     if let Some(tool) = name.filter(|_| method == "tools/call") {
         note(parts, agent, tool).await;
@@ -60,15 +75,22 @@ pub(super) async fn check(
     if let Ok(value) = HeaderValue::try_from(header) {
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
-    Err(answer)
+    answer
 }
 
-/// The same for a message that the layer in front could not read.
-pub(super) async fn check_call(parts: &Parts, agent: Option<&Agent>, tool: &str) -> Result<(), ErrorData> {
-    let needed = needed(&parts.registry, "tools/call", Some(tool), false);
-    let (Some(agent), Some(missing)) = (agent, missing(agent, needed)) else { return Ok(()) };
-    note(parts, agent, tool).await;
-    Err(insufficient(missing))
+/// The same for a message that the layer in front could not read: what is answered, once it has been noted.
+pub(super) fn refuse_call<'a>(
+    parts: &'a Parts,
+    agent: Option<Arc<Agent>>,
+    tool: &'a str,
+) -> Option<impl Future<Output = ErrorData> + use<'a>> {
+    let missing = missing(agent.as_deref(), needed(&parts.registry, "tools/call", Some(tool), false))?;
+    Some(async move {
+        if let Some(agent) = agent {
+            note(parts, &agent, tool).await;
+        }
+        insufficient(missing)
+    })
 }
 
 pub(super) fn check_articles(agent: Option<&Agent>) -> Result<(), ErrorData> {

@@ -1,6 +1,6 @@
 //! Metrics, each declared once. Labels take few values by construction: words of ours, and names from the configuration.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 pub use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
@@ -108,7 +108,7 @@ pub(crate) fn http_request(route: &'static str, status: u16, took: Duration) {
 }
 
 /// Without an allocation for those that are answered all day.
-fn status_label(status: u16) -> std::borrow::Cow<'static, str> {
+fn status_label(status: u16) -> Cow<'static, str> {
     match status {
         200 => "200".into(),
         202 => "202".into(),
@@ -149,8 +149,8 @@ pub(crate) fn key_fetch(good: bool) {
 }
 
 /// `tool` and `verdict` are the words of the audit.
-pub(crate) fn tool_call(tool: &str, verdict: &str) {
-    counter!(TOOL_CALLS, "tool" => tool.to_owned(), "verdict" => verdict.to_owned()).increment(1);
+pub(crate) fn tool_call(tool: Cow<'static, str>, verdict: &'static str) {
+    counter!(TOOL_CALLS, "tool" => tool, "verdict" => verdict).increment(1);
 }
 
 pub(crate) fn tool_duration(tool: &'static str, took: Duration) {

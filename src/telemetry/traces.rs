@@ -1,6 +1,13 @@
 //! Traces by OpenTelemetry (OTLP over HTTP), joined to those of callers and upstreams by W3C Trace Context.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -129,19 +136,40 @@ where
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_target(false);
+    SENT.store(true, Ordering::Relaxed);
     Ok((layer.with_filter(ours), Traces(provider)))
+}
+
+/// The span of the request that a message came with, in the extensions of that request. It is named as the parent of what
+/// the message causes; entering it at every step on the way would cost more than the steps.
+#[derive(Debug, Clone)]
+pub struct RequestSpan(pub Span);
+
+impl RequestSpan {
+    /// That of a request, or none.
+    pub(crate) fn of(extensions: &http::Extensions) -> Span {
+        extensions.get::<Self>().map_or_else(Span::none, |span| span.0.clone())
+    }
+}
+
+/// Whether this process sends traces.
+static SENT: AtomicBool = AtomicBool::new(false);
+
+/// What a span has for traces alone: left out of it, and of the log, where there are none.
+pub(crate) fn only<T>(value: T) -> Option<T> {
+    SENT.load(Ordering::Relaxed).then_some(value)
 }
 
 /// Makes a span part of the trace that a caller named (`traceparent`, W3C Trace Context 3.2), if it did so properly.
 pub(crate) fn join(span: &Span, traceparent: Option<&str>) {
-    if let Some(parent) = traceparent.and_then(parse) {
-        // There is no trace to join where there are no traces.
+    if let Some(parent) = traceparent.and_then(only).and_then(parse) {
         let _ = span.set_parent(Context::new().with_remote_span_context(parent));
     }
 }
 
 /// The `traceparent` of what is going on, for whoever is asked next. None where there are no traces.
 pub(crate) fn traceparent() -> Option<String> {
+    only(())?;
     let context = Span::current().context();
     let span = context.span();
     let span = span.span_context();

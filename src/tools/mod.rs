@@ -23,6 +23,7 @@ pub use schema::{clean, document};
 pub use tool::{Hints, Spec};
 
 use crate::domain::{FieldName, Level};
+use arguments::USUAL_ORDER_ID;
 use tool::{AnyTool, boxed};
 
 /// Every tool there is, in the order of `tools/list`. A new one is a file and a line.
@@ -64,7 +65,7 @@ impl Default for Options {
     fn default() -> Self {
         let fields = ["phone", "first_name", "last_name", "company", "language"];
         Self {
-            order_id_pattern: r"^#?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$".to_owned(),
+            order_id_pattern: USUAL_ORDER_ID.to_owned(),
             contact_fields: fields.iter().filter_map(|name| FieldName::parse(name).ok()).collect(),
             levels: BTreeMap::new(),
             deadline_ms: 15_000,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     desk::{AuditRecord, Call, Decision, Desk, Fingerprint, IdempotencyKey, Verdict},
-    domain::{AgentId, Caller, Subject},
+    domain::{AgentId, Caller, CustomerId, Subject},
     limits::{self, Limiter},
     telemetry::causes,
 };
@@ -23,7 +23,7 @@ pub struct Registry {
     entries: Vec<Entry>,
     by_name: HashMap<&'static str, usize>,
     guide_mode: Option<GuideMode>,
-    customers: Limiter<String>,
+    customers: Limiter<CustomerId>,
     deadlines: Vec<Duration>,
     desk: Arc<Desk>,
 }
@@ -129,65 +129,26 @@ impl Registry {
         let entry =
             self.by_name.get(request.tool.as_str()).map(|at| &self.entries[*at]).ok_or(ToolError::UnknownTool)?;
         let spec = &entry.spec;
-        let claimed = match self.guide_mode.as_ref().map(|mode| mode.claimed(spec, &request.arguments)).transpose() {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                self.note_without_caller(spec.name, request.agent.clone(), Verdict::InvalidArguments).await?;
+        let caller = self.caller(spec, request.agent, request.who, &request.arguments).await?;
+        let admitted =
+            self.admit(&caller, spec).and_then(|()| checked(entry, request.arguments, request.idempotency_key));
+        let (arguments, idempotency_key) = match admitted {
+            Ok(admitted) => admitted,
+            Err((verdict, error)) => {
+                self.note(&caller, spec, verdict).await?;
                 return Err(error);
             }
         };
-        let caller = match (request.who, claimed) {
-            (Who::Caller(caller), None) => *caller,
-            (_, Some(caller)) => Caller { agent: request.agent.clone(), ..caller },
-            (Who::Argument, None) => return Err(ToolError::step_up(spec.level)),
-        };
-        if caller.staff().is_some() && spec.staff_scope.is_none() {
-            self.note(&caller, spec, Verdict::IdentityRefused).await?;
-            return Err(ToolError::refused(
-                "Members of staff can call lookup_order alone without a customer. Call again for a customer, without the \
-                 staff reason.",
-            ));
-        }
-        let limited = caller.customer().map(|customer| self.customers.check(&customer.id.to_string()));
-        if let Some(Err(wait)) = limited {
-            self.note(&caller, spec, Verdict::RateLimited).await?;
-            return Err(ToolError::refused(format!(
-                "Too many requests for this customer in a short time. Wait {}, then call again.",
-                in_words(wait.seconds())
-            )));
-        }
-        if let Subject::Customer(customer) = &caller.subject
-            && customer.level < spec.level
-        {
-            self.note(&caller, spec, Verdict::StepUp).await?;
-            return Err(ToolError::step_up(spec.level));
-        }
-        if let Some(mode) = &self.guide_mode
-            && !mode.allows(spec, self.desk.clock.now())
-        {
-            self.note(&caller, spec, Verdict::RateLimited).await?;
-            return Err(ToolError::refused("Too many look-ups in a short time. Wait a minute, then try again."));
-        }
-        let checked = entry
-            .arguments
-            .check(request.arguments)
-            .and_then(|arguments| Ok((arguments, request.idempotency_key.map(idempotency_key).transpose()?)));
-        let (arguments, idempotency_key) = match checked {
-            Ok(checked) => checked,
-            Err(sentence) => {
-                self.note(&caller, spec, Verdict::InvalidArguments).await?;
-                return Err(ToolError::Refused(sentence));
+        let fingerprint = match spec.hints.read_only {
+            // A repeated question is answered again: nobody looks for it.
+            true => Fingerprint::NONE,
+            false => {
+                let mut canonical = arguments.clone();
+                entry.tool.canonical(&mut canonical);
+                fingerprint(&canonical)
             }
         };
-        let mut canonical = arguments.clone();
-        entry.tool.canonical(&mut canonical);
-        let call = Call {
-            caller,
-            tool: spec.name,
-            fingerprint: fingerprint(&canonical),
-            idempotency_key,
-            repeat_window: None,
-        };
+        let call = Call { caller, tool: spec.name, fingerprint, idempotency_key, repeat_window: None };
         let result = entry.tool.call(&self.desk, &call, arguments).await;
         if let Err(ToolError::Unrecorded { verdict, .. }) = &result {
             self.note(&call.caller, spec, *verdict).await?;
@@ -197,6 +158,56 @@ impl Registry {
             self.note(&call.caller, spec, Verdict::Failed).await?;
         }
         result
+    }
+
+    /// Whom the call is for.
+    async fn caller(
+        &self,
+        spec: &Spec,
+        agent: Option<AgentId>,
+        who: Who,
+        arguments: &Map<String, Value>,
+    ) -> Result<Caller, ToolError> {
+        let claimed = match self.guide_mode.as_ref().map(|mode| mode.claimed(spec, arguments)).transpose() {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                self.note_without_caller(spec.name, agent, Verdict::InvalidArguments).await?;
+                return Err(error);
+            }
+        };
+        match (who, claimed) {
+            (Who::Caller(caller), None) => Ok(*caller),
+            (_, Some(caller)) => Ok(Caller { agent, ..caller }),
+            (Who::Argument, None) => Err(ToolError::step_up(spec.level)),
+        }
+    }
+
+    /// Whether the caller may call the tool at all, judged before anything that the call names is looked at.
+    fn admit(&self, caller: &Caller, spec: &Spec) -> Result<(), Refused> {
+        if caller.staff().is_some() && spec.staff_scope.is_none() {
+            let why = "Members of staff can call lookup_order alone without a customer. Call again for a customer, without \
+                the staff reason.";
+            return Err((Verdict::IdentityRefused, ToolError::refused(why)));
+        }
+        if let Some(Err(wait)) = caller.customer().map(|customer| self.customers.check(&customer.id)) {
+            let why = format!(
+                "Too many requests for this customer in a short time. Wait {}, then call again.",
+                in_words(wait.seconds())
+            );
+            return Err((Verdict::RateLimited, ToolError::Refused(why)));
+        }
+        if let Subject::Customer(customer) = &caller.subject
+            && customer.level < spec.level
+        {
+            return Err((Verdict::StepUp, ToolError::step_up(spec.level)));
+        }
+        if let Some(mode) = &self.guide_mode
+            && !mode.allows(spec, self.desk.clock.now())
+        {
+            let why = "Too many look-ups in a short time. Wait a minute, then try again.";
+            return Err((Verdict::RateLimited, ToolError::refused(why)));
+        }
+        Ok(())
     }
 
     async fn note(&self, caller: &Caller, spec: &Spec, verdict: Verdict) -> Result<(), ToolError> {
@@ -210,7 +221,12 @@ impl Registry {
         self.note_without_caller(tool, agent, verdict).await
     }
 
-    async fn note_without_caller(&self, tool: &str, agent: Option<AgentId>, verdict: Verdict) -> Result<(), ToolError> {
+    async fn note_without_caller(
+        &self,
+        tool: &'static str,
+        agent: Option<AgentId>,
+        verdict: Verdict,
+    ) -> Result<(), ToolError> {
         let record = AuditRecord {
             at: self.desk.clock.now(),
             agent,
@@ -218,11 +234,25 @@ impl Registry {
             staff: None,
             conversation: None,
             context_id: None,
-            tool: tool.to_owned(),
+            tool: tool.into(),
             decision: Decision::new(verdict),
         };
         self.desk.audit.record(record).await.map_err(ToolError::Port)
     }
+}
+
+/// A call that is not made: what the audit and what the model is told.
+type Refused = (Verdict, ToolError);
+
+fn checked(
+    entry: &Entry,
+    arguments: Map<String, Value>,
+    key: Option<Value>,
+) -> Result<(Map<String, Value>, Option<IdempotencyKey>), Refused> {
+    let arguments = entry.arguments.check(arguments);
+    arguments
+        .and_then(|arguments| Ok((arguments, key.map(idempotency_key).transpose()?)))
+        .map_err(|sentence| (Verdict::InvalidArguments, ToolError::Refused(sentence)))
 }
 
 fn idempotency_key(value: Value) -> Result<IdempotencyKey, String> {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Clock, retry_after},
-    telemetry::metrics,
+    telemetry::{metrics, traces},
 };
 
 pub(super) const USER_AGENT: &str = concat!("frontdesk/", env!("CARGO_PKG_VERSION"));
@@ -211,8 +211,8 @@ impl Upstream {
             upstream = self.name,
             http.request.method = %request.method,
             http.response.status_code = tracing::field::Empty,
-            otel.name = %request.method,
-            otel.kind = "client",
+            otel.name = traces::only(tracing::field::display(&request.method)),
+            otel.kind = traces::only("client"),
         );
         let started = Instant::now();
         let sent = attempt::send(&self.http, request, headers, timeout, self.limits.reply_bytes_max);

@@ -97,7 +97,7 @@ fn record(clock: &Clock, verdict: Verdict) -> AuditRecord {
         staff: None,
         conversation: None,
         context_id: None,
-        tool: "create_ticket".to_owned(),
+        tool: "create_ticket".into(),
         decision: Decision::new(verdict),
     }
 }

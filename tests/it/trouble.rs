@@ -10,7 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use frontdesk::{
-    desk::{AuditFilter, Created, Desk, Helpdesk, OrderSystem, PortError, Settlement},
+    desk::{
+        AuditFilter, AuditLog, AuditRecord, Created, Decision, Desk, Helpdesk, OrderSystem, PortError, Settlement,
+        Verdict,
+    },
     domain::{Clock, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket, TicketId},
     http,
     identity::{self, Identity, agents::Challenge},
@@ -89,8 +92,8 @@ impl http::Metrics for Healthy {
     }
 }
 
-/// The router with no source of webhooks.
-fn router(endpoint: mcp::Endpoint, store: &Store) -> axum::Router {
+/// What is served, with no source of webhooks.
+fn site(endpoint: mcp::Endpoint, store: &Store) -> http::Site {
     let (limits, queue) = (Options::none(), Arc::new(store.clone()));
     let intake = Intake::new(Vec::new(), queue, Arc::default(), Clock::system(), &inbox::Options::default(), &limits);
     let doors = http::Doors {
@@ -108,7 +111,7 @@ fn router(endpoint: mcp::Endpoint, store: &Store) -> axum::Router {
         token: None,
         metrics_for_the_world: false,
     };
-    http::router(endpoint, Arc::new(doors), &operations, Gate::requests(1000), &http::Options::default())
+    http::site(endpoint, Arc::new(doors), &operations, Gate::requests(1000), &http::Options::default())
 }
 
 fn bodies() -> Bodies {
@@ -176,9 +179,9 @@ async fn serve(deadline_ms: u64) -> Fixture {
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let (router, closing) = (router(mcp::endpoint(parts, options), &store), shutdown.closing.clone());
+    let (site, closing) = (site(mcp::endpoint(parts, options), &store), shutdown.closing.clone());
     tokio::spawn(async move {
-        http::serve(listener, router, &http::Options::default(), None, http::Counted::Yes, closing).await
+        http::serve(listener, site, &http::Options::default(), None, http::Counted::Yes, closing).await
     });
     Fixture { client: Client::new(&url), unruly, desk, shutdown, _directory: directory }
 }
@@ -248,5 +251,41 @@ fn listening_clients_are_let_go_at_the_end() {
         fixture.shutdown.closing.cancel();
         let answer = tokio::time::timeout(Duration::from_secs(5), listening).await.unwrap().unwrap();
         assert!(answer.status.is_success(), "{answer:?}");
+    });
+}
+
+#[test]
+fn audit_records_that_cannot_be_written_wait_until_they_can() {
+    block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("frontdesk.db");
+        let store = Store::open(&path, Clock::system()).unwrap();
+        let beside = rusqlite::Connection::open(&path).unwrap();
+        let record = |tool: &'static str| AuditRecord {
+            at: Clock::system().now(),
+            agent: None,
+            customer: None,
+            staff: None,
+            conversation: None,
+            context_id: None,
+            tool: tool.into(),
+            decision: Decision::new(Verdict::Allowed),
+        };
+        let filter = AuditFilter { limit: 10, ..AuditFilter::default() };
+        beside.execute_batch("ALTER TABLE audit RENAME TO elsewhere").unwrap();
+        store.record(record("first")).await.unwrap();
+        assert!(store.read(&filter).await.is_err());
+        store.record(record("second")).await.unwrap();
+        beside.execute_batch("ALTER TABLE elsewhere RENAME TO audit").unwrap();
+        // Nobody asks: they are tried again by themselves.
+        let written = || beside.query_row("SELECT count(*) FROM audit", [], |row| row.get::<_, u32>(0)).unwrap();
+        for _ in 0..100 {
+            if written() == 2 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let tools: Vec<String> = store.read(&filter).await.unwrap().into_iter().map(|record| record.tool).collect();
+        assert_eq!((written(), tools), (2, vec!["second".to_owned(), "first".to_owned()]));
     });
 }

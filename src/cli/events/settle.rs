@@ -127,7 +127,7 @@ fn record(tool: &str, event: &StoredEvent) -> anyhow::Result<AuditRecord> {
         staff: None,
         conversation: event.conversation.as_deref().and_then(|id| id.parse().ok()),
         context_id: None,
-        tool: tool.to_owned(),
+        tool: tool.to_owned().into(),
         decision: Decision::new(Verdict::Allowed).on("event", event.id).effect(Effect::Changed),
     })
 }

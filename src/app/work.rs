@@ -1,0 +1,62 @@
+//! Events worked off: by one process of those on a store, with the handlers of the events room.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    desk::Desk,
+    events::{Arrival, Handlers, Remedy},
+    inbox::{self, Claimed, Dispatch, Failure, Handled, Watch, Worker},
+    store::Store,
+    telemetry::causes,
+};
+
+/// How often a process that does not work events off tries to.
+const LOCK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Works events off, and looks after them, as soon as no other process on this store does.
+pub(super) async fn work(worker: Worker, watch: Watch, store: PathBuf, closing: CancellationToken) {
+    loop {
+        match Store::work_lock(&store) {
+            Ok(Some(_lock)) => {
+                let (queue, clock, options) = (worker.queue.clone(), worker.clock.clone(), worker.options.clone());
+                let retention = inbox::keep_retention(queue, clock, options, closing.clone());
+                tokio::join!(worker.run(closing.clone()), watch.run(closing), retention);
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "failed to take the lock of the worker"),
+        }
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = tokio::time::sleep(LOCK_AGAIN) => {}
+        }
+    }
+}
+
+/// Event handlers as the inbox asks for them.
+pub(super) struct Dispatcher {
+    pub(super) handlers: Handlers,
+    pub(super) desk: Arc<Desk>,
+}
+
+#[async_trait]
+impl Dispatch for Dispatcher {
+    async fn handle(&self, event: &Claimed) -> Result<Handled, Failure> {
+        let arrival = Arrival { id: event.id, at: event.received_at };
+        match self.handlers.handle(&self.desk, arrival, &event.kind, &event.payload).await {
+            Ok(receipt) => Ok(Handled { receipt }),
+            Err(cause) => {
+                let error = causes(&cause);
+                Err(match cause.remedy() {
+                    Remedy::Retry { in_doubt } => Failure::Retry { error, in_doubt },
+                    Remedy::Defer { after } => Failure::Defer { error, after },
+                    Remedy::Closed { after, tried } => Failure::Closed { error, after, tried },
+                    Remedy::GiveUp { in_doubt } => Failure::Dead { error, in_doubt },
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What an address serves: the MCP endpoint by the shortest way, since every call of a tool takes it, and the rest through
+//! a router.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, Method, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use futures::{FutureExt, future::BoxFuture};
+use tower::{Layer, Service, ServiceExt};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use super::{
+    Options,
+    evidence::Doors,
+    layers::{self, Observed},
+};
+use crate::telemetry::traces::RequestSpan;
+
+/// A service that is cloned for every request.
+#[derive(Clone)]
+pub struct Site {
+    mcp: Option<Endpoint>,
+    rest: Router,
+}
+
+type Endpoint = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
+
+impl From<Router> for Site {
+    fn from(rest: Router) -> Self {
+        Self { mcp: None, rest }
+    }
+}
+
+impl Site {
+    pub(super) fn with_mcp(self, mcp: Endpoint) -> Self {
+        Self { mcp: Some(mcp), ..self }
+    }
+
+    pub(super) fn answer(&self, request: Request) -> BoxFuture<'static, Response> {
+        match &self.mcp {
+            Some(mcp) if request.uri().path() == "/mcp" => mcp(request),
+            _ => {
+                let rest = self.rest.clone();
+                Box::pin(async move { rest.oneshot(request).await.into_response() })
+            }
+        }
+    }
+}
+
+/// The endpoint with everything that a request to it passes first.
+pub(super) fn mcp<S, R>(endpoint: S, doors: Arc<Doors>, options: &Options) -> Endpoint
+where
+    S: Service<Request, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    R: IntoResponse + 'static,
+{
+    let guarded = move |mut request: Request| {
+        let (doors, endpoint) = (doors.clone(), endpoint.clone());
+        async move {
+            let observed = Observed::begin(&request);
+            request.extensions_mut().insert(RequestSpan(observed.span.clone()));
+            let answer = doors.let_in(request, &observed.span, |request| endpoint.oneshot(request)).await;
+            observed.end(answer)
+        }
+    };
+    let direct = guarded.clone();
+    let in_browsers = cors(options).layer(tower::service_fn(move |request| {
+        let answer = guarded(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    }));
+    Arc::new(move |request| match is_of_browser(&request) {
+        true => Box::pin(in_browsers.clone().oneshot(request).map(IntoResponse::into_response)),
+        false => Box::pin(direct(request)),
+    })
+}
+
+fn is_of_browser(request: &Request) -> bool {
+    request.method() == Method::OPTIONS || request.headers().contains_key(header::ORIGIN)
+}
+
+/// Lets pages of the allowed origins call /mcp from a browser, as the MCP Inspector's does. Who may is decided by the
+/// endpoint; this tells the browser so.
+fn cors(options: &Options) -> CorsLayer {
+    let allowed: Vec<String> = options.allowed_origins.iter().map(|origin| without_default_port(origin)).collect();
+    let allow = move |origin: &HeaderValue, _: &Parts| {
+        let origin = origin.to_str().unwrap_or_default();
+        let host = origin.split_once("://").map(|(_, host)| host).unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let own = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
+        own || allowed.iter().any(|allowed| *allowed == without_default_port(origin))
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(allow))
+        .allow_methods([Method::POST, Method::GET, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, layers::REQUEST_ID])
+        .max_age(Duration::from_secs(600))
+}
+
+/// Browsers leave the default port out of an origin.
+fn without_default_port(origin: &str) -> String {
+    let port = if origin.starts_with("https://") { ":443" } else { ":80" };
+    origin.strip_suffix(port).unwrap_or(origin).to_owned()
+}
