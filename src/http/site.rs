@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderValue, Method, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use futures::{FutureExt, future::BoxFuture};
+use futures::future::BoxFuture;
 use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
@@ -58,23 +58,29 @@ where
     S::Future: Send + 'static,
     R: IntoResponse + 'static,
 {
-    let guarded = move |mut request: Request| {
+    let guarded = move |request: Request| {
         let (doors, endpoint) = (doors.clone(), endpoint.clone());
-        async move {
-            let observed = Observed::begin(&request);
-            request.extensions_mut().insert(RequestSpan(observed.span.clone()));
-            let answer = doors.let_in(request, &observed.span, |request| endpoint.oneshot(request)).await;
-            observed.end(answer)
-        }
+        let span = RequestSpan::of(request.extensions());
+        async move { doors.let_in(request, &span, |request| endpoint.oneshot(request)).await }
     };
     let direct = guarded.clone();
     let in_browsers = cors(options).layer(tower::service_fn(move |request| {
         let answer = guarded(request);
         async move { Ok::<_, Infallible>(answer.await) }
     }));
-    Arc::new(move |request| match is_of_browser(&request) {
-        true => Box::pin(in_browsers.clone().oneshot(request).map(IntoResponse::into_response)),
-        false => Box::pin(direct(request)),
+    Arc::new(move |mut request| {
+        let observed = Observed::begin(&request);
+        request.extensions_mut().insert(RequestSpan(observed.span.clone()));
+        match is_of_browser(&request) {
+            true => {
+                let answer = in_browsers.clone().oneshot(request);
+                Box::pin(async move { observed.end(answer.await.into_response()) })
+            }
+            false => {
+                let answer = direct(request);
+                Box::pin(async move { observed.end(answer.await) })
+            }
+        }
     })
 }
 

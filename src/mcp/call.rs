@@ -46,6 +46,7 @@ pub(super) async fn run(
         let known: Vec<&str> = parts.registry.specs().map(|spec| spec.name).collect();
         return Err(ErrorData::invalid_params(format!("unknown tool; the tools are {}", known.join(", ")), None));
     };
+    let timed = Timed { tool: spec.name, started: Instant::now() };
     let evidence = evidence(&context);
     let agent = evidence.agent.as_ref().map(|agent| agent.id.clone());
     let who = parts.identity.resolve(&evidence).map(|resolved| match resolved {
@@ -69,7 +70,9 @@ pub(super) async fn run(
     traces::join(&span, context.meta.get(TRACEPARENT_META).and_then(serde_json::Value::as_str));
     // In a box of its own: wrapping it in a span moves it twice.
     let work = Box::pin(resolved(parts, request, context, who, agent, spec.name));
-    Ok(work.instrument(span).await)
+    let result = work.instrument(span).await;
+    drop(timed);
+    Ok(result)
 }
 
 /// The call of a tool that is there.
@@ -81,7 +84,6 @@ async fn resolved(
     agent: Option<AgentId>,
     tool: &'static str,
 ) -> CallToolResult {
-    let _timed = Timed { tool, started: Instant::now() };
     let who = match who {
         Ok(who) => who,
         Err(refusal) => {

@@ -96,18 +96,26 @@ pub(super) struct Guard {
     pub(super) bodies: Bodies,
 }
 
-/// Reads the body and lets the request pass, together with a copy of its bytes, or answers it.
-pub(super) async fn admit<B>(
-    guard: &Guard,
-    request: Request<B>,
-) -> Result<(Request<Full<Bytes>>, Bytes, Pass), Box<Answer>>
+/// A request that may pass.
+pub(super) struct Admitted {
+    pub(super) request: Request<Full<Bytes>>,
+    pub(super) body: Bytes,
+    /// A call of a tool: it looks after its own span.
+    pub(super) is_call: bool,
+    /// Its place, until the answer has begun.
+    pub(super) pass: Pass,
+}
+
+/// Reads the body and lets the request pass, or answers it.
+pub(super) async fn admit<B>(guard: &Guard, request: Request<B>) -> Result<Admitted, Box<Answer>>
 where
     B: http_body::Body + Send,
 {
     let (parts, body) = request.into_parts();
     if parts.method != Method::POST {
         let pass = enter(&guard.gate, Value::Null)?;
-        return Ok((Request::from_parts(parts, Full::default()), Bytes::new(), pass));
+        let request = Request::from_parts(parts, Full::default());
+        return Ok(Admitted { request, body: Bytes::new(), is_call: false, pass });
     }
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
         let why = "encoded bodies are not accepted; send the JSON as it is";
@@ -122,16 +130,18 @@ where
         };
         refuse(status, Value::Null, ErrorCode::INVALID_REQUEST, &error.to_string())
     })?;
-    let mut id = Value::Null;
-    // What is not JSON is explained later.
+    let (mut id, mut is_call) = (Value::Null, false);
+    // What is not JSON is explained later, and what is no message of MCP is refused by the library.
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) {
         check_headers(&parts.headers, &envelope)?;
         scopes::check(&guard.parts, &guard.challenge, &parts, &envelope).await?;
+        is_call = envelope.method.as_deref() == Some("tools/call");
         id = envelope.id;
     }
     // Only now: a body that trickles in takes nobody's place.
     let pass = enter(&guard.gate, id)?;
-    Ok((Request::from_parts(parts, Full::new(body.clone())), body, pass))
+    let request = Request::from_parts(parts, Full::new(body.clone()));
+    Ok(Admitted { request, body, is_call, pass })
 }
 
 fn enter(gate: &Gate, id: Value) -> Result<Pass, Box<Answer>> {

@@ -192,8 +192,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let mut result =
-            Box::pin(resources::list(&self.parts, request).instrument(call::request_span(&context))).await?;
+        let mut result = Box::pin(resources::list(&self.parts, request)).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
     }
@@ -215,8 +214,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let mut result =
-            Box::pin(resources::read(&self.parts, &request.uri).instrument(call::request_span(&context))).await?;
+        let mut result = Box::pin(resources::read(&self.parts, &request.uri)).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result.into())
     }

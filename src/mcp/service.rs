@@ -10,15 +10,17 @@ use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
 use tower::Service;
+use tracing::{Instrument, Span};
 
 use super::{
     Parts,
-    guard::{self, Guard},
+    guard::{self, Admitted, Guard},
     handler::{Handler, Reach},
 };
 use crate::{
     identity::agents::Challenge,
     limits::{Bodies, Gate},
+    telemetry::traces::RequestSpan,
 };
 
 /// What the endpoint accepts.
@@ -91,8 +93,11 @@ where
         let (protocol, guard) = (self.protocol.clone(), self.guard.clone());
         Box::pin(async move {
             Ok(match guard::admit(&guard, request).await {
-                // The pass is given back when the answer has begun: streams have places of their own.
-                Ok((request, body, _pass)) => guard::explain(protocol.handle(request).await, &body),
+                Ok(Admitted { request, body, is_call, pass: _pass }) => {
+                    // Entered at every step, a span costs; most requests are calls.
+                    let span = if is_call { Span::none() } else { RequestSpan::of(request.extensions()) };
+                    guard::explain(protocol.handle(request).instrument(span).await, &body)
+                }
                 Err(response) => *response,
             })
         })

@@ -1,129 +1,13 @@
 //! The audit log. Records of reads wait a moment and are written together; those of effects are written with the effect.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-
 use async_trait::async_trait;
-use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::{Row, Statement, ToSql, Transaction, params};
-use sha2::Sha256;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, pending::AuditRow};
 use crate::{
     desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit, Verdict},
-    domain::{CustomerId, Timestamp},
-    telemetry::{causes, metrics},
+    domain::Timestamp,
 };
-
-/// How long a record of a read may wait for company. A power cut loses at most this much of them.
-const WAIT_MAX: Duration = Duration::from_millis(25);
-/// Records that may wait; the next one has to see them written first.
-const PENDING_MAX: usize = 4096;
-
-/// How long until records that could not be written are tried again.
-const AGAIN: Duration = Duration::from_secs(1);
-/// Customers whose hashes are remembered.
-const HASHES_MAX: usize = 1024;
-
-/// Records not written yet, and the key that customers are hashed with.
-pub(super) struct Pending {
-    hash: Hmac<Sha256>,
-    /// A customer has many calls in one conversation.
-    hashes: Mutex<HashMap<CustomerId, Arc<str>>>,
-    rows: Mutex<Vec<AuditRow>>,
-    /// One flush after the other: who wants to read has to wait for what somebody else has taken and not written yet.
-    flushing: tokio::sync::Mutex<()>,
-}
-
-/// A record with its customer hashed.
-pub(super) struct AuditRow {
-    record: AuditRecord,
-    customer_hash: Option<Arc<str>>,
-}
-
-impl Pending {
-    pub(super) fn new(hash_key: [u8; 64]) -> Self {
-        let hash = Hmac::new(&hash_key.into());
-        Self { hash, hashes: Mutex::default(), rows: Mutex::default(), flushing: tokio::sync::Mutex::default() }
-    }
-
-    pub(super) fn row(&self, mut record: AuditRecord) -> AuditRow {
-        metrics::tool_call(record.tool.clone(), record.decision.verdict.as_str());
-        AuditRow { customer_hash: record.customer.take().map(|id| self.hash(&id)), record }
-    }
-
-    fn hash(&self, customer: &CustomerId) -> Arc<str> {
-        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = hashes.get(customer) {
-            return known.clone();
-        }
-        let mut hash = self.hash.clone();
-        hash.update(customer.to_string().as_bytes());
-        let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-        let octets = hash.finalize().into_bytes();
-        let hash: String = octets[..16].iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 15)]).collect();
-        let hash: Arc<str> = hash.into();
-        if hashes.len() >= HASHES_MAX {
-            hashes.clear();
-        }
-        hashes.insert(customer.clone(), hash.clone());
-        hash
-    }
-
-    /// Adds a row; tells how many wait now.
-    fn push(&self, row: AuditRow) -> usize {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.push(row);
-        rows.len()
-    }
-
-    fn take(&self) -> Vec<AuditRow> {
-        std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// In front of those that have come since.
-    fn put_back(&self, mut older: Vec<AuditRow>) {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        older.append(&mut rows);
-        *rows = older;
-    }
-}
-
-impl Store {
-    /// Writes the records that wait. Those that cannot be written go on waiting.
-    pub(super) async fn flush_audit(&self) -> Result<(), StoreError> {
-        let _turn = self.audit.flushing.lock().await;
-        let rows = Arc::new(self.audit.take());
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let to_write = rows.clone();
-        let written = self.write(move |transaction| insert_all(transaction, &to_write)).await;
-        if written.is_err() {
-            // Whoever answered has let go of them.
-            self.audit.put_back(Arc::into_inner(rows).unwrap_or_default());
-        }
-        written
-    }
-
-    /// Flushes in a moment, and again until it is done.
-    fn flush_audit_soon(&self) {
-        let store = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(WAIT_MAX).await;
-            while let Err(error) = store.flush_audit().await {
-                if matches!(error, StoreError::Closed) {
-                    return;
-                }
-                tracing::error!(error = causes(&error), "failed to write audit records; they are kept and tried again");
-                tokio::time::sleep(AGAIN).await;
-            }
-        });
-    }
-}
 
 #[async_trait]
 impl AuditLog for Store {
@@ -135,14 +19,7 @@ impl AuditLog for Store {
                 .await
                 .map_err(|error| error.of("audit log"));
         }
-        let waiting = self.audit.push(row);
-        if waiting == 1 {
-            self.flush_audit_soon();
-        }
-        match waiting >= PENDING_MAX {
-            true => self.flush_audit().await.map_err(|error| error.of("audit log")),
-            false => Ok(()),
-        }
+        self.keep_for_later(row).await.map_err(|error| error.of("audit log"))
     }
 
     async fn read(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, PortError> {
@@ -198,7 +75,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, row: &AuditRow) -> Result<()
     insert_all(transaction, std::slice::from_ref(row))
 }
 
-fn insert_all(transaction: &Transaction<'_>, rows: &[AuditRow]) -> Result<(), StoreError> {
+pub(super) fn insert_all(transaction: &Transaction<'_>, rows: &[AuditRow]) -> Result<(), StoreError> {
     let together = rows.chunks_exact(ROWS_AT_ONCE);
     let rest = together.remainder().chunks(1);
     for (chunks, length) in [(together.collect::<Vec<_>>(), ROWS_AT_ONCE), (rest.collect(), 1)] {

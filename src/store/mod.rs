@@ -14,6 +14,7 @@ mod knowledge;
 mod ledger;
 mod open;
 mod orders;
+mod pending;
 mod readers;
 mod tickets;
 mod tokens;
@@ -54,7 +55,7 @@ impl Default for Options {
 pub struct Store {
     writer: writer::Writer,
     readers: Arc<readers::Readers>,
-    audit: Arc<audit::Pending>,
+    audit: Arc<pending::Pending>,
     clock: Clock,
 }
 
@@ -87,6 +88,10 @@ pub enum StoreError {
     Record(#[from] serde_json::Error),
     #[error("a stored value cannot be read")]
     Value(#[from] crate::domain::Invalid),
+    #[error("too many audit records wait for the store")]
+    AuditWaits,
+    #[error("a command of the store failed")]
+    Failed,
     #[error("the store is closed or its writer failed")]
     Closed,
 }
@@ -109,7 +114,7 @@ impl Store {
         Ok(Self {
             writer: writer::Writer::start(connection)?,
             readers: Arc::new(readers::Readers::new(path)),
-            audit: Arc::new(audit::Pending::new(hash_key)),
+            audit: Arc::new(pending::Pending::new(hash_key)),
             clock,
         })
     }
@@ -152,7 +157,7 @@ impl Store {
 
     /// Writes what is still waiting and closes the file, for all clones. It is then one file again, without a WAL.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let flushed = self.flush_audit().await;
+        let flushed = self.close_audit().await;
         self.readers.close();
         self.writer.stop().await;
         flushed

@@ -128,7 +128,7 @@ fn in_savepoint<T>(
     command: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     transaction.prepare_cached("SAVEPOINT command")?.execute([])?;
-    let result = catch_unwind(AssertUnwindSafe(|| command(transaction))).unwrap_or(Err(StoreError::Closed));
+    let result = catch_unwind(AssertUnwindSafe(|| command(transaction))).unwrap_or(Err(StoreError::Failed));
     if result.is_err() {
         transaction.prepare_cached("ROLLBACK TO command")?.execute([])?;
     }

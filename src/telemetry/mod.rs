@@ -10,8 +10,10 @@ use std::sync::Arc;
 pub(crate) use seldom::Seldom;
 
 use serde::{Deserialize, Serialize};
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer, filter::Targets, fmt, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+};
 
 /// An error with its causes, each once, for a line of the log. Nothing that a vendor said is in ours.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
@@ -57,6 +59,17 @@ pub enum Level {
     Debug,
 }
 
+fn lines<S>(format: Format) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    match format {
+        Format::Text => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        Format::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
 /// Starts logging for the process, to standard error, and tracing if `post` is there to send traces. A second call changes
 /// nothing. What it returns is kept until the process ends.
 pub fn init(
@@ -74,20 +87,20 @@ pub fn init(
         .with_default(level.min(LevelFilter::WARN))
         .with_target("frontdesk", level)
         .with_target("rmcp", LevelFilter::ERROR);
-    let layer = fmt::layer().with_writer(std::io::stderr);
-    let layer = match options.format {
-        Format::Text => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
-        Format::Json => layer.json().flatten_event(true).boxed(),
-    };
-    let (spans, kept) = match post {
-        Some(post) => {
-            let (layer, kept) = traces::layer(traces, post)?;
-            (Some(layer), Some(kept))
-        }
-        None => (None, None),
-    };
     // Fails only when a logger is set already: by an earlier call in the same process.
-    let _ = tracing_subscriber::registry().with(spans).with(layer.with_filter(targets)).try_init();
+    let kept = match post {
+        Some(post) => {
+            let (spans, kept) = traces::layer(traces, post)?;
+            let _ =
+                tracing_subscriber::registry().with(spans).with(lines(options.format).with_filter(targets)).try_init();
+            Some(kept)
+        }
+        // One filter for all there is costs less than one for each layer.
+        None => {
+            let _ = tracing_subscriber::registry().with(lines(options.format)).with(targets).try_init();
+            None
+        }
+    };
     std::panic::set_hook(Box::new(|panic| {
         // The message may hold what the code was working on; the place is enough to find it.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -311,13 +311,7 @@ fn what_agents_send_never_reaches_an_upstream() {
         "/orders/redirect" => Answer::text(302, "").with("location", "http://127.0.0.1:9/elsewhere"),
         _ => Answer::text(404, ""),
     });
-    let setup = Setup::context(crate::context::SECRET).environment("SHOP", "upstream-token").agents(&issuer).config(
-        &format!(
-            "[desk]\norders = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\nbase_url = \"{}\"\nsystem = \"builtin\"\n\
-             auth.token = {{ env = \"SHOP\" }}\n",
-            vendor.url
-        ),
-    );
+    let setup = Setup::context(crate::context::SECRET).shop(&["orders"], &vendor).agents(&issuer);
     let server = setup.serve();
     let (token, context) = (issuer.token(&issuer.claims()), crate::context::sign(&crate::context::claims()));
     block_on(async {
@@ -332,7 +326,7 @@ fn what_agents_send_never_reaches_an_upstream() {
     let seen = vendor.seen();
     assert_eq!(seen.len(), 2, "redirects are not followed");
     for request in seen {
-        assert_eq!(request.header("authorization"), Some("Bearer upstream-token"));
+        assert_eq!(request.header("authorization"), Some("Bearer canary-upstream-token"));
         for (name, value) in &request.headers {
             let inbound = [token.as_str(), &context, "inbound", "session"].iter().any(|secret| value.contains(secret));
             assert!(!inbound, "{name}: {value}");

@@ -242,11 +242,7 @@ fn newcomers_that_take_their_time_are_not_pushed_out_by_those_who_were_of_use_on
 #[test]
 fn when_all_places_are_at_work_the_first_that_is_idle_makes_room() {
     let vendor = Vendor::always(Answer::json(200, json!({})).late(Duration::from_millis(700)));
-    let setup = Setup::ada().environment("SHOP", "token").config(&format!(
-        "[http]\nconnections_max = 8\n[desk]\norders = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\n\
-         base_url = \"{}\"\nauth.token = {{ env = \"SHOP\" }}\n",
-        vendor.url
-    ));
+    let setup = Setup::ada().shop(&["orders"], &vendor).config("[http]\nconnections_max = 8\n");
     let server = setup.serve();
     let mut held: Vec<TcpStream> = (0..8).map(|_| connect(&server)).collect();
     for stream in &mut held {

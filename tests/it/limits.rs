@@ -73,11 +73,8 @@ fn a_customer_who_is_asked_for_too_often_is_explained_to_the_model() {
 #[test]
 fn guessing_order_numbers_gets_slower_and_is_reported() {
     let vendor = Vendor::always(Answer::text(404, ""));
-    let setup = Setup::ada().environment("SHOP", "token").config(&format!(
-        "[desk]\norders = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\nbase_url = \"{}\"\n\
-         auth.token = {{ env = \"SHOP\" }}\n[limits]\ncustomer_denials = 3\ncustomer_per_minute = 0\n",
-        vendor.url
-    ));
+    let setup =
+        Setup::ada().shop(&["orders"], &vendor).config("[limits]\ncustomer_denials = 3\ncustomer_per_minute = 0\n");
     let server = setup.serve();
     block_on(async {
         let client = server.client();
@@ -106,11 +103,8 @@ fn guessing_order_numbers_gets_slower_and_is_reported() {
 #[test]
 fn guesses_at_once_get_no_further_than_one_after_the_other() {
     let vendor = Vendor::always(Answer::text(404, "").late(Duration::from_millis(200)));
-    let setup = Setup::ada().environment("SHOP", "token").config(&format!(
-        "[desk]\norders = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\nbase_url = \"{}\"\n\
-         auth.token = {{ env = \"SHOP\" }}\n[limits]\ncustomer_denials = 3\ncustomer_per_minute = 0\n",
-        vendor.url
-    ));
+    let setup =
+        Setup::ada().shop(&["orders"], &vendor).config("[limits]\ncustomer_denials = 3\ncustomer_per_minute = 0\n");
     let server = setup.serve();
     block_on(async {
         let client = server.client();
@@ -185,11 +179,7 @@ fn forged_webhooks_are_limited_by_address_and_genuine_ones_by_source() {
 #[test]
 fn a_tool_may_have_a_deadline_of_its_own() {
     let vendor = Vendor::always(Answer::Hang);
-    let setup = Setup::ada().environment("SHOP", "token").config(&format!(
-        "[tools.deadlines_ms]\nlookup_order = 300\n[desk]\norders = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\n\
-         base_url = \"{}\"\nauth.token = {{ env = \"SHOP\" }}\n",
-        vendor.url
-    ));
+    let setup = Setup::ada().shop(&["orders"], &vendor).config("[tools.deadlines_ms]\nlookup_order = 300\n");
     let server = setup.serve();
     block_on(async {
         let answer = server.client().call(Era::Modern, "lookup_order", json!({ "order_id": "1" })).await;
@@ -202,12 +192,9 @@ fn a_tool_may_have_a_deadline_of_its_own() {
 #[test]
 fn what_there_is_no_place_for_is_sent_away_at_once() {
     let vendor = Vendor::always(Answer::Hang);
-    let setup = Setup::ada().environment("SHOP", "token").config(&format!(
-        "[http]\nrequests_max = 4\nevent_streams_max = 1\n[desk]\norders = \"shop\"\n[upstreams.shop]\n\
-         connector = \"generic\"\nbase_url = \"{}\"\nauth.token = {{ env = \"SHOP\" }}\n\
-         [upstreams.shop.limits]\nattempt_timeout_ms = 1500\nretries = 0\n",
-        vendor.url
-    ));
+    let setup = Setup::ada().shop(&["orders"], &vendor).config(
+        "[http]\nrequests_max = 4\nevent_streams_max = 1\n[upstreams.shop.limits]\nattempt_timeout_ms = 1500\nretries = 0\n",
+    );
     let server = setup.serve();
     block_on(async {
         let client = server.client();

@@ -37,11 +37,7 @@ fn health_tells_of_every_upstream_and_a_storm_of_probes_is_no_storm_upstream() {
         true => Answer::Hang,
         false => Answer::json(200, json!({ "ok": true })).late(Duration::from_millis(50)),
     });
-    let setup = Setup::ada().environment("SHOP", "token").config(&format!(
-        "[desk]\norders = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\nbase_url = \"{}\"\n\
-         auth.token = {{ env = \"SHOP\" }}\n",
-        vendor.url
-    ));
+    let setup = Setup::ada().shop(&["orders"], &vendor);
     let server = setup.serve();
     block_on(async {
         let health = || get(format!("{}/health", base(&server)), None);

@@ -33,13 +33,7 @@ fn traced(setup: Setup, collector: &Vendor) -> Setup {
         .config(&format!("[traces]\nendpoint = \"{}\"\nservice_name = \"desk-of-a-test\"\n", collector.url))
 }
 
-fn shop(vendor: &Vendor) -> String {
-    format!(
-        "[desk]\norders = \"shop\"\nhelpdesk = \"shop\"\ncrm = \"shop\"\n[upstreams.shop]\nconnector = \"generic\"\n\
-         base_url = \"{}\"\nsystem = \"builtin\"\nauth.token = {{ env = \"SHOP\" }}\n",
-        vendor.url
-    )
-}
+const PORTS: &[&str] = &["orders", "helpdesk", "crm"];
 
 fn escalation(words: &str, email: &str) -> String {
     json!({
@@ -52,20 +46,27 @@ fn escalation(words: &str, email: &str) -> String {
 }
 
 const OF_CALL: &str = "0af7651916cd43dd8448eb211c80319c";
+const OF_REQUEST: &str = "7d1f2c6b0a9e4b3f8c5d6e7f80912a3b";
 const OF_WEBHOOK: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 #[test]
 fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
     let collector = collector();
     let vendor = Vendor::start(|seen| match seen.path.as_str() {
-        "/orders/1001" => Answer::json(200, json!({ "id": "1001", "customerId": "cus_ada", "status": "shipped" })),
+        "/orders/1001" | "/orders/1002" => {
+            let id = seen.path.rsplit('/').next();
+            Answer::json(200, json!({ "id": id, "customerId": "cus_ada", "status": "shipped" }))
+        }
         _ => Answer::json(201, json!({ "id": "T-1", "status": "open", "url": "https://help.example.com/T-1" })),
     });
-    let setup = traced(Setup::ada().webhooks().environment("SHOP", "token").config(&shop(&vendor)), &collector);
+    let setup = traced(Setup::ada().webhooks().shop(PORTS, &vendor), &collector);
     let server = setup.serve();
     block_on(async {
         let client = server.client().with_meta("traceparent", json!(format!("00-{OF_CALL}-b7ad6b7169203331-01")));
         let found = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+        assert!(!is_error(&found), "{found}");
+        let client = server.client().with_header("traceparent", &format!("00-{OF_REQUEST}-b7ad6b7169203331-01"));
+        let found = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1002" })).await;
         assert!(!is_error(&found), "{found}");
         let body = escalation("Where is it?", "ada@example.com");
         let mut headers = signed(body.as_bytes());
@@ -73,7 +74,7 @@ fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
         assert_eq!(Platform::new(&server).send("escalation", headers, body).await.unwrap().status, 200);
         settled(&setup.store()).await;
     });
-    for (path, trace) in [("/orders/1001", OF_CALL), ("/tickets", OF_WEBHOOK)] {
+    for (path, trace) in [("/orders/1001", OF_CALL), ("/orders/1002", OF_REQUEST), ("/tickets", OF_WEBHOOK)] {
         let seen = vendor.seen().into_iter().find(|seen| seen.path == path).unwrap();
         let traceparent = seen.header("traceparent").unwrap().to_owned();
         assert!(
@@ -89,7 +90,7 @@ fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
     let (status, _) = server.terminate();
     assert!(status.success());
     let spans = spans(&collector);
-    for trace in [OF_CALL, OF_WEBHOOK] {
+    for trace in [OF_CALL, OF_REQUEST, OF_WEBHOOK] {
         assert!(holds(&spans, &octets(trace)), "{trace}");
     }
     for word in ["desk-of-a-test", "tools/call lookup_order", "POST /webhooks", "event", "conv_1", "shop", "GET"] {
@@ -101,7 +102,7 @@ fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
 fn without_a_collector_nothing_is_sent_on() {
     let vendor =
         Vendor::always(Answer::json(200, json!({ "id": "1001", "customerId": "cus_ada", "status": "shipped" })));
-    let setup = Setup::ada().environment("SHOP", "token").config(&shop(&vendor));
+    let setup = Setup::ada().shop(PORTS, &vendor);
     let server = setup.serve();
     block_on(async {
         let client = server.client().with_meta("traceparent", json!(format!("00-{OF_CALL}-b7ad6b7169203331-01")));
@@ -129,9 +130,8 @@ fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
     });
     let setup = Setup::context(crate::context::SECRET)
         .webhooks()
-        .environment("SHOP", "canary-upstream-token")
         .agents(&issuer)
-        .config(&shop(&vendor))
+        .shop(PORTS, &vendor)
         .config("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
     let setup = traced(setup, &collector);
     let server = setup.serve();

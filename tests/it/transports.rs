@@ -162,6 +162,7 @@ fn pages_of_allowed_origins_may_call_from_a_browser() {
                 (200, &origin.parse().unwrap())
             );
             assert_eq!(preflight.headers["access-control-allow-headers"], "authorization,mcp-protocol-version");
+            assert!(preflight.headers.contains_key("x-request-id"), "every answer has one");
             let refused = ask(origin, Method::POST).await;
             assert_eq!(refused.status, 401);
             assert_eq!(refused.headers["access-control-allow-origin"], origin, "so that the page can read why");

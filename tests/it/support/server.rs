@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Client, command, frontdesk, samples, stderr};
+use super::{Client, Vendor, command, frontdesk, samples, stderr};
 
 /// Most tests are about something else, and in a hurry.
 const UNLIMITED: &str = "[limits]\nagent_per_minute = 0\ncustomer_per_minute = 0\nsource_per_minute = 0\n\
@@ -58,6 +58,16 @@ impl Setup {
         );
         setup.import(&samples());
         setup
+    }
+
+    /// What these ports serve is in a shop, which `vendor` plays: a plain REST system that knows customers by the same ids.
+    pub fn shop(self, ports: &[&str], vendor: &Vendor) -> Self {
+        let ports: String = ports.iter().map(|port| format!("{port} = \"shop\"\n")).collect();
+        self.environment("SHOP", "canary-upstream-token").config(&format!(
+            "[desk]\n{ports}[upstreams.shop]\nconnector = \"generic\"\nbase_url = \"{}\"\nsystem = \"builtin\"\n\
+             auth.token = {{ env = \"SHOP\" }}\n",
+            vendor.url
+        ))
     }
 
     pub fn config(mut self, toml: &str) -> Self {

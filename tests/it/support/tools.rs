@@ -6,6 +6,8 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use tempfile::TempPath;
+
 /// The clients that `tests/clients/install` installs.
 pub struct Clients {
     root: PathBuf,
@@ -31,6 +33,7 @@ pub fn skip(test: &str, needs: &str) {
 pub struct Script {
     pub url: String,
     child: Child,
+    _copy: TempPath,
 }
 
 impl Drop for Script {
@@ -57,40 +60,37 @@ impl Clients {
         self.run(Command::new(self.root.join("python/bin/python")).arg(script).args(arguments))
     }
 
+    /// A copy of a script where its packages are, for one run: tests run at once.
+    fn copy(&self, script: &str) -> TempPath {
+        let copy = tempfile::Builder::new().suffix(script).tempfile_in(&self.root).unwrap().into_temp_path();
+        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script), &copy).unwrap();
+        copy
+    }
+
     /// A script of `tests/clients`, run where its packages are.
     pub fn node(&self, script: &str, arguments: &[&str]) -> Output {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
-        let script = self.root.join(script);
-        std::fs::copy(from, &script).unwrap();
-        self.run(Command::new(self.root.join("bin/node")).arg(script).args(arguments))
+        let copy = self.copy(script);
+        self.run(Command::new(self.root.join("bin/node")).arg(&copy).args(arguments))
     }
 
     /// A script of `tests/clients` that serves until it is dropped.
     pub fn script(&self, script: &str, arguments: &[&str]) -> Script {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
-        // Several tests may copy it at once.
-        let copy = self.root.join(format!("{}-{script}", std::process::id()));
-        std::fs::copy(from, &copy).unwrap();
-        self.serve(Command::new(self.root.join("bin/node")).arg(copy).args(arguments).current_dir(&self.root))
-    }
-
-    /// Starts what prints `listening on URL` and ends with its standard input.
-    fn serve(&self, command: &mut Command) -> Script {
+        let copy = self.copy(script);
+        let mut command = Command::new(self.root.join("bin/node"));
+        command.arg(&copy).args(arguments).current_dir(&self.root);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").expect("the script starts").to_owned();
-        Script { url, child }
+        Script { url, child, _copy: copy }
     }
 
     /// A script of `tests/clients` with something to read.
     pub fn node_with(&self, script: &str, arguments: &[&str], input: &str) -> Output {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
-        let copy = self.root.join(script);
-        std::fs::copy(from, &copy).unwrap();
+        let copy = self.copy(script);
         let mut command = Command::new(self.root.join("bin/node"));
         let mut child = command
-            .arg(copy)
+            .arg(&copy)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
