@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use axum::{Json, Router, routing::get};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -12,7 +12,7 @@ use crate::{
     load::{Era, Load},
     median, process,
     process::Server,
-    round, say,
+    ratio, round, say,
 };
 
 const RESOURCE: &str = "http://127.0.0.1/mcp";
@@ -85,10 +85,9 @@ pub async fn measure(rounds: usize, calls: usize) -> Result<()> {
             figures.push(round(server, &Load::lookups(Era::Modern, calls).with_token(token.as_deref())).await?);
         }
     }
-    let base = median(&mut figures[0])?.cpu_ms;
-    for (figures, (name, _, _)) in figures.iter_mut().zip(&servers) {
-        let figure = median(figures).context("no figure")?;
-        let ratio = figure.cpu_ms / base;
+    let off = figures[0].clone();
+    for (figures, (name, _, _)) in figures.iter().zip(&servers) {
+        let (figure, ratio) = (median(figures)?, ratio(figures, &off)?);
         say(format_args!("{name:<34}{:>10.0}{:>18.1}{ratio:>12.2}", figure.per_s, figure.cpu_ms))?;
     }
     Ok(())
