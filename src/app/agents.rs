@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::AppError;
 use crate::{
-    config::Config,
+    config::{Config, proxies},
     domain::Clock,
     http::{DoorLog, Doors},
     identity::agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
@@ -45,6 +45,7 @@ pub(super) fn doors(config: &Config, store: &Store, clock: Clock) -> Result<Door
         }
     };
     Ok(Doors {
+        proxies: proxies(config)?,
         agents,
         challenge: Challenge::new(&config.agents),
         limiter: config.limits.agents(),

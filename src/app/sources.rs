@@ -26,10 +26,8 @@ pub(super) fn routes(config: &Config, secrets: &Secrets) -> Result<Vec<Route>, A
         let read: Vec<Secret> = read.collect::<Result<_, _>>()?;
         routes.push(Route {
             source: vendors.source(name, options, &read)?,
-            allowed: AllowedAddresses::parse(&options.allowed_ips).map_err(|wrong| {
-                let why = format!("{wrong:?} is neither an address nor a network, as 203.0.113.7 or 203.0.113.0/24");
-                ConfigError::value(&format!("webhooks.{name}.allowed_ips"), why)
-            })?,
+            allowed: AllowedAddresses::parse(&options.allowed_ips)
+                .map_err(|error| ConfigError::value(&format!("webhooks.{name}.allowed_ips"), error.to_string()))?,
         });
     }
     Ok(routes)

@@ -6,9 +6,13 @@ use http::Uri;
 use serde_json::{Map, Value};
 
 use super::{Config, ConfigError};
-use crate::identity::{
-    Mode,
-    agents::{Authentication, is_safe},
+use crate::{
+    http::Proxies,
+    identity::{
+        Mode,
+        agents::{Authentication, is_safe},
+    },
+    webhooks::AllowedAddresses,
 };
 
 /// Walks a value along its schema: names the first unknown key, or the first number outside its range.
@@ -103,6 +107,7 @@ pub(super) fn across(config: &Config) -> Result<(), ConfigError> {
              \"required\", or remove the line",
         ));
     }
+    proxies(config)?;
     let alerts = &config.inbox.alerts;
     if alerts.url.is_some() != alerts.secret.is_some() {
         let (there, missing) = if alerts.url.is_some() { ("url", "secret") } else { ("secret", "url") };
@@ -241,6 +246,17 @@ fn beyond_this_machine(config: &Config) -> Result<(), ConfigError> {
         ));
     }
     Ok(())
+}
+
+/// Who is believed when they say whom a webhook comes from.
+pub(crate) fn proxies(config: &Config) -> Result<Proxies, ConfigError> {
+    let (count, from) = (config.http.trusted_proxies, &config.http.trusted_proxy_addresses);
+    let wrong = |why: String| ConfigError::value("http.trusted_proxy_addresses", why);
+    if count == 0 && !from.is_empty() {
+        let why = "is of no use with http.trusted_proxies = 0; write how many proxies a webhook comes through";
+        return Err(wrong(why.to_owned()));
+    }
+    Ok(Proxies { count, from: AllowedAddresses::parse(from).map_err(|error| wrong(error.to_string()))? })
 }
 
 /// Who may read metrics and rejected webhooks.

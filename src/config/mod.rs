@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use check::is_loopback;
+pub(crate) use check::{is_loopback, proxies};
 pub use identity::{ContextConfig, IdentityConfig, KeyConfig};
 pub use layers::{Loaded, Overrides, Source, load};
 pub use secret::Secrets;

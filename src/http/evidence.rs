@@ -12,7 +12,7 @@ use axum::{
 use serde_json::json;
 use tracing::{Instrument, Span};
 
-use super::layers::hold_stream;
+use super::{layers::hold_stream, peer::Proxies};
 use crate::{
     domain::{AgentId, Secret},
     identity::{
@@ -28,6 +28,7 @@ const RETRY_AFTER_S: u64 = 5;
 
 /// How requests to /mcp are let in.
 pub struct Doors {
+    pub proxies: Proxies,
     /// None: agents do not authenticate.
     pub agents: Option<Agents>,
     pub challenge: Challenge,

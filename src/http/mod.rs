@@ -33,6 +33,7 @@ use crate::limits::Gate;
 pub use evidence::{DoorLog, Doors};
 pub use health::Health;
 pub use operations::{Metrics, Operations, OperationsOptions, operations};
+pub use peer::Proxies;
 pub use server::{Counted, ServeError, raise_descriptors, serve};
 pub use site::Site;
 pub use tls::{Reader, Tls, TlsError, TlsOptions};
@@ -79,10 +80,13 @@ pub struct Options {
     #[schemars(range(min = 0, max = 600_000))]
     pub drain_timeout_ms: u64,
     /// Proxies of your own in front of webhooks: the sender's address is that many entries from the right in
-    /// X-Forwarded-For. With 0 it is the connection's, and the header is passed over. Nobody but the proxies may be able to
-    /// reach the port then: whoever can writes what they like into the header.
+    /// X-Forwarded-For. With 0 it is the connection's, and the header is passed over. Whoever else can reach the port writes
+    /// what they like into the header, unless trusted_proxy_addresses names the proxies.
     #[schemars(range(min = 0, max = 16))]
     pub trusted_proxies: usize,
+    /// Addresses (203.0.113.7) and networks (203.0.113.0/24) of these proxies. X-Forwarded-For is believed of them alone; of
+    /// everybody, if none is named.
+    pub trusted_proxy_addresses: Vec<String>,
     /// TLS in this process; left out, a proxy in front does it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsOptions>,
@@ -104,6 +108,7 @@ impl Default for Options {
             streams_max: 100,
             drain_timeout_ms: 10_000,
             trusted_proxies: 0,
+            trusted_proxy_addresses: Vec::new(),
             tls: None,
         }
     }
@@ -120,7 +125,7 @@ where
     let webhooks = webhooks::Webhooks {
         intake: operations.intake.clone(),
         bodies: doors.bodies.clone(),
-        trusted_proxies: options.trusted_proxies,
+        proxies: doors.proxies.clone(),
         gate,
     };
     let rest = Router::new()

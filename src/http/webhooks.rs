@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{
     evidence::{too_many, wait_for},
     layers::overloaded,
-    peer::Peer,
+    peer::{Peer, Proxies},
 };
 use crate::{
     inbox::{Intake, Received},
@@ -32,7 +32,7 @@ const RETRY_AFTER_S: u64 = 10;
 pub(super) struct Webhooks {
     pub(super) intake: Arc<Intake>,
     pub(super) bodies: Bodies,
-    pub(super) trusted_proxies: usize,
+    pub(super) proxies: Proxies,
     pub(super) gate: Gate,
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn receive(
                 }
             };
             let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
-            let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, webhooks.trusted_proxies));
+            let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, &webhooks.proxies));
             answer(label, webhooks.intake.receive(route, RawWebhook { headers, body, path, address }).await)
         }
         Err(response) => (*response, "invalid"),

@@ -1,19 +1,23 @@
-//! Which addresses a source's webhooks may come from.
+//! Addresses and networks: those that a source's webhooks may come from, and those of proxies.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither an address nor a network, as 203.0.113.7 or 203.0.113.0/24")]
+pub struct NotAnAddress(String);
 
 /// Addresses and networks; all, if none is named.
 #[derive(Debug, Clone, Default)]
 pub struct AllowedAddresses(Vec<IpNet>);
 
 impl AllowedAddresses {
-    /// Each as `203.0.113.7` or `203.0.113.0/24`; the error is the one that is neither.
-    pub fn parse(texts: &[String]) -> Result<Self, String> {
+    /// Each as `203.0.113.7` or `203.0.113.0/24`; the error names the one that is neither.
+    pub fn parse(texts: &[String]) -> Result<Self, NotAnAddress> {
         let parse = |text: &String| {
             let address = || text.parse::<IpAddr>().map(IpNet::from);
-            text.parse::<IpNet>().or_else(|_| address()).map_err(|_| text.clone())
+            text.parse::<IpNet>().or_else(|_| address()).map_err(|_| NotAnAddress(text.clone()))
         };
         texts.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
@@ -42,6 +46,7 @@ mod tests {
             assert_eq!(allowed.admit(Some(address.parse().unwrap())), good, "{address}");
         }
         assert!(!allowed.admit(None) && AllowedAddresses::default().admit(None));
-        assert_eq!(AllowedAddresses::parse(&["203.0.113.0/33".to_owned()]).unwrap_err(), "203.0.113.0/33");
+        let wrong = AllowedAddresses::parse(&["203.0.113.0/33".to_owned()]).unwrap_err();
+        assert!(wrong.to_string().starts_with("\"203.0.113.0/33\" is neither"), "{wrong}");
     }
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use address::AllowedAddresses;
+pub use address::{AllowedAddresses, NotAnAddress};
 pub use checks::read_event;
 pub use guide::{Guide, GuideKind};
 pub use payload::{CmsPayload, EndedPayload, EscalatedPayload};

@@ -69,6 +69,11 @@ fn errors_name_the_key_and_what_to_write() {
             "agents.resource: is needed",
         ),
         ("[agents]\nresource = \"desk\"\n", "agents.resource: must be an https address"),
+        ("[http]\ntrusted_proxy_addresses = [\"10.0.0.1\"]\n", "is of no use with http.trusted_proxies = 0"),
+        (
+            "[http]\ntrusted_proxies = 1\ntrusted_proxy_addresses = [\"proxy\"]\n",
+            "http.trusted_proxy_addresses: \"proxy\" is neither an address nor a network",
+        ),
         (
             "[identity]\nmode = \"token\"\n[agents]\nauthentication = \"required\"\nresource = \"https://a.example/mcp\"\n\
              [[agents.issuers]]\nissuer = \"http://login.example.com\"\nperson_claim = \"sid\"\n",

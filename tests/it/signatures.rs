@@ -272,6 +272,14 @@ fn requests_from_elsewhere_are_refused_before_their_signature_is_looked_at() {
         assert_eq!(rows(&behind), 0);
         assert_eq!(send(&server, &["6.6.6.6", "203.0.113.9"], &good).await, 200);
     });
+    // The test's own address is not the proxy's.
+    for (proxy, status) in [("192.0.2.7", 403), ("127.0.0.0/8", 200)] {
+        let behind = Setup::ada()
+            .environment("NEW", NEW)
+            .config(&format!("[http]\ntrusted_proxies = 1\ntrusted_proxy_addresses = [\"{proxy}\"]\n{limited}"));
+        let server = behind.serve();
+        assert_eq!(block_on(send(&server, &["203.0.113.9"], &good)), status, "{proxy}");
+    }
 }
 
 #[test]

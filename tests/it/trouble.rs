@@ -97,6 +97,7 @@ fn site(endpoint: mcp::Endpoint, store: &Store) -> http::Site {
     let (limits, queue) = (Options::none(), Arc::new(store.clone()));
     let intake = Intake::new(Vec::new(), queue, Arc::default(), Clock::system(), &inbox::Options::default(), &limits);
     let doors = http::Doors {
+        proxies: Default::default(),
         agents: None,
         challenge: nobody(),
         limiter: limits.agents(),
