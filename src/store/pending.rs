@@ -19,9 +19,8 @@ use crate::{
 
 /// How long a record of a read may wait for company. A power cut loses at most this much of them.
 const WAIT_MAX: Duration = Duration::from_millis(25);
-/// How long until records that could not be written are tried again, at first and at most.
+/// How long until records that could not be written are tried again.
 const AGAIN: Duration = Duration::from_secs(1);
-const AGAIN_MAX: Duration = Duration::from_secs(30);
 /// Records that may wait; the next one has to see them written first.
 const WAITING_MAX: usize = 4096;
 /// Customers whose hashes are remembered.
@@ -33,19 +32,29 @@ pub(super) struct Pending {
     /// A customer has many calls in one conversation.
     hashes: Mutex<HashMap<CustomerId, Arc<str>>>,
     waiting: Mutex<Waiting>,
-    /// One flush after the other: who wants to read has to wait for what somebody else has taken and not written yet.
-    flushing: tokio::sync::Mutex<()>,
+    /// One attempt after the other: who wants to read has to wait for what somebody else has taken and not written yet.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Waiting {
     rows: Vec<AuditRow>,
+    /// Taken by whoever has the turn, and not written yet.
+    in_flight: usize,
     /// A task writes them before long.
     looked_after: bool,
     /// When they could not be written, if that was the last attempt.
     failed_at: Option<Instant>,
-    /// The store is being closed: nothing is tried again.
+    /// The store is being closed: nothing is taken, and nothing is tried again.
     closing: bool,
+}
+
+/// What becomes of a row.
+enum Pushed {
+    Kept,
+    /// Nobody looks after them yet.
+    First,
+    NoRoom(Box<AuditRow>),
 }
 
 /// A record with its customer hashed.
@@ -57,7 +66,7 @@ pub(super) struct AuditRow {
 impl Pending {
     pub(super) fn new(hash_key: [u8; 64]) -> Self {
         let hash = Hmac::new(&hash_key.into());
-        Self { hash, hashes: Mutex::default(), waiting: Mutex::default(), flushing: tokio::sync::Mutex::default() }
+        Self { hash, hashes: Mutex::default(), waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
     pub(super) fn row(&self, mut record: AuditRecord) -> AuditRow {
@@ -87,14 +96,29 @@ impl Pending {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a row, if there is room; whether somebody has to look after them from now on.
-    fn push(&self, row: AuditRow) -> Result<bool, Box<AuditRow>> {
+    fn push(&self, row: AuditRow) -> Result<Pushed, StoreError> {
         let mut waiting = self.waiting();
-        if waiting.rows.len() >= WAITING_MAX {
-            return Err(Box::new(row));
+        if waiting.closing {
+            return Err(StoreError::Closed);
+        }
+        if waiting.rows.len() + waiting.in_flight >= WAITING_MAX {
+            return Ok(Pushed::NoRoom(Box::new(row)));
         }
         waiting.rows.push(row);
-        Ok(!std::mem::replace(&mut waiting.looked_after, true))
+        let looked_after = std::mem::replace(&mut waiting.looked_after, true);
+        Ok(if looked_after { Pushed::Kept } else { Pushed::First })
+    }
+
+    fn take(&self) -> Vec<AuditRow> {
+        let mut waiting = self.waiting();
+        waiting.in_flight = waiting.rows.len();
+        std::mem::take(&mut waiting.rows)
+    }
+
+    fn written(&self) {
+        let mut waiting = self.waiting();
+        waiting.in_flight = 0;
+        waiting.failed_at = None;
     }
 
     /// In front of those that have come since.
@@ -102,6 +126,7 @@ impl Pending {
         let mut waiting = self.waiting();
         older.append(&mut waiting.rows);
         waiting.rows = older;
+        waiting.in_flight = 0;
         waiting.failed_at = Some(Instant::now());
     }
 
@@ -109,7 +134,7 @@ impl Pending {
         self.waiting().failed_at.is_some_and(|at| at.elapsed() < AGAIN)
     }
 
-    /// Whether nobody has to look after them any more.
+    /// Whether nobody has to look after them any more. Asked by who has the turn: nothing is in flight then.
     fn is_done(&self) -> bool {
         let mut waiting = self.waiting();
         let done = waiting.rows.is_empty() || waiting.closing;
@@ -122,18 +147,16 @@ impl Store {
     /// Writes a record a little later, together with others.
     pub(super) async fn keep_for_later(&self, mut row: AuditRow) -> Result<(), StoreError> {
         loop {
-            match self.audit.push(row) {
-                Ok(false) => return Ok(()),
-                Ok(true) => {
+            match self.audit.push(row)? {
+                Pushed::Kept => return Ok(()),
+                Pushed::First => {
                     let store = self.clone();
                     tokio::spawn(async move { store.look_after_audit().await });
                     return Ok(());
                 }
-                // Calls that nobody could put on record are refused, each at once and without another attempt.
-                Err(_) if self.audit.has_just_failed() => return Err(StoreError::AuditWaits),
-                Err(back) => {
+                Pushed::NoRoom(back) => {
                     row = *back;
-                    self.flush_audit().await?;
+                    self.make_room().await?;
                 }
             }
         }
@@ -144,18 +167,19 @@ impl Store {
         let mut pause = WAIT_MAX;
         loop {
             tokio::time::sleep(pause).await;
-            pause = match self.flush_in_turn().await {
-                Ok(()) => WAIT_MAX,
-                Err(error) => {
-                    tracing::error!(
-                        error = causes(&error),
-                        "failed to write audit records; they are kept and tried again"
-                    );
-                    (pause * 2).clamp(AGAIN, AGAIN_MAX)
-                }
+            let (written, done) = {
+                let _turn = self.audit.turn.lock().await;
+                (self.write_waiting().await, self.audit.is_done())
             };
-            if self.audit.is_done() {
-                return;
+            pause = if written.is_ok() { WAIT_MAX } else { AGAIN };
+            match written {
+                // What the last attempt comes to is said by whoever makes it.
+                _ if done => return,
+                Ok(()) => {}
+                Err(error) => tracing::error!(
+                    error = causes(&error),
+                    "failed to write audit records; they are kept and tried again"
+                ),
             }
         }
     }
@@ -164,19 +188,40 @@ impl Store {
     pub(super) async fn flush_audit(&self) -> Result<(), StoreError> {
         let store = self.clone();
         // A task of its own: a call that is given up must not take the records of others with it.
-        tokio::spawn(async move { store.flush_in_turn().await }).await.unwrap_or(Err(StoreError::Closed))
+        let written = tokio::spawn(async move {
+            let _turn = store.audit.turn.lock().await;
+            store.write_waiting().await
+        });
+        written.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    async fn flush_in_turn(&self) -> Result<(), StoreError> {
-        let _turn = self.audit.flushing.lock().await;
-        let rows = Arc::new(std::mem::take(&mut self.audit.waiting().rows));
+    /// The same for a record that has no room. Just after a failure there is no other attempt: calls that cannot be put on
+    /// record are refused, and do not queue for it.
+    async fn make_room(&self) -> Result<(), StoreError> {
+        let store = self.clone();
+        let written = tokio::spawn(async move {
+            if store.audit.has_just_failed() {
+                return Err(StoreError::AuditWaits);
+            }
+            let _turn = store.audit.turn.lock().await;
+            match store.audit.has_just_failed() {
+                true => Err(StoreError::AuditWaits),
+                false => store.write_waiting().await,
+            }
+        });
+        written.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// One attempt. Whoever makes it has the turn.
+    async fn write_waiting(&self) -> Result<(), StoreError> {
+        let rows = Arc::new(self.audit.take());
         if rows.is_empty() {
             return Ok(());
         }
         let to_write = rows.clone();
         let written = self.write(move |transaction| insert_all(transaction, &to_write)).await;
         match written {
-            Ok(()) => self.audit.waiting().failed_at = None,
+            Ok(()) => self.audit.written(),
             // The command, which held them too, is gone when its answer is there.
             Err(_) => self.audit.put_back(Arc::into_inner(rows).unwrap_or_default()),
         }
