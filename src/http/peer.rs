@@ -30,10 +30,18 @@ impl Peer {
         }
         let values: Vec<&str> =
             headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().ok()).collect::<Option<_>>()?;
-        let entry = values.iter().rev().flat_map(|value| value.rsplit(',')).nth(proxies.count - 1)?.trim();
-        let with_port = || entry.parse::<SocketAddr>().map(|address| address.ip()).ok();
-        entry.parse().ok().or_else(with_port)
+        let mut entries = values.iter().rev().flat_map(|value| value.rsplit(',')).map(|entry| address(entry.trim()));
+        for _ in 1..proxies.count {
+            // One of our own proxies as well, or somebody has come past them.
+            entries.next().filter(|passed| proxies.from.admit(*passed))?;
+        }
+        entries.next()?
     }
+}
+
+/// With a port or without.
+fn address(entry: &str) -> Option<IpAddr> {
+    entry.parse().ok().or_else(|| entry.parse::<SocketAddr>().map(|address| address.ip()).ok())
 }
 
 #[cfg(test)]
@@ -57,6 +65,10 @@ mod tests {
             let client = peer.client(&headers, &known).map(|address| address.to_string());
             assert_eq!(client.as_deref(), Some(expected), "of who is no proxy nothing is believed");
         }
+        let mut past_the_first = HeaderMap::new();
+        past_the_first.append(FORWARDED_FOR, "6.6.6.6, 198.51.100.1".parse().unwrap());
+        let known = Proxies { count: 2, from: AllowedAddresses::parse(&["10.0.0.0/8".to_owned()]).unwrap() };
+        assert_eq!(peer.client(&past_the_first, &known), None);
         assert_eq!(peer.client(&HeaderMap::new(), &proxies(1)), None);
         headers.append(FORWARDED_FOR, "unknown".parse().unwrap());
         assert_eq!(peer.client(&headers, &proxies(1)), None);
