@@ -31,7 +31,8 @@ pub(super) struct Observed {
 impl Observed {
     pub(super) fn begin(request: &Request) -> Self {
         let (id, route) = (request_id(request.headers()), route(request.uri().path()));
-        let span = tracing::info_span!(
+        // Of the highest level: whatever is logged, lines of a request carry its id.
+        let span = tracing::error_span!(
             "request",
             request_id = id.to_str().unwrap_or_default(),
             route,

@@ -155,7 +155,7 @@ impl Worker {
 
     /// The same, with the event's ids on every line of the log, and in the trace of the webhook that reported it.
     async fn work_observed(&self, claimed: Claimed) -> Option<Timestamp> {
-        let span = tracing::info_span!(
+        let span = tracing::error_span!(
             "event",
             event = claimed.id,
             kind = claimed.kind,

@@ -57,7 +57,7 @@ pub(super) async fn run(
         Ok(Who::Caller(caller)) => caller.conversation.as_ref().map(|id| id.as_str()),
         _ => None,
     };
-    let span = tracing::info_span!(
+    let span = tracing::error_span!(
         parent: &request_span(&context),
         "call",
         tool = spec.name,

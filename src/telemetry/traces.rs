@@ -140,8 +140,8 @@ where
     Ok((layer.with_filter(ours), Traces(provider)))
 }
 
-/// The span of the request that a message came with, in the extensions of that request. It is named as the parent of what
-/// the message causes; entering it at every step on the way would cost more than the steps.
+/// The span of the request that a message came with, in the extensions of that request. A call of a tool names it as its
+/// parent; entering it at every step on the way there would cost more than the steps.
 #[derive(Debug, Clone)]
 pub struct RequestSpan(pub Span);
 

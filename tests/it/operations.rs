@@ -198,6 +198,27 @@ fn rejected_webhooks_are_shown_without_their_secrets_and_without_effect() {
 }
 
 #[test]
+fn whatever_is_logged_lines_of_a_request_carry_its_id() {
+    for level in ["warn", "error"] {
+        let setup = Setup::ada().config(&format!("[log]\nformat = \"json\"\nlevel = \"{level}\"\n"));
+        let server = setup.serve();
+        // Reading articles fails from now on.
+        rusqlite::Connection::open(setup.store()).unwrap().execute_batch("DROP TABLE articles").unwrap();
+        block_on(async {
+            for (method, id) in [("resources/list", "req-list"), ("tools/call", "req-call")] {
+                let client = server.client().with_header("x-request-id", id);
+                let search = json!({ "name": "search_articles", "arguments": { "query": "returns" } });
+                client.request(Era::Legacy, method, if method == "tools/call" { search } else { json!({}) }).await;
+            }
+        });
+        let (_, log) = server.terminate();
+        for (message, id) in [("failed to read articles", "req-list"), ("tool call failed", "req-call")] {
+            assert!(log.lines().any(|line| line.contains(message) && line.contains(id)), "{level}: {log}");
+        }
+    }
+}
+
+#[test]
 fn the_log_tells_requests_and_events_apart_by_their_ids() {
     let setup =
         Setup::context(crate::context::SECRET).webhooks().config("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
