@@ -56,41 +56,36 @@ impl AuditLog for Store {
     }
 }
 
+const COLUMNS: usize = 12;
+const INSERT: &str =
+    "INSERT INTO audit (at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
+                        reason)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const ANOTHER_ROW: &str = ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 /// Rows in one statement, where there are so many: what a statement costs before its first row is shared.
 const ROWS_AT_ONCE: usize = 32;
-const COLUMNS: usize = 12;
-
-/// `INSERT INTO audit …` with values for so many rows.
-fn statement(rows: usize) -> String {
-    let row = format!("({})", ["?"; COLUMNS].join(", "));
-    format!(
-        "INSERT INTO audit (at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
-                            reason)
-         VALUES {}",
-        vec![row; rows].join(", ")
-    )
-}
 
 pub(super) fn insert(transaction: &Transaction<'_>, row: &AuditRow) -> Result<(), StoreError> {
-    insert_all(transaction, std::slice::from_ref(row))
+    let mut statement = transaction.prepare_cached(INSERT)?;
+    bind(&mut statement, 0, row)?;
+    statement.raw_execute()?;
+    Ok(())
 }
 
 pub(super) fn insert_all(transaction: &Transaction<'_>, rows: &[AuditRow]) -> Result<(), StoreError> {
     let together = rows.chunks_exact(ROWS_AT_ONCE);
-    let rest = together.remainder().chunks(1);
-    for (chunks, length) in [(together.collect::<Vec<_>>(), ROWS_AT_ONCE), (rest.collect(), 1)] {
-        if chunks.is_empty() {
-            continue;
-        }
-        let mut statement = transaction.prepare_cached(&statement(length))?;
-        for chunk in chunks {
+    let rest = together.remainder();
+    if rest.len() < rows.len() {
+        let many = INSERT.to_owned() + &ANOTHER_ROW.repeat(ROWS_AT_ONCE - 1);
+        let mut statement = transaction.prepare_cached(&many)?;
+        for chunk in together {
             for (n, row) in chunk.iter().enumerate() {
                 bind(&mut statement, n * COLUMNS, row)?;
             }
             statement.raw_execute()?;
         }
     }
-    Ok(())
+    rest.iter().try_for_each(|row| insert(transaction, row))
 }
 
 /// Binds the columns of a row to the parameters behind the first `before`.

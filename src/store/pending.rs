@@ -17,7 +17,7 @@ use crate::{
     telemetry::{causes, metrics},
 };
 
-/// How long a record of a read may wait for company. A power cut loses at most this much of them.
+/// How long a record of a read may wait for company. While the file can be written, a power cut loses at most this much.
 const WAIT_MAX: Duration = Duration::from_millis(25);
 /// How long until records that could not be written are tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -198,12 +198,13 @@ impl Store {
     /// The same for a record that has no room. Just after a failure there is no other attempt: calls that cannot be put on
     /// record are refused, and do not queue for it.
     async fn make_room(&self) -> Result<(), StoreError> {
+        if self.audit.has_just_failed() {
+            return Err(StoreError::AuditWaits);
+        }
         let store = self.clone();
         let written = tokio::spawn(async move {
-            if store.audit.has_just_failed() {
-                return Err(StoreError::AuditWaits);
-            }
             let _turn = store.audit.turn.lock().await;
+            // Somebody else's attempt may have, meanwhile.
             match store.audit.has_just_failed() {
                 true => Err(StoreError::AuditWaits),
                 false => store.write_waiting().await,
