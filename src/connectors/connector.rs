@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{
+    failure::{Failure, OperationError},
     input,
     reply::ReadOrder,
-    run::{Failure, OperationError, Transport},
+    run::Transport,
     vendor::{Task, Vendor},
 };
 use crate::{
@@ -180,18 +181,29 @@ impl Connector {
     ) -> PortError {
         let (in_doubt, write) = (source.in_doubt, does.write);
         let kind = match &source.failure {
-            _ if in_doubt => Kind::Unavailable,
+            // It was done, or may have been, and the answer makes no sense: the system is there.
+            failure if in_doubt => {
+                if failure.is_outage() {
+                    Kind::Unavailable
+                } else {
+                    Kind::Unexpected
+                }
+            }
+            Failure::Upstream(UpstreamError { error, .. }) if error.is_refusal() => Kind::Denied,
             Failure::Upstream(UpstreamError { error: CallError::BreakerOpen { wait }, .. }) => {
                 Kind::NotDone(Some(*wait))
             }
-            Failure::Denied { .. } | Failure::Misconfigured { .. } => Kind::Denied,
+            Failure::Denied { .. } => Kind::Denied,
+            Failure::Forbidden { .. } => Kind::Forbidden,
+            Failure::Misconfigured { .. } | Failure::NotThere => Kind::Misconfigured,
             Failure::RateLimited { retry_after, .. } => Kind::RateLimited(*retry_after),
             Failure::EmailRequired { .. } => return PortError::EmailRequired { system },
             Failure::Invalid { field, .. } => Kind::Invalid(field.clone(), true),
             Failure::Conflict { .. } => Kind::Invalid(None, false),
             Failure::NotFound { .. } if write => Kind::Invalid(None, false),
-            _ if write => Kind::NotDone(closed_for),
-            Failure::Unavailable { .. } | Failure::Upstream(_) => Kind::Unavailable,
+            failure if write && failure.is_outage() => Kind::NotDone(closed_for),
+            _ if write => Kind::Unprocessable,
+            failure if failure.is_outage() => Kind::Unavailable,
             _ => Kind::Unexpected,
         };
         let source: Cause =
@@ -200,7 +212,10 @@ impl Connector {
             Kind::Unavailable => PortError::Unavailable { system, closed_for, source },
             Kind::Unexpected => PortError::Unexpected { system, source },
             Kind::NotDone(closed_for) => PortError::NotDone { system, closed_for, source },
+            Kind::Unprocessable => PortError::Unprocessable { system, source },
             Kind::Denied => PortError::Denied { system, source },
+            Kind::Forbidden => PortError::Forbidden { system, source },
+            Kind::Misconfigured => PortError::Misconfigured { system, source },
             Kind::RateLimited(retry_after) => PortError::RateLimited { system, retry_after, source },
             Kind::Invalid(field, verdict) => PortError::Invalid { system, field, verdict, source },
         }
@@ -211,7 +226,10 @@ enum Kind {
     Unavailable,
     Unexpected,
     NotDone(Option<Duration>),
+    Unprocessable,
     Denied,
+    Forbidden,
+    Misconfigured,
     RateLimited(Option<Duration>),
     /// The argument, and whether it is the judgement on the content.
     Invalid(Option<String>, bool),

@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 
 use super::{
     compiled::Operations,
+    failure::{Failure, OperationError},
     file::{Example, Exchange, ExpectedMeaning, VendorFile},
     filter::to_val,
     library::Library,
     reply::ReadOrder,
-    run::{Failure, OperationError, Transport},
+    run::Transport,
     shapes,
     threads::FilterThreads,
     vendor::{self, Task, Vendor},
@@ -148,6 +149,7 @@ fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String>, Option<D
     let meaning = match &error.failure {
         Failure::NotFound { .. } => ExpectedMeaning::NotFound,
         Failure::Denied { .. } => ExpectedMeaning::Denied,
+        Failure::Forbidden { .. } => ExpectedMeaning::Forbidden,
         Failure::Misconfigured { .. } => ExpectedMeaning::Misconfigured,
         Failure::RateLimited { retry_after, .. } => return (ExpectedMeaning::RateLimited, None, *retry_after),
         Failure::Invalid { field, .. } => return (ExpectedMeaning::Invalid, field.clone(), None),

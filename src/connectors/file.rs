@@ -212,7 +212,10 @@ pub enum Meaning {
     /// It is a success after all.
     Ok,
     NotFound,
+    /// Our credentials are refused.
     Denied,
+    /// Our credentials are good, and this one record is not for them.
+    Forbidden,
     /// Something is not set up at the vendor or in the settings, as a custom field or a permission.
     Misconfigured,
     RateLimited,
@@ -290,6 +293,7 @@ pub struct ExpectedError {
 pub enum ExpectedMeaning {
     NotFound,
     Denied,
+    Forbidden,
     Misconfigured,
     RateLimited,
     Invalid,

@@ -6,6 +6,7 @@ mod build;
 mod compiled;
 mod connector;
 mod examples;
+mod failure;
 mod file;
 mod filter;
 mod input;

@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::{
     compiled::{CompiledStep, Operation},
+    failure::{Failure, OperationError},
     file::Meaning,
     filter::{Scope, to_val},
     input::argument,
     threads::{FilterThreads, RunError},
 };
-use crate::upstream::{BaseUrl, Reply, Request, UpstreamError, UrlError};
+use crate::upstream::{BaseUrl, Reply, Request, UpstreamError};
 
 /// The longest body that is sent.
 const BODY_BYTES_MAX: usize = 512 * 1024;
@@ -27,68 +28,6 @@ pub(super) trait Transport: Send + Sync {
     async fn send(&self, request: Request) -> Result<Reply, UpstreamError>;
     /// The filters cannot cope with its replies: stop asking for a while.
     fn trip(&self);
-}
-
-/// Why an operation did not give its result, and whether its effect may exist all the same.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation}")]
-pub struct OperationError {
-    pub operation: &'static str,
-    #[source]
-    pub failure: Failure,
-    /// False: the effect certainly does not exist.
-    pub in_doubt: bool,
-}
-
-impl OperationError {
-    pub(super) fn not_there(operation: &'static str) -> Self {
-        Self { operation, failure: Failure::NotThere, in_doubt: false }
-    }
-}
-
-/// What went wrong. Never holds what the vendor said.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    #[error("not found (status {status})")]
-    NotFound { status: u16 },
-    #[error("the upstream refuses our credentials (status {status})")]
-    Denied { status: u16 },
-    #[error("something it needs is not set up there or in our settings (status {status})")]
-    Misconfigured { status: u16 },
-    #[error("too many requests (status {status})")]
-    RateLimited { status: u16, retry_after: Option<Duration> },
-    #[error("not accepted (status {status}{})", field.as_ref().map(|field| format!(", {field}")).unwrap_or_default())]
-    Invalid { status: u16, field: Option<String> },
-    #[error("it conflicts with what is there (status {status})")]
-    Conflict { status: u16 },
-    #[error("the upstream failed (status {status})")]
-    Unavailable { status: u16 },
-    #[error("the upstream does not say whether it was done (status {status})")]
-    InDoubt { status: u16 },
-    #[error("the vendor needs the customer's email address (status {status})")]
-    EmailRequired { status: u16 },
-    #[error("unexpected status {status}")]
-    Status { status: u16 },
-    #[error("the reply is not JSON (status {status})")]
-    NotJson { status: u16 },
-    #[error("the reply is empty (status {status})")]
-    Empty { status: u16 },
-    #[error("{key}")]
-    Filter {
-        key: &'static str,
-        #[source]
-        source: RunError,
-    },
-    #[error("{key} gave {why}")]
-    Output { key: &'static str, why: &'static str },
-    #[error("the connector has no such operation")]
-    NotThere,
-    #[error("the reply does not fit: {0}")]
-    Misfit(String),
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
 }
 
 /// What an operation is run with.
@@ -190,23 +129,6 @@ async fn run_step(
                 }
                 other => other,
             })
-        }
-    }
-}
-
-impl Failure {
-    /// Whether the request that failed so may have been acted upon.
-    fn is_unclear(&self, status: StatusCode, earlier: bool, keyed: bool) -> bool {
-        match self {
-            Self::Unavailable { .. } | Self::InDoubt { .. } => true,
-            // The judgement on the content holds for every attempt.
-            Self::Invalid { .. } | Self::EmailRequired { .. } => false,
-            // A request with the same key may be under way, or done.
-            Self::Conflict { .. } if keyed => true,
-            Self::Conflict { .. } | Self::NotFound { .. } => earlier,
-            Self::Denied { .. } | Self::Misconfigured { .. } | Self::RateLimited { .. } => earlier,
-            // A success that cannot be read is a success.
-            _ => earlier || status.is_success() || status.is_server_error(),
         }
     }
 }
@@ -354,6 +276,7 @@ fn by_rule(step: &CompiledStep, scope: &Scope, reply: &Reply) -> Result<Option<J
             Meaning::Ok => Judged::Value(None),
             Meaning::NotFound => Judged::Failed(Failure::NotFound { status }),
             Meaning::Denied => Judged::Failed(Failure::Denied { status }),
+            Meaning::Forbidden => Judged::Failed(Failure::Forbidden { status }),
             Meaning::Misconfigured => Judged::Failed(Failure::Misconfigured { status }),
             Meaning::RateLimited => {
                 let seconds = output(&rule.retry_after_s).and_then(|seconds| seconds.as_f64());

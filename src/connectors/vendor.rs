@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::{
     compiled::{Operation, Operations},
+    failure::{Failure, OperationError},
     file::Setting,
     reply::{self, ContactOut, IdOut, OrderOut, ReadOrder, TicketOut},
-    run::{Failure, OperationError, Run, Transport},
+    run::{Run, Transport},
     threads::FilterThreads,
 };
 use crate::{

@@ -167,9 +167,30 @@ pub enum PortError {
         #[source]
         source: Cause,
     },
-    /// It refuses us, whoever the customer is. Nothing was done.
-    #[error("the {system} refuses access")]
+    /// The request could not be made, or its refusal makes no sense; others to the same system may pass. Nothing was done.
+    #[error("the {system} cannot be asked for this")]
+    Unprocessable {
+        system: &'static str,
+        #[source]
+        source: Cause,
+    },
+    /// It refuses our credentials, whoever the customer is. Nothing was done.
+    #[error("the {system} refuses our credentials")]
     Denied {
+        system: &'static str,
+        #[source]
+        source: Cause,
+    },
+    /// Our credentials are good, and this one record is not for them. Nothing was done.
+    #[error("the {system} refuses access to this record")]
+    Forbidden {
+        system: &'static str,
+        #[source]
+        source: Cause,
+    },
+    /// Something that only the company can repair is not set up, there or in our settings. Nothing was done.
+    #[error("the {system} is not set up for this")]
+    Misconfigured {
         system: &'static str,
         #[source]
         source: Cause,
@@ -229,12 +250,20 @@ impl PortError {
         }
     }
 
+    /// Whether only the company can repair it: trying again, or another value, does not help.
+    pub fn is_the_companys(&self) -> bool {
+        matches!(self, Self::Denied { .. } | Self::Forbidden { .. } | Self::Misconfigured { .. })
+    }
+
     pub fn system(&self) -> &'static str {
         match self {
             Self::Unavailable { system, .. }
             | Self::Unexpected { system, .. }
             | Self::NotDone { system, .. }
+            | Self::Unprocessable { system, .. }
             | Self::Denied { system, .. }
+            | Self::Forbidden { system, .. }
+            | Self::Misconfigured { system, .. }
             | Self::RateLimited { system, .. }
             | Self::Invalid { system, .. }
             | Self::EmailRequired { system } => system,

@@ -107,9 +107,12 @@ impl EventError {
                 | PortError::Unavailable { .. }
                 | PortError::Unexpected { .. }
                 | PortError::NotDone { .. } => Remedy::Retry { in_doubt: false },
-                PortError::Denied { .. } | PortError::Invalid { .. } | PortError::EmailRequired { .. } => {
-                    Remedy::GiveUp { in_doubt: false }
-                }
+                PortError::Unprocessable { .. } => Remedy::Retry { in_doubt: false },
+                PortError::Denied { .. }
+                | PortError::Forbidden { .. }
+                | PortError::Misconfigured { .. }
+                | PortError::Invalid { .. }
+                | PortError::EmailRequired { .. } => Remedy::GiveUp { in_doubt: false },
             }),
             _ => Remedy::GiveUp { in_doubt: false },
         }

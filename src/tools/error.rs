@@ -118,11 +118,14 @@ pub(super) fn in_words(seconds: u64) -> String {
 fn port_sentence(error: &PortError) -> String {
     let system = error.system();
     match error {
-        PortError::Unavailable { .. } | PortError::Unexpected { .. } | PortError::NotDone { .. } => format!(
+        PortError::Unavailable { .. }
+        | PortError::Unexpected { .. }
+        | PortError::NotDone { .. }
+        | PortError::Unprocessable { .. } => format!(
             "The {system} does not answer right now. Tell the customer that it could not be done yet, and try again in a \
              minute; repeating the same call is safe."
         ),
-        PortError::Denied { .. } => format!(
+        PortError::Denied { .. } | PortError::Forbidden { .. } | PortError::Misconfigured { .. } => format!(
             "The {system} is not accessible at the moment, which only the company can repair. Tell the customer that it \
              cannot be done right now; trying again does not help."
         ),

@@ -44,6 +44,18 @@ impl CallError {
         }
     }
 
+    /// Whether it is no fault of this request: the upstream, or the way to it, is away or too busy.
+    pub fn is_outage(&self) -> bool {
+        !matches!(self, Self::TooLong { .. } | Self::Outside) && !self.is_refusal()
+    }
+
+    /// Whether our credentials were refused where tokens are fetched.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Token(TokenError::Refused { status: 400 | 401 | 403, code })
+            if !matches!(code.as_deref(), Some("temporarily_unavailable" | "server_error" | "slow_down")))
+            || matches!(self, Self::Token(TokenError::Characters | TokenError::Signing))
+    }
+
     /// Whether it says something about the health of the upstream.
     pub(super) fn is_its_fault(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::Timeout { .. } | Self::Broken(_))

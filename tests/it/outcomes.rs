@@ -215,3 +215,33 @@ fn a_field_that_is_not_accepted_is_named_only_if_it_is_ours() {
         assert!(log.contains("not accepted") && !log.contains("ignore") && !log.contains(CANARY), "{log}");
     }
 }
+
+#[test]
+fn what_only_the_company_can_repair_is_told_apart() {
+    let rule = |status: u16, meaning: &str| {
+        include_str!("../../connectors/generic.toml")
+            .replace("[health]", &format!("[[errors]]\nstatus = [{status}]\nas = \"{meaning}\"\n[health]"))
+    };
+    for (status, meaning, logged) in [
+        (401, "denied", "refuses our credentials"),
+        (403, "forbidden", "refuses access to this record"),
+        (422, "misconfigured", "is not set up for this"),
+    ] {
+        let vendor = Vendor::always(Answer::json(status, json!({ "message": CANARY })));
+        let setup = setup(&vendor, "");
+        let directory = setup.path().join("connectors");
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("generic.toml"), rule(status, meaning)).unwrap();
+        let server = setup.serve();
+        let (looked_up, opened) = block_on(async {
+            let client = server.client();
+            let looked_up = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+            let ticket = json!({ "subject": "Help", "description": "d" });
+            (looked_up, client.call(Era::Modern, "create_ticket", ticket).await)
+        });
+        assert!(text(&looked_up).contains(DENIED) && text(&opened).contains(DENIED), "{meaning}: {opened}");
+        assert!(ledger(&setup).is_empty(), "{meaning}: nothing was done");
+        let (_, log) = server.terminate();
+        assert!(log.contains(logged) && !log.contains(CANARY), "{meaning}: {log}");
+    }
+}

@@ -1,0 +1,102 @@
+//! How operations fail, and what that says of their effects. Nothing here holds what a vendor said.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::threads::RunError;
+use crate::upstream::{UpstreamError, UrlError};
+
+/// Why an operation did not give its result, and whether its effect may exist all the same.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}")]
+pub struct OperationError {
+    pub operation: &'static str,
+    #[source]
+    pub failure: Failure,
+    /// False: the effect certainly does not exist.
+    pub in_doubt: bool,
+}
+
+impl OperationError {
+    pub(super) fn not_there(operation: &'static str) -> Self {
+        Self { operation, failure: Failure::NotThere, in_doubt: false }
+    }
+}
+
+/// What went wrong. Never holds what the vendor said.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("not found (status {status})")]
+    NotFound { status: u16 },
+    #[error("the upstream refuses our credentials (status {status})")]
+    Denied { status: u16 },
+    #[error("our credentials are not for this record (status {status})")]
+    Forbidden { status: u16 },
+    #[error("something it needs is not set up there or in our settings (status {status})")]
+    Misconfigured { status: u16 },
+    #[error("too many requests (status {status})")]
+    RateLimited { status: u16, retry_after: Option<Duration> },
+    #[error("not accepted (status {status}{})", field.as_ref().map(|field| format!(", {field}")).unwrap_or_default())]
+    Invalid { status: u16, field: Option<String> },
+    #[error("it conflicts with what is there (status {status})")]
+    Conflict { status: u16 },
+    #[error("the upstream failed (status {status})")]
+    Unavailable { status: u16 },
+    #[error("the upstream does not say whether it was done (status {status})")]
+    InDoubt { status: u16 },
+    #[error("the vendor needs the customer's email address (status {status})")]
+    EmailRequired { status: u16 },
+    #[error("unexpected status {status}")]
+    Status { status: u16 },
+    #[error("the reply is not JSON (status {status})")]
+    NotJson { status: u16 },
+    #[error("the reply is empty (status {status})")]
+    Empty { status: u16 },
+    #[error("{key}")]
+    Filter {
+        key: &'static str,
+        #[source]
+        source: RunError,
+    },
+    #[error("{key} gave {why}")]
+    Output { key: &'static str, why: &'static str },
+    #[error("the connector has no such operation")]
+    NotThere,
+    #[error("the reply does not fit: {0}")]
+    Misfit(String),
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+impl Failure {
+    /// Whether the system is away or too slow, whatever it was asked for.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::InDoubt { .. } | Self::RateLimited { .. } => true,
+            Self::Upstream(error) => error.error.is_outage(),
+            // Our own filters were too slow, as on a machine that is too busy.
+            Self::Filter { source: RunError::Overran | RunError::NoThread, .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the request that failed so may have been acted upon.
+    pub(super) fn is_unclear(&self, status: StatusCode, earlier: bool, keyed: bool) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::InDoubt { .. } => true,
+            // The judgement on the content holds for every attempt.
+            Self::Invalid { .. } | Self::EmailRequired { .. } => false,
+            // A request with the same key may be under way, or done.
+            Self::Conflict { .. } if keyed => true,
+            Self::Conflict { .. } | Self::NotFound { .. } => earlier,
+            Self::Denied { .. } | Self::Forbidden { .. } | Self::Misconfigured { .. } | Self::RateLimited { .. } => {
+                earlier
+            }
+            // A success that cannot be read is a success.
+            _ => earlier || status.is_success() || status.is_server_error(),
+        }
+    }
+}
