@@ -1,13 +1,11 @@
 //! `frontdesk audit`: what was decided.
 
-use anyhow::anyhow;
 use clap::Args;
 
-use super::{ConfigArgs, block_on, output};
+use super::{ConfigArgs, output, stored::with_store, words};
 use crate::{
     desk::{AuditFilter, AuditLog, StoredAudit, Verdict},
-    domain::{Clock, ConversationId, CustomerId, Timestamp},
-    store::Store,
+    domain::{ConversationId, CustomerId, Timestamp},
 };
 
 /// Show what was decided, for whom and about what
@@ -27,15 +25,14 @@ pub(super) struct Audit {
     /// Only this tool
     #[arg(long)]
     tool: Option<String>,
-    /// Only this verdict, as allowed, absent, foreign, guest_unproven, step_up, identity_refused, scope_refused,
-    /// invalid_arguments, rate_limited, key_reused, failed, in_doubt, staff
-    #[arg(long, value_parser = verdict)]
+    /// Only this verdict
+    #[arg(long, value_parser = words::word::<Verdict>())]
     verdict: Option<Verdict>,
-    /// Only since this time (RFC 3339)
-    #[arg(long, value_name = "TIME")]
+    /// Only since this time: RFC 3339, a day (UTC), or how long ago, as 90s, 15m, 1h, 2d or 1w
+    #[arg(long, value_name = "TIME", value_parser = words::since)]
     since: Option<Timestamp>,
-    /// Only until this time (RFC 3339)
-    #[arg(long, value_name = "TIME")]
+    /// Only until this time, or the end of this day: written as for --since
+    #[arg(long, value_name = "TIME", value_parser = words::until)]
     until: Option<Timestamp>,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -45,62 +42,44 @@ pub(super) struct Audit {
     json: bool,
 }
 
-fn verdict(word: &str) -> Result<Verdict, String> {
-    serde_json::from_value(word.into()).map_err(|_| "there is no such verdict".to_owned())
-}
+const TITLES: &[&str] =
+    &["time", "tool", "verdict", "effect", "objects", "fields", "conversation", "agent", "customer", "staff"];
 
 impl Audit {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let loaded = self.config.load()?;
-        let path = &loaded.config.store.path;
-        if !path.exists() {
-            return Err(anyhow!("there is no store at {}; name it with --store or store.path", path.display()));
-        }
-        let system = &loaded.config.identity.subject_system;
-        let customer = self.customer.map(|id| CustomerId::parse_or_in(system, &id));
-        let filter = AuditFilter {
-            conversation: self.conversation,
-            customer: customer.transpose()?,
-            tool: self.tool,
-            verdict: self.verdict,
-            since: self.since,
-            until: self.until,
-            limit: self.limit,
-        };
-        let records = block_on(async {
-            let store = Store::open(path, Clock::system())?;
-            let records = store.read(&filter).await?;
-            store.close().await?;
-            Ok(records)
+        let records = with_store(&self.config, async |store, loaded| {
+            let system = &loaded.config.identity.subject_system;
+            let customer = self.customer.as_ref().map(|id| CustomerId::parse_or_in(system, id)).transpose()?;
+            let filter = AuditFilter {
+                conversation: self.conversation.clone(),
+                customer,
+                tool: self.tool.clone(),
+                verdict: self.verdict,
+                since: self.since,
+                until: self.until,
+                limit: self.limit,
+            };
+            Ok(store.read(&filter).await?)
         })?;
-        for record in &records {
-            match self.json {
-                true => output::line(serde_json::to_string(record)?)?,
-                false => output::line(columns(record)?)?,
-            }
-        }
-        Ok(())
+        output::list(self.json, TITLES, &records, columns)
     }
 }
 
-fn columns(record: &StoredAudit) -> anyhow::Result<String> {
-    let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let list = |items: &[String]| if items.is_empty() { "-".to_owned() } else { items.join(",") };
-    Ok(format!(
-        "{:<24}  {:<15}  {:<17}  {:<8}  {}  {}  {}  {}  {}{}",
+fn columns(record: &StoredAudit) -> Vec<String> {
+    let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+    vec![
         record.at.to_string(),
-        record.tool,
-        word(serde_json::to_value(record.verdict)?),
-        word(serde_json::to_value(record.effect)?),
-        list(&record.objects),
-        list(&record.fields),
-        or_dash(&record.conversation),
-        or_dash(&record.agent),
-        or_dash(&record.customer_hash),
+        record.tool.to_string(),
+        record.verdict.as_str().to_owned(),
+        record.effect.as_str().to_owned(),
+        record.objects.join(","),
+        record.fields.join(","),
+        or_empty(&record.conversation),
+        or_empty(&record.agent),
+        or_empty(&record.customer_hash),
         match (&record.staff, &record.reason) {
-            (Some(staff), Some(reason)) => format!("  {staff}: {reason}"),
+            (Some(staff), Some(reason)) => format!("{staff}: {reason}"),
             _ => String::new(),
-        }
-    ))
+        },
+    ]
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ConfigArgs, block_on, output};
 use crate::connectors::{Library, Origin, Setting, VendorFile, run_examples};
@@ -31,7 +31,7 @@ enum ConnectorsCommand {
 struct List {
     #[command(flatten)]
     from: From,
-    /// JSON Lines instead of columns
+    /// JSON Lines instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -44,8 +44,11 @@ struct Show {
     #[command(flatten)]
     from: From,
     /// Print the whole file: a start for a file of your own
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     file: bool,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 /// Run the examples of one connector, or of all
@@ -99,23 +102,23 @@ fn origin(library: &Library, name: &str) -> anyhow::Result<String> {
 impl List {
     fn run(self) -> anyhow::Result<()> {
         let library = self.from.library()?;
-        let mut broken = 0;
+        let (mut files, mut broken) = (Vec::new(), 0);
         for name in library.names() {
             let from = origin(&library, name)?;
             match library.parse(name) {
-                Ok(file) if self.json => output::line(json!({
-                    "name": name, "title": file.title, "serves": file.ports(), "webhooks": file.webhook.is_some(),
-                    "from": from, "auth": file.auth.kind.unwrap_or_default().as_str(),
-                    "examples": file.examples.len() + file.webhook_examples.len(),
-                }))?,
-                Ok(file) => {
-                    output::line(format_args!("{name:<18}  {:<24}  {:<22}  {from}", file.title, serves(&file)))?
-                }
+                Ok(file) => files.push((shown(&file, &from), serves(&file))),
                 Err(error) => {
                     broken += 1;
                     output::remark(format_args!("{name}: {error}"));
                 }
             }
+        }
+        match self.json {
+            true => files.iter().try_for_each(|(file, _)| output::json(file))?,
+            false => output::list(false, &["name", "title", "serves", "from"], &files, |(file, serves)| {
+                let text = |member: &str| file[member].as_str().unwrap_or_default().to_owned();
+                vec![text("name"), text("title"), serves.clone(), text("from")]
+            })?,
         }
         match broken {
             0 => Ok(()),
@@ -124,9 +127,37 @@ impl List {
     }
 }
 
+/// What a list, or another program, is told of a file.
+fn shown(file: &VendorFile, from: &str) -> Value {
+    json!({
+        "name": file.name, "title": file.title, "serves": file.ports(), "webhooks": file.webhook.is_some(),
+        "from": from, "auth": file.auth.kind.unwrap_or_default().as_str(),
+        "examples": file.examples.len() + file.webhook_examples.len(),
+    })
+}
+
 impl Show {
     fn run(self) -> anyhow::Result<()> {
         let library = self.from.library()?;
+        if self.json {
+            let file = library.parse(&self.name)?;
+            let mut shown = shown(&file, &origin(&library, &self.name)?);
+            let settings = |settings: &BTreeMap<String, Setting>| -> Value {
+                let one = |(name, setting): (&String, &Setting)| {
+                    let about =
+                        json!({ "about": setting.about, "required": setting.required, "default": setting.default });
+                    (name.clone(), about)
+                };
+                Value::Object(settings.iter().map(one).collect())
+            };
+            shown["settings"] = settings(&file.settings);
+            shown["base_url"] = json!(file.base_url);
+            shown["docs"] = json!(file.docs);
+            if let Some(webhook) = &file.webhook {
+                shown["webhook_settings"] = settings(&webhook.settings);
+            }
+            return output::json(&shown);
+        }
         if self.file {
             return output::line(library.text(&self.name)?.trim_end());
         }

@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 
 use super::{ConfigArgs, output};
 use crate::{
@@ -33,6 +34,9 @@ enum ContextCommand {
 /// audience from the configuration, and signs with its HS256 key, or with --signing-key.
 #[derive(Args)]
 struct MintArgs {
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     config: ConfigArgs,
     /// The customer (sub), as cus_ada
@@ -128,7 +132,10 @@ impl MintArgs {
             &key,
             Clock::system().now(),
         )?;
-        output::line(token)
+        match self.json {
+            true => output::json(&json!({ "context": token })),
+            false => output::line(token),
+        }
     }
 
     fn key(&self, loaded: &Loaded) -> anyhow::Result<SigningKey> {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path};
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::{block_on, output, stop_signal};
+use super::{block_on, output, secret_file, stop_signal};
 use crate::{
     app::App,
     builtin,
@@ -47,7 +47,7 @@ impl Demo {
             Some(_) => SecretRef::Env("WEBHOOK_SECRET".to_owned()),
             None => {
                 let path = directory.path().join("webhook-secret");
-                std::fs::write(&path, ulid::Ulid::generate().to_string())?;
+                secret_file::create(&path)?.write(&ulid::Ulid::generate().to_string())?;
                 SecretRef::File(path)
             }
         };
@@ -128,7 +128,7 @@ fn help(
     let secret = match secret {
         SecretRef::Env(_) => "WEBHOOK_SECRET=\"$WEBHOOK_SECRET\"".to_owned(),
         // Of no use to anybody once the demo has ended.
-        SecretRef::File(path) => format!("WEBHOOK_SECRET={}", std::fs::read_to_string(path)?),
+        SecretRef::File(path) => format!("WEBHOOK_SECRET={}", std::fs::read_to_string(path)?.trim_end()),
     };
     let (own, foreign) = if customer == "cus_grace" { ("2001", "1001") } else { ("1001", "2001") };
     Ok(format!(

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 
-use super::{ConfigArgs, events::with_store, output};
+use super::{ConfigArgs, output, stored::with_store};
 use crate::{
     domain::{Clock, CustomerId, SystemId},
     inbox::Queue,
@@ -32,6 +33,9 @@ pub(super) struct Erase {
     which: Which,
     #[command(flatten)]
     config: ConfigArgs,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 impl Erase {
@@ -51,6 +55,9 @@ impl Erase {
             }
             Ok((erased.events, records))
         })?;
+        if self.json {
+            return output::json(&json!({ "events": events, "records": records }));
+        }
         output::line(format_args!("erased the contents of {events} events, {records} tickets and notes"))
     }
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod completions;
 mod connectors;
 mod context;
 mod demo;
@@ -10,10 +11,13 @@ mod events;
 mod import;
 mod output;
 mod schema;
+mod secret_file;
 mod serve;
 mod stdio;
+mod stored;
 mod tickets;
 mod token;
+mod words;
 
 use std::{future::Future, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -34,7 +38,7 @@ use crate::{
 /// LLM agents look up orders, open tickets and update the CRM through it (Model Context Protocol, over stdio and Streamable
 /// HTTP), each call for exactly one customer whom the agent cannot choose.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = "Try it: frontdesk demo")]
+#[command(version = telemetry::build::VERSION, max_term_width = 100, after_help = "Try it: frontdesk demo")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -55,6 +59,7 @@ enum Command {
     Check(check::Check),
     Connectors(connectors::Connectors),
     Schema(schema::SchemaCommand),
+    Completions(completions::Completions),
 }
 
 /// Where the configuration comes from.
@@ -130,6 +135,7 @@ pub fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Connectors(command) => command.run(),
         Command::Schema(command) => command.run(),
+        Command::Completions(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

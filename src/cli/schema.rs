@@ -29,6 +29,9 @@ pub(super) struct SchemaCommand {
     /// Write nothing; exit with status 1 if a file differs from what would be written
     #[arg(long)]
     check: bool,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 impl SchemaCommand {
@@ -40,7 +43,10 @@ impl SchemaCommand {
                 fs::create_dir_all(path.parent().unwrap_or(&self.out))?;
                 fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
             }
-            return output::line(format_args!("wrote {} schemas to {}", files.len(), self.out.display()));
+            return match self.json {
+                true => output::json(&json!({ "written": files.keys().collect::<Vec<_>>(), "directory": self.out })),
+                false => output::line(format_args!("wrote {} schemas to {}", files.len(), self.out.display())),
+            };
         }
         let stale: Vec<String> = files
             .iter()
@@ -49,7 +55,11 @@ impl SchemaCommand {
             .chain(leftovers(&self.out, "tools", &files)?)
             .chain(leftovers(&self.out, "events", &files)?)
             .collect();
+        if self.json {
+            output::json(&json!({ "schemas": files.len(), "stale": stale }))?;
+        }
         match stale.as_slice() {
+            [] if self.json => Ok(()),
             [] => output::line(format_args!("{} schemas are up to date", files.len())),
             stale => bail!("{} differ from the code; run frontdesk schema and commit the result", stale.join(", ")),
         }

@@ -1,5 +1,7 @@
 //! `frontdesk stdio`: MCP over standard input and output.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use clap::Args;
 
@@ -13,8 +15,12 @@ use crate::{app::App, domain::Clock, identity::Mode, store};
 /// configuration with --config.
 #[derive(Args)]
 pub(super) struct Stdio {
-    #[command(flatten)]
-    config: ConfigArgs,
+    /// Configuration file; none is taken from the working directory
+    #[arg(long, value_name = "FILE", env = "FRONTDESK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Store file; overrides store.path
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
     /// The customer that every call acts for; sets identity.mode to fixed
     #[arg(long, value_name = "ID")]
     customer: Option<String>,
@@ -25,7 +31,7 @@ pub(super) struct Stdio {
 
 impl Stdio {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let mut overrides = self.config.overrides();
+        let mut overrides = ConfigArgs { config: self.config, store: self.store }.overrides();
         overrides.not_from_here = true;
         if let Some(customer) = self.customer {
             overrides.keys.push(("identity.mode", "fixed".to_owned()));

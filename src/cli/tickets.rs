@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, events::with_store, output};
+use super::{ConfigArgs, output, stored::with_store};
 use crate::domain::TicketId;
 
 /// Read the tickets of the embedded helpdesk
@@ -29,7 +29,7 @@ struct List {
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
-    /// JSON Lines instead of columns
+    /// JSON Lines instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -41,7 +41,12 @@ struct Show {
     id: TicketId,
     #[command(flatten)]
     config: ConfigArgs,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
+
+const TITLES: &[&str] = &["id", "created", "status", "priority", "customer", "subject"];
 
 impl Tickets {
     pub(super) fn run(self) -> anyhow::Result<()> {
@@ -55,21 +60,16 @@ impl Tickets {
 impl List {
     fn run(self) -> anyhow::Result<()> {
         let tickets = with_store(&self.config, async |store, _| Ok(store.tickets(None, self.limit).await?))?;
-        for ticket in tickets {
-            match self.json {
-                true => output::line(serde_json::to_string(&ticket)?)?,
-                false => output::line(format_args!(
-                    "{:<8}  {:<24}  {:<7}  {:<7}  {:<20}  {}",
-                    ticket.id.as_str(),
-                    ticket.created_at.to_string(),
-                    ticket.status,
-                    ticket.priority,
-                    ticket.customer,
-                    ticket.subject
-                ))?,
-            }
-        }
-        Ok(())
+        output::list(self.json, TITLES, &tickets, |ticket| {
+            vec![
+                ticket.id.to_string(),
+                ticket.created_at.to_string(),
+                ticket.status.to_string(),
+                ticket.priority.to_string(),
+                ticket.customer.to_string(),
+                ticket.subject.clone(),
+            ]
+        })
     }
 }
 
@@ -78,6 +78,9 @@ impl Show {
         let found = with_store(&self.config, async |store, _| Ok(store.tickets(Some(&self.id), 1).await?.pop()))?;
         let missing = || anyhow!("there is no ticket {}; frontdesk tickets list shows those there are", self.id);
         let ticket = found.ok_or_else(missing)?;
+        if self.json {
+            return output::json(&ticket);
+        }
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         output::line(format_args!(
             "{}: {}\n{} {}, {}\ncustomer {} <{}>\nconversation {}\norder {}\ntags {}\n\n{}",

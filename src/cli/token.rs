@@ -1,16 +1,16 @@
 //! `frontdesk token`: static bearer tokens of agents.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::json;
 
-use super::{ConfigArgs, block_on, output};
+use super::{ConfigArgs, output, secret_file, stored::with_store};
 use crate::{
     domain::{AgentId, Clock, Scope, Timestamp},
     identity::agents::{NewToken, StoredToken},
-    store::Store,
 };
 
 /// Make, list and revoke bearer tokens of agents
@@ -43,6 +43,12 @@ struct New {
     /// Days until it expires
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
+    /// Write the token into this new file, which its owner alone may read, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -50,7 +56,7 @@ struct New {
 /// List tokens, the newest first
 #[derive(Args)]
 struct List {
-    /// JSON Lines instead of columns
+    /// JSON Lines instead of a table
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -62,6 +68,9 @@ struct List {
 struct Revoke {
     /// As `token list` shows it
     id: i64,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -78,67 +87,85 @@ impl Token {
     }
 }
 
-/// Opens the store of the configuration; makes one only where that makes sense.
-fn open(config: &ConfigArgs, create: bool) -> anyhow::Result<Store> {
-    let loaded = config.load()?;
-    let path = &loaded.config.store.path;
-    if !create && !path.exists() {
-        return Err(anyhow!("there is no store at {}; name it with --store or store.path", path.display()));
-    }
-    Ok(Store::open(path, Clock::system())?)
-}
-
 impl New {
     fn run(self) -> anyhow::Result<()> {
         let scopes = if self.scopes.is_empty() { Scope::AGENTS.to_vec() } else { self.scopes };
         let expires_at = Clock::system().now().plus(DAY * self.days);
         let token = NewToken::make(self.name, scopes.into_iter().collect(), Some(expires_at))?;
-        let id = block_on(async {
-            let store = open(&self.config, true)?;
-            let id = store.add_token(&token).await?;
-            store.close().await?;
-            Ok(id)
-        })?;
-        output::remark(format_args!(
-            "token {id} of agent {}, for {}, until {expires_at}; it is not shown again:",
-            token.name, token.scopes
-        ));
-        output::line(token.token.expose())
+        // Before it is good for anything.
+        let file = self.out.as_deref().map(secret_file::create).transpose()?;
+        let id = with_store(&self.config, async |store, _| Ok(store.add_token(&token).await?));
+        let id = match (id, &file) {
+            (Err(error), Some(file)) => {
+                file.remove();
+                return Err(error);
+            }
+            (id, _) => id?,
+        };
+        if let Some(file) = file {
+            file.write(token.token.expose())?;
+        }
+        let (name, scopes) = (&token.name, token.scopes);
+        match (self.json, &self.out) {
+            (true, out) => output::json(&json!({
+                "id": id,
+                "name": name.as_str(),
+                "scopes": scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+                "expires_at": expires_at.to_string(),
+                "token": out.is_none().then(|| token.token.expose()),
+                "file": out,
+            })),
+            (false, Some(path)) => output::line(format_args!(
+                "token {id} of agent {name}, for {scopes}, until {expires_at}, is in {}",
+                path.display()
+            )),
+            (false, None) => {
+                output::remark(format_args!(
+                    "token {id} of agent {name}, for {scopes}, until {expires_at}; it is not shown again:"
+                ));
+                output::line(token.token.expose())
+            }
+        }
     }
+}
+
+const TITLES: &[&str] = &["id", "agent", "state", "expires", "scopes"];
+
+/// A token as it is shown: never what would let anybody in.
+#[derive(Serialize)]
+struct Shown {
+    id: i64,
+    name: String,
+    state: &'static str,
+    scopes: Vec<&'static str>,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
 }
 
 impl List {
     fn run(self) -> anyhow::Result<()> {
-        let tokens = block_on(async {
-            let store = open(&self.config, false)?;
-            let tokens = store.tokens().await?;
-            store.close().await?;
-            Ok(tokens)
-        })?;
+        let tokens = with_store(&self.config, async |store, _| Ok(store.tokens().await?))?;
         let now = Clock::system().now();
-        for token in &tokens {
-            let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
-            match self.json {
-                true => output::line(json!({
-                    "id": token.id,
-                    "name": token.name,
-                    "state": state(token, now),
-                    "scopes": token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
-                    "created_at": token.created_at.to_string(),
-                    "expires_at": text(token.expires_at),
-                    "revoked_at": text(token.revoked_at),
-                }))?,
-                false => output::line(format_args!(
-                    "{:>4}  {:<24}  {:<8}  until {:<24}  {}",
-                    token.id,
-                    token.name.as_str(),
-                    state(token, now),
-                    text(token.expires_at).unwrap_or_else(|| "-".to_owned()),
-                    token.scopes
-                ))?,
-            }
-        }
-        Ok(())
+        let shown = |token: &StoredToken| Shown {
+            id: token.id,
+            name: token.name.as_str().to_owned(),
+            state: state(token, now),
+            scopes: token.scopes.iter().map(|scope| scope.as_str()).collect(),
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            revoked_at: token.revoked_at,
+        };
+        let tokens: Vec<Shown> = tokens.iter().map(shown).collect();
+        output::list(self.json, TITLES, &tokens, |token| {
+            vec![
+                token.id.to_string(),
+                token.name.clone(),
+                token.state.to_owned(),
+                token.expires_at.map(|at| at.to_string()).unwrap_or_default(),
+                token.scopes.join(" "),
+            ]
+        })
     }
 }
 
@@ -153,13 +180,9 @@ fn state(token: &StoredToken, now: Timestamp) -> &'static str {
 impl Revoke {
     fn run(self) -> anyhow::Result<()> {
         let id = self.id;
-        let revoked = block_on(async {
-            let store = open(&self.config, false)?;
-            let revoked = store.revoke_token(id).await?;
-            store.close().await?;
-            Ok(revoked)
-        })?;
+        let revoked = with_store(&self.config, async |store, _| Ok(store.revoke_token(id).await?))?;
         match revoked {
+            Some(now) if self.json => output::json(&json!({ "id": id, "revoked": true, "before": !now })),
             Some(true) => output::line(format_args!("token {id} is revoked")),
             Some(false) => output::line(format_args!("token {id} had been revoked before")),
             None => bail!("there is no token {id}; see frontdesk token list"),

@@ -1,5 +1,6 @@
 //! Logging, metrics and traces: never a body, a token, an email address or a transcript.
 
+pub mod build;
 pub(crate) mod failpoint;
 pub mod metrics;
 mod seldom;

@@ -171,7 +171,10 @@ fn a_token_reaches_as_far_as_its_scopes() {
     server.terminate();
     let audit = stdout(&frontdesk(setup.path(), &["audit", "--json", "--verdict", "scope_refused"]));
     assert_eq!(audit.lines().count(), 2, "{audit}");
-    assert!(stdout(&frontdesk(setup.path(), &["audit", "--tool", "update_crm", "--verdict", "allowed"])).is_empty());
+    assert!(
+        stdout(&frontdesk(setup.path(), &["audit", "--json", "--tool", "update_crm", "--verdict", "allowed"]))
+            .is_empty()
+    );
 }
 
 #[test]

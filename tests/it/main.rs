@@ -8,6 +8,7 @@ mod alerts;
 mod bad_input;
 mod cli;
 mod clients;
+mod commands;
 mod config;
 mod conformance;
 mod connections;

@@ -19,7 +19,7 @@ pub(super) struct List {
     config: ConfigArgs,
     #[command(flatten)]
     filter: Filter,
-    /// JSON Lines instead of columns
+    /// JSON Lines instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -34,34 +34,33 @@ pub(super) struct Show {
     /// Print also what it says: customers' words
     #[arg(long)]
     payload: bool,
+    /// JSON in one line
+    #[arg(long)]
+    json: bool,
 }
 
 impl List {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let events = with_store(&self.config, async |store, _| Ok(store.list(&self.filter.filter()).await?))?;
-        for event in &events {
-            match self.json {
-                true => output::line(serde_json::to_string(event)?)?,
-                false => output::line(columns(event))?,
-            }
-        }
-        Ok(())
+        output::list(self.json, TITLES, &events, columns)
     }
 }
 
-pub(super) fn columns(event: &StoredEvent) -> String {
+pub(super) const TITLES: &[&str] =
+    &["id", "received", "state", "source", "kind", "conversation or article", "failures", "done, or what went wrong"];
+
+pub(super) fn columns(event: &StoredEvent) -> Vec<String> {
     let state = serde_json::to_value(event.state).unwrap_or_default();
-    let ended = event.receipt.as_deref().or(event.error.as_deref()).unwrap_or("-");
-    format!(
-        "{:>6}  {:<24}  {:<11}  {:<10}  {:<22}  {:<28}  {}  {ended}",
-        event.id,
+    vec![
+        event.id.to_string(),
         event.received_at.to_string(),
-        state.as_str().unwrap_or_default(),
-        event.source,
-        event.kind,
-        event.subject,
-        event.failures,
-    )
+        state.as_str().unwrap_or_default().to_owned(),
+        event.source.clone(),
+        event.kind.clone(),
+        event.subject.clone(),
+        event.failures.to_string(),
+        event.receipt.as_ref().or(event.error.as_ref()).cloned().unwrap_or_default(),
+    ]
 }
 
 impl Show {
@@ -77,6 +76,9 @@ impl Show {
             let payload = payload.map(|text| serde_json::from_str::<Value>(&text).unwrap_or(Value::String(text)));
             shown["payload"] = payload.unwrap_or(json!("removed after the retention, or erased"));
         }
-        output::line(serde_json::to_string_pretty(&shown)?)
+        match self.json {
+            true => output::json(&shown),
+            false => output::line(serde_json::to_string_pretty(&shown)?),
+        }
     }
 }

@@ -5,15 +5,12 @@ mod rejected;
 mod send;
 mod settle;
 
-use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, block_on};
+use super::{ConfigArgs, stored::with_store, words};
 use crate::{
-    config::Loaded,
-    domain::{Clock, Timestamp},
+    domain::Timestamp,
     inbox::{EventFilter, EventState},
-    store::Store,
 };
 
 /// Work with events: what webhooks reported, until it is done
@@ -63,22 +60,18 @@ struct Filter {
     /// Only of this kind, as conversation.escalated
     #[arg(long)]
     kind: Option<String>,
-    /// Only in this state: pending, claimed, done, dead, discarded, quarantined
-    #[arg(long, value_parser = state)]
+    /// Only in this state
+    #[arg(long, value_parser = words::word::<EventState>())]
     state: Option<EventState>,
     /// Only of this conversation
     #[arg(long, value_name = "ID")]
     conversation: Option<String>,
-    /// Only received since this time (RFC 3339)
-    #[arg(long, value_name = "TIME")]
+    /// Only received since this time: RFC 3339, a day (UTC), or how long ago, as 90s, 15m, 1h, 2d or 1w
+    #[arg(long, value_name = "TIME", value_parser = words::since)]
     since: Option<Timestamp>,
     /// At most this many, the newest first [default: 50; without limit for --all]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: Option<u32>,
-}
-
-fn state(word: &str) -> Result<EventState, String> {
-    serde_json::from_value(word.into()).map_err(|_| "there is no such state".to_owned())
 }
 
 impl Filter {
@@ -98,22 +91,4 @@ impl Filter {
             limit: self.limit.unwrap_or(LISTED),
         }
     }
-}
-
-/// Runs work on the configured store, which has to be there.
-pub(super) fn with_store<T>(
-    config: &ConfigArgs,
-    work: impl AsyncFnOnce(&Store, &Loaded) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let loaded = config.load()?;
-    let path = &loaded.config.store.path;
-    if !path.exists() {
-        return Err(anyhow!("there is no store at {}; name it with --store or store.path", path.display()));
-    }
-    block_on(async {
-        let store = Store::open(path, Clock::system())?;
-        let result = work(&store, &loaded).await;
-        store.close().await?;
-        result
-    })
 }

@@ -8,13 +8,14 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
 
 use super::ConfigArgs;
 use crate::{
     app,
-    cli::{block_on, output},
+    cli::{block_on, output, words},
     config::Loaded,
-    domain::{Clock, Secret, Timestamp},
+    domain::{Clock, Event, Secret, Timestamp},
     upstream::post,
     webhooks::{Mapped, RawWebhook},
 };
@@ -36,6 +37,9 @@ pub(super) struct Send {
     /// The secret, by the environment variable that holds it, instead of the configured one
     #[arg(long, value_name = "NAME")]
     secret_env: Option<String>,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -54,8 +58,8 @@ pub(super) struct Verify {
     /// A header, as 'x-webhook-signature: 4f0c…'; may be given several times
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// When it arrived (RFC 3339), for schemes that sign the time [default: now]
-    #[arg(long, value_name = "TIME")]
+    /// When it arrived, for schemes that sign the time: RFC 3339, or how long ago, as 90s, 15m or 1h [default: now]
+    #[arg(long, value_name = "TIME", value_parser = words::since)]
     at: Option<Timestamp>,
     /// The path that was asked for, for schemes that sign it [default: /webhooks/SOURCE]
     #[arg(long, value_name = "PATH")]
@@ -63,6 +67,9 @@ pub(super) struct Verify {
     /// The secret, by the environment variable that holds it, instead of the configured one
     #[arg(long, value_name = "NAME")]
     secret_env: Option<String>,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -108,7 +115,10 @@ impl Send {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         let (status, answer) = block_on(async { Ok(post(&url, headers, body).await?) })
             .with_context(|| format!("failed to post to {url}"))?;
-        output::line(format_args!("{status} {answer}"))?;
+        match self.json {
+            true => output::json(&json!({ "status": status, "answer": answer }))?,
+            false => output::line(format_args!("{status} {answer}"))?,
+        }
         match status {
             200..=299 => Ok(()),
             _ => bail!("it was not accepted"),
@@ -132,30 +142,38 @@ impl Verify {
         let path = self.path.unwrap_or_else(|| format!("/webhooks/{}", self.source));
         let raw = RawWebhook { headers, body: body.into(), path, address: None };
         let now = self.at.unwrap_or_else(|| Clock::system().now());
+        let say = |text: String| if self.json { Ok(()) } else { output::line(text) };
+        let tell = |value: Value| if self.json { output::json(&value) } else { Ok(()) };
         let webhook = match source.verifier().verify(source.name(), &raw, now) {
             Ok(webhook) => webhook,
             Err(rejection) => {
-                output::line(format_args!("signature: {rejection}"))?;
-                output::line(format_args!("a good one: {}", source.verifier().form()))?;
+                let form = source.verifier().form();
+                tell(json!({ "signature": rejection.to_string(), "good_one": form.to_string(), "status": 401 }))?;
+                say(format!("signature: {rejection}"))?;
+                say(format!("a good one: {form}"))?;
                 if ends_in_a_line_break {
-                    output::line("the body ends in a line break: was that sent, too?")?;
+                    say("the body ends in a line break: was that sent, too?".to_owned())?;
                 }
                 bail!("this request is answered 401");
             }
         };
-        output::line("signature: good")?;
+        say("signature: good".to_owned())?;
         match block_on(async { Ok(source.map(&webhook).await) })? {
             Mapped::NotNow { why } => bail!("it cannot be told what it means: {why}"),
-            Mapped::Skipped => output::line("event: of a kind that has no effect here; it is answered 200 and skipped"),
+            Mapped::Skipped => {
+                tell(json!({ "signature": "good", "status": 200, "skipped": true }))?;
+                say("event: of a kind that has no effect here; it is answered 200 and skipped".to_owned())
+            }
             Mapped::Unmappable { kind, faults, .. } => {
-                output::line(format_args!("event: {kind}, with members missing or wrong: {}", faults.join("; ")))?;
+                tell(json!({ "signature": "good", "status": 422, "kind": kind, "faults": faults }))?;
+                say(format!("event: {kind}, with members missing or wrong: {}", faults.join("; ")))?;
                 bail!("this request is answered 422");
             }
             Mapped::Events { events, .. } => {
-                for event in events {
-                    output::line(format_args!("event: {} about {}", event.kind(), event.subject()))?;
-                }
-                Ok(())
+                let one = |event: &Event| json!({ "kind": event.kind(), "subject": event.subject() });
+                let all: Vec<Value> = events.iter().map(one).collect();
+                tell(json!({ "signature": "good", "status": 200, "events": all }))?;
+                events.iter().try_for_each(|event| say(format!("event: {} about {}", event.kind(), event.subject())))
             }
         }
     }

@@ -1,9 +1,14 @@
 //! `frontdesk events replay` and `discard`: one by one, or all that pass a filter.
 
 use anyhow::bail;
-use clap::Args;
+use clap::{ArgGroup, Args};
+use serde_json::json;
 
-use super::{ConfigArgs, Filter, list::columns, with_store};
+use super::{
+    ConfigArgs, Filter,
+    list::{TITLES, columns},
+    with_store,
+};
 use crate::{
     cli::output,
     config::Loaded,
@@ -35,9 +40,9 @@ pub(super) struct Discard {
 }
 
 #[derive(Args)]
+#[command(group = ArgGroup::new("which").args(["ids", "all"]).required(true))]
 struct Which {
     /// Ids, from events list
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
     ids: Vec<i64>,
     /// All that pass the filter; dead letters, unless --state says otherwise
     #[arg(long)]
@@ -49,6 +54,9 @@ struct Which {
     /// Only show which it would be
     #[arg(long)]
     dry_run: bool,
+    /// JSON Lines instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 impl Which {
@@ -85,15 +93,24 @@ impl Which {
     ) -> anyhow::Result<()> {
         let (changed, left) = with_store(&self.config, async |store, loaded| {
             let (mut changed, mut left) = (0, 0);
-            for event in self.events(store).await? {
-                if self.dry_run {
-                    output::line(columns(&event))?;
-                } else if work(store, loaded, &event).await? {
+            let events = self.events(store).await?;
+            if self.dry_run {
+                output::list(self.json, TITLES, &events, columns)?;
+                return Ok((0, 0));
+            }
+            for event in events {
+                if work(store, loaded, &event).await? {
                     changed += 1;
                     store.record(record(tool, &event)?).await?;
-                    output::line(format_args!("{} {done}", event.id))?;
+                    match self.json {
+                        true => output::json(&json!({ "id": event.id, "changed": true }))?,
+                        false => output::line(format_args!("{} {done}", event.id))?,
+                    }
                 } else {
                     left += 1;
+                    if self.json {
+                        output::json(&json!({ "id": event.id, "changed": false, "why": why(tool, &event) }))?;
+                    }
                     output::remark(format_args!("{} was left as it is: {}", event.id, why(tool, &event)));
                 }
             }

@@ -110,6 +110,9 @@ impl Setup {
 
     /// A static token, as `frontdesk token new` prints it.
     pub fn token(&self, arguments: &[&str]) -> String {
+        if !self.store().exists() {
+            self.import(std::path::Path::new("/dev/null"));
+        }
         let output = super::frontdesk(self.path(), &[&["token", "new"], arguments].concat());
         assert!(output.status.success(), "{}", super::stderr(&output));
         super::stdout(&output).trim().to_owned()

@@ -1,0 +1,126 @@
+//! Arguments that several commands take: moments, and words of a list.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde::{
+    Deserializer,
+    de::{DeserializeOwned, Error as _, Visitor, value::Error},
+    forward_to_deserialize_any,
+};
+
+use crate::domain::{Clock, Day, Timestamp};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One of the words that an enum has in JSON. A wrong one is answered with all of them.
+pub(super) fn word<T: DeserializeOwned + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words::<T>()).try_map(|word| serde_json::from_value::<T>(word.into()))
+}
+
+/// The words of an enum, as it tells them to whoever reads it.
+fn words<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut words = Words(&[]);
+    let _ = T::deserialize(&mut words);
+    words.0
+}
+
+struct Words(&'static [&'static str]);
+
+impl<'de> Deserializer<'de> for &mut Words {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(Error::custom("only words are read"))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        words: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Error> {
+        self.0 = words;
+        Err(Error::custom("only words are read"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// A moment in the past: RFC 3339, a day (its beginning in UTC), or how long ago, as 90s, 15m, 1h, 2d or 1w.
+pub(super) fn since(text: &str) -> Result<Timestamp, String> {
+    moment(text, Clock::system().now(), false)
+}
+
+/// The same; a day is meant with all its hours.
+pub(super) fn until(text: &str) -> Result<Timestamp, String> {
+    moment(text, Clock::system().now(), true)
+}
+
+fn moment(text: &str, now: Timestamp, end_of_day: bool) -> Result<Timestamp, String> {
+    let text = text.trim();
+    if let Some(ago) = ago(text) {
+        return Ok(now.minus(ago));
+    }
+    if let Ok(day) = Day::parse(text)
+        && day.as_str() == text
+    {
+        let begins = Timestamp::parse(&format!("{text}T00:00:00Z")).map_err(|invalid| invalid.to_string())?;
+        return Ok(if end_of_day { begins.plus(DAY - Duration::from_millis(1)) } else { begins });
+    }
+    Timestamp::parse(text).map_err(|_| {
+        "write a time as 2026-03-30T14:22:00Z, a day as 2026-03-30 (in UTC), or how long ago, as 90s, 15m, 1h, 2d or 1w"
+            .to_owned()
+    })
+}
+
+fn ago(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        'w' => 7 * 24 * 60 * 60,
+        _ => return None,
+    };
+    let count = text.strip_suffix(unit)?;
+    let count: u64 = count.bytes().all(|b| b.is_ascii_digit()).then(|| count.parse().ok())??;
+    Some(Duration::from_secs(count.checked_mul(seconds)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{desk::Verdict, inbox::EventState};
+
+    #[test]
+    fn the_words_of_an_enum_are_those_that_it_reads() {
+        for word in words::<Verdict>() {
+            assert_eq!(serde_json::from_value::<Verdict>((*word).into()).unwrap().as_str(), *word);
+        }
+        assert!(words::<Verdict>().contains(&"guest_unproven") && words::<EventState>().contains(&"quarantined"));
+    }
+
+    #[test]
+    fn a_time_is_written_as_people_write_it() {
+        let now = Timestamp::parse("2026-11-24T12:00:00Z").unwrap();
+        for (text, since, until) in [
+            ("1h", "2026-11-24T11:00:00Z", "2026-11-24T11:00:00Z"),
+            ("90s", "2026-11-24T11:58:30Z", "2026-11-24T11:58:30Z"),
+            ("2d", "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z"),
+            ("1w", "2026-11-17T12:00:00Z", "2026-11-17T12:00:00Z"),
+            ("2026-11-20", "2026-11-20T00:00:00Z", "2026-11-20T23:59:59.999Z"),
+            ("2026-11-20T10:00:00+01:00", "2026-11-20T09:00:00Z", "2026-11-20T09:00:00Z"),
+        ] {
+            assert_eq!(moment(text, now, false).unwrap().to_string(), since, "{text}");
+            assert_eq!(moment(text, now, true).unwrap().to_string(), until, "{text}");
+        }
+        for wrong in ["", "h", "-1h", "1.5h", "1y", "yesterday", "2026-02-30", "20261120", "99999999999999999999d"] {
+            assert!(moment(wrong, now, false).is_err_and(|why| why.contains("1h")), "{wrong}");
+        }
+    }
+}
