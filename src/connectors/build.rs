@@ -205,6 +205,7 @@ impl<'a> Builder<'a> {
                 None,
             ),
             ticket_needs_email: helpdesk.is_some_and(|port| port.needs_email),
+            raises_priority: helpdesk.is_some_and(|port| port.raises_priority),
             contact_needs_email: crm.is_some_and(|port| port.needs_email),
             vendor: Vendor {
                 operations: Arc::new(operations),

@@ -270,6 +270,9 @@ impl CompiledRule {
         if rule.retry_after_s.is_some() && rule.meaning != Meaning::RateLimited {
             return Err(CompileError::value(format!("{section}.retry_after_s"), "is for as = \"rate_limited\""));
         }
+        if rule.meaning == Meaning::Closed && !section.starts_with("helpdesk.add_comment") {
+            return Err(CompileError::value(section, "as = \"closed\" is for helpdesk.add_comment"));
+        }
         Ok(Self {
             status: rule.status.clone(),
             when: filter("when", &rule.when)?,

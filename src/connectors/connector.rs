@@ -18,8 +18,8 @@ use super::{
 use crate::{
     desk::{ArticleMirror, Cause, Created, Crm, Helpdesk, OrderSystem, PortError, SavedContact, Settlement},
     domain::{
-        Article, ArticleId, Clock, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId, Order,
-        OrderId, Ticket, TicketId,
+        Article, ArticleId, Clock, Comment, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId,
+        Order, OrderId, Ticket, TicketId,
     },
     upstream::{BaseUrl, CallError, Reply, Request, Upstream, UpstreamError},
 };
@@ -34,6 +34,7 @@ pub struct Connector {
     pub(super) comment_settlement: Settlement,
     pub(super) note_settlement: Settlement,
     pub(super) ticket_needs_email: bool,
+    pub(super) raises_priority: bool,
     pub(super) contact_needs_email: bool,
     pub(super) clock: Clock,
 }
@@ -193,6 +194,8 @@ impl Connector {
             Failure::Upstream(UpstreamError { error: CallError::BreakerOpen { wait }, .. }) => {
                 Kind::NotDone(Some(*wait))
             }
+            Failure::Closed { .. } => Kind::Closed,
+            Failure::NotFound { .. } | Failure::NotThere if does.may_be_closed => Kind::Closed,
             Failure::Denied { .. } => Kind::Denied,
             Failure::Forbidden { .. } => Kind::Forbidden,
             Failure::Misconfigured { .. } | Failure::NotThere => Kind::Misconfigured,
@@ -218,6 +221,7 @@ impl Connector {
             Kind::Misconfigured => PortError::Misconfigured { system, source },
             Kind::RateLimited(retry_after) => PortError::RateLimited { system, retry_after, source },
             Kind::Invalid(field, verdict) => PortError::Invalid { system, field, verdict, source },
+            Kind::Closed => PortError::Closed { system, source },
         }
     }
 }
@@ -233,6 +237,7 @@ enum Kind {
     RateLimited(Option<Duration>),
     /// The argument, and whether it is the judgement on the content.
     Invalid(Option<String>, bool),
+    Closed,
 }
 
 /// What an operation works on, and whether it changes something.
@@ -240,15 +245,17 @@ struct Does<'a> {
     input: &'a Value,
     effect: Option<&'a EffectId>,
     write: bool,
+    /// It is about a ticket: if that is not found, or takes no comments at all, it is as good as closed.
+    may_be_closed: bool,
 }
 
 impl<'a> Does<'a> {
     fn read(input: &'a Value) -> Self {
-        Self { input, effect: None, write: false }
+        Self { input, effect: None, write: false, may_be_closed: false }
     }
 
     fn write(input: &'a Value, effect: Option<&'a EffectId>) -> Self {
-        Self { input, effect, write: true }
+        Self { input, effect, write: true, may_be_closed: false }
     }
 }
 
@@ -294,10 +301,15 @@ impl Helpdesk for Connector {
         self.with(&self.places.helpdesk, "helpdesk", Does::read(&input), find).await
     }
 
-    async fn add_comment(&self, ticket: &TicketId, text: &str, effect: &EffectId) -> Result<(), PortError> {
-        let input = input::add_comment(ticket, text, effect);
+    async fn add_comment(&self, ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Result<(), PortError> {
+        let input = input::add_comment(ticket, comment, effect);
         let add = async |task: &Task<'_>| self.vendor.add_comment(task).await;
-        self.with(&self.places.helpdesk, "helpdesk", Does::write(&input, Some(effect)), add).await
+        let does = Does { may_be_closed: true, ..Does::write(&input, Some(effect)) };
+        self.with(&self.places.helpdesk, "helpdesk", does, add).await
+    }
+
+    fn raises_priority(&self) -> bool {
+        self.raises_priority
     }
 
     fn settlement(&self) -> Settlement {

@@ -155,6 +155,7 @@ fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String>, Option<D
         Failure::Invalid { field, .. } => return (ExpectedMeaning::Invalid, field.clone(), None),
         Failure::Conflict { .. } if !error.in_doubt => ExpectedMeaning::Invalid,
         Failure::EmailRequired { .. } => ExpectedMeaning::EmailRequired,
+        Failure::Closed { .. } if !error.in_doubt => ExpectedMeaning::Closed,
         _ if error.in_doubt => ExpectedMeaning::InDoubt,
         Failure::Unavailable { .. } | Failure::Upstream(_) => ExpectedMeaning::Unavailable,
         Failure::InDoubt { .. } => ExpectedMeaning::InDoubt,

@@ -47,6 +47,8 @@ pub enum Failure {
     InDoubt { status: u16 },
     #[error("the vendor needs the customer's email address (status {status})")]
     EmailRequired { status: u16 },
+    #[error("the ticket takes no more comments (status {status})")]
+    Closed { status: u16 },
     #[error("unexpected status {status}")]
     Status { status: u16 },
     #[error("the reply is not JSON (status {status})")]
@@ -91,7 +93,7 @@ impl Failure {
             Self::Invalid { .. } | Self::EmailRequired { .. } => false,
             // A request with the same key may be under way, or done.
             Self::Conflict { .. } if keyed => true,
-            Self::Conflict { .. } | Self::NotFound { .. } => earlier,
+            Self::Conflict { .. } | Self::NotFound { .. } | Self::Closed { .. } => earlier,
             Self::Denied { .. } | Self::Forbidden { .. } | Self::Misconfigured { .. } | Self::RateLimited { .. } => {
                 earlier
             }

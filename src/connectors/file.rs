@@ -102,6 +102,9 @@ pub struct Helpdesk {
     pub create_ticket: Steps,
     #[serde(default)]
     pub find_ticket: Option<Steps>,
+    /// `add_comment` sets the priority that it is given.
+    #[serde(default)]
+    pub raises_priority: bool,
     #[serde(default)]
     pub add_comment: Option<Steps>,
 }
@@ -223,6 +226,8 @@ pub enum Meaning {
     Unavailable,
     InDoubt,
     EmailRequired,
+    /// The ticket takes no more comments: it is closed, merged or gone.
+    Closed,
 }
 
 /// An operation that is run without the vendor: input → expected requests; replies → expected result.
@@ -300,6 +305,7 @@ pub enum ExpectedMeaning {
     Unavailable,
     InDoubt,
     EmailRequired,
+    Closed,
     Unexpected,
 }
 

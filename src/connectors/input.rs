@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    Article, ArticleId, ContactFields, ContactId, Customer, EffectId, Level, NewTicket, OrderId, SystemId, TicketId,
-    Timestamp,
+    Article, ArticleId, Comment, ContactFields, ContactId, Customer, EffectId, Level, NewTicket, OrderId, SystemId,
+    TicketId, Timestamp,
 };
 
 pub(super) fn find_order(id: &OrderId) -> Value {
@@ -49,8 +49,13 @@ pub(super) fn find_ticket(effect: &EffectId) -> Value {
     json!({ "external_id": effect.as_str() })
 }
 
-pub(super) fn add_comment(ticket: &TicketId, text: &str, effect: &EffectId) -> Value {
-    json!({ "ticket_id": ticket.as_str(), "text": text, "external_id": effect.as_str() })
+pub(super) fn add_comment(ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Value {
+    json!({
+        "ticket_id": ticket.as_str(),
+        "text": comment.text,
+        "priority": comment.priority,
+        "external_id": effect.as_str(),
+    })
 }
 
 pub(super) fn find_contact(of: &Customer, own: &SystemId) -> Value {

@@ -290,6 +290,7 @@ fn by_rule(step: &CompiledStep, scope: &Scope, reply: &Reply) -> Result<Option<J
             Meaning::Unavailable => Judged::Failed(Failure::Unavailable { status }),
             Meaning::InDoubt => Judged::Failed(Failure::InDoubt { status }),
             Meaning::EmailRequired => Judged::Failed(Failure::EmailRequired { status }),
+            Meaning::Closed => Judged::Failed(Failure::Closed { status }),
         }));
     }
     Ok(None)

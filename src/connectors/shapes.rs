@@ -12,7 +12,9 @@ fn shape(operation: &str) -> Value {
             "order_id": null, "conversation": null, "requester": customer, "tags": [], "fields": {},
         }),
         "helpdesk.find_ticket" => json!({ "external_id": null }),
-        "helpdesk.add_comment" => json!({ "ticket_id": null, "text": null, "external_id": null }),
+        "helpdesk.add_comment" => {
+            json!({ "ticket_id": null, "text": null, "priority": null, "external_id": null })
+        }
         "crm.find_contact" => json!({ "customer": customer }),
         "crm.upsert_contact" => json!({ "contact_id": null, "customer": customer, "fields": {} }),
         "crm.log_activity" => json!({ "contact_id": null, "text": null, "external_id": null, "at": null }),
@@ -77,8 +79,8 @@ mod tests {
     use crate::{
         connectors::input,
         domain::{
-            Article, ArticleId, ContactFields, ContactId, Customer, CustomerId, EffectId, Level, NewTicket, OrderId,
-            Priority, SystemId, TicketId, Timestamp,
+            Article, ArticleId, Comment, ContactFields, ContactId, Customer, CustomerId, EffectId, Level, NewTicket,
+            OrderId, Priority, SystemId, TicketId, Timestamp,
         },
     };
 
@@ -126,13 +128,14 @@ mod tests {
             url: None,
             updated_at: at,
         };
+        let comment = Comment { text: String::new(), priority: None };
         let fields = ContactFields::new();
         let own = &SystemId::parse("crm").unwrap();
         let earnest = [
             ("orders.find", input::find_order(&OrderId::parse("#1").unwrap())),
             ("helpdesk.create_ticket", input::create_ticket(&ticket, &effect, own)),
             ("helpdesk.find_ticket", input::find_ticket(&effect)),
-            ("helpdesk.add_comment", input::add_comment(&TicketId::parse("t").unwrap(), "", &effect)),
+            ("helpdesk.add_comment", input::add_comment(&TicketId::parse("t").unwrap(), &comment, &effect)),
             ("crm.find_contact", input::find_contact(&customer, own)),
             ("crm.upsert_contact", input::upsert_contact(&customer, None, &fields, own)),
             ("crm.log_activity", input::log_activity(&contact, "", &effect, at)),

@@ -10,7 +10,7 @@ use super::{
     ports::customer,
     tickets::OpenedTicket,
 };
-use crate::domain::{EffectId, NewTicket, Priority, Ticket, Timestamp};
+use crate::domain::{Comment, EffectId, NewTicket, Priority, Ticket, Timestamp};
 
 /// What the agent did in a conversation that goes along to the person who takes over.
 const HANDOFF_LINES_MAX: u32 = 50;
@@ -54,11 +54,12 @@ impl Desk {
                 Some(_) => self.helpdesk.comment_settlement(),
                 None => self.helpdesk.settlement(),
             },
-            describe: |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", &ticket.id),
+            describe: |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", ticket.name()),
             find: async |effect: EffectId| self.helpdesk.find_ticket(&effect).await,
             write: async |effect: EffectId| match &existing {
                 Some(opened) => {
-                    self.helpdesk.add_comment(&opened.id, &ticket.description, &effect).await?;
+                    let comment = Comment { text: ticket.description.clone(), priority: None };
+                    self.helpdesk.add_comment(&opened.id, &comment, &effect).await?;
                     Ok(Outcome { receipt: opened.clone(), effect: Effect::Changed })
                 }
                 None => {

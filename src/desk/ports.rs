@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::Settlement;
 use crate::domain::{
-    Article, ArticleHit, ArticleId, Caller, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId,
-    Order, OrderId, Ticket, TicketId, Timestamp,
+    Article, ArticleHit, ArticleId, Caller, Comment, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket,
+    NoteId, Order, OrderId, Ticket, TicketId, Timestamp,
 };
 
 /// Where orders are kept.
@@ -26,8 +26,13 @@ pub trait Helpdesk: Send + Sync {
     /// The ticket that was opened for `effect`, as far as the helpdesk can tell by now.
     async fn find_ticket(&self, effect: &EffectId) -> Result<Option<Ticket>, PortError>;
 
-    /// Adds a remark to a ticket; once for the same `effect`, where [`Helpdesk::settlement`] allows for it.
-    async fn add_comment(&self, ticket: &TicketId, text: &str, effect: &EffectId) -> Result<(), PortError>;
+    /// Adds a remark to a ticket, not for the customer's eyes unless so configured, and raises the ticket's priority where
+    /// [`Helpdesk::raises_priority`]; once for the same `effect`, where [`Helpdesk::comment_settlement`] allows for it.
+    /// [`PortError::Closed`]: the ticket takes no more of them.
+    async fn add_comment(&self, ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Result<(), PortError>;
+
+    /// Whether a comment can raise the priority of its ticket.
+    fn raises_priority(&self) -> bool;
 
     /// How it is found out whether a ticket was opened, when the answer was lost.
     fn settlement(&self) -> Settlement;
@@ -214,6 +219,13 @@ pub enum PortError {
         #[source]
         source: Cause,
     },
+    /// The record takes no more of this: it is closed, merged or gone. Nothing was done.
+    #[error("the {system} has closed the record")]
+    Closed {
+        system: &'static str,
+        #[source]
+        source: Cause,
+    },
     /// It works with customers whose email address is proven only. Nothing was done.
     #[error("the {system} needs the customer's email address")]
     EmailRequired { system: &'static str },
@@ -239,7 +251,7 @@ impl PortError {
 
     /// Whether it is the answer to this very request, so that an earlier one with the same key was not done either.
     pub(super) fn is_verdict(&self) -> bool {
-        matches!(self, Self::Invalid { verdict: true, .. } | Self::EmailRequired { .. })
+        matches!(self, Self::Invalid { verdict: true, .. } | Self::EmailRequired { .. } | Self::Closed { .. })
     }
 
     /// For how long nothing is sent to the system, if that is so: what was asked for is not to blame.
@@ -266,6 +278,7 @@ impl PortError {
             | Self::Misconfigured { system, .. }
             | Self::RateLimited { system, .. }
             | Self::Invalid { system, .. }
+            | Self::Closed { system, .. }
             | Self::EmailRequired { system } => system,
         }
     }

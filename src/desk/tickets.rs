@@ -44,7 +44,7 @@ impl Desk {
         if let Some(conversation) = conversation
             && let Some((ticket, true)) = self.ledger.linked_ticket(conversation, &customer).await?
         {
-            let decision = Decision::new(Verdict::Allowed).on("ticket", &ticket.id).effect(Effect::Repeated);
+            let decision = Decision::new(Verdict::Allowed).on("ticket", ticket.name()).effect(Effect::Repeated);
             self.note(call, decision).await?;
             return Ok(OpenedTicket { ticket, created: false });
         }
@@ -60,7 +60,7 @@ impl Desk {
             fields: BTreeMap::new(),
         };
         let mut created = false;
-        let describe = |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", &ticket.id);
+        let describe = |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", ticket.name());
         let write = Write {
             system: "helpdesk",
             settlement: self.helpdesk.settlement(),

@@ -32,5 +32,5 @@ pub use schedule::Schedule;
 pub(crate) use schedule::retry_after;
 pub use scope::{Scope, Scopes};
 pub use secret::{Secret, SecretError, SecretReader, SecretRef, TextRef};
-pub use ticket::{NewTicket, Priority, Ticket, TicketStatus};
+pub use ticket::{Comment, NewTicket, Priority, Ticket, TicketStatus};
 pub use time::{Clock, Day, Timestamp};

@@ -28,7 +28,7 @@ impl Handler for ConversationEscalated {
         let Event::Escalated(escalation) = event else { return Err(EventError::Unhandled) };
         let call = work.call(KIND, &escalation.talk)?;
         let opened = work.desk.escalate(&call, ticket(&escalation, work.arrival.at)).await?;
-        Ok(format!("ticket:{}", opened.ticket.id))
+        Ok(format!("ticket:{}", opened.ticket.name()))
     }
 }
 

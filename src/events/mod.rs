@@ -112,6 +112,7 @@ impl EventError {
                 | PortError::Forbidden { .. }
                 | PortError::Misconfigured { .. }
                 | PortError::Invalid { .. }
+                | PortError::Closed { .. }
                 | PortError::EmailRequired { .. } => Remedy::GiveUp { in_doubt: false },
             }),
             _ => Remedy::GiveUp { in_doubt: false },

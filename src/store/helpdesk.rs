@@ -1,12 +1,12 @@
 //! The embedded helpdesk.
 
 use async_trait::async_trait;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
     desk::{Created, Helpdesk, PortError, Settlement},
-    domain::{EffectId, NewTicket, Priority, Ticket, TicketId, TicketStatus, Timestamp},
+    domain::{Comment, EffectId, NewTicket, Priority, Ticket, TicketId, TicketStatus, Timestamp},
 };
 
 /// The first ticket is T-1001.
@@ -32,19 +32,20 @@ impl Helpdesk for Store {
         .map_err(|error| error.of("helpdesk"))
     }
 
-    async fn add_comment(&self, ticket: &TicketId, text: &str, effect: &EffectId) -> Result<(), PortError> {
-        let (number, text, effect, now) = (number(ticket), text.to_owned(), effect.clone(), self.clock.now());
-        self.write(move |transaction| {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO comments (effect, ticket, text, at) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT (effect) DO NOTHING",
-                )?
-                .execute(params![effect.as_str(), number, text, now.unix_ms()])?;
-            Ok(())
-        })
-        .await
-        .map_err(|error| error.of("helpdesk"))
+    async fn add_comment(&self, ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Result<(), PortError> {
+        let (number, comment, effect, now) = (number(ticket), comment.clone(), effect.clone(), self.clock.now());
+        let added = self
+            .write(move |transaction| add_comment(transaction, number, &comment, &effect, now))
+            .await
+            .map_err(|error| error.of("helpdesk"))?;
+        match added {
+            true => Ok(()),
+            false => Err(PortError::Closed { system: "helpdesk", source: "the ticket is closed or not there".into() }),
+        }
+    }
+
+    fn raises_priority(&self) -> bool {
+        true
     }
 
     fn settlement(&self) -> Settlement {
@@ -60,6 +61,37 @@ impl Helpdesk for Store {
 pub(super) fn number(ticket: &TicketId) -> Option<i64> {
     let number: i64 = ticket.as_str().strip_prefix("T-")?.parse().ok()?;
     number.checked_sub(NUMBER_BASE)
+}
+
+/// False if the ticket is closed, or not there. One that was solved is opened again, so that somebody reads it.
+fn add_comment(
+    transaction: &Transaction<'_>,
+    ticket: Option<i64>,
+    comment: &Comment,
+    effect: &EffectId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let known = transaction.prepare_cached("SELECT 1 FROM comments WHERE effect = ?1")?.exists([effect.as_str()])?;
+    if known {
+        return Ok(true);
+    }
+    let found: Option<String> = transaction
+        .prepare_cached("SELECT priority FROM tickets WHERE n = ?1 AND status <> 'closed'")?
+        .query_row([ticket], |row| row.get(0))
+        .optional()?;
+    let Some(priority) = found else { return Ok(false) };
+    transaction
+        .prepare_cached("INSERT INTO comments (effect, ticket, text, at) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![effect.as_str(), ticket, comment.text, now.unix_ms()])?;
+    let raised = comment.priority.filter(|wanted| *wanted > priority_of(&priority)).map(priority_word);
+    transaction
+        .prepare_cached(
+            "UPDATE tickets SET priority = coalesce(?2, priority),
+                 status = CASE status WHEN 'solved' THEN 'open' WHEN 'pending' THEN 'open' ELSE status END
+             WHERE n = ?1",
+        )?
+        .execute(params![ticket, raised])?;
+    Ok(true)
 }
 
 /// Unique on the effect: a repeat finds the ticket that is there.
@@ -114,7 +146,16 @@ fn read(row: &Row<'_>) -> Result<Ticket, StoreError> {
         "closed" => TicketStatus::Closed,
         _ => TicketStatus::Unknown,
     };
-    Ok(Ticket { id, status, url: None })
+    Ok(Ticket { id, number: None, status, url: None })
+}
+
+fn priority_of(word: &str) -> Priority {
+    match word {
+        "low" => Priority::Low,
+        "high" => Priority::High,
+        "urgent" => Priority::Urgent,
+        _ => Priority::Normal,
+    }
 }
 
 fn priority_word(priority: Priority) -> &'static str {

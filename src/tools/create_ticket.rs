@@ -116,7 +116,7 @@ impl Tool for CreateTicket {
             other => other.into(),
         })?;
         Ok(Output {
-            ticket_id: opened.ticket.id.to_string(),
+            ticket_id: opened.ticket.name().to_string(),
             status: opened.ticket.status,
             url: opened.ticket.url.map(|url| url.to_string()),
             created: opened.created,
@@ -132,7 +132,15 @@ fn one_line(text: &str) -> String {
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.created {
-            true => write!(f, "Ticket {} is open.", self.ticket_id)?,
+            true => match self.status {
+                TicketStatus::Open => write!(f, "Ticket {} is open.", self.ticket_id)?,
+                TicketStatus::Pending => write!(f, "Ticket {} has been opened and is pending.", self.ticket_id)?,
+                TicketStatus::Solved => write!(f, "Ticket {} has been opened and is solved already.", self.ticket_id)?,
+                TicketStatus::Closed => write!(f, "Ticket {} has been opened and is closed already.", self.ticket_id)?,
+                TicketStatus::Unknown => {
+                    write!(f, "Ticket {} has been opened. Where it stands is not known.", self.ticket_id)?
+                }
+            },
             false => {
                 write!(f, "Ticket {} had been opened for this request before; there is no second one.", self.ticket_id)?
             }

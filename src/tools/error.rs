@@ -138,7 +138,7 @@ fn port_sentence(error: &PortError) -> String {
             "The {system} did not accept {field}; nothing has been done. Ask the customer for a correct value and call \
              again."
         ),
-        PortError::Invalid { field: None, .. } => format!(
+        PortError::Invalid { field: None, .. } | PortError::Closed { .. } => format!(
             "The {system} did not accept this; nothing has been done. Check the values with the customer and call again \
              with corrected ones, or tell the customer that it cannot be done."
         ),

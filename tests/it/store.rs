@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use frontdesk::{
     desk::{
         AuditFilter, AuditLog, AuditRecord, Begin, Claim, Crm, Decision, Fingerprint, Helpdesk, KnowledgeBase, Ledger,
-        OrderSystem, Verdict,
+        OrderSystem, PortError, Verdict,
     },
     domain::{
-        Clock, ContactFields, Customer, CustomerId, EffectId, Email, FieldName, FieldValue, Level, NewTicket, OrderId,
-        Priority, Record, TicketId,
+        Clock, Comment, ContactFields, Customer, CustomerId, EffectId, Email, FieldName, FieldValue, Level, NewTicket,
+        OrderId, Priority, Record, TicketId,
     },
     store::Store,
 };
@@ -225,13 +225,14 @@ fn a_ticket_is_found_by_its_effect_and_takes_comments_once() {
         assert!(engine.find_ticket(&effect).await.unwrap().is_none());
         let opened = engine.create_ticket(&ticket("s"), &effect).await.unwrap().record;
         assert_eq!(beside.find_ticket(&effect).await.unwrap(), Some(opened.clone()));
-        let comment = EffectId::fresh();
+        let (comment, more) = (EffectId::fresh(), Comment { text: "More.".to_owned(), priority: Some(Priority::High) });
         for engine in [engine, beside] {
-            engine.add_comment(&opened.id, "More.", &comment).await.unwrap();
+            engine.add_comment(&opened.id, &more, &comment).await.unwrap();
         }
         for unknown in ["T-9999", "T-1", "other"] {
             let unknown = TicketId::parse(unknown).unwrap();
-            assert!(engine.add_comment(&unknown, "More.", &EffectId::fresh()).await.is_err(), "{unknown}");
+            let refused = engine.add_comment(&unknown, &more, &EffectId::fresh()).await.unwrap_err();
+            assert!(matches!(refused, PortError::Closed { .. }), "{unknown}: {refused}");
         }
     });
 }

@@ -14,7 +14,7 @@ use frontdesk::{
         AuditFilter, AuditLog, AuditRecord, Created, Decision, Desk, Helpdesk, OrderSystem, PortError, Settlement,
         Verdict,
     },
-    domain::{Clock, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket, TicketId},
+    domain::{Clock, Comment, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket, TicketId},
     http,
     identity::{self, Identity, agents::Challenge},
     inbox::{self, Intake},
@@ -59,12 +59,16 @@ impl Helpdesk for Unruly {
         self.store.find_ticket(effect).await
     }
 
-    async fn add_comment(&self, ticket: &TicketId, text: &str, effect: &EffectId) -> Result<(), PortError> {
-        self.store.add_comment(ticket, text, effect).await
+    async fn add_comment(&self, ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Result<(), PortError> {
+        self.store.add_comment(ticket, comment, effect).await
     }
 
     fn settlement(&self) -> Settlement {
         self.store.settlement()
+    }
+
+    fn raises_priority(&self) -> bool {
+        self.store.raises_priority()
     }
 
     fn comment_settlement(&self) -> Settlement {

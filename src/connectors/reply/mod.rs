@@ -85,6 +85,7 @@ fn email(text: Option<String>) -> Result<Option<Email>, String> {
 #[serde(deny_unknown_fields)]
 pub(super) struct TicketOut {
     id: Word,
+    number: Option<Word>,
     status: Option<String>,
     url: Option<String>,
 }
@@ -94,6 +95,7 @@ impl TicketOut {
         let status = self.status.and_then(|word| serde_json::from_value(word.into()).ok());
         Ok(Ticket {
             id: TicketId::parse(&self.id.0).map_err(at("id"))?,
+            number: filled(self.number).map(|number| TicketId::parse(&number)).transpose().map_err(at("number"))?,
             status: status.unwrap_or(TicketStatus::Unknown),
             url: present(&self.url).and_then(|url| Link::parse(url).ok()),
         })
