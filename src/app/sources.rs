@@ -39,10 +39,10 @@ pub fn webhook_source(config: &Config, name: &str, secrets: &[Secret]) -> Result
     Vendors { config, loaded: None }.source(name, &options, secrets)
 }
 
-/// Vendor files and the threads of their filters, once they are needed.
+/// Vendor files, once they are needed.
 struct Vendors<'a> {
     config: &'a Config,
-    loaded: Option<(Library, FilterThreads)>,
+    loaded: Option<Library>,
 }
 
 impl Vendors<'_> {
@@ -52,14 +52,12 @@ impl Vendors<'_> {
             let failed = |error| ConfigError::value(&format!("webhooks.{name}.secrets"), format!("{error}"));
             return Ok(Box::new(Guide::new(name, kind, secrets).map_err(failed)?));
         }
-        let (library, threads) = match &mut self.loaded {
+        let library = match &mut self.loaded {
             Some(loaded) => loaded,
-            none => {
-                let library = Library::with_directory(self.config.connectors.directory.as_deref())?;
-                none.insert((library, FilterThreads::start()))
-            }
+            none => none.insert(Library::with_directory(self.config.connectors.directory.as_deref())?),
         };
         let setup = WebhookSetup { name, connector, secrets, settings: &options.settings };
-        Ok(Box::new(WebhookSource::build(library, threads, &setup)?))
+        // Each source has threads of its own: what one sender's texts cost is not taken from the others.
+        Ok(Box::new(WebhookSource::build(library, &FilterThreads::start(name), &setup)?))
     }
 }

@@ -211,7 +211,7 @@ impl<'a> Builder<'a> {
                 operations: Arc::new(operations),
                 settings: to_val(&settings),
                 system,
-                threads: FilterThreads::start(),
+                threads: FilterThreads::start(name),
             },
             places,
             clock: self.clock.clone(),

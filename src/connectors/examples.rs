@@ -49,7 +49,7 @@ pub async fn run_examples(library: &Library, name: &str) -> Result<Vec<ExampleRe
     let operations = Operations::compile(&file)
         .map_err(|source| super::ConnectorError::Compile { file: library.file(name), source })?;
     let operations = Arc::new(operations);
-    let threads = FilterThreads::start();
+    let threads = FilterThreads::start(name);
     let mut results = Vec::new();
     for example in &file.examples {
         let failure = run_one(&file, operations.clone(), example, &threads).await.err();

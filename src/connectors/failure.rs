@@ -80,7 +80,7 @@ impl Failure {
             Self::Unavailable { .. } | Self::InDoubt { .. } | Self::RateLimited { .. } => true,
             Self::Upstream(error) => error.error.is_outage(),
             // Our own filters were too slow, as on a machine that is too busy.
-            Self::Filter { source: RunError::Overran | RunError::NoThread, .. } => true,
+            Self::Filter { source, .. } => source.is_not_now(),
             _ => false,
         }
     }

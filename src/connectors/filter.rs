@@ -9,7 +9,7 @@ use jaq_core::{
 use jaq_json::Val;
 use serde_json::{Map, Number, Value};
 
-use super::threads::RunError;
+use super::{natives, threads::RunError};
 
 /// The largest output of a filter.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -59,7 +59,7 @@ pub(super) struct FilterCompiler {
 impl FilterCompiler {
     pub(super) fn new(shared: &str) -> Result<Self, FilterError> {
         let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-        let definitions = all.filter(|definition| is_allowed(definition.name)).collect();
+        let definitions = natives::linear(all.filter(|definition| is_allowed(definition.name)));
         let compiler = Self { definitions, shared: shared.trim_end().to_owned() };
         // A mistake in what is shared is named once, and not for every filter.
         compiler.compile(".")?;
@@ -79,7 +79,7 @@ impl FilterCompiler {
         let modules = loader.load(&arena, File { code, path: () }).map_err(|errors| syntax(code, &errors))?;
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
         let program = Compiler::default()
-            .with_funs(functions.filter(|(name, _, _)| is_allowed(name)))
+            .with_funs(functions.filter(|(name, _, _)| is_allowed(name)).chain(natives::functions()))
             .with_global_vars(VARIABLES)
             .compile(modules)
             .map_err(|errors| {

@@ -11,6 +11,7 @@ mod file;
 mod filter;
 mod input;
 mod library;
+mod natives;
 mod reply;
 mod run;
 mod shapes;

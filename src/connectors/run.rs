@@ -91,6 +91,7 @@ async fn run_step(
 ) -> Result<Option<Option<Value>>, Failure> {
     let prepared = {
         let (step, scope) = (step.clone(), scope.clone());
+        // What is prepared from are the customer's words: that they take long says nothing about the upstream.
         filters(run, move || prepare(&step, &scope)).await??
     };
     let Some(prepared) = prepared else { return Ok(None) };
@@ -108,6 +109,9 @@ async fn run_step(
         let step = step.clone();
         filters(run, move || judge(&step, scope, &reply)).await
     };
+    if matches!(&judged, Err(Failure::Filter { source: RunError::Overran, .. })) {
+        run.transport.trip();
+    }
     let judged = match judged {
         Ok(Ok(judged)) => judged,
         Ok(Err(failure)) | Err(failure) => Judged::Failed(failure),
@@ -133,15 +137,12 @@ async fn run_step(
     }
 }
 
-/// Runs filters off the async threads; one that overruns makes the upstream a suspect.
+/// Runs filters off the async threads.
 async fn filters<T: Send + 'static>(
     run: &Run<'_>,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<Result<T, Failure>, Failure> {
     let done = run.threads.run(move || Ok(work())).await;
-    if done.as_ref().is_err_and(|error| *error == RunError::Overran) {
-        run.transport.trip();
-    }
     done.map_err(|source| Failure::Filter { key: "a filter", source })
 }
 

@@ -7,14 +7,17 @@ use std::{
         atomic::{AtomicU8, AtomicU64, Ordering},
         mpsc,
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
-/// How long the filters of one step may run. They have no fuel: one that overruns is abandoned, and costs a thread.
-const RUN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Threads that run filters; an abandoned one is replaced.
+/// How much CPU time the filters of one step get. They have no fuel: one that overruns is abandoned, and costs a thread.
+const CPU_MAX: Duration = Duration::from_secs(1);
+/// How long they may take on a machine with other work to do, or one that does not tell a thread's CPU time.
+const WALL_MAX: Duration = Duration::from_secs(15);
+/// Threads of one owner that run filters; an abandoned one is replaced.
 const THREADS: usize = 2;
 
 /// Why a filter gave nothing. Never holds the data it worked on.
@@ -22,7 +25,7 @@ const THREADS: usize = 2;
 pub enum RunError {
     #[error("the filter failed: it cannot work on what it was given")]
     Failed,
-    #[error("the filter ran for longer than {} ms and was abandoned", RUN_TIMEOUT.as_millis())]
+    #[error("the filter ran for longer than {} ms and was abandoned", CPU_MAX.as_millis())]
     Overran,
     #[error("the filter's output is larger or deeper than allowed")]
     TooLarge,
@@ -30,13 +33,21 @@ pub enum RunError {
     NoThread,
 }
 
+impl RunError {
+    /// Whether it says something about this moment rather than about what the filter was given.
+    pub fn is_not_now(&self) -> bool {
+        matches!(self, Self::Overran | Self::NoThread)
+    }
+}
+
 /// True when nobody waited for its end any more.
 type Job = Box<dyn FnOnce() -> bool + Send>;
 
-/// The threads that the filters of one connector run on. Not the runtime's: a filter that never ends must not hold up the
-/// end of the process; and not those of other connectors.
+/// The threads that the filters of one upstream or one source of webhooks run on. Not the runtime's: a filter that never
+/// ends must not hold up the end of the process; and not those of others, which it would starve.
 #[derive(Clone)]
 pub struct FilterThreads {
+    owner: Arc<str>,
     jobs: mpsc::Sender<Job>,
     waiting: Arc<Mutex<mpsc::Receiver<Job>>>,
     abandoned: Arc<AtomicU64>,
@@ -53,9 +64,11 @@ const ENDED: u8 = 1;
 const ABANDONED: u8 = 2;
 
 impl FilterThreads {
-    pub fn start() -> Self {
+    /// `owner` is for the log: the upstream or the source.
+    pub fn start(owner: &str) -> Self {
         let (jobs, waiting) = mpsc::channel();
-        let threads = Self { jobs, waiting: Arc::new(Mutex::new(waiting)), abandoned: Arc::default() };
+        let waiting = Arc::new(Mutex::new(waiting));
+        let threads = Self { owner: owner.into(), jobs, waiting, abandoned: Arc::default() };
         for _ in 0..THREADS {
             threads.spawn();
         }
@@ -91,9 +104,11 @@ impl FilterThreads {
         let (answer, answered) = oneshot::channel();
         let state = Arc::new(AtomicU8::new(RUNNING));
         let (own_state, abandoned) = (state.clone(), self.abandoned.clone());
+        let wanted = Arc::new(());
+        let asked = Arc::downgrade(&wanted);
         let job: Job = Box::new(move || {
             // A caller that has gone away while the job was waiting wants nothing any more.
-            if begun.send(()).is_err() {
+            if asked.strong_count() == 0 || begun.send(CpuMeter::start()).is_err() {
                 return false;
             }
             // A panic inside a filter ends that job; its caller sees the channel close.
@@ -107,26 +122,93 @@ impl FilterThreads {
             was_abandoned
         });
         self.jobs.send(job).map_err(|_| RunError::NoThread)?;
-        let began = tokio::time::timeout(WAIT_TIMEOUT, began).await;
-        if !matches!(began, Ok(Ok(()))) {
+        // A task of its own: a job that was begun is watched even if its caller goes away.
+        let watched = self.clone().watch(began, answered, state).in_current_span();
+        let result = tokio::spawn(watched).await.unwrap_or(Err(RunError::NoThread));
+        drop(wanted);
+        result
+    }
+
+    async fn watch<T>(
+        self,
+        began: oneshot::Receiver<CpuMeter>,
+        mut answered: oneshot::Receiver<Result<T, RunError>>,
+        state: Arc<AtomicU8>,
+    ) -> Result<T, RunError> {
+        let Ok(Ok(meter)) = tokio::time::timeout(WAIT_TIMEOUT, began).await else {
             return Err(RunError::NoThread);
-        }
-        match tokio::time::timeout(RUN_TIMEOUT, answered).await {
-            Ok(answered) => answered.unwrap_or(Err(RunError::Failed)),
-            Err(_) => {
-                if state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                    let abandoned = self.abandoned.fetch_add(1, Ordering::AcqRel) + 1;
-                    tracing::error!(abandoned, "abandoned a filter that takes too long");
-                    self.spawn();
-                }
-                Err(RunError::Overran)
+        };
+        let started = Instant::now();
+        let mut left = CPU_MAX;
+        loop {
+            if let Ok(answered) = tokio::time::timeout(left, &mut answered).await {
+                return answered.unwrap_or(Err(RunError::Failed));
+            }
+            left = remaining(meter.used(), started.elapsed());
+            if left.is_zero() {
+                break;
             }
         }
+        if state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            let abandoned = self.abandoned.fetch_add(1, Ordering::AcqRel) + 1;
+            tracing::error!(owner = &*self.owner, abandoned, "abandoned a filter that takes too long");
+            self.spawn();
+        }
+        Err(RunError::Overran)
     }
 
     /// Filters that are running on although nobody waits for them.
     pub fn abandoned(&self) -> u64 {
         self.abandoned.load(Ordering::Acquire)
+    }
+}
+
+/// How long to wait before a running filter is looked at again; nothing if it has had its time.
+fn remaining(cpu: Option<Duration>, wall: Duration) -> Duration {
+    const LOOK_AGAIN_MIN: Duration = Duration::from_millis(20);
+    let of_wall = WALL_MAX.saturating_sub(wall);
+    match cpu.map(|used| CPU_MAX.saturating_sub(used)) {
+        Some(Duration::ZERO) => Duration::ZERO,
+        Some(of_cpu) => of_cpu.max(LOOK_AGAIN_MIN).min(of_wall),
+        None => of_wall,
+    }
+}
+
+/// The CPU time of a thread since it began a job, as another thread sees it.
+struct CpuMeter {
+    #[cfg(target_os = "linux")]
+    schedstat: String,
+    #[cfg(target_os = "linux")]
+    before: Duration,
+}
+
+#[cfg(target_os = "linux")]
+impl CpuMeter {
+    /// Of the calling thread.
+    fn start() -> Self {
+        let thread = rustix::thread::gettid().as_raw_nonzero();
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let before = Duration::try_from(now).unwrap_or_default();
+        Self { schedstat: format!("/proc/self/task/{thread}/schedstat"), before }
+    }
+
+    /// None where the system does not say.
+    fn used(&self) -> Option<Duration> {
+        let text = std::fs::read_to_string(&self.schedstat).ok()?;
+        let total = Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?);
+        // A kernel without statistics says 0.
+        (!total.is_zero()).then(|| total.saturating_sub(self.before))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl CpuMeter {
+    fn start() -> Self {
+        Self {}
+    }
+
+    fn used(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -137,11 +219,22 @@ mod tests {
     use super::*;
     use crate::connectors::filter::{FilterCompiler, Scope};
 
+    fn block_on(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    fn busy(cpu: Duration) {
+        let meter = CpuMeter::start();
+        let started = Instant::now();
+        while meter.used().unwrap_or_else(|| started.elapsed()) < cpu {
+            std::hint::black_box((0..10_000u64).sum::<u64>());
+        }
+    }
+
     #[test]
     fn a_filter_that_never_ends_is_abandoned_and_others_go_on() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let threads = FilterThreads::start();
+        block_on(async {
+            let (threads, others) = (FilterThreads::start("shop"), FilterThreads::start("desk"));
             let endless = FilterCompiler::new("").unwrap().compile("last(range(1; 1e18))").unwrap();
             let scope = Scope { dot: Val::Null, variables: std::array::from_fn(|_| Val::Null) };
             let overran = threads.run(move || endless.run(&scope)).await;
@@ -154,13 +247,68 @@ mod tests {
             // One that was merely slow is forgiven when it ends, however many there were.
             for _ in 0..ABANDONED_MAX + 1 {
                 let slow = || {
-                    std::thread::sleep(RUN_TIMEOUT + Duration::from_millis(100));
+                    busy(CPU_MAX + Duration::from_millis(300));
                     Ok(())
                 };
                 assert_eq!(threads.run(slow).await, Err(RunError::Overran));
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                for _ in 0..500 {
+                    if threads.abandoned() == 1 {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
                 assert_eq!(threads.abandoned(), 1);
             }
+            // What one owner's filters do costs nobody else a thread.
+            assert_eq!((others.abandoned(), others.run(|| Ok(1)).await), (0, Ok(1)));
+        });
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_filter_that_waits_for_the_machine_is_waited_for() {
+        block_on(async {
+            let threads = FilterThreads::start("shop");
+            let starved = || {
+                std::thread::sleep(CPU_MAX + Duration::from_millis(200));
+                Ok(())
+            };
+            assert_eq!((threads.run(starved).await, threads.abandoned()), (Ok(()), 0));
+        });
+    }
+
+    #[test]
+    fn a_filter_has_its_cpu_time_and_a_generous_wall_time() {
+        let s = Duration::from_secs;
+        assert_eq!(remaining(Some(CPU_MAX), s(1)), Duration::ZERO);
+        assert_eq!(remaining(Some(Duration::ZERO), s(1)), CPU_MAX);
+        assert_eq!(remaining(Some(Duration::ZERO), WALL_MAX), Duration::ZERO);
+        assert_eq!(remaining(None, s(1)), WALL_MAX - s(1));
+    }
+
+    #[test]
+    fn a_job_whose_caller_has_gone_is_watched_or_never_begun() {
+        block_on(async {
+            let threads = FilterThreads::start("shop");
+            let mut blocked: Vec<_> = (0..THREADS).map(|_| mpsc::channel::<()>()).collect();
+            for (_, held) in
+                blocked.iter_mut().map(|(sender, receiver)| (sender, std::mem::replace(receiver, mpsc::channel().1)))
+            {
+                let wait = threads.run(move || {
+                    let _ = held.recv();
+                    Ok(())
+                });
+                assert!(tokio::time::timeout(Duration::from_millis(50), wait).await.is_err());
+            }
+            let (ran, has_run) = mpsc::channel();
+            let unwanted = threads.run(move || {
+                let _ = ran.send(());
+                Ok(())
+            });
+            assert!(tokio::time::timeout(Duration::from_millis(50), unwanted).await.is_err());
+            drop(blocked);
+            assert_eq!(threads.run(|| Ok(2)).await, Ok(2));
+            assert!(has_run.try_recv().is_err());
         });
     }
 }

@@ -12,7 +12,7 @@ use super::{
     file::VendorFile,
     filter::{Filter, FilterCompiler, Scope, to_val},
     library::{Library, LibraryError},
-    threads::{FilterThreads, RunError},
+    threads::FilterThreads,
     vendor,
 };
 use crate::{
@@ -152,7 +152,7 @@ impl Source for WebhookSource {
             Ok((Some(Value::Array(events)), _)) if events.is_empty() => Mapped::Skipped,
             Ok((Some(Value::Array(events)), identity)) => self.mapped(events, identity),
             Ok(_) => unmappable("the events filter gave no list"),
-            Err(RunError::NoThread) => Mapped::NotNow { why: RunError::NoThread.to_string() },
+            Err(error) if error.is_not_now() => Mapped::NotNow { why: error.to_string() },
             Err(error) => unmappable(&format!("events: {error}")),
         }
     }

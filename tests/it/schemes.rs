@@ -137,7 +137,7 @@ fn the_window_is_300_seconds_on_both_sides() {
 fn sources() -> Vec<(Box<dyn Source>, Vec<HeaderName>)> {
     let at = Timestamp::parse(AT).unwrap();
     let library = Library::shipped();
-    let threads = FilterThreads::start();
+    let threads = FilterThreads::start("test");
     let secret = |vendor: &str| {
         let text = if vendor == "standard-webhooks" { "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" } else { KEY };
         [Secret::new(text.to_owned())]
