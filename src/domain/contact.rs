@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 use super::{
     ContactId, CustomerId, Email,
@@ -51,22 +52,16 @@ pub struct FieldValue(String);
 impl FieldValue {
     /// Checks a new value of the field `name` and makes it harmless.
     ///
-    /// A phone number has to be E.164 and stays as it is; other text that a spreadsheet would run as a formula gets an
-    /// apostrophe in front (OWASP, CSV injection).
+    /// A phone number becomes E.164, however people write it; other text has one line, and what a spreadsheet would run
+    /// as a formula gets an apostrophe in front (OWASP, CSV injection).
     pub fn parse(name: &FieldName, text: &str) -> Result<Self, Invalid> {
         if text.chars().count() > 255 {
             return Err(Invalid::new("contact field", "must have at most 255 characters"));
         }
         match name.as_str() {
-            "phone" if is_e164(text) => Ok(Self(text.to_owned())),
-            "phone" => Err(Invalid::new(
-                "phone",
-                "must be an international number with + and country code and digits only, as +4915112345678",
-            )),
-            "language" if !is_language_tag(text) => {
-                Err(Invalid::new("language", "must be a BCP 47 tag, as en or pt-BR"))
-            }
-            _ => Ok(Self(without_formula(text))),
+            "phone" => phone(text).map(Self),
+            "language" => language(text).map(Self),
+            _ => Ok(Self(without_formula(&one_line(text)))),
         }
     }
 
@@ -98,6 +93,45 @@ fn is_e164(text: &str) -> bool {
     })
 }
 
+/// A phone number as people write it, in E.164: signs between the digits go, `00` in front is `+`, and so does the `(0)`
+/// that is dialled inside the country alone.
+fn phone(text: &str) -> Result<String, Invalid> {
+    const WHAT: &str = "phone";
+    // Full-width digits are digits; what nobody can see came along from an address book.
+    let plain: String = text.nfkc().filter(|c| !is_invisible(*c) && !c.is_whitespace() && !c.is_control()).collect();
+    let plain = plain.strip_prefix("tel:").unwrap_or(&plain);
+    // In Italy the 0 is part of the number, also from abroad.
+    let italian = ["+39", "0039", "(+39)"].iter().any(|code| plain.starts_with(code));
+    let plain = if italian { plain.to_owned() } else { plain.replace("(0)", "") };
+    let number: String = plain
+        .chars()
+        .filter(|c| !matches!(c, '.' | '-' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' | '\u{2212}'))
+        .collect();
+    let number = match number.strip_prefix("00") {
+        Some(rest) => format!("+{rest}"),
+        None => number,
+    };
+    if is_e164(&number) {
+        return Ok(number);
+    }
+    let national = !number.starts_with('+') && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    Err(match national {
+        true => Invalid::new(WHAT, "must begin with + and the country code, as +44 20 7946 0199; this one has none"),
+        false => {
+            Invalid::new(WHAT, "must be one number with + and country code, of 7 to 15 digits, as +44 20 7946 0199")
+        }
+    })
+}
+
+/// A BCP 47 tag; other systems write it with an underscore.
+fn language(text: &str) -> Result<String, Invalid> {
+    let tag = text.trim().replace('_', "-");
+    match is_language_tag(&tag) {
+        true => Ok(tag),
+        false => Err(Invalid::new("language", "must be a BCP 47 tag, as en or pt-BR")),
+    }
+}
+
 fn is_language_tag(text: &str) -> bool {
     let mut parts = text.split('-');
     let primary = parts.next().unwrap_or_default();
@@ -106,8 +140,25 @@ fn is_language_tag(text: &str) -> bool {
         && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
+/// In one line, without what nobody can see: a line break would begin a new record in an export.
+fn one_line(text: &str) -> String {
+    let visible = text.chars().filter(|c| !is_invisible(*c));
+    let spaced: String =
+        visible.map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect();
+    spaced.trim().to_owned()
+}
+
+/// Zero-width and bidi characters, and tags: they are not seen, and a spreadsheet passes over them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// An apostrophe in front of what would be run: also behind white space and invisible characters, and in full width.
 fn without_formula(text: &str) -> String {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    let seen = text.chars().find(|c| !c.is_whitespace() && !c.is_control() && !is_invisible(*c));
+    let runs = seen.is_some_and(|c| c.nfkc().next().is_some_and(|plain| matches!(plain, '=' | '+' | '-' | '@')));
+    match runs || text.starts_with(['\t', '\r']) {
         true => format!("'{text}"),
         false => text.to_owned(),
     }
@@ -124,18 +175,63 @@ mod tests {
     #[test]
     fn formulas_are_neutralised_and_phones_left_alone() {
         assert_eq!(parse("company", "=HYPERLINK(1)").unwrap(), "'=HYPERLINK(1)");
-        assert_eq!(parse("company", "\t=1").unwrap(), "'\t=1");
+        assert_eq!(parse("company", "\t=1").unwrap(), "'=1");
+        assert_eq!(FieldValue::harmless("\t=1"), "'\t=1");
         assert_eq!(parse("phone", "+4915112345678").unwrap(), "+4915112345678");
         assert_eq!(parse("company", "Analytical Engines").unwrap(), "Analytical Engines");
     }
 
     #[test]
+    fn a_formula_is_seen_behind_whatever_stands_in_front_of_it() {
+        let fronts = ["", " ", "\t", "\r\n", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{202e}", " \u{2060}\t"];
+        // ASCII, full width and small forms.
+        let signs = ["=", "+", "-", "@", "\u{ff1d}", "\u{ff0b}", "\u{ff0d}", "\u{ff20}", "\u{fe66}", "\u{fe62}"];
+        for (front, sign) in fronts.iter().flat_map(|front| signs.map(|sign| (front, sign))) {
+            let text = format!("{front}{sign}cmd()");
+            assert!(parse("company", &text).unwrap().starts_with('\''), "{text:?}");
+            assert!(FieldValue::harmless(&text).starts_with('\''), "{text:?}");
+        }
+        for fine in ["Müller - Söhne", "a=b", "'quoted'", "…"] {
+            assert_eq!(parse("company", fine).unwrap(), fine);
+            assert_eq!(FieldValue::harmless(fine), fine);
+        }
+    }
+
+    #[test]
+    fn a_contact_field_has_one_line() {
+        for breaks in ["a\nb", "a\rb", "a\u{2028}b", "a\u{85}b", "a\u{b}b", " a\u{200b}\tb\n"] {
+            assert_eq!(parse("company", breaks).unwrap(), "a b", "{breaks:?}");
+        }
+    }
+
+    #[test]
+    fn phones_as_people_write_them_become_e164() {
+        for written in [
+            "+44 20 7946 0199",
+            "0044 20 7946-0199",
+            "+44 (0)20 7946 0199",
+            "(+44) 20.7946.0199",
+            "\u{202d}+44\u{a0}20\u{2011}7946\u{2013}0199\u{202c}",
+            "+44/20/79460199",
+            "\u{ff0b}\u{ff14}\u{ff14} 2079460199",
+            "tel:+442079460199",
+        ] {
+            assert_eq!(parse("phone", written).unwrap(), "+442079460199", "{written:?}");
+        }
+        assert_eq!(parse("phone", "+39 (0)6 1234 5678").unwrap(), "+390612345678");
+        for national in ["020 7946 0199", "(415) 555-2671", "0151 234"] {
+            assert!(parse("phone", national).unwrap_err().why.contains("has none"), "{national:?}");
+        }
+    }
+
+    #[test]
     fn fields_with_a_format_keep_it() {
-        for bad in ["", "0151", "+0151123456", "+49 151", "+1234567890123456", "=1+1"] {
+        for bad in ["", " ", "0151", "+0151123456", "+49 151", "+1234567890123456", "=1+1", "+44 20 7946 0199 ext. 3"] {
             assert!(parse("phone", bad).is_err(), "{bad:?}");
         }
         assert!(parse("language", "english!").is_err());
         assert_eq!(parse("language", "pt-BR").unwrap(), "pt-BR");
+        assert_eq!(parse("language", "pt_BR ").unwrap(), "pt-BR");
         assert!(FieldName::parse("First Name").is_err());
     }
 }

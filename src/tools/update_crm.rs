@@ -97,7 +97,10 @@ impl Tool for UpdateCrm {
         let mut fields = BTreeMap::new();
         for (name, text) in input.fields {
             let value = FieldValue::parse(&name, &text).map_err(|invalid| {
-                ToolError::invalid(format!("{name} {}. Ask the customer for it and call again.", invalid.why))
+                ToolError::invalid(format!(
+                    "{name} {}. Ask the customer for it and call again, or leave {name} out; nothing was changed.",
+                    invalid.why
+                ))
             })?;
             fields.insert(name, value);
         }
@@ -122,8 +125,8 @@ impl Tool for UpdateCrm {
 fn property(field: &FieldName) -> Value {
     match field.as_str() {
         "phone" => json!({
-            "type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$",
-            "description": "International form: +, country code, digits; for example +4915112345678."
+            "type": "string", "maxLength": 64,
+            "description": "With + and country code, for example +44 20 7946 0199."
         }),
         "language" => json!({ "type": "string", "maxLength": 35, "description": "BCP 47, for example en or pt-BR." }),
         _ => json!({ "type": "string", "maxLength": 255 }),
