@@ -28,6 +28,7 @@ pub(super) fn routes(config: &Config, secrets: &Secrets) -> Result<Vec<Route>, A
             source: vendors.source(name, options, &read)?,
             allowed: AllowedAddresses::parse(&options.allowed_ips)
                 .map_err(|error| ConfigError::value(&format!("webhooks.{name}.allowed_ips"), error.to_string()))?,
+            customers: options.customers,
         });
     }
     Ok(routes)

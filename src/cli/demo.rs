@@ -13,7 +13,7 @@ use crate::{
     domain::{Clock, Contact, Record, SecretRef},
     identity::Mode,
     telemetry,
-    webhooks::{Guide, SourceOptions},
+    webhooks::{Customers, Guide, SourceOptions},
 };
 
 /// Serve sample data for one customer, and print how to call it
@@ -54,7 +54,11 @@ impl Demo {
         for kind in Guide::ALL {
             config.webhooks.insert(
                 kind.name().to_owned(),
-                SourceOptions { secrets: vec![secret.clone()], ..SourceOptions::default() },
+                SourceOptions {
+                    secrets: vec![secret.clone()],
+                    customers: Customers::SignedIn,
+                    ..SourceOptions::default()
+                },
             );
         }
         // Beside a server that runs already.

@@ -109,7 +109,7 @@ impl IdentityConfig {
             .transpose()
             .map_err(|invalid| ConfigError::value("identity.email", invalid.to_string()))?;
         let email_verified = email.is_some();
-        Ok(Customer { id, linked: Vec::new(), level: Level::Verified, email, email_verified, name: None })
+        Ok(Customer { id, linked: Vec::new(), level: Level::Verified, email, email_verified, name: None, typed: false })
     }
 }
 

@@ -101,6 +101,9 @@ pub enum ConnectorError {
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// How far a vendor's search for contacts may lag behind, where its file does not say.
+const CONTACT_SETTLES_AFTER_S: u64 = 900;
+
 /// What an upstream stands behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Port {
@@ -198,6 +201,11 @@ impl<'a> Builder<'a> {
                 operations.add_comment.as_ref(),
                 helpdesk.and_then(|port| port.idempotency_ttl_s).filter(|_| operations.keyed_comments()),
                 None,
+            ),
+            contact_settlement: vendor::settlement(
+                operations.upsert_contact.as_ref(),
+                None,
+                Some(crm.and_then(|port| port.settle_after_s).unwrap_or(CONTACT_SETTLES_AFTER_S)),
             ),
             note_settlement: vendor::settlement(
                 operations.log_activity.as_ref(),

@@ -32,6 +32,7 @@ pub struct Connector {
     pub(super) places: Places,
     pub(super) helpdesk_settlement: Settlement,
     pub(super) comment_settlement: Settlement,
+    pub(super) contact_settlement: Settlement,
     pub(super) note_settlement: Settlement,
     pub(super) ticket_needs_email: bool,
     pub(super) raises_priority: bool,
@@ -286,7 +287,7 @@ impl OrderSystem for Connector {
 impl Helpdesk for Connector {
     async fn create_ticket(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError> {
         const SYSTEM: &str = "helpdesk";
-        if self.ticket_needs_email && ticket.requester.verified_email().is_none() {
+        if self.ticket_needs_email && ticket.requester.address().is_none() {
             return Err(PortError::EmailRequired { system: SYSTEM });
         }
         let input = input::create_ticket(ticket, effect, &self.vendor.system);
@@ -336,7 +337,7 @@ impl Crm for Connector {
         fields: &ContactFields,
         _: Option<&EffectId>,
     ) -> Result<SavedContact, PortError> {
-        if contact.is_none() && self.contact_needs_email && customer.verified_email().is_none() {
+        if contact.is_none() && self.contact_needs_email && customer.address().is_none() {
             return Err(PortError::EmailRequired { system: "CRM" });
         }
         let before = contact.map(|contact| contact.fields.clone()).unwrap_or_default();
@@ -355,6 +356,10 @@ impl Crm for Connector {
         let input = input::log_activity(contact, text, effect, effect.begun_at().unwrap_or_else(|| self.clock.now()));
         let log = async |task: &Task<'_>| self.vendor.log_activity(task).await;
         self.with(&self.places.crm, "CRM", Does::write(&input, Some(effect)), log).await
+    }
+
+    fn contact_settlement(&self) -> Settlement {
+        self.contact_settlement
     }
 
     fn note_settlement(&self) -> Settlement {

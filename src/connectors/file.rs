@@ -117,6 +117,9 @@ pub struct Crm {
     /// The vendor makes no contact without the customer's email address.
     #[serde(default)]
     pub needs_email: bool,
+    /// How old a contact must be before `find_contact` is believed when it does not find it, in seconds; 900 if left out.
+    #[serde(default)]
+    pub settle_after_s: Option<u64>,
     /// For how long the vendor recognises an idempotency key, in seconds.
     #[serde(default)]
     pub idempotency_ttl_s: Option<u64>,

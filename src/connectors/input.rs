@@ -11,7 +11,7 @@ pub(super) fn find_order(id: &OrderId) -> Value {
     json!({ "id": id.as_str(), "number": id.number() })
 }
 
-/// The customer, with an email only if it is proven to be theirs, and with ids that vouch for nothing left out: of somebody
+/// The customer, with an email only if it is proven to be theirs or a visitor has typed it as theirs, and with ids that vouch for nothing left out: of somebody
 /// anonymous only the id that they say stays.
 fn customer(customer: &Customer, own: &SystemId) -> Value {
     let mut ids = Map::new();
@@ -25,7 +25,7 @@ fn customer(customer: &Customer, own: &SystemId) -> Value {
         "system": customer.id.system().as_str(),
         "ids": ids,
         "own_id": own_id,
-        "email": customer.verified_email().map(|email| email.as_str()),
+        "email": customer.address().map(|email| email.as_str()),
         "name": customer.name,
     })
 }
@@ -59,7 +59,16 @@ pub(super) fn add_comment(ticket: &TicketId, comment: &Comment, effect: &EffectI
 }
 
 pub(super) fn find_contact(of: &Customer, own: &SystemId) -> Value {
-    json!({ "customer": customer(of, own) })
+    json!({ "customer": contact_of(of, own) })
+}
+
+/// The customer as a contact is found and made for them: a name that a visitor has typed is no contact's.
+fn contact_of(of: &Customer, own: &SystemId) -> Value {
+    let mut customer = customer(of, own);
+    if of.typed {
+        customer["name"] = Value::Null;
+    }
+    customer
 }
 
 pub(super) fn upsert_contact(
@@ -68,7 +77,7 @@ pub(super) fn upsert_contact(
     fields: &ContactFields,
     own: &SystemId,
 ) -> Value {
-    json!({ "contact_id": contact.map(|id| id.as_str()), "customer": customer(of, own), "fields": fields })
+    json!({ "contact_id": contact.map(|id| id.as_str()), "customer": contact_of(of, own), "fields": fields })
 }
 
 pub(super) fn log_activity(contact: &ContactId, text: &str, effect: &EffectId, at: Timestamp) -> Value {

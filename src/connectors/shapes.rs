@@ -107,6 +107,7 @@ mod tests {
             email: None,
             email_verified: false,
             name: None,
+            typed: false,
         };
         let (effect, contact) = (EffectId::fresh(), ContactId::parse("c").unwrap());
         let ticket = NewTicket {

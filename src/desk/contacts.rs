@@ -1,13 +1,16 @@
-//! Contacts, changed by their owners.
+//! Contacts: their fields, and notes about them. Each of them is an effect of its own, put on record by itself.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, Decision, Desk, DeskError, Effect, OwnedContact, PortError, Scope, Settlement, Verdict,
-    effects::{Outcome, Write},
+    Begin, Call, Claim, Decision, Desk, DeskError, Effect, Scope, Verdict,
+    contact_fields::Saved,
+    effects::{Outcome, Write, unreadable},
     ports::customer,
 };
-use crate::domain::{ContactFields, ContactId, Customer, EffectId, FieldName, FieldValue, NoteId};
+use crate::domain::{ContactFields, ContactId, Customer, EffectId, FieldName, FieldValue, NoteId, Timestamp};
+
+pub(super) const SYSTEM: &str = "CRM";
 
 /// A contact after an update.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,6 +18,9 @@ pub struct ContactUpdate {
     pub contact_id: ContactId,
     /// Only what is different now.
     pub changed: Vec<ContactChange>,
+    /// What a later request has set meanwhile, and what therefore stays as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<FieldName>,
     pub note_id: Option<NoteId>,
 }
 
@@ -26,123 +32,171 @@ pub struct ContactChange {
     pub to: FieldValue,
 }
 
+/// What is to become of a contact.
+pub(super) struct Change {
+    pub(super) fields: ContactFields,
+    pub(super) note: Option<String>,
+    /// The fields tell of a conversation that ended then: of two ends the later one counts.
+    pub(super) ended: Option<Timestamp>,
+}
+
+/// What the ledger keeps of a note. Up to format 6 it was the whole update where the caller had a key of its own.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Noted {
+    Note(NoteId),
+    Update(ContactUpdate),
+}
+
 impl Desk {
     /// Changes contact fields and adds a note, for the customer of the call.
     ///
     /// Fields are compared with the record as it is now, so A→B→A ends at A. A note, or anything under the caller's own
-    /// idempotency key, is done once.
+    /// idempotency key, is done once. [`DeskError::Partly`]: the fields are done, and the note is not.
     pub async fn update_contact(
         &self,
         call: &Call,
         fields: ContactFields,
         note: Option<String>,
     ) -> Result<ContactUpdate, DeskError> {
-        let customer = customer(&call.caller)?;
-        if call.idempotency_key.is_some() {
-            let write = Write {
-                system: "CRM",
-                // Fields are compared with the record; only a note can be doubled.
-                settlement: if note.is_some() { self.crm.note_settlement() } else { Settlement::UNIQUE },
-                describe,
-                find: async |_| Ok(None),
-                write: async |effect: EffectId| {
-                    let saved = self.save_fields(call, customer, &fields, Some(&effect)).await;
-                    let mut update = if note.is_some() { saved.map_err(without_note)? } else { saved? };
-                    if let Some(text) = &note {
-                        update.note_id = Some(self.crm.add_note(&update.contact_id, text, &effect).await?);
-                    }
-                    Ok(Outcome { effect: effect_of(&update), receipt: update })
-                },
-            };
-            return Ok(self.once(call, &customer.id, write).await?.receipt);
-        }
-        let update = self.save_fields(call, customer, &fields, None).await?;
-        let Some(text) = &note else {
-            self.note(call, describe(&update).effect(effect_of(&update))).await?;
-            return Ok(update);
-        };
-        let with_note = |note_id: &NoteId| ContactUpdate { note_id: Some(note_id.clone()), ..update.clone() };
-        let write = Write {
-            system: "CRM",
-            settlement: self.crm.note_settlement(),
-            describe: |note_id: &NoteId| {
-                let decision = describe(&with_note(note_id));
-                if update.changed.is_empty() { decision } else { decision.effect(Effect::Changed) }
-            },
-            find: async |_| Ok(None),
-            write: async |effect: EffectId| {
-                let note_id = self.crm.add_note(&update.contact_id, text, &effect).await?;
-                Ok(Outcome { effect: Effect::Changed, receipt: note_id })
-            },
-        };
-        let noted = self.once(call, &customer.id, write).await?;
-        Ok(with_note(&noted.receipt))
+        self.change_contact(call, &Change { fields, note, ended: None }).await
     }
 
-    async fn save_fields(
+    /// Puts down what came of a conversation that ended at `at`: its note in any case, its fields unless a later end is
+    /// there already.
+    pub async fn end_conversation(
+        &self,
+        call: &Call,
+        fields: ContactFields,
+        note: String,
+        at: Timestamp,
+    ) -> Result<ContactUpdate, DeskError> {
+        self.change_contact(call, &Change { fields, note: Some(note), ended: Some(at) }).await
+    }
+
+    async fn change_contact(&self, call: &Call, change: &Change) -> Result<ContactUpdate, DeskError> {
+        let customer = customer(&call.caller)?;
+        let mut update = match call.idempotency_key.is_some() {
+            true => self.save_once(call, customer, change).await?,
+            false => {
+                let _turn = self.contact_turn(customer, change).await;
+                let Saved { update, recorded } = self.save(call, customer, change, &EffectId::fresh(), true).await?;
+                if !recorded && (change.note.is_none() || !update.changed.is_empty()) {
+                    self.note(call, describe(&update).effect(effect_of(&update))).await?;
+                }
+                update
+            }
+        };
+        let Some(text) = &change.note else { return Ok(update) };
+        match self.add_note(call, customer, &update.contact_id, text).await {
+            Ok(note_id) => {
+                update.note_id = Some(note_id);
+                Ok(update)
+            }
+            Err(error) if change.fields.is_empty() => Err(error),
+            Err(error) => Err(DeskError::Partly { done: Box::new(update), error: Box::new(error) }),
+        }
+    }
+
+    /// The fields under the caller's own key: whatever became of the note, they are saved once, and a repeat never puts an
+    /// older value over one that another request has set meanwhile.
+    async fn save_once(&self, call: &Call, customer: &Customer, change: &Change) -> Result<ContactUpdate, DeskError> {
+        let _turn = self.contact_turn(customer, change).await;
+        let claim = Claim {
+            scope: Scope::of_fields(call, &customer.id),
+            fingerprint: call.fingerprint,
+            expires_at: self.clock.now().plus(call.repeat_window.unwrap_or(self.options.repeat_window())),
+        };
+        let mut begun = self.ledger.begin(&claim).await?;
+        if let Begin::InDoubt { effect, .. } = &begun
+            && !self.ledger.join(effect).await?
+        {
+            begun = self.ledger.begin(&claim).await?;
+        }
+        let (effect, first) = match begun {
+            Begin::Fresh { effect } => (effect, true),
+            Begin::InDoubt { effect, .. } => (effect, false),
+            Begin::Done { receipt } => {
+                let update: ContactUpdate = serde_json::from_value(receipt).map_err(unreadable)?;
+                if change.note.is_none() {
+                    self.note(call, describe(&update).effect(Effect::Repeated)).await?;
+                }
+                return Ok(update);
+            }
+            Begin::KeyReused => {
+                self.note(call, Decision::new(Verdict::KeyReused)).await?;
+                return Err(DeskError::KeyReused);
+            }
+        };
+        match self.save(call, customer, change, &effect, first).await {
+            Ok(Saved { update, recorded }) => {
+                let decision = match recorded {
+                    true => Decision::new(Verdict::Allowed).on("contact", &update.contact_id),
+                    false => describe(&update).effect(effect_of(&update)),
+                };
+                self.finish(call, &effect, &update, decision).await?;
+                Ok(update)
+            }
+            Err(error) => {
+                let certain = match &error {
+                    DeskError::Port(error) => error.is_not_done() && (first || error.is_verdict()),
+                    error => first && !matches!(error, DeskError::InDoubt { .. }),
+                };
+                match certain {
+                    true => self.ledger.release(&effect).await?,
+                    false => self.ledger.leave(&effect).await?,
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn add_note(
         &self,
         call: &Call,
         customer: &Customer,
-        fields: &ContactFields,
-        effect: Option<&EffectId>,
-    ) -> Result<ContactUpdate, DeskError> {
-        // Two calls that both find nothing would both make a contact.
-        let _turn = match self.crm.keyed_by_customer() {
-            true => None,
-            false => Some(self.turns.take(Scope::of_contact(&customer.id)).await),
-        };
-        let found = self.crm.find_contact(customer).await.map_err(PortError::before_any_write)?;
-        let owned = match found {
-            None => None,
-            Some(found) => match OwnedContact::check(customer, found) {
-                Ok(owned) => Some(owned),
-                Err(verdict) => {
-                    self.note(call, Decision::new(verdict)).await?;
-                    if !self.crm.keyed_by_customer() {
-                        return Err(DeskError::NotFound);
-                    }
-                    None
+        contact: &ContactId,
+        text: &str,
+    ) -> Result<NoteId, DeskError> {
+        let write = Write {
+            system: SYSTEM,
+            settlement: self.crm.note_settlement(),
+            describe: |noted: &Noted| {
+                let decision = Decision::new(Verdict::Allowed).on("contact", contact);
+                match noted.id() {
+                    Some(id) => decision.on("note", id),
+                    None => decision,
                 }
             },
+            find: async |_| Ok(None),
+            write: async |effect: EffectId| {
+                let note_id = self.crm.add_note(contact, text, &effect).await?;
+                Ok(Outcome { effect: Effect::Changed, receipt: Noted::Note(note_id) })
+            },
         };
-        let contact = owned.as_ref().map(OwnedContact::contact);
-        let saved = self.crm.save_contact(customer, contact, fields, effect).await?;
-        let changed = fields
-            .iter()
-            .filter(|(field, to)| saved.before.get(*field) != Some(*to))
-            .map(|(field, to)| ContactChange {
-                field: field.clone(),
-                from: saved.before.get(field).cloned(),
-                to: to.clone(),
-            })
-            .collect();
-        Ok(ContactUpdate { contact_id: saved.id, changed, note_id: None })
+        let noted = self.once(call, &customer.id, write).await?.receipt;
+        noted.id().cloned().ok_or_else(|| unreadable("a note without an id").into())
     }
 }
 
-/// Before the note, nothing has been done that could be doubled: a failure there leaves no doubt.
-fn without_note(error: DeskError) -> DeskError {
-    match error {
-        DeskError::Port(PortError::Unavailable { system, closed_for, source }) => {
-            DeskError::Port(PortError::NotDone { system, closed_for, source })
+impl Noted {
+    fn id(&self) -> Option<&NoteId> {
+        match self {
+            Self::Note(id) => Some(id),
+            Self::Update(update) => update.note_id.as_ref(),
         }
-        DeskError::Port(PortError::Unexpected { system, source }) => {
-            DeskError::Port(PortError::NotDone { system, closed_for: None, source })
-        }
-        error => error,
     }
 }
 
 /// What the audit says of an update: references and names, no values.
 fn describe(update: &ContactUpdate) -> Decision {
     let mut decision = Decision::new(Verdict::Allowed).on("contact", &update.contact_id);
-    decision.objects.extend(update.note_id.iter().map(|id| format!("note:{id}")));
     decision.fields = update.changed.iter().map(|change| change.field.to_string()).collect();
     decision
 }
 
 fn effect_of(update: &ContactUpdate) -> Effect {
-    match update.changed.is_empty() && update.note_id.is_none() {
+    match update.changed.is_empty() {
         true => Effect::Repeated,
         false => Effect::Changed,
     }

@@ -5,8 +5,8 @@ use std::{future::Future, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Begin, Call, Claim, Decision, Desk, DeskError, Effect, PortError, Scope, Settlement, Verdict, audit::AuditRecord,
-    settlement::Next,
+    Begin, Call, Cause, Claim, Decision, Desk, DeskError, Effect, PortError, Scope, Settlement, Verdict,
+    audit::AuditRecord, settlement::Next,
 };
 use crate::{
     domain::{CustomerId, EffectId, Timestamp},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A request to a system behind the desk has ended by then, one way or the other: `limits.call_timeout_ms` is at most half.
-const UNDER_WAY_MAX: Duration = Duration::from_secs(240);
+pub(super) const UNDER_WAY_MAX: Duration = Duration::from_secs(240);
 
 /// How a write ended.
 pub(super) struct Outcome<T> {
@@ -43,8 +43,6 @@ pub(super) struct Write<D, F, W> {
 
 impl Desk {
     /// Does a write unless the same request has been done inside the window; then its receipt is returned.
-    ///
-    /// An effect whose answer was lost stays in doubt until the system behind can tell ([`Settlement`]).
     pub(super) async fn once<T, D, F, FF, W, WF>(
         &self,
         call: &Call,
@@ -59,9 +57,29 @@ impl Desk {
         W: FnOnce(EffectId) -> WF,
         WF: Future<Output = Result<Outcome<T>, DeskError>>,
     {
+        self.once_under(Scope::of(call, customer), call, write).await
+    }
+
+    /// The same of what is one and the same request by another measure than the call's arguments or key.
+    ///
+    /// An effect whose answer was lost stays in doubt until the system behind can tell ([`Settlement`]).
+    pub(super) async fn once_under<T, D, F, FF, W, WF>(
+        &self,
+        scope: Scope,
+        call: &Call,
+        write: Write<D, F, W>,
+    ) -> Result<Once<T>, DeskError>
+    where
+        T: Serialize + DeserializeOwned,
+        D: Fn(&T) -> Decision,
+        F: FnOnce(EffectId) -> FF,
+        FF: Future<Output = Result<Option<T>, PortError>>,
+        W: FnOnce(EffectId) -> WF,
+        WF: Future<Output = Result<Outcome<T>, DeskError>>,
+    {
         let Write { system, settlement, describe, find, write } = write;
         let claim = Claim {
-            scope: Scope::of(call, customer),
+            scope,
             fingerprint: call.fingerprint,
             expires_at: self.clock.now().plus(call.repeat_window.unwrap_or(self.options.repeat_window())),
         };
@@ -137,7 +155,7 @@ impl Desk {
         }
     }
 
-    async fn finish<T: Serialize>(
+    pub(super) async fn finish<T: Serialize>(
         &self,
         call: &Call,
         effect: &EffectId,
@@ -174,6 +192,6 @@ impl Desk {
     }
 }
 
-fn unreadable(source: serde_json::Error) -> PortError {
-    PortError::Unexpected { system: "ledger", source: Box::new(source) }
+pub(super) fn unreadable(source: impl Into<Cause>) -> PortError {
+    PortError::Unexpected { system: "ledger", source: source.into() }
 }

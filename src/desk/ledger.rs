@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Call, PortError, audit::AuditRecord};
-use crate::domain::{ConversationId, CustomerId, EffectId, Invalid, Ticket, Timestamp};
+use crate::domain::{ContactId, ConversationId, Customer, CustomerId, EffectId, FieldName, Invalid, Ticket, Timestamp};
 
 /// The book of effects. Survives a restart; several processes may share it.
 #[async_trait]
@@ -41,6 +41,22 @@ pub trait Ledger: Send + Sync {
         conversation: &ConversationId,
         customer: &CustomerId,
     ) -> Result<Option<(Ticket, bool)>, PortError>;
+
+    /// Enters that `effect` sets these fields of a contact, and says which of them it may set: all of them when it is the
+    /// `first` time, and of a repeated effect those that no other one has set since.
+    async fn take_fields(
+        &self,
+        contact: &Scope,
+        fields: Vec<FieldName>,
+        effect: &EffectId,
+        first: bool,
+    ) -> Result<Vec<FieldName>, PortError>;
+
+    /// Enters that a contact's conversation ended at `at`. False if a later one is entered already.
+    async fn take_end(&self, contact: &Scope, at: Timestamp) -> Result<bool, PortError>;
+
+    /// What was entered by [`Ledger::take_fields`], or [`Ledger::take_end`] where it was an end, was certainly not done.
+    async fn give_back(&self, contact: &Scope, effect: &EffectId, ended: Option<Timestamp>) -> Result<(), PortError>;
 
     /// The effect has certainly not come about: the next request is a fresh one. Unless others have joined in: then it stays
     /// in doubt until they know.
@@ -122,9 +138,32 @@ impl Scope {
         })
     }
 
+    /// The fields of a contact that a call sets under the caller's own key; the note of the call is another effect.
+    pub(super) fn of_fields(call: &Call, customer: &CustomerId) -> Self {
+        Self(digest(&[b"fields", &Self::of(call, customer).0]))
+    }
+
     /// The contact of a customer, whatever is changed of it.
-    pub(super) fn of_contact(customer: &CustomerId) -> Self {
-        Self(digest(&[b"contact", customer.to_string().as_bytes()]))
+    pub(super) fn of_contact(customer: &Customer) -> Self {
+        Self(digest(&[b"contact", Self::identity(customer).as_bytes()]))
+    }
+
+    /// That a customer gets a contact.
+    pub(super) fn of_new_contact(customer: &Customer) -> Self {
+        Self(digest(&[b"new contact", Self::identity(customer).as_bytes()]))
+    }
+
+    /// A contact, by whichever customer it was found.
+    pub(super) fn of_contact_id(contact: &ContactId) -> Self {
+        Self(digest(&[b"contact id", contact.as_str().as_bytes()]))
+    }
+
+    /// What contacts of a customer are known by: of somebody who has only typed an address, that.
+    fn identity(customer: &Customer) -> String {
+        match customer.address().filter(|_| customer.typed) {
+            Some(address) => format!("address {}", address.canonical()),
+            None => customer.id.to_string(),
+        }
     }
 
     /// Of the ticket that a customer has in a conversation.

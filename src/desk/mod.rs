@@ -4,6 +4,7 @@
 
 mod articles;
 mod audit;
+mod contact_fields;
 mod contacts;
 mod denials;
 mod effects;
@@ -130,6 +131,13 @@ pub enum DeskError {
         can_settle: bool,
         #[source]
         source: Option<PortError>,
+    },
+    /// The contact's fields are done, and then the note failed.
+    #[error("the contact's fields are saved, and its note is not")]
+    Partly {
+        done: Box<ContactUpdate>,
+        #[source]
+        error: Box<DeskError>,
     },
     #[error(transparent)]
     Port(#[from] PortError),

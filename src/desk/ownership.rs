@@ -57,7 +57,16 @@ pub struct OwnedContact(Contact);
 
 impl OwnedContact {
     /// The contact, if it carries an id of the customer, or their proven email and no other customer's id of the same system.
+    /// A visitor who has typed an address reaches whoever has it: what the desk writes for them changes nobody's details.
     pub fn check(customer: &Customer, found: Contact) -> Result<Self, Verdict> {
+        if customer.typed {
+            let typed = customer.address();
+            return if typed.is_some() && typed == found.email.as_ref() {
+                Ok(Self(found))
+            } else {
+                Err(Verdict::Foreign)
+            };
+        }
         let by_id = found.customer.as_ref().is_some_and(|id| customer.owns(id));
         let of_another =
             found.customer.as_ref().is_some_and(|id| customer.ids().any(|own| own.system() == id.system()));
@@ -68,7 +77,7 @@ impl OwnedContact {
         }
     }
 
-    pub fn contact(&self) -> &Contact {
-        &self.0
+    pub fn into_contact(self) -> Contact {
+        self.0
     }
 }

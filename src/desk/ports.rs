@@ -44,10 +44,12 @@ pub trait Helpdesk: Send + Sync {
 /// Where contacts are kept.
 #[async_trait]
 pub trait Crm: Send + Sync {
-    /// The contact that seems to be the customer's, by id or by proven email.
+    /// The contact that seems to be the customer's, by id or by proven email; of somebody who has only typed an address,
+    /// by that alone.
     async fn find_contact(&self, customer: &Customer) -> Result<Option<Contact>, PortError>;
 
-    /// Writes `fields` into the contact, or into a new one for `customer` where `contact` is none. Under an `effect` that
+    /// Writes `fields` into the contact, or into a new one for `customer` where `contact` is none; a customer who has only
+    /// typed an address gives a new one the address, and neither id nor name. Under an `effect` that
     /// was saved before, nothing is written and the same is returned, where the CRM can tell.
     async fn save_contact(
         &self,
@@ -56,6 +58,9 @@ pub trait Crm: Send + Sync {
         fields: &ContactFields,
         effect: Option<&EffectId>,
     ) -> Result<SavedContact, PortError>;
+
+    /// How it is found out whether a contact was made, when the answer was lost.
+    fn contact_settlement(&self) -> Settlement;
 
     /// Adds a note, or returns the one that was added for the same `effect` before.
     async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError>;

@@ -28,6 +28,11 @@ impl Settlement {
     /// The system itself keeps effects unique.
     pub const UNIQUE: Self = Self { unique: true, same_key_for: None, find_after: None };
 
+    /// Whether doing it twice is the same as doing it once, whoever asks and whenever.
+    pub fn is_natural(&self) -> bool {
+        self.unique || self.same_key_for == Some(Duration::MAX)
+    }
+
     /// Whether a repeat of the same request can ever bring certainty.
     pub fn can_settle(&self) -> bool {
         *self != Self::default()

@@ -129,6 +129,8 @@ pub struct Customer {
     pub email: Option<Email>,
     pub email_verified: bool,
     pub name: Option<String>,
+    /// A visitor who says who they are, and whom nobody has checked. Their address is where an answer goes, and no proof.
+    pub typed: bool,
 }
 
 impl Customer {
@@ -145,6 +147,11 @@ impl Customer {
     /// The email, if it has been proven to be theirs.
     pub fn verified_email(&self) -> Option<&Email> {
         self.email.as_ref().filter(|_| self.email_verified && self.level > Level::Anonymous)
+    }
+
+    /// Where an answer goes: the proven address, or the one that a visitor has typed.
+    pub fn address(&self) -> Option<&Email> {
+        self.verified_email().or(self.email.as_ref().filter(|_| self.typed))
     }
 }
 

@@ -35,6 +35,10 @@ pub struct Talk {
     pub customer: String,
     pub email: Option<Email>,
     pub name: Option<String>,
+    /// Whether the customer had signed in, so that id and address are proven: as the platform says, or else by what its
+    /// source is trusted with ([`Event::settle_proof`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
     pub messages: Vec<Message>,
     pub intent: Option<String>,
     pub duration_s: Option<u64>,
@@ -54,6 +58,12 @@ pub struct EndedConversation {
     #[serde(flatten)]
     pub talk: Talk,
     pub resolved: bool,
+}
+
+impl EndedConversation {
+    /// Every field of a contact that the end of a conversation sets.
+    pub const CONTACT_FIELDS: [&'static str; 3] =
+        ["last_chatbot_interaction", "chatbot_resolution_status", "chatbot_detected_intent"];
 }
 
 /// One turn of a conversation.
@@ -112,6 +122,13 @@ impl Event {
         match self {
             Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) => Some(talk),
             _ => None,
+        }
+    }
+
+    /// Where the platform does not say whether the customer had signed in: whether that source's customers have.
+    pub fn settle_proof(&mut self, signed_in: bool) {
+        if let Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) = self {
+            talk.verified.get_or_insert(signed_in);
         }
     }
 

@@ -1,14 +1,21 @@
 //! `conversation.ended`: what came of it goes to the customer's contact, with a note.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::{EventError, Handler, Work};
-use crate::domain::{ContactFields, EndedConversation, Event, FieldName, FieldValue, Message, Speaker};
+use crate::{
+    desk::{ContactUpdate, DeskError, PortError},
+    domain::{ContactFields, EndedConversation, Event, FieldName, FieldValue, Message, Speaker, Timestamp},
+};
 
 const KIND: &str = "conversation.ended";
 /// Messages that a summary quotes at each end, and how much of each.
 const QUOTED: usize = 2;
 const QUOTED_CHARS_MAX: usize = 280;
+/// How far a platform's clock may be ahead of ours.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct ConversationEnded;
 
@@ -20,10 +27,47 @@ impl Handler for ConversationEnded {
 
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
         let Event::Ended(ended) = event else { return Err(EventError::Unhandled) };
-        let call = work.call(KIND, &ended.talk)?;
-        let update = work.desk.update_contact(&call, fields(&ended)?, Some(summary(&ended))).await?;
-        Ok(format!("contact:{}", update.contact_id))
+        let talk = &ended.talk;
+        let Ok(call) = work.call(KIND, talk) else { return Ok(skipped("the event names no usable customer")) };
+        let proven = talk.verified == Some(true);
+        if !proven && talk.email.is_none() {
+            return Ok(skipped("the customer was not signed in, and no usable email address was typed"));
+        }
+        match work.desk.end_conversation(&call, fields(&ended)?, summary(&ended), order(talk.at, work.arrival.at)).await
+        {
+            Ok(update) => Ok(receipt(&update, proven)),
+            // Where contacts are kept by address, a visitor without one has none.
+            Err(DeskError::Port(PortError::EmailRequired { .. })) => {
+                Ok(skipped("the CRM needs an email address, and the event has no usable one"))
+            }
+            // The fields are on record; the next attempt adds the note alone.
+            Err(DeskError::Partly { error, .. }) => Err((*error).into()),
+            Err(error) => Err(error.into()),
+        }
     }
+}
+
+fn skipped(why: &str) -> String {
+    format!("skipped: {why}")
+}
+
+/// When it ended, for telling the later of two ends. A clock that is far ahead must not outdo all that follow.
+fn order(at: Timestamp, arrived: Timestamp) -> Timestamp {
+    at.min(arrived.plus(AHEAD_MAX))
+}
+
+fn receipt(update: &ContactUpdate, proven: bool) -> String {
+    let mut receipt = format!("contact:{}", update.contact_id);
+    if !update.superseded.is_empty() {
+        let fields: Vec<&str> = update.superseded.iter().map(FieldName::as_str).collect();
+        receipt.push_str(&format!("; note alone: a later conversation has set {}", fields.join(", ")));
+    }
+    if !proven {
+        receipt.push_str(
+            "; not signed in: found by the typed address alone, the note says so, and its id, name, email and phone were left",
+        );
+    }
+    receipt
 }
 
 fn outcome(ended: &EndedConversation) -> &'static str {
@@ -31,17 +75,18 @@ fn outcome(ended: &EndedConversation) -> &'static str {
 }
 
 fn fields(ended: &EndedConversation) -> Result<ContactFields, EventError> {
+    let [interaction, resolution, intent] = EndedConversation::CONTACT_FIELDS;
+    let set = [
+        (interaction, Some(ended.talk.at.to_string())),
+        (resolution, Some(outcome(ended).to_owned())),
+        (intent, ended.talk.intent.clone()),
+    ];
     let mut fields = ContactFields::new();
-    let mut set = |name: &str, value: &str| -> Result<(), EventError> {
+    for (name, value) in set {
+        let Some(value) = value else { continue };
         let name = FieldName::parse(name)?;
-        let value = FieldValue::parse(&name, &cut(value, 255))?;
+        let value = FieldValue::parse(&name, &cut(&value, 255))?;
         fields.insert(name, value);
-        Ok(())
-    };
-    set("last_chatbot_interaction", &ended.talk.at.to_string())?;
-    set("chatbot_resolution_status", outcome(ended))?;
-    if let Some(intent) = &ended.talk.intent {
-        set("chatbot_detected_intent", intent)?;
     }
     Ok(fields)
 }
@@ -49,11 +94,15 @@ fn fields(ended: &EndedConversation) -> Result<ContactFields, EventError> {
 /// The same conversation always gives the same note.
 fn summary(ended: &EndedConversation) -> String {
     let talk = &ended.talk;
-    let mut lines = vec![
-        format!("Chatbot conversation {}, {}", talk.conversation, outcome(ended)),
+    // By the beginning of its first line a note is known to be of a conversation.
+    let mut lines = vec![format!("Chatbot conversation {}, {}", talk.conversation, outcome(ended))];
+    if talk.verified != Some(true) {
+        lines.push("Not proven: the customer was not signed in, and typed this address in the chat.".to_owned());
+    }
+    lines.extend([
         format!("Intent: {}", talk.intent.as_deref().unwrap_or("unknown")),
         format!("Messages: {}", talk.messages.len()),
-    ];
+    ]);
     lines.extend(talk.duration_s.map(|seconds| format!("Duration: {seconds} s")));
     let quote = |message: &Message| {
         let speaker = if message.from == Speaker::Customer { "Customer" } else { "AI Agent" };

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{EventError, Handler, Work, transcript};
 use crate::{
     desk::EscalationTicket,
-    domain::{Escalation, Event, Priority, Timestamp},
+    domain::{Escalation, Event, Priority, Talk, Timestamp},
 };
 
 const KIND: &str = "conversation.escalated";
@@ -44,11 +44,22 @@ fn ticket(escalation: &Escalation, until: Timestamp) -> EscalationTicket {
     fields.extend(talk.duration_s.map(|seconds| ("session_duration".to_owned(), json!(seconds))));
     EscalationTicket {
         subject: format!("[Chatbot Escalation] {intent}"),
-        description: description(escalation, &intent),
+        description: format!("{}{}", unproven(talk), description(escalation, &intent)),
         priority: if urgent { Priority::High } else { Priority::Normal },
         tags: vec!["chatbot-escalation".to_owned(), intent],
         fields,
         until,
+    }
+}
+
+/// What the people who take over have to know first.
+fn unproven(talk: &Talk) -> &'static str {
+    match talk.verified {
+        Some(true) => "",
+        _ => {
+            "Not signed in: name, id and email address of this customer were typed in the chat and are not proven. Find out \
+             who it is before you tell or change anything.\n\n"
+        }
     }
 }
 
@@ -77,7 +88,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ConversationId, Message, Speaker, Talk};
+    use crate::domain::{ConversationId, Message, Speaker};
 
     fn escalation(confidence: f64, reason: &str) -> Escalation {
         let message = |from, text: &str| Message { from, text: text.to_owned() };
@@ -88,6 +99,7 @@ mod tests {
                 customer: "cust_456".to_owned(),
                 email: None,
                 name: None,
+                verified: Some(true),
                 messages: vec![message(Speaker::Customer, "Help"), message(Speaker::Assistant, "One moment.")],
                 intent: Some("shipping|complaint".to_owned()),
                 duration_s: Some(45),
@@ -114,6 +126,20 @@ mod tests {
              **Customer:** Help\n\n**AI Agent:** One moment."
         );
         assert_eq!(ticket.fields["session_duration"], 45);
+    }
+
+    #[test]
+    fn an_address_that_was_typed_is_said_to_be_no_proof() {
+        let said = |verified| {
+            let mut escalation = escalation(0.5, "customer_requested");
+            escalation.talk.verified = verified;
+            opened(&escalation).description
+        };
+        let proven = said(Some(true));
+        for unproven in [said(Some(false)), said(None)] {
+            assert!(unproven.starts_with("Not signed in: ") && unproven.contains("not proven"), "{unproven}");
+            assert!(unproven.ends_with(&proven));
+        }
     }
 
     #[test]

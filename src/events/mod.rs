@@ -161,15 +161,18 @@ impl Work<'_> {
     }
 }
 
-/// The call that an event makes, for the customer that its platform names. The platform signed it, and counts as proof.
+/// The call that an event makes, for the customer that its platform names. That is proof where the customer had signed in;
+/// otherwise whoever was there has typed it.
 fn call(system: &SystemId, kind: &'static str, talk: &Talk) -> Result<Call, EventError> {
+    let proven = talk.verified == Some(true);
     let customer = Customer {
         id: CustomerId::parse_or_in(system, &talk.customer)?,
         linked: Vec::new(),
-        level: Level::Verified,
+        level: if proven { Level::Verified } else { Level::Anonymous },
         email: talk.email.clone(),
-        email_verified: talk.email.is_some(),
+        email_verified: proven && talk.email.is_some(),
         name: talk.name.clone(),
+        typed: !proven,
     };
     // Not the row's own id: two sources that report the same have one effect.
     let key = format!("{kind} {} {}", talk.conversation, talk.at.unix_ms());

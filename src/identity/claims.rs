@@ -121,6 +121,7 @@ impl Claims {
                 email: self.email.as_deref().map(Email::parse).transpose().map_err(refused("email"))?,
                 email_verified: self.email_verified,
                 name: self.name,
+                typed: false,
             }),
             agent: match expected.agent {
                 Some(agent) => Some(agent.clone()),

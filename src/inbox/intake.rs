@@ -97,7 +97,7 @@ impl Intake {
         if let Err(wait) = self.sources.check(&webhook.source().to_owned()) {
             return Received::Limited { wait, rejection: None };
         }
-        match route.source.map(&webhook).await {
+        match route.map(&webhook).await {
             Mapped::Skipped => Received::Skipped,
             Mapped::NotNow { why } => Received::Unavailable(QueueError(why.into())),
             Mapped::Unmappable { kind, faults, identity } => self.unmappable(&webhook, kind, faults, identity).await,

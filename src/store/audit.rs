@@ -13,7 +13,8 @@ use crate::{
 impl AuditLog for Store {
     async fn record(&self, record: AuditRecord) -> Result<(), PortError> {
         let row = self.audit.row(record);
-        if row.record.decision.effect != Effect::None {
+        // That something may have been done must not be lost either.
+        if row.record.decision.effect != Effect::None || row.record.decision.verdict == Verdict::InDoubt {
             return self
                 .write(move |transaction| insert(transaction, &row))
                 .await

@@ -9,6 +9,9 @@ use crate::{
     domain::{Contact, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, NoteId, SystemId},
 };
 
+/// The system of contacts that have an address and no customer yet.
+const TYPED: &str = "typed";
+
 const COLUMNS: &str = "customer, email, fields";
 
 #[async_trait]
@@ -17,14 +20,16 @@ impl Crm for Store {
         self.read(|connection| {
             let mut by_id =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM contacts WHERE customer = ?1"))?;
-            for id in customer.ids() {
+            for id in customer.ids().filter(|_| !customer.typed) {
                 if let Some(found) = by_id.query_and_then([id.to_string()], read)?.next() {
                     return found.map(Some);
                 }
             }
-            let Some(email) = customer.verified_email() else { return Ok(None) };
+            let Some(email) = customer.address() else { return Ok(None) };
             connection
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM contacts WHERE email_canonical = ?1"))?
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM contacts WHERE email_canonical = ?1 ORDER BY customer"
+                ))?
                 .query_and_then([email.canonical()], read)?
                 .next()
                 .transpose()
@@ -65,6 +70,10 @@ impl Crm for Store {
         })
         .await
         .map_err(|error| error.of("CRM"))
+    }
+
+    fn contact_settlement(&self) -> Settlement {
+        Settlement::UNIQUE
     }
 
     fn note_settlement(&self) -> Settlement {
@@ -108,6 +117,7 @@ fn save(
 ) -> Result<SavedContact, StoreError> {
     let id = match contact {
         Some(id) => id,
+        None if customer.typed => of_address(transaction, customer)?,
         None => ContactId::parse(&contact_key(&customer.id))?,
     };
     let key = customer_key(&id);
@@ -120,7 +130,7 @@ fn save(
     let mut after = before.clone();
     after.extend(fields.clone());
     if !known || after != before {
-        let email = customer.verified_email();
+        let email = customer.address();
         transaction
             .prepare_cached(
                 "INSERT INTO contacts (customer, email, email_canonical, fields) VALUES (?1, ?2, ?3, ?4)
@@ -134,6 +144,19 @@ fn save(
             ])?;
     }
     Ok(SavedContact { id, before })
+}
+
+/// The contact of an address that a visitor has typed. A new one is nobody's: their word for who they are names no customer.
+fn of_address(transaction: &Transaction<'_>, customer: &Customer) -> Result<ContactId, StoreError> {
+    let address = customer.address().map(Email::canonical);
+    let known: Option<String> = transaction
+        .prepare_cached("SELECT customer FROM contacts WHERE email_canonical = ?1 ORDER BY customer")?
+        .query_row([address], |row| row.get(0))
+        .optional()?;
+    Ok(match known {
+        Some(known) => ContactId::parse(&contact_key(&CustomerId::parse(&known)?))?,
+        None => ContactId::parse(&format!("{TYPED}:{}", EffectId::fresh()))?,
+    })
 }
 
 /// Writes an imported contact over the one of the same customer; fields it does not name stay as they are.

@@ -111,7 +111,7 @@ fn insert(
         .execute(params![
             effect.as_str(),
             requester.id.to_string(),
-            requester.verified_email().map(|email| email.as_str()),
+            requester.address().map(|email| email.as_str()),
             requester.name,
             ticket.conversation.as_ref().map(|id| id.as_str()),
             ticket.subject,

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, audit};
+use super::{Store, StoreError, audit, contact_writes};
 use crate::{
     desk::{AuditRecord, Begin, Claim, Ledger, PortError, Scope},
-    domain::{ConversationId, CustomerId, EffectId, Ticket, Timestamp},
+    domain::{ConversationId, CustomerId, EffectId, FieldName, Ticket, Timestamp},
 };
 
 /// Expired entries removed with each new one, so that the table stays as large as the window.
@@ -115,6 +115,33 @@ impl Ledger for Store {
                 .transpose()?)
         })
         .map_err(|error| error.of("ledger"))
+    }
+
+    async fn take_fields(
+        &self,
+        contact: &Scope,
+        fields: Vec<FieldName>,
+        effect: &EffectId,
+        first: bool,
+    ) -> Result<Vec<FieldName>, PortError> {
+        let (contact, effect, now) = (*contact, effect.clone(), self.clock.now());
+        self.write(move |transaction| contact_writes::take_fields(transaction, &contact, fields, &effect, first, now))
+            .await
+            .map_err(|error| error.of("ledger"))
+    }
+
+    async fn take_end(&self, contact: &Scope, at: Timestamp) -> Result<bool, PortError> {
+        let (contact, now) = (*contact, self.clock.now());
+        self.write(move |transaction| contact_writes::take_end(transaction, &contact, at, now))
+            .await
+            .map_err(|error| error.of("ledger"))
+    }
+
+    async fn give_back(&self, contact: &Scope, effect: &EffectId, ended: Option<Timestamp>) -> Result<(), PortError> {
+        let (contact, effect) = (*contact, effect.clone());
+        self.write(move |transaction| contact_writes::give_back(transaction, &contact, &effect, ended))
+            .await
+            .map_err(|error| error.of("ledger"))
     }
 
     async fn forget(&self, scope: &Scope) -> Result<(), PortError> {

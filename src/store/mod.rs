@@ -4,6 +4,7 @@
 
 mod audit;
 mod claims;
+mod contact_writes;
 mod contacts;
 mod erase;
 mod events;

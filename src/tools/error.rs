@@ -22,6 +22,13 @@ pub enum ToolError {
     /// A write was sent, and the answer was lost. On record already.
     #[error("it is not known whether the {system} has done it")]
     InDoubt { system: &'static str, can_settle: bool },
+    /// What was done, and what was not.
+    #[error("only a part was done: {said}")]
+    Partly {
+        said: String,
+        #[source]
+        rest: Box<ToolError>,
+    },
     #[error("failed to render the output")]
     Render(#[source] serde_json::Error),
 }
@@ -54,12 +61,22 @@ impl ToolError {
         Self::Unrecorded { verdict: Verdict::StepUp, sentence: sentence.to_owned() }
     }
 
+    /// Whether a system behind the tool failed, which is not on record yet.
+    pub(super) fn is_failure(&self) -> bool {
+        match self {
+            Self::Port(_) | Self::Render(_) => true,
+            Self::Partly { rest, .. } => rest.is_failure(),
+            _ => false,
+        }
+    }
+
     /// One sentence for the model. Nothing of what a system behind the desk said is in it.
     pub fn sentence(&self) -> String {
         match self {
             Self::Refused(sentence) | Self::Unrecorded { sentence, .. } => sentence.clone(),
             Self::UnknownTool => "There is no tool of that name; call tools/list for those there are.".to_owned(),
             Self::Port(error) => port_sentence(error),
+            Self::Partly { said, .. } => said.clone(),
             Self::InDoubt { system, can_settle: true } => format!(
                 "It is not certain yet whether the {system} has done this. Tell the customer honestly that it is being \
                  checked. Repeat exactly the same call in a minute to find out; it is not done twice."
@@ -99,6 +116,7 @@ impl From<DeskError> for ToolError {
                 }
                 Self::InDoubt { system, can_settle }
             }
+            DeskError::Partly { error, .. } => Self::from(*error),
             DeskError::Port(PortError::EmailRequired { .. }) => Self::step_up(Level::Otp),
             DeskError::Port(error) => Self::Port(error),
         }

@@ -153,7 +153,9 @@ impl Registry {
         if let Err(ToolError::Unrecorded { verdict, .. }) = &result {
             self.note(&call.caller, spec, *verdict).await?;
         }
-        if let Err(error @ (ToolError::Port(_) | ToolError::Render(_))) = &result {
+        if let Err(error) = &result
+            && error.is_failure()
+        {
             tracing::error!(tool = spec.name, error = causes(error), "tool call failed");
             self.note(&call.caller, spec, Verdict::Failed).await?;
         }

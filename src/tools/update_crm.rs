@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Options,
-    error::{RegistryError, ToolError},
+    error::{RegistryError, ToolError, in_words},
     tool::{Hints, Tool},
 };
 use crate::{
-    desk::{Call, Desk},
+    desk::{Call, ContactUpdate, Desk, DeskError, PortError},
     domain::{FieldName, FieldValue, Level, Scope},
 };
 
@@ -50,6 +50,9 @@ pub(super) struct Input {
 /// What the contact looks like now.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
+    /// In words.
+    #[serde(skip)]
+    fields: String,
     contact_id: String,
     /// Only the fields that are different now.
     changed: Vec<Change>,
@@ -105,8 +108,16 @@ impl Tool for UpdateCrm {
             fields.insert(name, value);
         }
         let note = input.note.as_deref().map(FieldValue::harmless);
-        let update = desk.update_contact(call, fields, note).await?;
+        let update = match desk.update_contact(call, fields, note).await {
+            Ok(update) => update,
+            Err(DeskError::Partly { done, error }) => {
+                let (rest, said) = (note_sentence(&error), fields_sentence(&done));
+                return Err(ToolError::Partly { said: format!("{said} {rest}"), rest: Box::new((*error).into()) });
+            }
+            Err(error) => return Err(error.into()),
+        };
         Ok(Output {
+            fields: fields_sentence(&update),
             contact_id: update.contact_id.to_string(),
             changed: update
                 .changed
@@ -133,18 +144,60 @@ fn property(field: &FieldName) -> Value {
     }
 }
 
+/// What became of the fields.
+fn fields_sentence(update: &ContactUpdate) -> String {
+    let changed: Vec<String> =
+        update.changed.iter().map(|change| format!("{} to {}", change.field, change.to.as_str())).collect();
+    let superseded: Vec<&str> = update.superseded.iter().map(FieldName::as_str).collect();
+    let mut said = match (changed.is_empty(), superseded.is_empty()) {
+        (true, true) => "The contact was up to date already.".to_owned(),
+        (true, false) => String::new(),
+        (false, _) => format!("Changed {}.", changed.join(", ")),
+    };
+    if !superseded.is_empty() {
+        let was = if superseded.len() == 1 { "was" } else { "were" };
+        said.push_str(&format!(
+            " Left as it is: {}, which {was} set by a later request since. Send the change anew if the customer still wants it.",
+            superseded.join(", ")
+        ));
+    }
+    said.trim_start().to_owned()
+}
+
+/// What became of the note, when the fields are done.
+fn note_sentence(error: &DeskError) -> String {
+    match error {
+        DeskError::InDoubt { can_settle: true, .. } => {
+            "It is not certain yet whether the note was saved. Repeat exactly the same call in a minute to find out; nothing \
+             is done twice."
+        }
+        DeskError::InDoubt { .. } => {
+            "It is not known whether the note was saved, and it cannot be found out from here. Tell the customer honestly \
+             that the team has to check, and do not send the note again in other words."
+        }
+        DeskError::Port(PortError::RateLimited { retry_after, .. }) => {
+            let wait = retry_after.map_or(60, |wait| wait.as_secs());
+            let wait = in_words(if wait == 0 { 60 } else { wait });
+            return format!("The note was not saved: the CRM is busy. Repeat exactly the same call in {wait} to save it.");
+        }
+        DeskError::Port(error) if error.is_the_companys() => {
+            "The note was not saved: the CRM does not let it in, which only the company can repair. If the staff has to know \
+             it, open a ticket with create_ticket."
+        }
+        DeskError::Port(PortError::Invalid { .. } | PortError::EmailRequired { .. }) => {
+            "The note was not saved: the CRM did not accept it, and the same call will not help. If the staff has to know it, \
+             open a ticket with create_ticket."
+        }
+        _ => {
+            "The note was not saved: the CRM does not answer right now. Repeat exactly the same call in a minute to save it."
+        }
+    }
+    .to_owned()
+}
+
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.changed.as_slice() {
-            [] => write!(f, "The contact was up to date already.")?,
-            changed => {
-                write!(f, "Changed")?;
-                for (n, change) in changed.iter().enumerate() {
-                    write!(f, "{} {} to {}", if n == 0 { "" } else { "," }, change.field, change.to)?;
-                }
-                write!(f, ".")?;
-            }
-        }
+        f.write_str(&self.fields)?;
         match &self.note_id {
             Some(_) => write!(f, " The note is saved."),
             None => Ok(()),

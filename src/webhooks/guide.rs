@@ -178,6 +178,7 @@ fn talk(payload: &ChatPayload, duration_s: Option<u64>, faults: &mut Vec<String>
         customer: data.customer_id.clone(),
         email: email?,
         name: data.customer_name.clone().filter(|name| !name.is_empty()),
+        verified: data.customer_verified,
         messages: messages.collect(),
         intent: data.metadata.detected_intent.clone().filter(|intent| !intent.is_empty()),
         duration_s,

@@ -47,6 +47,10 @@ pub struct SourceOptions {
     pub connector: Option<String>,
     /// The secret that the sender signs with; while it is being changed, the new one and the old one.
     pub secrets: Vec<SecretRef>,
+    /// Whether its customers have signed in (signed_in), so that the id and the address in an event are proven, or are
+    /// visitors who can type what they like (typed). Where the platform says so in an event, that counts.
+    #[serde(skip_serializing_if = "is_typed")]
+    pub customers: Customers,
     /// Addresses (203.0.113.7) and networks (203.0.113.0/24) that they may come from; all, if none is named. Behind a proxy
     /// set http.trusted_proxies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -54,6 +58,21 @@ pub struct SourceOptions {
     /// What the connector's webhook section lets users set; `frontdesk connectors show NAME` lists it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Value>,
+}
+
+/// What a source's word about who its customers are is worth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Customers {
+    /// Anybody can have typed it.
+    #[default]
+    Typed,
+    /// The platform knows them.
+    SignedIn,
+}
+
+fn is_typed(customers: &Customers) -> bool {
+    *customers == Customers::Typed
 }
 
 /// A request that nobody has looked at yet.
@@ -114,6 +133,7 @@ pub trait Source: Send + Sync {
 pub struct Route {
     pub source: Box<dyn Source>,
     pub allowed: AllowedAddresses,
+    pub customers: Customers,
 }
 
 impl Route {
@@ -123,6 +143,17 @@ impl Route {
             true => self.source.verifier().verify(self.source.name(), raw, now),
             false => Err(Rejection::Address),
         }
+    }
+
+    /// What it reports; of every customer it is known then whether they are proven.
+    pub async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {
+        let mut mapped = self.source.map(webhook).await;
+        if let Mapped::Events { events, .. } = &mut mapped {
+            for event in events {
+                event.settle_proof(self.customers == Customers::SignedIn);
+            }
+        }
+        mapped
     }
 }
 

@@ -21,6 +21,9 @@ pub struct ChatData<M = ChatMetadata> {
     pub customer_id: String,
     pub customer_email: Option<String>,
     pub customer_name: Option<String>,
+    /// Whether the customer had signed in; left out, webhooks.NAME.customers says it.
+    #[serde(default)]
+    pub customer_verified: Option<bool>,
     pub messages: Vec<ChatMessage>,
     pub metadata: M,
 }

@@ -52,6 +52,7 @@ fn ada() -> Customer {
         email: Some(Email::parse("ada@example.com").unwrap()),
         email_verified: true,
         name: None,
+        typed: false,
     }
 }
 

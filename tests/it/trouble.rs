@@ -162,6 +162,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         email: None,
         email_verified: false,
         name: None,
+        typed: false,
     };
     let system = ada.id.system().clone();
     let identity = Identity::new(identity::Options::Fixed(ada), system, Clock::system()).unwrap();

@@ -14,16 +14,21 @@ use super::{Client, Response, Server, Setup};
 pub const SECRET: &str = "your-shared-secret";
 
 impl Setup {
-    /// The guide's three sources.
+    /// The guide's three sources, on a platform whose customers have signed in.
     pub fn webhooks(self) -> Self {
-        self.environment("WEBHOOK_SECRET", SECRET).config(
-            r#"
-            [webhooks]
-            escalation.secrets = [{ env = "WEBHOOK_SECRET" }]
-            chatbot.secrets = [{ env = "WEBHOOK_SECRET" }]
-            cms-update.secrets = [{ env = "WEBHOOK_SECRET" }]
-            "#,
-        )
+        self.sources("customers = \"signed_in\"")
+    }
+
+    /// The same, of visitors who type who they are.
+    pub fn webhooks_of_visitors(self) -> Self {
+        self.sources("")
+    }
+
+    fn sources(self, customers: &str) -> Self {
+        let source =
+            |name: &str| format!("[webhooks.{name}]\nsecrets = [{{ env = \"WEBHOOK_SECRET\" }}]\n{customers}\n");
+        let sources: String = ["escalation", "chatbot", "cms-update"].map(source).concat();
+        self.environment("WEBHOOK_SECRET", SECRET).config(&format!("\n{sources}"))
     }
 }
 

@@ -1,0 +1,239 @@
+//! The fields of a contact: found, made once, and never put back behind what another request has set since.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Call, ContactChange, ContactUpdate, Decision, Desk, DeskError, Effect, Fingerprint, OwnedContact, PortError, Scope,
+    Verdict,
+    contacts::{Change, SYSTEM},
+    effects::{Once, Outcome, UNDER_WAY_MAX, Write},
+    turns::Turn,
+};
+use crate::domain::{Contact, ContactFields, ContactId, Customer, EffectId, EndedConversation, FieldName, Timestamp};
+
+/// The field that tells when the last conversation ended.
+const LAST_INTERACTION: &str = EndedConversation::CONTACT_FIELDS[0];
+
+/// The fields as they are now, and whether the change is on record already.
+pub(super) struct Saved {
+    pub(super) update: ContactUpdate,
+    pub(super) recorded: bool,
+}
+
+/// A contact that was made.
+#[derive(Debug, Serialize, Deserialize)]
+struct Made {
+    contact_id: ContactId,
+}
+
+impl Desk {
+    /// Two calls that both find nothing would both make a contact, and two ends of conversations must not overtake each
+    /// other. A CRM that keeps contacts by customer compares and writes fields at once.
+    pub(super) async fn contact_turn(&self, customer: &Customer, change: &Change) -> Option<Turn> {
+        match self.crm.keyed_by_customer() && change.ended.is_none() {
+            true => None,
+            false => Some(self.turns.take(Scope::of_contact(customer)).await),
+        }
+    }
+
+    /// `first`: nothing was sent under this effect before.
+    pub(super) async fn save(
+        &self,
+        call: &Call,
+        customer: &Customer,
+        change: &Change,
+        effect: &EffectId,
+        first: bool,
+    ) -> Result<Saved, DeskError> {
+        let found = match self.own_contact(customer).await? {
+            Ok(found) => found,
+            Err(verdict) => {
+                self.note(call, Decision::new(verdict)).await?;
+                if !self.crm.keyed_by_customer() {
+                    return Err(DeskError::NotFound);
+                }
+                None
+            }
+        };
+        match found {
+            Some(contact) => self.save_into(call, customer, &contact, change, effect, first).await,
+            None if self.crm.contact_settlement().is_natural() => self.save_new(call, customer, change, effect).await,
+            None => {
+                let Once { receipt: Made { contact_id }, repeated } =
+                    self.make_contact(call, customer, &change.fields).await?;
+                if !repeated {
+                    self.remember_end(&contact_id, change).await?;
+                    return Ok(Saved {
+                        update: updated(contact_id, &change.fields, &ContactFields::new()),
+                        recorded: true,
+                    });
+                }
+                // Somebody else made it, or an earlier attempt did. A search may not show it yet.
+                let found = self.own_contact(customer).await?.ok().flatten();
+                let contact = found.unwrap_or_else(|| Contact {
+                    id: contact_id,
+                    customer: None,
+                    email: None,
+                    fields: ContactFields::new(),
+                });
+                self.save_into(call, customer, &contact, change, effect, first).await
+            }
+        }
+    }
+
+    /// The customer's own contact; or, for the audit alone, why the one that was found is not.
+    async fn own_contact(&self, customer: &Customer) -> Result<Result<Option<Contact>, Verdict>, DeskError> {
+        let found = self.crm.find_contact(customer).await.map_err(PortError::before_any_write)?;
+        Ok(found.map(|found| OwnedContact::check(customer, found).map(OwnedContact::into_contact)).transpose())
+    }
+
+    async fn save_into(
+        &self,
+        call: &Call,
+        customer: &Customer,
+        contact: &Contact,
+        change: &Change,
+        effect: &EffectId,
+        first: bool,
+    ) -> Result<Saved, DeskError> {
+        let book = Scope::of_contact_id(&contact.id);
+        let mut fields = change.fields.clone();
+        let free = match change.ended {
+            Some(at) if ends_before(at, contact, self.clock.now()) => Vec::new(),
+            Some(at) => match self.ledger.take_end(&book, at).await? {
+                true => fields.keys().cloned().collect(),
+                false => Vec::new(),
+            },
+            // The store itself recognises the effect, in the transaction that writes.
+            None if self.crm.keyed_by_customer() => fields.keys().cloned().collect(),
+            None => self.ledger.take_fields(&book, fields.keys().cloned().collect(), effect, first).await?,
+        };
+        let superseded: Vec<FieldName> = fields.keys().filter(|field| !free.contains(field)).cloned().collect();
+        fields.retain(|field, _| free.contains(field));
+        if fields.is_empty() && !change.fields.is_empty() {
+            let update =
+                ContactUpdate { contact_id: contact.id.clone(), changed: Vec::new(), superseded, note_id: None };
+            return Ok(Saved { update, recorded: false });
+        }
+        match self.crm.save_contact(customer, Some(contact), &fields, Some(effect)).await {
+            Ok(saved) => {
+                let mut update = updated(saved.id, &fields, &saved.before);
+                update.superseded = superseded;
+                Ok(Saved { update, recorded: false })
+            }
+            Err(error) if error.is_not_done() => {
+                self.ledger.give_back(&book, effect, change.ended).await?;
+                Err(error.into())
+            }
+            Err(error) => Err(self.fields_in_doubt(call, Some(&contact.id), &fields, error).await?),
+        }
+    }
+
+    /// A new contact where the CRM makes it once by itself, whoever asks and how often.
+    async fn save_new(
+        &self,
+        call: &Call,
+        customer: &Customer,
+        change: &Change,
+        effect: &EffectId,
+    ) -> Result<Saved, DeskError> {
+        match self.crm.save_contact(customer, None, &change.fields, Some(effect)).await {
+            Ok(saved) => {
+                self.remember_end(&saved.id, change).await?;
+                Ok(Saved { update: updated(saved.id, &change.fields, &saved.before), recorded: false })
+            }
+            Err(error) if error.is_not_done() => Err(error.into()),
+            Err(error) => Err(self.fields_in_doubt(call, None, &change.fields, error).await?),
+        }
+    }
+
+    async fn remember_end(&self, contact: &ContactId, change: &Change) -> Result<(), DeskError> {
+        if let Some(at) = change.ended {
+            self.ledger.take_end(&Scope::of_contact_id(contact), at).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a contact that was not found, once: the CRM itself would make another one each time.
+    async fn make_contact(
+        &self,
+        call: &Call,
+        customer: &Customer,
+        fields: &ContactFields,
+    ) -> Result<Once<Made>, DeskError> {
+        let settlement = self.crm.contact_settlement();
+        // From then on a search shows it, or it is gone again.
+        let window = settlement.find_after.unwrap_or_default().max(UNDER_WAY_MAX) + Duration::from_secs(60);
+        let written = AtomicBool::new(false);
+        let once = Call {
+            fingerprint: Fingerprint::of(b"contact"),
+            idempotency_key: None,
+            repeat_window: Some(window),
+            ..call.clone()
+        };
+        let write = Write {
+            system: SYSTEM,
+            settlement,
+            describe: |made: &Made| {
+                let mut decision = Decision::new(Verdict::Allowed).on("contact", &made.contact_id);
+                if written.load(Ordering::Relaxed) {
+                    decision.fields = names(fields);
+                }
+                decision
+            },
+            find: async |_| match self.crm.find_contact(customer).await? {
+                Some(found) => {
+                    Ok(OwnedContact::check(customer, found).ok().map(|own| Made { contact_id: own.into_contact().id }))
+                }
+                None => Ok(None),
+            },
+            write: async |effect: EffectId| {
+                let saved = self.crm.save_contact(customer, None, fields, Some(&effect)).await?;
+                written.store(true, Ordering::Relaxed);
+                Ok(Outcome { receipt: Made { contact_id: saved.id }, effect: Effect::Created })
+            },
+        };
+        self.once_under(Scope::of_new_contact(customer), &once, write).await
+    }
+
+    /// Fields may be set again: a repeat of the request settles it.
+    async fn fields_in_doubt(
+        &self,
+        call: &Call,
+        contact: Option<&ContactId>,
+        fields: &ContactFields,
+        error: PortError,
+    ) -> Result<DeskError, DeskError> {
+        let mut decision = Decision::new(Verdict::InDoubt);
+        decision.objects.extend(contact.map(|id| format!("contact:{id}")));
+        decision.fields = names(fields);
+        self.note(call, decision).await?;
+        Ok(DeskError::InDoubt { system: SYSTEM, can_settle: true, source: Some(error) })
+    }
+}
+
+/// Whether the contact itself tells of a later end: one that was put down before this store kept account of them.
+fn ends_before(at: Timestamp, contact: &Contact, now: Timestamp) -> bool {
+    let told = contact.fields.iter().find(|(field, _)| field.as_str() == LAST_INTERACTION);
+    let told = told.and_then(|(_, value)| Timestamp::parse(value.as_str()).ok());
+    // What lies in the future is a clock that goes wrong, or not ours.
+    told.is_some_and(|told| at < told && told <= now)
+}
+
+fn names(fields: &ContactFields) -> Vec<String> {
+    fields.keys().map(ToString::to_string).collect()
+}
+
+fn updated(contact_id: ContactId, fields: &ContactFields, before: &ContactFields) -> ContactUpdate {
+    let changed = fields
+        .iter()
+        .filter(|(field, to)| before.get(*field) != Some(*to))
+        .map(|(field, to)| ContactChange { field: field.clone(), from: before.get(field).cloned(), to: to.clone() })
+        .collect();
+    ContactUpdate { contact_id, changed, superseded: Vec::new(), note_id: None }
+}
