@@ -113,7 +113,8 @@ impl App {
         let connectors = connectors(config, secrets, &clock)?;
         let routes = sources::routes(config, secrets)?;
         let sink = alerts::sink(config, secrets)?;
-        let token = config.operations.token.as_ref().map(|token| secrets.read(token)).transpose();
+        let strong = |place: &SecretRef| secrets.read(place).and_then(|token| token.strong(place));
+        let token = config.operations.token.as_ref().map(strong).transpose();
         let operations_token =
             token.map_err(|source| ConfigError::Secret { key: "operations.token".to_owned(), source })?;
         let tls = tls(config, secrets)?;

@@ -27,7 +27,7 @@ pub(super) fn sink(config: &Config, secrets: &Secrets) -> Result<Option<Arc<dyn 
         |source| ConfigError::Secret { key, source }
     };
     let url = url.read(&|kept| secrets.read(kept)).map_err(failed("url"))?;
-    let secret = secrets.read(secret).map_err(failed("secret"))?;
+    let secret = secrets.read(secret).and_then(|read| read.strong(secret)).map_err(failed("secret"))?;
     let to = PostBox::new(&url).map_err(|error| ConfigError::value("inbox.alerts.url", error.to_string()))?;
     let wrong = |_| ConfigError::value("inbox.alerts.secret", "whsec_ is followed by something that is not base64");
     let key = standard(&secret).map_err(wrong)?;

@@ -21,7 +21,7 @@ pub(super) fn routes(config: &Config, secrets: &Secrets) -> Result<Vec<Route>, A
         }
         let read = options.secrets.iter().enumerate().map(|(n, secret)| {
             let failed = |source| ConfigError::Secret { key: format!("{key}[{n}]"), source };
-            secrets.read(secret).map_err(failed)
+            secrets.read(secret).and_then(|read| read.strong(secret)).map_err(failed)
         });
         let read: Vec<Secret> = read.collect::<Result<_, _>>()?;
         routes.push(Route {

@@ -119,8 +119,8 @@ impl TryFrom<ImportRecord> for Record {
     fn try_from(line: ImportRecord) -> Result<Self, Invalid> {
         Ok(match line {
             ImportRecord::Customer(line) => Self::Customer(line.contact()?),
-            ImportRecord::Order(line) => Self::Order(Box::new(line.order()?)),
-            ImportRecord::Article(line) => Self::Article(line.article()?),
+            ImportRecord::Order(line) => Self::Order(Box::new(line.order()?.normalised())),
+            ImportRecord::Article(line) => Self::Article(line.article()?.normalised()),
         })
     }
 }

@@ -154,8 +154,12 @@ fn advice(base_url: &str, error: &(dyn std::error::Error + 'static)) -> String {
         "it answers that there are too many requests: try again later"
     } else if why.contains("token endpoint cannot be reached") {
         "check auth.token_url, DNS, proxy and firewall"
-    } else if why.contains("token endpoint") {
+    } else if why.contains("not a token reply") {
+        "check auth.token_url: what is there answers, and gives no token"
+    } else if why.contains("the token endpoint answered 4") {
         "check auth.token_url, client_id and the client's secret or key"
+    } else if why.contains("the token endpoint answered") {
+        "the token endpoint answers, and fails: see its own status page"
     } else if why.contains("status 404") || why.contains("not found") || why.contains("unexpected status 3") {
         "check the path of base_url"
     } else if why.contains("the upstream failed") {

@@ -92,6 +92,7 @@ impl ConfigArgs {
 fn start(overrides: &Overrides) -> anyhow::Result<Loaded> {
     let loaded = config::load(overrides)?;
     telemetry::init(&loaded.config.log, &loaded.config.traces, None)?;
+    loaded.warn();
     Ok(loaded)
 }
 
@@ -104,6 +105,7 @@ fn start_traced(overrides: &Overrides) -> anyhow::Result<(Loaded, Option<Traces>
         None => None,
     };
     let kept = telemetry::init(&loaded.config.log, traces, post)?;
+    loaded.warn();
     Ok((loaded, kept))
 }
 

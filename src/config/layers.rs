@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Config, ConfigError, Secrets, check};
+use super::{Config, ConfigError, Secrets, check, dot_env::DotEnv};
 use crate::{
     store,
     tools::{clean, document},
@@ -54,12 +54,23 @@ impl fmt::Display for Source {
 }
 
 /// The configuration as it is in effect.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Loaded {
     pub config: Config,
     pub secrets: Secrets,
     /// The layers that said something, lowest first.
     pub sources: Vec<Source>,
+}
+
+impl Loaded {
+    /// Says what was passed over, once there is a log.
+    pub fn warn(&self) {
+        let lines = self.secrets.foreign_lines();
+        if !lines.is_empty() {
+            let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            tracing::warn!(lines, "lines of .env are not of the form NAME=VALUE, and were passed over");
+        }
+    }
 }
 
 /// Loads and checks the configuration.
@@ -82,8 +93,9 @@ pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
         if !(overrides.not_from_here && is_here(&secrets.directory)) {
             secrets.dot_env = read_dot_env(&dot_env)?;
         }
-        for (name, text) in &secrets.dot_env {
-            if let Some(values) = from_variable(name, text, &schema)? {
+        for name in secrets.dot_env.names().filter(|name| name.starts_with(PREFIX)) {
+            let text = secrets.dot_env.get(name).transpose().map_err(|why| ConfigError::value(name, why))?;
+            if let Some(values) = from_variable(name, text.unwrap_or_default(), &schema)? {
                 overlay(&mut merged, values);
                 sources.push(Source::DotEnv(dot_env.clone()));
             }
@@ -127,7 +139,8 @@ fn is_here(directory: &Path) -> bool {
 
 fn read_toml(path: &Path) -> Result<Value, ConfigError> {
     let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    toml::from_str(&text).map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    toml::from_str(text).map_err(|error| ConfigError::toml(path, text, &error))
 }
 
 /// With a file, relative paths are relative to that file, the default ones too, wherever the process was started.
@@ -150,15 +163,12 @@ fn anchor(values: &mut Value, directory: &Path) {
     merge(values, wrap("store", wrap("path", path)));
 }
 
-fn read_dot_env(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let failed = |why: String| ConfigError::DotEnv { path: path.to_owned(), why };
-    let lines = match dotenvy::from_path_iter(path) {
-        Ok(lines) => lines,
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    // A line that cannot be parsed is not repeated: it may hold a secret.
-    lines.enumerate().map(|(n, line)| line.map_err(|_| failed(format!("entry {} is not NAME=VALUE", n + 1)))).collect()
+fn read_dot_env(path: &Path) -> Result<DotEnv, ConfigError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(DotEnv::read(&text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(DotEnv::default()),
+        Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+    }
 }
 
 /// The value of `FRONTDESK__SECTION__KEY`, nested under its keys.

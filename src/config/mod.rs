@@ -3,11 +3,15 @@
 //! Every room owns its options; this one gathers them, checks them against each other and reads the secrets.
 
 mod check;
+mod dot_env;
 mod identity;
 mod layers;
 mod secret;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,14 +68,9 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    #[error("configuration {} is not TOML", path.display())]
-    Toml {
-        path: PathBuf,
-        #[source]
-        source: Box<toml::de::Error>,
-    },
-    #[error("failed to read {}: {why}", path.display())]
-    DotEnv { path: PathBuf, why: String },
+    /// The place, never the line itself: a secret may stand there.
+    #[error("configuration {} is not TOML: line {line}, column {column}: {why}", path.display())]
+    Toml { path: PathBuf, line: usize, column: usize, why: String },
     #[error("unknown key {key}{}", nearest.as_ref().map(|key| format!("; did you mean {key}?")).unwrap_or_default())]
     UnknownKey { key: String, nearest: Option<String> },
     #[error("{key}: {why}")]
@@ -98,6 +97,16 @@ impl Config {
 }
 
 impl ConfigError {
+    fn toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        Self::Toml {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+            why: error.message().to_owned(),
+        }
+    }
+
     pub(crate) fn value(key: &str, why: impl Into<String>) -> Self {
         Self::Value { key: key.to_owned(), why: why.into() }
     }

@@ -372,13 +372,17 @@ impl Method {
 impl VendorFile {
     /// Reads a file's text. The error names the key.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let deserializer = toml::Deserializer::parse(text).map_err(|error| error.to_string())?;
+        // The place, never the line itself: a secret may stand there.
+        let line = |error: &toml::de::Error| match error.span().and_then(|span| text.get(..span.start)) {
+            Some(before) => format!("line {}: ", before.matches('\n').count() + 1),
+            None => String::new(),
+        };
+        let deserializer = toml::Deserializer::parse(text.strip_prefix('\u{feff}').unwrap_or(text))
+            .map_err(|error| format!("{}{}", line(&error), error.message()))?;
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
             let path = error.path().to_string();
             let inner = error.into_inner();
-            let line = inner.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
-            let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            format!("{line}{path}: {}", inner.message())
+            format!("{}{path}: {}", line(&inner), inner.message())
         })
     }
 

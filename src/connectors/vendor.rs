@@ -37,7 +37,11 @@ pub(super) struct Task<'a> {
 impl Vendor {
     pub(super) async fn find_order(&self, task: &Task<'_>) -> Result<Option<ReadOrder>, OperationError> {
         let operation = needed(&self.operations.find_order, "orders.find")?;
-        self.find(operation, task, |out: OrderOut| out.order(&self.system)).await
+        self.find(operation, task, |out: OrderOut| {
+            let read = out.order(&self.system)?;
+            Ok(ReadOrder { order: read.order.normalised(), ..read })
+        })
+        .await
     }
 
     pub(super) async fn create_ticket(&self, task: &Task<'_>) -> Result<Ticket, OperationError> {

@@ -5,6 +5,9 @@ use std::{fmt, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+/// A secret that others sign with, or are let in by, has at least so many octets.
+pub const OCTETS_MIN: usize = 16;
+
 /// A secret text. `Debug` and `Display` never show it, and memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct Secret(SecretString);
@@ -12,6 +15,16 @@ pub struct Secret(SecretString);
 impl Secret {
     pub fn new(text: String) -> Self {
         Self(SecretString::from(text))
+    }
+
+    /// The secret, if it is too long to be guessed: what signs, or lets in, has at least [`OCTETS_MIN`].
+    pub fn strong(self, place: &SecretRef) -> Result<Self, SecretError> {
+        match self.expose().len() {
+            octets if octets < OCTETS_MIN => {
+                Err(SecretError::Weak { place: place.clone(), octets, needed: OCTETS_MIN })
+            }
+            _ => Ok(self),
+        }
     }
 
     /// The secret itself: call it only where it is sent or compared.
@@ -32,7 +45,7 @@ impl fmt::Debug for Secret {
 pub enum SecretRef {
     /// The name of an environment variable, or of a line in the `.env` beside the configuration file.
     Env(String),
-    /// A file; a relative path is taken from the directory of the configuration file. One line break at its end is ignored.
+    /// A file; a relative path is taken from the directory of the configuration file. Line breaks at its end are no part of it.
     File(PathBuf),
 }
 
@@ -55,8 +68,17 @@ pub enum SecretError {
         #[source]
         source: std::io::Error,
     },
-    #[error("the secret is empty")]
-    Empty,
+    #[error("the environment variable {0} is not UTF-8")]
+    NotText(String),
+    /// What of a line in `.env` can be read in two ways.
+    #[error("{0}")]
+    Ambiguous(String),
+    #[error("the secret in {0} is empty")]
+    Empty(SecretRef),
+    #[error(
+        "the secret in {place} has {octets} octets; it needs {needed} at least: make one with `openssl rand -hex 32`"
+    )]
+    Weak { place: SecretRef, octets: usize, needed: usize },
 }
 
 /// Reads what a [`SecretRef`] names. Which environment and which directory is the configuration's business.

@@ -135,13 +135,17 @@ impl Doors {
             AuthError::Absent => ("absent", StatusCode::UNAUTHORIZED, Reason::NoToken),
             AuthError::Malformed(why) => ("refused", StatusCode::BAD_REQUEST, Reason::InvalidRequest(why)),
             AuthError::Refused(_) => ("refused", StatusCode::UNAUTHORIZED, Reason::InvalidToken(&why)),
-            AuthError::NoKeys | AuthError::Book(_) => {
+            AuthError::NoKeys { .. } | AuthError::Book(_) => {
                 metrics::authentication("unavailable");
                 if let Some(left_out) = self.log.unavailable.pass() {
                     tracing::error!(error = causes(error), left_out, "an agent's token cannot be checked");
                 }
                 let why = "The token cannot be checked right now";
-                return Refusal(wait_for(StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER_S, why));
+                let after_s = match error {
+                    AuthError::NoKeys { retry_after } => retry_after.as_secs() + 1,
+                    _ => RETRY_AFTER_S,
+                };
+                return Refusal(wait_for(StatusCode::SERVICE_UNAVAILABLE, after_s, why));
             }
         };
         metrics::authentication(outcome);

@@ -105,6 +105,7 @@ impl Intake {
                 let events: Result<Vec<NewEvent>, serde_json::Error> = events
                     .into_iter()
                     .map(|event| {
+                        let event = event.normalised();
                         Ok(NewEvent {
                             kind: event.kind().to_owned(),
                             subject: event.subject(),

@@ -23,6 +23,18 @@ impl TokenBook for Store {
         })
         .map_err(|error| BookError(Box::new(error)))
     }
+
+    async fn is_named(&self, name: &AgentId, now: Timestamp) -> Result<bool, BookError> {
+        self.read(|connection| {
+            Ok(connection
+                .prepare_cached(
+                    "SELECT 1 FROM agent_token
+                     WHERE name = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+                )?
+                .exists(params![name.as_str(), now.unix_ms()])?)
+        })
+        .map_err(|error| BookError(Box::new(error)))
+    }
 }
 
 impl Store {

@@ -1,9 +1,12 @@
 //! Arguments, checked against the tool's own input schema. Neither the protocol library nor most clients do.
 
+use std::borrow::Cow;
+
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 use super::error::RegistryError;
+use crate::domain::text::lines;
 
 /// Keywords that [`Arguments::check`] enforces or that only describe. A schema with another one is refused at start-up.
 const PROPERTY_KEYWORDS: &[&str] = &[
@@ -79,6 +82,7 @@ impl Arguments {
     /// The arguments without those that are empty, or every fault in one sentence.
     pub(super) fn check(&self, mut arguments: Map<String, Value>) -> Result<Map<String, Value>, String> {
         let mut faults = Vec::new();
+        arguments.values_mut().for_each(clean);
         for property in &self.properties {
             // Strict clients send every optional field; for those null, "" and 0 mean absent.
             if !property.required && arguments.get(&property.name).is_some_and(is_empty) {
@@ -115,6 +119,19 @@ impl Arguments {
         }
         let known: Vec<&str> = self.properties.iter().map(|property| property.name.as_str()).collect();
         format!("there is no argument {shown}; the arguments are {}", known.join(", "))
+    }
+}
+
+/// Takes out of a text what nobody can see.
+fn clean(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(clean) = lines(text) {
+                *text = clean;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(clean),
+        _ => {}
     }
 }
 

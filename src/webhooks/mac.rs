@@ -8,7 +8,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 
 use super::scheme::{Hash, SchemeError, SecretForm};
-use crate::domain::Secret;
+use crate::domain::{OCTETS_MIN, Secret};
 
 /// A secret in the form that signs.
 #[derive(Clone)]
@@ -38,8 +38,14 @@ impl Key {
                 let text = secret.expose().strip_prefix("whsec_").unwrap_or(secret.expose());
                 // With its padding or without.
                 let coded = text.trim().trim_end_matches('=');
-                let octets = STANDARD_NO_PAD.decode(coded).ok().filter(|octets| !octets.is_empty());
-                Some(octets.ok_or_else(|| SchemeError("the secret is not whsec_ and base64".to_owned()))?)
+                let wrong = |why: &str| SchemeError(format!("the secret {why}"));
+                let octets = STANDARD_NO_PAD.decode(coded).map_err(|_| wrong("is not whsec_ and base64"))?;
+                if octets.len() < OCTETS_MIN {
+                    return Err(wrong(
+                        "encodes fewer than 16 octets; copy it whole, or let the platform make a new one",
+                    ));
+                }
+                Some(octets)
             }
         };
         Ok(Self { secret: secret.clone(), octets })

@@ -139,7 +139,7 @@ fn errors_name_the_key_and_what_to_write() {
     let secret = "[identity.context]\nissuer = \"x\"\n[[identity.context.keys]]\nalg = \"HS256\"\nsecret = { env = \"EMPTY\" }\n";
     let setup = Setup::empty().config(secret);
     std::fs::write(setup.path().join(".env"), "EMPTY=\n").unwrap();
-    assert!(check(&setup).2.contains("the secret is empty"));
+    assert!(check(&setup).2.contains("the secret in { env = \"EMPTY\" } is empty"));
     let setup = Setup::empty();
     let output = frontdesk(setup.path(), &["serve", "--config", "missing.toml"]);
     assert!(stderr(&output).contains("failed to read configuration missing.toml"), "{}", stderr(&output));
@@ -176,7 +176,61 @@ fn secrets_are_never_printed_wherever_they_were_put() {
     assert!(!good && error.contains("32 octets") && !error.contains("sekret"), "{error}");
     std::fs::write(setup.path().join(".env"), "SHORT sekret\n").unwrap();
     let (good, _, error) = check(&setup);
-    assert!(!good && error.contains("entry 1") && !error.contains("sekret"), "{error}");
+    assert!(!good && error.contains("SHORT is not set") && error.contains("lines=\"1\""), "{error}");
+    assert!(!error.contains("sekret"), "{error}");
+    // Not TOML, wherever the fault is: in the configuration, and in a vendor file.
+    for broken in [format!("a = \"{SECRET}\" \"x\"\n"), format!("\n\n\ta = '{SECRET}\n"), format!("{SECRET}\n")] {
+        let (good, _, error) = check(&Setup::empty().config(&broken));
+        assert!(!good && error.contains("line ") && !error.contains("sekret"), "{error}");
+        let setup = Setup::empty().config(
+            "[upstreams.shop]\nconnector = \"own\"\nbase_url = \"https://x.example\"\n[desk]\norders = \"shop\"\n",
+        );
+        std::fs::create_dir(setup.path().join("connectors")).unwrap();
+        let head = "name = \"own\"\ntitle = \"Own\"\n[auth]\nkind = \"bearer\"\n";
+        for file in [broken.clone(), format!("{head}token = \"{SECRET}\"\n"), format!("{head}tokn = \"{SECRET}\"\n")] {
+            std::fs::write(setup.path().join("connectors/own.toml"), file).unwrap();
+            let (good, printed, error) = check(&setup);
+            assert!(!good && !error.contains("sekret") && !printed.contains("sekret"), "{error}");
+        }
+    }
+}
+
+/// A secret has the same value wherever it is kept and whatever editor or `echo` put behind it.
+#[test]
+fn line_breaks_behind_a_secret_are_no_part_of_it_and_short_ones_are_refused() {
+    let good = "0123456789abcdef-good";
+    let uses = [
+        ("webhooks.escalation.secrets", "[webhooks.escalation]\nsecrets = [SECRET]\n"),
+        ("webhooks.strapi.secrets", "[webhooks.strapi]\nsecrets = [SECRET]\n"),
+        ("operations.token", "[operations]\ntoken = SECRET\n"),
+        ("inbox.alerts.secret", "[inbox]\nalerts = { url = \"https://x.example/\", secret = SECRET }\n"),
+    ];
+    for (key, toml) in uses {
+        for place in ["{ env = \"S\" }", "{ file = \"s\" }"] {
+            let setup = Setup::ada().config(&toml.replace("SECRET", place));
+            let with = |secret: &str| {
+                std::fs::write(setup.path().join("s"), secret).unwrap();
+                let output = command(setup.path()).arg("check").env("S", secret).output().unwrap();
+                (output.status.success(), stderr(&output))
+            };
+            assert!(with(good).0 && with(&format!("{good}\r\n")).0, "{key} {place}");
+            for weak in ["0123456789abcde", "0123456789abcde\n", "x\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"] {
+                let (accepted, error) = with(weak);
+                assert!(!accepted && error.contains(key) && error.contains("16 at least"), "{key}: {error}");
+            }
+            let (accepted, error) = with("\n");
+            assert!(
+                !accepted && error.contains("is empty") && error.contains('S') | error.contains("\"s\""),
+                "{error}"
+            );
+        }
+    }
+    let whsec = |secret: &str| {
+        let setup = Setup::ada().config("[webhooks.standard-webhooks]\nsecrets = [{ env = \"S\" }]\n");
+        command(setup.path()).arg("check").env("S", secret).output().unwrap().status.success()
+    };
+    assert!(whsec("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n"));
+    assert!(!whsec("whsec_MDEyMzQ1Njc4OWFiY2Rl"), "15 octets");
 }
 
 #[test]

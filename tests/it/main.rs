@@ -38,6 +38,7 @@ mod signatures;
 mod store;
 mod store_articles;
 mod support;
+mod texts;
 mod tokens;
 mod traces;
 mod transports;

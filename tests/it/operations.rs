@@ -119,7 +119,7 @@ fn metrics_count_what_happens_under_few_labels() {
 #[test]
 fn metrics_beyond_their_own_address_need_the_token() {
     let setup = Setup::ada()
-        .environment("OPS", "ops-token")
+        .environment("OPS", "the-token-of-operations")
         .config("[operations]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"OPS\" }\nmetrics_at_http_listen = true\n");
     let server = setup.serve();
     block_on(async {
@@ -131,7 +131,7 @@ fn metrics_beyond_their_own_address_need_the_token() {
                     (401, &"Bearer".parse().unwrap())
                 );
             }
-            assert_eq!(get(format!("{at}/metrics"), Some("ops-token")).await.status, 200);
+            assert_eq!(get(format!("{at}/metrics"), Some("the-token-of-operations")).await.status, 200);
         }
         assert_eq!(get(format!("{}/rejected/chatbot", server.operations), None).await.status, 401);
         assert_eq!(get(format!("{}/livez", server.operations), None).await.status, 200);

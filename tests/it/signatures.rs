@@ -15,8 +15,8 @@ use crate::support::{Client, Server, Setup, block_on, command, stderr, stdout};
 
 type Headers<'a> = Vec<(&'a str, &'a str)>;
 
-const NEW: &str = "the-new-secret";
-const OLD: &str = "the-old-secret";
+const NEW: &str = "the-new-secret-of-signatures";
+const OLD: &str = "the-old-secret-of-signatures";
 const CMS: &str = "the-secret-of-the-cms";
 /// `C2FVsBQIhrscChlQIMV+b5sSYspob7oD`, as bytes.
 const WHSEC: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";

@@ -148,6 +148,28 @@ fn odd_lifetimes_are_no_hot_loop() {
     }
 }
 
+/// What counts is what the body holds: servers answer with any 2xx, and call JSON whatever they like.
+#[test]
+fn a_token_reply_is_read_whatever_its_status_and_content_type_say() {
+    let reply = json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 3600 }).to_string();
+    for content_type in ["", "text/html; charset=UTF-8", "text/plain", "application/vnd.api+json", "image/png"] {
+        for status in [200, 201, 203] {
+            for body in [reply.clone(), format!("\u{feff}{reply}")] {
+                let answer = match content_type {
+                    "" => Answer::text(status, body),
+                    said => Answer::text(status, body).with("content-type", said),
+                };
+                let vendor = oauth(answer, order());
+                let (answers, log) = look(&setup(&vendor, OAUTH), 1);
+                assert!(!is_error(&answers[0]), "{status} {content_type}: {answers:?} {log}");
+            }
+        }
+    }
+    let refusal = Answer::json(200, json!({ "error": "invalid_client", "error_description": "CANARY" }));
+    let (answers, log) = look(&setup(&oauth(refusal, order()), OAUTH), 1);
+    assert!(is_error(&answers[0]) && log.contains("200 invalid_client") && !log.contains("CANARY"), "{log}");
+}
+
 #[test]
 fn a_permanent_refusal_costs_two_of_each() {
     let reply = json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 3600 });

@@ -135,12 +135,14 @@ fn what_is_signed_otherwise_is_refused_and_leaves_no_row() {
 fn while_the_secret_is_changed_both_are_good() {
     let setup = Setup::ada()
         .environment("OLD", SECRET)
-        .environment("NEW", "the next secret")
+        .environment("NEW", "the next secret, longer")
         .config("[webhooks.chatbot]\nsecrets = [{ env = \"NEW\" }, { env = \"OLD\" }]\n");
     let server = setup.serve();
     block_on(async {
         let platform = Platform::new(&server);
-        for (n, (secret, status)) in [(SECRET, 200), ("the next secret", 200), ("a third", 401)].iter().enumerate() {
+        for (n, (secret, status)) in
+            [(SECRET, 200), ("the next secret, longer", 200), ("a third", 401)].iter().enumerate()
+        {
             let body = events::escalated(&format!("conv_{n}"), 0).to_string();
             let headers = with_signature(&sign_hex(body.as_bytes(), secret));
             assert_eq!(platform.send("chatbot", headers, body).await.unwrap().status, *status, "{secret}");

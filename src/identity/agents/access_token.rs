@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Agent, Holder, Person};
+use super::{Agent, Holder, Person, presets::Form};
 use crate::domain::{AgentId, Scopes};
 
 /// How far the issuer's clock may be ahead of ours.
@@ -39,6 +39,13 @@ pub enum TokenRefusal {
     Signature,
     #[error("it was not made for this server (aud)")]
     Audience,
+    #[error("it is an ID token; send the access token")]
+    IdToken,
+    #[error("its client is not one of agents.issuers.clients")]
+    Client,
+    /// Its client has the same name as a static token, which would make two agents one.
+    #[error("its client is called as a static token is; give the issuer a prefix, or the token another name")]
+    Ambiguous,
     #[error("it has expired")]
     Expired,
     #[error("it is not valid yet; compare the clocks of both machines")]
@@ -50,7 +57,13 @@ pub enum TokenRefusal {
 /// What the tokens of one issuer are compared with.
 pub(super) struct Rules {
     pub(super) audience: String,
+    pub(super) form: Form,
     pub(super) types: Vec<String>,
+    pub(super) client_claims: Vec<String>,
+    pub(super) scope_claims: Vec<String>,
+    pub(super) scope_prefix: String,
+    /// Those that are let in; all, if it is empty.
+    pub(super) clients: Vec<String>,
     pub(super) person_claim: Option<String>,
     pub(super) prefix: String,
 }
@@ -109,8 +122,13 @@ impl<'a> Unverified<'a> {
         if !rules.types.iter().any(|accepted| accepted.eq_ignore_ascii_case(typ)) {
             return Err(TokenRefusal::Typ);
         }
-        if !self.audiences()?.any(|audience| audience == rules.audience) {
-            return Err(TokenRefusal::Audience);
+        self.is_access_token(rules)?;
+        match self.audiences()? {
+            Some(audiences) if audiences.contains(&rules.audience.as_str()) => {}
+            Some(_) => return Err(TokenRefusal::Audience),
+            // Then only named clients are let in.
+            None if !rules.form.has_audience && !rules.clients.is_empty() => {}
+            None => return Err(TokenRefusal::Claim { claim: "aud", why: "it is missing" }),
         }
         let now = now_s as f64;
         let expires = self.time("exp")?.ok_or(TokenRefusal::Claim { claim: "exp", why: "it is missing" })?;
@@ -124,17 +142,13 @@ impl<'a> Unverified<'a> {
             }
         }
         let sub = self.id("sub")?.ok_or(TokenRefusal::Claim { claim: "sub", why: "it is missing" })?;
-        let client = match self.id("client_id")? {
-            Some(client) => Some(client),
-            None => self.id("azp")?,
-        };
-        // Not sub: that can be a person, whose address must not become the name of an agent.
-        let client = client.ok_or(TokenRefusal::Claim { claim: "client_id", why: "it is missing, and azp as well" })?;
+        let client = self.client(rules)?;
         let id = AgentId::parse(&format!("{}{client}", rules.prefix))
             .map_err(|invalid| TokenRefusal::Claim { claim: "client_id", why: invalid.why })?;
-        // A client that acts for itself is its own subject (RFC 9068 2.2).
-        let holder = if client == sub { Holder::Client } else { Holder::Person(self.person(sub, rules)?) };
-        Ok((Agent { id, scopes: self.scopes()?, holder }, ends.floor() as i64))
+        // A client that acts for itself is its own subject (RFC 9068 2.2); Auth0 writes it so.
+        let own = client == sub || sub.strip_suffix("@clients") == Some(client);
+        let holder = if own { Holder::Client } else { Holder::Person(self.person(sub, rules)?) };
+        Ok((Agent { id, scopes: self.scopes(rules)?, holder }, ends.floor() as i64))
     }
 
     fn person(&self, sub: &str, rules: &Rules) -> Result<Person, TokenRefusal> {
@@ -148,37 +162,74 @@ impl<'a> Unverified<'a> {
         })
     }
 
-    /// `aud` is one text or several (RFC 7519 4.1.3); anything else matches nothing.
-    fn audiences(&self) -> Result<impl Iterator<Item = &str>, TokenRefusal> {
-        let wrong = TokenRefusal::Claim { claim: "aud", why: "it must be a text or an array of texts" };
-        let audiences: Vec<&str> = match self.claims.get("aud") {
-            None => return Err(TokenRefusal::Claim { claim: "aud", why: "it is missing" }),
-            Some(Value::String(one)) => vec![one],
-            Some(Value::Array(several)) if several.len() <= AUDIENCES_MAX => {
-                several.iter().map(Value::as_str).collect::<Option<_>>().ok_or(wrong)?
-            }
-            Some(_) => return Err(wrong),
-        };
-        Ok(audiences.into_iter())
+    /// An ID token (OpenID Connect Core 2) says to its client who has signed in. It lets nobody in here, whatever its `aud`.
+    fn is_access_token(&self, rules: &Rules) -> Result<(), TokenRefusal> {
+        let id_token = ["nonce", "at_hash", "c_hash"].iter().any(|claim| self.claim(claim).is_some())
+            || self.claim("typ").and_then(Value::as_str).is_some_and(|typ| typ.eq_ignore_ascii_case("id"));
+        let token_use = self.claim("token_use");
+        match token_use {
+            _ if id_token => Err(TokenRefusal::IdToken),
+            Some(word) if word != "access" => Err(TokenRefusal::IdToken),
+            None if rules.form.needs_token_use => Err(TokenRefusal::Claim { claim: "token_use", why: "it is missing" }),
+            _ => Ok(()),
+        }
     }
 
-    /// `scope` (RFC 9068 2.2.3), or `scp` as some servers have it: a text, or an array of texts.
-    fn scopes(&self) -> Result<Scopes, TokenRefusal> {
-        let Some(value) = self.claims.get("scope").or(self.claims.get("scp")) else { return Ok(Scopes::default()) };
-        let wrong = TokenRefusal::Claim { claim: "scope", why: "it must be a text or an array of texts" };
-        match value {
-            Value::String(text) => Ok(Scopes::known(text)),
-            Value::Array(names) => {
-                let names: Vec<&str> = names.iter().map(Value::as_str).collect::<Option<_>>().ok_or(wrong)?;
-                Ok(Scopes::known(&names.join(" ")))
-            }
-            _ => Err(wrong),
+    fn client(&self, rules: &Rules) -> Result<&str, TokenRefusal> {
+        // Not sub: that can be a person, whose address must not become the name of an agent.
+        let missing =
+            TokenRefusal::Claim { claim: "client_id", why: "it is missing, and so are those that stand for it" };
+        let claim = rules.client_claims.iter().find(|claim| self.claim(claim).is_some()).ok_or(missing)?;
+        let wrong =
+            TokenRefusal::Claim { claim: "client_id", why: "it, or what stands for it, must have 1 to 256 characters" };
+        let client = self.claim(claim).and_then(Value::as_str).filter(|client| is_id(client)).ok_or(wrong)?;
+        match rules.clients.is_empty() || rules.clients.iter().any(|named| named == client) {
+            true => Ok(client),
+            false => Err(TokenRefusal::Client),
         }
+    }
+
+    /// A claim that has a value: null is absent.
+    fn claim(&self, name: &str) -> Option<&Value> {
+        self.claims.get(name).filter(|value| !value.is_null())
+    }
+
+    /// `aud` is one text or several (RFC 7519 4.1.3); anything else is refused.
+    fn audiences(&self) -> Result<Option<Vec<&str>>, TokenRefusal> {
+        let wrong = TokenRefusal::Claim { claim: "aud", why: "it must be a text or an array of texts" };
+        match self.claim("aud") {
+            None => Ok(None),
+            Some(Value::String(one)) => Ok(Some(vec![one])),
+            Some(Value::Array(several)) if several.len() <= AUDIENCES_MAX => {
+                several.iter().map(Value::as_str).collect::<Option<_>>().ok_or(wrong).map(Some)
+            }
+            Some(_) => Err(wrong),
+        }
+    }
+
+    /// Of all claims that may hold scopes, as `scope` (RFC 9068 2.2.3): a text, or an array of texts, as some servers have it.
+    fn scopes(&self, rules: &Rules) -> Result<Scopes, TokenRefusal> {
+        let wrong = TokenRefusal::Claim { claim: "scope", why: "it must be a text or an array of texts" };
+        let mut names: Vec<&str> = Vec::new();
+        for claim in &rules.scope_claims {
+            match self.claim(claim) {
+                None => {}
+                Some(Value::String(text)) => names.extend(text.split(' ')),
+                Some(Value::Array(texts)) => {
+                    for text in texts {
+                        names.push(text.as_str().ok_or(wrong.clone())?);
+                    }
+                }
+                Some(_) => return Err(wrong),
+            }
+        }
+        let names: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(rules.scope_prefix.as_str())).collect();
+        Ok(Scopes::known(&names.join(" ")))
     }
 
     /// A NumericDate, which may have a fraction.
     fn time(&self, claim: &'static str) -> Result<Option<f64>, TokenRefusal> {
-        match self.claims.get(claim) {
+        match self.claim(claim) {
             None => Ok(None),
             Some(value) => match value.as_f64().filter(|time| (0.0..1e12).contains(time)) {
                 Some(time) => Ok(Some(time)),
@@ -188,22 +239,22 @@ impl<'a> Unverified<'a> {
     }
 
     fn id(&self, claim: &'static str) -> Result<Option<&str>, TokenRefusal> {
-        let value = text(&self.claims, claim)?;
-        match value {
-            Some(value) if value.is_empty() || value.chars().count() > CLAIM_CHARS_MAX => {
-                Err(TokenRefusal::Claim { claim, why: "it must have 1 to 256 characters" })
-            }
-            Some(value) if value.chars().any(char::is_control) => {
-                Err(TokenRefusal::Claim { claim, why: "it must not hold control characters" })
+        match text(&self.claims, claim)? {
+            Some(value) if !is_id(value) => {
+                Err(TokenRefusal::Claim { claim, why: "it must have 1 to 256 characters, and no control characters" })
             }
             value => Ok(value),
         }
     }
 }
 
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= CLAIM_CHARS_MAX && !text.chars().any(char::is_control)
+}
+
 fn text<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<Option<&'a str>, TokenRefusal> {
     match claims.get(claim) {
-        None => Ok(None),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(TokenRefusal::Claim { claim, why: "it must be a text" }),
     }

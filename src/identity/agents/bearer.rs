@@ -17,6 +17,9 @@ const RANDOM_BYTES: usize = 32;
 pub trait TokenBook: Send + Sync {
     /// The token of this SHA-256, revoked or not.
     async fn find(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, BookError>;
+
+    /// Whether a token of this name is good at `now`.
+    async fn is_named(&self, name: &AgentId, now: Timestamp) -> Result<bool, BookError>;
 }
 
 /// The book cannot be read.

@@ -1,6 +1,6 @@
 //! One authorization server: its options, its keys, and the signatures that they verify.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use jsonwebtoken::crypto;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     AuthError, TokenRefusal,
     access_token::{Rules, Unverified},
-    jwks::{KeyFetcher, KeySource, Keys},
+    jwks::{Found, KeySource, Keys},
+    metadata::KeyFetcher,
+    presets::Preset,
 };
 use crate::identity::Algorithm;
 
@@ -27,9 +29,24 @@ pub struct IssuerOptions {
     /// The signature algorithms that are accepted: RS256, ES256, EdDSA; all three if left out.
     #[serde(default = "all_algorithms")]
     pub algorithms: Vec<Algorithm>,
-    /// The typ of its access tokens. at+jwt (RFC 9068) if left out; some servers write JWT.
-    #[serde(default = "rfc_9068")]
-    pub types: Vec<String>,
+    /// What kind of server it is: which typ and claims its access tokens have. rfc9068 if left out.
+    #[serde(default)]
+    pub preset: Preset,
+    /// The typ of its access tokens; an empty one stands for none. That of the preset if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<Vec<String>>,
+    /// The claim that holds the OAuth client. That of the preset if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_claim: Option<String>,
+    /// The claims that hold scopes, all of which count. Those of the preset if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_claims: Option<Vec<String>>,
+    /// What its scopes begin with, as frontdesk/ in frontdesk/orders:read; others are not looked at.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope_prefix: String,
+    /// The OAuth clients that are let in; all, if none is named. Needed where tokens have no aud (preset cognito).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
     /// A claim that its tokens have only when a person has signed in, as auth_time. Needed for orders:read:any and for
     /// identity.mode = "token"; left out, nobody's token of this issuer can be used for these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,10 +59,6 @@ pub struct IssuerOptions {
 
 fn all_algorithms() -> Vec<Algorithm> {
     vec![Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa]
-}
-
-fn rfc_9068() -> Vec<String> {
-    vec!["at+jwt".to_owned()]
 }
 
 /// Why an issuer cannot be used as configured.
@@ -81,8 +94,20 @@ impl Issuer {
         if options.algorithms.is_empty() || options.algorithms.contains(&Algorithm::Hs256) {
             return Err(wrong("algorithms", "must name some of RS256, ES256 and EdDSA"));
         }
-        if options.types.is_empty() {
+        let form = options.preset.form();
+        let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let types = options.types.clone().unwrap_or_else(|| owned(form.types));
+        if types.is_empty() {
             return Err(wrong("types", "must name at least one; at+jwt is the standard one"));
+        }
+        let scope_claims = options.scope_claims.clone().unwrap_or_else(|| owned(form.scope_claims));
+        if scope_claims.is_empty() {
+            return Err(wrong("scope_claims", "must name at least one; scope is the standard one"));
+        }
+        if !form.has_audience && options.clients.is_empty() {
+            let why = "must name the clients that are let in: tokens of this preset have no aud, so that those made for \
+                another server would be accepted";
+            return Err(wrong("clients", why));
         }
         let audience = options.audience.as_deref().or(resource).filter(|audience| !audience.is_empty());
         let audience = audience.ok_or(wrong("audience", "is needed where agents.resource is not set"))?;
@@ -95,7 +120,15 @@ impl Issuer {
             algorithms: options.algorithms.clone(),
             rules: Rules {
                 audience: audience.to_owned(),
-                types: options.types.clone(),
+                form,
+                types,
+                client_claims: match &options.client_claim {
+                    Some(claim) => vec![claim.clone()],
+                    None => owned(form.client_claims),
+                },
+                scope_claims,
+                scope_prefix: options.scope_prefix.clone(),
+                clients: options.clients.clone(),
                 person_claim: options.person_claim.clone(),
                 prefix: options.prefix.clone(),
             },
@@ -123,11 +156,22 @@ impl Issuer {
     pub(super) async fn verify(&self, token: &Unverified<'_>) -> Result<u64, AuthError> {
         let named = self.algorithms.iter().find(|algorithm| algorithm.name() == token.header.alg);
         let algorithm = *named.ok_or(AuthError::Refused(TokenRefusal::Algorithm))?;
-        let found = self.keys.find(token.header.kid.as_deref(), algorithm).await?;
-        let good = found.keys.iter().any(|key| {
-            crypto::verify(token.signature, token.message.as_bytes(), key, algorithm.of_library()).unwrap_or(false)
-        });
-        if good { Ok(found.version) } else { Err(AuthError::Refused(TokenRefusal::Signature)) }
+        let (came, kid) = (Instant::now(), token.header.kid.as_deref());
+        let fits = |found: &Found| {
+            found.keys.iter().any(|key| {
+                crypto::verify(token.signature, token.message.as_bytes(), key, algorithm.of_library()).unwrap_or(false)
+            })
+        };
+        let known = self.keys.known(kid, algorithm);
+        let version = known.as_ref().map(|found| found.version);
+        match known {
+            Some(found) if fits(&found) => return Ok(found.version),
+            Some(found) if found.named => return Err(AuthError::Refused(TokenRefusal::Signature)),
+            // The key is not there, or is one that has no name: perhaps it was made just now.
+            _ => {}
+        }
+        let found = self.keys.look_up(came, kid, algorithm, version).await?;
+        if fits(&found) { Ok(found.version) } else { Err(AuthError::Refused(TokenRefusal::Signature)) }
     }
 }
 

@@ -8,7 +8,7 @@ use jsonwebtoken::{
 };
 use serde::Deserialize;
 
-use super::jwks::FetchError;
+use super::metadata::FetchError;
 use crate::identity::Algorithm;
 
 /// Keys of one issuer.

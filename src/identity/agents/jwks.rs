@@ -5,16 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use jsonwebtoken::DecodingKey;
-use serde::Deserialize;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::{
     AuthError, TokenRefusal,
-    issuer::is_safe,
     jwk::{Key, read_keys},
+    metadata::{self, FetchError, KeyFetcher},
 };
 use crate::{
     identity::Algorithm,
@@ -22,42 +19,11 @@ use crate::{
 };
 
 /// However many tokens name keys that nobody knows, the issuer is asked no oftener.
-const ASK_EVERY: Duration = Duration::from_secs(30);
-/// Without any key nothing works at all: asked sooner.
-const ASK_WITHOUT_KEYS_EVERY: Duration = Duration::from_secs(5);
+const ASK_EVERY: Duration = Duration::from_secs(5);
 /// Keys this old are fetched anew behind the calls, so that a key that was taken back is not trusted for ever.
 const REFRESH_AFTER: Duration = Duration::from_secs(600);
 /// Keys this old are trusted no more, when the issuer cannot be reached.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Fetches what an authorization server publishes: JSON, by GET, without credentials, without following redirects.
-#[async_trait]
-pub trait KeyFetcher: Send + Sync {
-    async fn fetch(&self, url: &str) -> Result<Bytes, FetchError>;
-}
-
-/// Why it was not fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    #[error("no answer")]
-    NoAnswer(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the answer was {0}")]
-    Status(u16),
-    #[error("the answer is not {0}")]
-    NotWhatWasAsked(&'static str),
-    #[error("at {url}")]
-    At {
-        url: String,
-        #[source]
-        source: Box<FetchError>,
-    },
-}
-
-impl FetchError {
-    fn at(self, url: &str) -> Self {
-        Self::At { url: url.to_owned(), source: Box::new(self) }
-    }
-}
 
 pub(super) enum KeySource {
     At(String),
@@ -71,24 +37,22 @@ pub(super) struct Keys {
     pauses: Pauses,
 }
 
-/// When keys were last fetched.
+/// When the last fetch began, and whether it brought keys.
 #[derive(Default)]
 struct Fetches {
     last: Option<Instant>,
-    /// Because of a key that nobody knew. Counted apart, so that a key that is new just after another fetch is found at once.
-    for_unknown: Option<Instant>,
+    succeeded: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Pauses {
-    for_unknown: Duration,
-    without_keys: Duration,
+    between: Duration,
     refresh: Duration,
 }
 
 impl Default for Pauses {
     fn default() -> Self {
-        Self { for_unknown: ASK_EVERY, without_keys: ASK_WITHOUT_KEYS_EVERY, refresh: REFRESH_AFTER }
+        Self { between: ASK_EVERY, refresh: REFRESH_AFTER }
     }
 }
 
@@ -116,6 +80,8 @@ struct Current {
 pub(super) struct Found {
     pub(super) keys: Vec<Arc<DecodingKey>>,
     pub(super) version: u64,
+    /// One of them has the very kid. Otherwise they only might be meant, and a newer one may be.
+    pub(super) named: bool,
 }
 
 impl Keys {
@@ -139,34 +105,41 @@ impl Keys {
         self.fetch(|fetches| fetches.last.is_none()).await;
     }
 
-    /// The keys of this kid and algorithm. One that is not known is looked for at the issuer, if that was not done just now.
-    pub(super) async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Found, AuthError> {
+    /// The keys that a token of this kid and algorithm may be signed with, as far as they are known.
+    pub(super) fn known(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found> {
         let current = self.shared.current();
-        if let Some(found) = current.find(kid, algorithm) {
+        let found = current.find(kid, algorithm);
+        if found.is_some() {
             self.refresh_if_old(&current);
+        }
+        found
+    }
+
+    /// The same where what is known does not do. That a key does not exist is the word of a fetch that began after the
+    /// question came, and of no other: an issuer may have made it just now. One fetch answers all who wait for it. Where
+    /// none may begin yet, the error says when to come again.
+    pub(super) async fn look_up(
+        &self,
+        came: Instant,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        known: Option<u64>,
+    ) -> Result<Found, AuthError> {
+        let news = || self.shared.current().find(kid, algorithm).filter(|found| Some(found.version) != known);
+        // Somebody else's fetch may bring it while this one waits.
+        let due = |fetches: &Fetches| news().is_none() && passed(fetches.last, self.pauses.between);
+        let fetches = self.fetch(due).await;
+        if let Some(found) = news() {
             return Ok(found);
         }
-        self.fetch(|fetches| {
-            // Somebody else's fetch may have brought it meanwhile.
-            let current = self.shared.current();
-            if current.find(kid, algorithm).is_some() {
-                return false;
+        match fetches.succeeded && fetches.last.is_some_and(|began| began >= came) {
+            true => {
+                Err(AuthError::Refused(if known.is_some() { TokenRefusal::Signature } else { TokenRefusal::NoKey }))
             }
-            if current.is_stale() {
-                return passed(fetches.last, self.pauses.without_keys);
+            false => {
+                let since = fetches.last.map_or(self.pauses.between, |began| began.elapsed());
+                Err(AuthError::NoKeys { retry_after: self.pauses.between.saturating_sub(since) })
             }
-            let due = passed(fetches.for_unknown, self.pauses.for_unknown);
-            if due {
-                fetches.for_unknown = Some(Instant::now());
-            }
-            due
-        })
-        .await;
-        let current = self.shared.current();
-        match current.find(kid, algorithm) {
-            Some(found) => Ok(found),
-            None if current.is_stale() => Err(AuthError::NoKeys),
-            None => Err(AuthError::Refused(TokenRefusal::NoKey)),
         }
     }
 
@@ -175,28 +148,23 @@ impl Keys {
             return;
         }
         // Whoever comes while it is under way goes on with the old ones.
-        let Ok(mut fetches) = self.fetching.clone().try_lock_owned() else { return };
-        if passed(fetches.last, self.pauses.for_unknown) {
-            let shared = self.shared.clone();
-            tokio::spawn(async move {
-                fetches.last = Some(Instant::now());
-                shared.fetch().await;
-            });
+        let Ok(fetches) = self.fetching.clone().try_lock_owned() else { return };
+        if passed(fetches.last, self.pauses.between) {
+            tokio::spawn(self.shared.clone().fetch(fetches));
         }
     }
 
     /// Fetches if `due` says that it is, once nobody else does. A caller that hangs up does not stop it.
-    async fn fetch(&self, due: impl Fn(&mut Fetches) -> bool) {
-        let mut fetches = self.fetching.clone().lock_owned().await;
-        if !due(&mut fetches) {
-            return;
+    async fn fetch(&self, due: impl Fn(&Fetches) -> bool) -> OwnedMutexGuard<Fetches> {
+        let fetches = self.fetching.clone().lock_owned().await;
+        if !due(&fetches) {
+            return fetches;
         }
-        let shared = self.shared.clone();
-        let task = tokio::spawn(async move {
-            fetches.last = Some(Instant::now());
-            shared.fetch().await;
-        });
-        let _ = task.await;
+        match tokio::spawn(self.shared.clone().fetch(fetches)).await {
+            Ok(fetches) => fetches,
+            // It panicked, or the process ends.
+            Err(_) => self.fetching.clone().lock_owned().await,
+        }
     }
 }
 
@@ -212,8 +180,10 @@ impl Current {
         let fits = |key: &&Key| {
             key.algorithm == algorithm && (kid.is_none() || key.kid.is_none() || key.kid.as_deref() == kid)
         };
-        let keys: Vec<Arc<DecodingKey>> = self.keys.iter().filter(fits).map(|key| key.key.clone()).collect();
-        (!keys.is_empty()).then_some(Found { keys, version: self.version })
+        let fitting: Vec<&Key> = self.keys.iter().filter(fits).collect();
+        let keys: Vec<Arc<DecodingKey>> = fitting.iter().map(|key| key.key.clone()).collect();
+        let named = kid.is_some() && fitting.iter().any(|key| key.kid.as_deref() == kid);
+        (!keys.is_empty()).then_some(Found { keys, version: self.version, named })
     }
 }
 
@@ -222,9 +192,11 @@ impl Shared {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn fetch(&self) {
+    async fn fetch(self: Arc<Self>, mut fetches: OwnedMutexGuard<Fetches>) -> OwnedMutexGuard<Fetches> {
+        *fetches = Fetches { last: Some(Instant::now()), succeeded: false };
         let fetched = self.try_fetch().await;
         metrics::key_fetch(fetched.is_ok());
+        fetches.succeeded = fetched.is_ok();
         match fetched {
             Ok(keys) => {
                 let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,57 +212,24 @@ impl Shared {
                 tracing::error!(issuer = self.issuer, error, "failed to fetch the keys of an issuer");
             }
         }
+        fetches
     }
 
     async fn try_fetch(&self) -> Result<Vec<Key>, FetchError> {
         let url = match &self.source {
             KeySource::At(url) => url.clone(),
-            KeySource::Discovered { issuer } => self.discover(issuer).await?,
+            KeySource::Discovered { issuer } => metadata::jwks_url(self.fetcher.as_ref(), issuer).await?,
         };
         let answer = self.fetcher.fetch(&url).await.map_err(|error| error.at(&url))?;
         read_keys(&answer).map_err(|error| error.at(&url))
-    }
-
-    /// OpenID Connect Discovery first, since nearly all have it; then RFC 8414.
-    async fn discover(&self, issuer: &str) -> Result<String, FetchError> {
-        #[derive(Deserialize)]
-        struct Metadata {
-            issuer: String,
-            jwks_uri: String,
-        }
-        let bare = issuer.trim_end_matches('/');
-        let (origin, path) = match bare.find("://").and_then(|at| bare[at + 3..].find('/').map(|slash| at + 3 + slash))
-        {
-            Some(slash) => bare.split_at(slash),
-            None => (bare, ""),
-        };
-        let places = [
-            format!("{bare}/.well-known/openid-configuration"),
-            format!("{origin}/.well-known/oauth-authorization-server{path}"),
-        ];
-        let mut failed = FetchError::NotWhatWasAsked("metadata");
-        for place in &places {
-            match self.fetcher.fetch(place).await {
-                Err(error) => failed = error.at(place),
-                Ok(answer) => match serde_json::from_slice::<Metadata>(&answer) {
-                    // RFC 8414 3.3: metadata of another issuer must not be used.
-                    Ok(metadata) if metadata.issuer == issuer && is_safe(&metadata.jwks_uri) => {
-                        return Ok(metadata.jwks_uri);
-                    }
-                    Ok(_) => {
-                        failed = FetchError::NotWhatWasAsked("metadata of this issuer with a safe jwks_uri").at(place)
-                    }
-                    Err(_) => failed = FetchError::NotWhatWasAsked("metadata with issuer and jwks_uri").at(place),
-                },
-            }
-        }
-        Err(failed)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use serde_json::json;
 
@@ -301,12 +240,16 @@ mod tests {
     struct Published {
         names: Mutex<Vec<&'static str>>,
         fetches: AtomicUsize,
+        down: AtomicBool,
     }
 
     #[async_trait]
     impl KeyFetcher for Published {
         async fn fetch(&self, _: &str) -> Result<Bytes, FetchError> {
             self.fetches.fetch_add(1, Ordering::SeqCst);
+            if self.down.load(Ordering::SeqCst) {
+                return Err(FetchError::Status(503));
+            }
             let names = self.names.lock().unwrap().clone();
             let x = "Zj1NpqqNzKImnCdMcLjwy6e-THUtKCYGjZLOLID281A";
             let key = |kid: &&str| json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x });
@@ -321,34 +264,76 @@ mod tests {
         (Keys { pauses, ..keys }, published)
     }
 
+    async fn find(keys: &Keys, kid: &str) -> Result<Found, AuthError> {
+        match keys.known(Some(kid), Algorithm::EdDsa) {
+            Some(found) => Ok(found),
+            None => keys.look_up(Instant::now(), Some(kid), Algorithm::EdDsa, None).await,
+        }
+    }
+
     async fn has(keys: &Keys, kid: &str) -> bool {
-        keys.find(Some(kid), Algorithm::EdDsa).await.is_ok()
+        find(keys, kid).await.is_ok()
+    }
+
+    fn come_again(found: Result<Found, AuthError>) -> bool {
+        matches!(found, Err(AuthError::NoKeys { .. }))
     }
 
     const PAUSE: Duration = Duration::from_millis(200);
 
     #[tokio::test]
-    async fn a_key_that_is_new_is_found_at_once_and_the_next_one_after_a_pause() {
-        let (keys, published) = keys(Pauses { for_unknown: PAUSE, ..Pauses::default() });
+    async fn an_unknown_key_is_judged_by_a_fetch_that_began_after_it_came_and_by_no_other() {
+        let (keys, published) = keys(Pauses { between: PAUSE, ..Pauses::default() });
         *published.names.lock().unwrap() = vec!["a"];
         keys.warm_up().await;
         assert!(has(&keys, "a").await);
+        // The warm-up came too early to tell, and the next fetch may not begin yet.
+        assert!(come_again(find(&keys, "bogus").await));
+        tokio::time::sleep(PAUSE).await;
+        assert!(matches!(find(&keys, "bogus").await, Err(AuthError::Refused(TokenRefusal::NoKey))));
+        // A key that is made now is not refused for what was said of another.
         *published.names.lock().unwrap() = vec!["b", "a"];
-        assert!(has(&keys, "b").await && has(&keys, "a").await);
-        *published.names.lock().unwrap() = vec!["c"];
-        assert!(!has(&keys, "c").await, "asked for a moment ago");
-        assert_eq!(published.fetches.load(Ordering::SeqCst), 2);
+        assert!(come_again(find(&keys, "b").await) && come_again(find(&keys, "bogus").await));
         let before = keys.version();
         tokio::time::sleep(PAUSE).await;
-        assert!(has(&keys, "c").await);
-        assert!(!has(&keys, "a").await, "a key that was taken back");
+        assert!(has(&keys, "b").await && has(&keys, "a").await);
         assert_ne!(keys.version(), before, "what was remembered under the old keys is forgotten");
         assert_eq!(published.fetches.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test]
+    async fn a_flood_of_unknown_keys_costs_few_fetches_and_one_fetch_answers_all_who_wait() {
+        let (keys, published) = keys(Pauses { between: PAUSE, ..Pauses::default() });
+        *published.names.lock().unwrap() = vec!["a"];
+        keys.warm_up().await;
+        *published.names.lock().unwrap() = vec!["a", "new"];
+        tokio::time::sleep(PAUSE).await;
+        let began = Instant::now();
+        let forged = futures::future::join_all((0..500).map(|n| {
+            let keys = &keys;
+            async move { find(keys, &format!("forged-{n}")).await.is_err() }
+        }));
+        let genuine = futures::future::join_all((0..100).map(|_| has(&keys, "new")));
+        let (forged, genuine) = tokio::join!(forged, genuine);
+        assert!(forged.iter().all(|refused| *refused) && genuine.iter().all(|found| *found));
+        let most = 2 + began.elapsed().as_millis() / PAUSE.as_millis();
+        assert!(published.fetches.load(Ordering::SeqCst) as u128 <= 1 + most);
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_does_not_answer_refuses_nobody() {
+        let (keys, published) = keys(Pauses { between: Duration::ZERO, ..Pauses::default() });
+        *published.names.lock().unwrap() = vec!["a"];
+        keys.warm_up().await;
+        published.down.store(true, Ordering::SeqCst);
+        assert!(has(&keys, "a").await && come_again(find(&keys, "b").await));
+        published.down.store(false, Ordering::SeqCst);
+        assert!(matches!(find(&keys, "b").await, Err(AuthError::Refused(TokenRefusal::NoKey))));
+    }
+
+    #[tokio::test]
     async fn old_keys_are_looked_at_again_behind_the_calls() {
-        let pauses = Pauses { for_unknown: Duration::ZERO, refresh: PAUSE, ..Pauses::default() };
+        let pauses = Pauses { between: Duration::ZERO, refresh: PAUSE };
         let (keys, published) = keys(pauses);
         *published.names.lock().unwrap() = vec!["a"];
         keys.warm_up().await;

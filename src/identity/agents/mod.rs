@@ -8,8 +8,13 @@ mod challenge;
 mod issuer;
 mod jwk;
 mod jwks;
+mod metadata;
+mod presets;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
@@ -20,7 +25,8 @@ pub use bearer::{BookError, NewToken, StoredToken, TOKEN_PREFIX, TokenBook, Toke
 pub use challenge::{Challenge, Reason, metadata_path};
 pub(crate) use issuer::is_safe;
 pub use issuer::{IssuerOptions, OptionsError};
-pub use jwks::{FetchError, KeyFetcher};
+pub use metadata::{FetchError, KeyFetcher};
+pub use presets::Preset;
 
 use crate::domain::{AgentId, Clock, Scopes, Secret};
 use issuer::Issuer;
@@ -29,6 +35,8 @@ use issuer::Issuer;
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Access tokens whose signature is remembered to be good.
 const REMEMBERED_MAX: u64 = 10_000;
+/// For how long. A static token of the same name may be made meanwhile.
+const REMEMBERED_FOR: Duration = Duration::from_secs(60);
 
 /// Whether agents have to say who they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -99,7 +107,7 @@ pub enum AuthError {
     Refused(#[source] TokenRefusal),
     /// It cannot be judged at the moment.
     #[error("the keys of the token's issuer are not known at the moment")]
-    NoKeys,
+    NoKeys { retry_after: Duration },
     #[error("the tokens cannot be read")]
     Book(#[source] BookError),
 }
@@ -117,6 +125,7 @@ pub struct Agents {
 struct Remembered {
     agent: Arc<Agent>,
     expires_s: i64,
+    at: Instant,
     issuer: usize,
     /// Of the issuer's keys when the signature was checked.
     keys_version: u64,
@@ -163,6 +172,7 @@ impl Agents {
         let now_s = self.clock.now().unix_s();
         if let Some(known) = self.remembered.get(&digest)
             && known.expires_s > now_s
+            && known.at.elapsed() < REMEMBERED_FOR
             && self.issuers[known.issuer].keys_version() == known.keys_version
         {
             return Ok(known.agent);
@@ -173,8 +183,11 @@ impl Agents {
         let issuer = &self.issuers[n];
         let keys_version = issuer.verify(&token).await?;
         let (agent, expires_s) = token.agent(issuer.rules(), now_s).map_err(AuthError::Refused)?;
-        let agent = Arc::new(agent);
-        self.remembered.insert(digest, Remembered { agent: agent.clone(), expires_s, issuer: n, keys_version });
+        if self.book.is_named(&agent.id, self.clock.now()).await.map_err(AuthError::Book)? {
+            return Err(AuthError::Refused(TokenRefusal::Ambiguous));
+        }
+        let (agent, at) = (Arc::new(agent), Instant::now());
+        self.remembered.insert(digest, Remembered { agent: agent.clone(), expires_s, at, issuer: n, keys_version });
         Ok(agent)
     }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use oauth2::{
     AccessToken, AuthType, Client, ClientId, ClientSecret, EmptyExtraTokenFields, EndpointNotSet, EndpointSet,
     HttpRequest, HttpResponse, RefreshToken, RequestTokenError, Scope, StandardErrorResponse, StandardRevocableToken,
@@ -212,11 +213,7 @@ impl TokenSource for Endpoint {
         let (http, seen) = (self.http.clone(), answered.clone());
         let send = move |request| {
             let (http, seen) = (http.clone(), seen.clone());
-            async move {
-                let response = send(&http, request).await?;
-                seen.store(response.status().as_u16(), Ordering::Relaxed);
-                Ok(response)
-            }
+            async move { send(&http, request, &seen).await }
         };
         let reply = request.request_async(&send).await.map_err(|error| {
             let status = answered.load(Ordering::Relaxed);
@@ -226,7 +223,9 @@ impl TokenSource for Endpoint {
                 }
                 RequestTokenError::Request(Unsent::Http(why)) => TokenError::Unreachable(why),
                 // Both may carry the body.
-                RequestTokenError::Parse(..) | RequestTokenError::Other(_) if status != 0 && status != 200 => {
+                RequestTokenError::Parse(..) | RequestTokenError::Other(_)
+                    if status != 0 && !(200..300).contains(&status) =>
+                {
                     TokenError::Refused { status, code: None }
                 }
                 RequestTokenError::Parse(..) | RequestTokenError::Other(_) => TokenError::Unreadable,
@@ -245,7 +244,9 @@ fn code(refusal: &StandardErrorResponse<BasicErrorResponseType>) -> String {
     }
 }
 
-async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Unsent> {
+/// Sends the request, and puts the reply as the library wants it: it takes 200 with a Content-Type of JSON alone, where servers
+/// answer with any 2xx, call JSON something else, or report an error with 200. What the body holds decides.
+async fn send(http: &reqwest::Client, request: HttpRequest, seen: &AtomicU16) -> Result<HttpResponse, Unsent> {
     let why = |error: reqwest::Error| {
         Unsent::Http(if error.is_timeout() {
             "it took too long"
@@ -257,6 +258,7 @@ async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
     };
     let request = reqwest::Request::try_from(request).map_err(why)?;
     let mut response = http.execute(request).await.map_err(why)?;
+    seen.store(response.status().as_u16(), Ordering::Relaxed);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(why)? {
         if body.len() + chunk.len() > REPLY_BYTES_MAX {
@@ -264,10 +266,24 @@ async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
         }
         body.extend_from_slice(&chunk);
     }
+    let status = response.status();
+    if let Some(rest) = body.strip_prefix(b"\xef\xbb\xbf") {
+        body = rest.to_vec();
+    }
     let mut answer = HttpResponse::new(body);
-    *answer.status_mut() = response.status();
-    *answer.headers_mut() = response.headers().clone();
+    *answer.status_mut() = match status.is_success() {
+        true if is_refusal(answer.body()) => StatusCode::BAD_REQUEST,
+        true => StatusCode::OK,
+        false => status,
+    };
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(answer)
+}
+
+/// An error of RFC 6749 5.2, whatever status it came with.
+fn is_refusal(body: &[u8]) -> bool {
+    let reply: Option<Value> = serde_json::from_slice(body).ok();
+    reply.is_some_and(|reply| reply.get("access_token").is_none() && reply.get("error").is_some_and(Value::is_string))
 }
 
 #[cfg(test)]
