@@ -1,14 +1,14 @@
 //! One line of an import file, as it is written, and how it becomes a record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::{
     Article, ArticleId, Contact, ContactId, Currency, CustomerId, Day, Email, FieldName, FieldValue, Invalid, LineItem,
-    Link, Money, Order, OrderId, OrderOwner, OrderStatus, Record, Refund, ShipTo, SystemId, Timestamp, Totals,
-    Tracking,
+    Link, Money, Order, OrderId, OrderOwner, OrderStatus, Quantity, Record, Refund, ShipTo, SystemId, Timestamp,
+    Totals, Tracking,
 };
 
 /// One line of an import file (JSON Lines). Unknown members are errors.
@@ -45,7 +45,7 @@ pub struct OrderLine {
     /// The shop's own word for the status.
     status_detail: Option<String>,
     /// RFC 3339.
-    placed_at: String,
+    placed_at: Option<String>,
     /// A day, as 2026-03-30.
     estimated_delivery: Option<String>,
     #[serde(default)]
@@ -77,7 +77,8 @@ pub struct TrackingLine {
 #[serde(deny_unknown_fields)]
 pub struct ItemLine {
     name: String,
-    quantity: u32,
+    /// A number, as 2 or 0.75.
+    quantity: Quantity,
     sku: Option<String>,
     unit_price_minor: Option<i64>,
 }
@@ -156,10 +157,11 @@ impl OrderLine {
         };
         let items = self.items.into_iter().map(|item| {
             let ItemLine { name, quantity, sku, unit_price_minor } = item;
-            Ok(LineItem { name, quantity, sku, unit_price: unit_price_minor.map(money).transpose()? })
+            Ok(LineItem { name, quantity: Some(quantity), sku, unit_price: unit_price_minor.map(money).transpose()? })
         });
         let refunds = self.refunds.into_iter().map(|refund| {
-            Ok(Refund { amount: money(refund.amount_minor)?, refunded_at: Timestamp::parse(&refund.refunded_at)? })
+            let refunded_at = Some(Timestamp::parse(&refund.refunded_at)?);
+            Ok(Refund { amount: money(refund.amount_minor)?, refunded_at })
         });
         let parts = [self.subtotal_minor, self.shipping_minor, self.tax_minor];
         if self.total_minor.is_none() && parts.iter().any(Option::is_some) {
@@ -171,7 +173,7 @@ impl OrderLine {
                 subtotal: self.subtotal_minor.map(money).transpose()?,
                 shipping: self.shipping_minor.map(money).transpose()?,
                 tax: self.tax_minor.map(money).transpose()?,
-                total: money(total)?,
+                total: Some(money(total)?),
             }),
         };
         let owner = match &self.customer {
@@ -184,13 +186,14 @@ impl OrderLine {
             email: self.email.as_deref().map(Email::parse).transpose()?,
             status: self.status,
             status_detail: self.status_detail,
-            placed_at: Some(Timestamp::parse(&self.placed_at)?),
+            placed_at: self.placed_at.as_deref().map(Timestamp::parse).transpose()?,
             estimated_delivery: self.estimated_delivery.as_deref().map(Day::parse).transpose()?,
             tracking: self.tracking.into_iter().map(TrackingLine::tracking).collect::<Result<_, _>>()?,
             items: items.collect::<Result<_, Invalid>>()?,
             totals,
             refunds: refunds.collect::<Result<_, Invalid>>()?,
             ship_to: self.ship_to.map(|ShipToLine { city, country }| ShipTo { city, country }),
+            unreadable: BTreeSet::new(),
         })
     }
 }

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::{
     compiled::{CompileError, Operations},
-    connector::{Connector, Places},
+    connector::Connector,
     file::{Place, VendorFile},
     filter::to_val,
     library::{Library, LibraryError},
+    places::Places,
     threads::FilterThreads,
     vendor::{self, Vendor},
 };
@@ -223,6 +224,7 @@ impl<'a> Builder<'a> {
             },
             places,
             clock: self.clock.clone(),
+            illegible_until: Default::default(),
         })
     }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::{
     file::{ErrorRule, Meaning, Method, Step, Steps, VendorFile},
     filter::{Filter, FilterCompiler, FilterError},
-    shapes,
+    outputs, shapes,
 };
 use crate::upstream::BaseUrl;
 
@@ -179,6 +179,14 @@ fn operation(
     steps: &Steps,
 ) -> Result<Operation, CompileError> {
     let many = steps.0.len() > 1;
+    let last = steps.0.last().and_then(|step| step.reply.as_deref());
+    if let (Some(shape), Some(term)) = (outputs::shape(name), last.and_then(outputs::parse))
+        && let Some(unknown) = outputs::unknown_member(&term, shape)
+    {
+        let known: Vec<&str> = shape.iter().map(|(name, _)| *name).collect();
+        let why = format!("gives {unknown}, which is not known here; the members are {}", known.join(", "));
+        return Err(CompileError::value(format!("{name}.reply"), why));
+    }
     let steps = steps.0.iter().enumerate().map(|(n, step)| {
         let section = if many { format!("{name}[{n}]") } else { name.to_owned() };
         CompiledStep::new(compiler, file, &section, name, step).map(Arc::new)
@@ -239,7 +247,13 @@ impl CompiledStep {
             params: filter("params", &step.params)?,
             query: filter("query", &step.query)?,
             body: filter("body", &step.body)?,
-            reply: filter("reply", &step.reply)?,
+            reply: match &step.reply {
+                Some(code) if operation == "orders.find" => compiler
+                    .compile_shielded(code)
+                    .map(Some)
+                    .map_err(|source| CompileError::Filter { key: format!("{section}.reply"), source })?,
+                code => filter("reply", code)?,
+            },
             errors: errors.collect::<Result<_, _>>()?,
         })
     }

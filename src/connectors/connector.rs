@@ -1,7 +1,7 @@
 //! A configured connector as the desk sees it: an order system, a helpdesk, a CRM, a mirror of articles.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{
     failure::{Failure, OperationError},
     input,
+    places::{Live, Places, live},
     reply::ReadOrder,
-    run::Transport,
     vendor::{Task, Vendor},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         Article, ArticleId, Clock, Comment, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId,
         Order, OrderId, Ticket, TicketId,
     },
-    upstream::{BaseUrl, CallError, Reply, Request, Upstream, UpstreamError},
+    upstream::{CallError, Upstream, UpstreamError},
 };
 
 /// One upstream of the company, through its vendor file.
@@ -38,55 +38,8 @@ pub struct Connector {
     pub(super) raises_priority: bool,
     pub(super) contact_needs_email: bool,
     pub(super) clock: Clock,
-}
-
-/// Where each port is. Usually the same upstream.
-pub(super) struct Places {
-    pub(super) orders: Option<Arc<Upstream>>,
-    pub(super) helpdesk: Option<Arc<Upstream>>,
-    pub(super) crm: Option<Arc<Upstream>>,
-    pub(super) knowledge: Option<Arc<Upstream>>,
-}
-
-impl Places {
-    /// Each upstream once, with the ports that are there.
-    fn all(&self) -> Vec<(Vec<&'static str>, &Arc<Upstream>)> {
-        let ports = [
-            ("orders", &self.orders),
-            ("helpdesk", &self.helpdesk),
-            ("crm", &self.crm),
-            ("knowledge", &self.knowledge),
-        ];
-        let mut all: Vec<(Vec<&'static str>, &Arc<Upstream>)> = Vec::new();
-        for (port, upstream) in ports.into_iter().filter_map(|(port, upstream)| Some((port, upstream.as_ref()?))) {
-            match all.iter_mut().find(|(_, known)| Arc::ptr_eq(known, upstream)) {
-                Some((ports, _)) => ports.push(port),
-                None => all.push((vec![port], upstream)),
-            }
-        }
-        all
-    }
-}
-
-/// An upstream, with the time by which an operation has to be done.
-struct Live<'a> {
-    upstream: &'a Upstream,
-    deadline: Instant,
-}
-
-#[async_trait]
-impl Transport for Live<'_> {
-    fn base(&self) -> &BaseUrl {
-        self.upstream.base()
-    }
-
-    async fn send(&self, request: Request) -> Result<Reply, UpstreamError> {
-        self.upstream.call(&request, self.deadline).await
-    }
-
-    fn trip(&self) {
-        self.upstream.trip();
-    }
+    /// Until when no order is asked for, since none can be read.
+    pub(super) illegible_until: Mutex<Option<Instant>>,
 }
 
 /// Which connector an error is from. For the log: it holds nothing that the vendor said.
@@ -126,7 +79,9 @@ impl Connector {
 
     /// Whether nothing is being sent to one of its upstreams at the moment.
     pub fn is_open(&self) -> bool {
-        self.places.all().iter().any(|(_, upstream)| upstream.is_open())
+        let illegible = *self.illegible_until.lock().unwrap_or_else(PoisonError::into_inner);
+        illegible.is_some_and(|until| Instant::now() < until)
+            || self.places.all().iter().any(|(_, upstream)| upstream.is_open())
     }
 
     /// Gets a token and asks the health operation, at each upstream once.
@@ -168,7 +123,7 @@ impl Connector {
         let Some(upstream) = upstream else {
             return Err(self.port_error(system, &does, None, OperationError::not_there("this port")));
         };
-        let live = live(upstream);
+        let live = Live { trips: !does.owned, ..live(upstream) };
         let task = Task { transport: &live, input: does.input, effect: does.effect.map(EffectId::as_str) };
         work(&task).await.map_err(|error| self.port_error(system, &does, upstream.closed_for(), error))
     }
@@ -182,6 +137,11 @@ impl Connector {
         source: OperationError,
     ) -> PortError {
         let (in_doubt, write) = (source.in_doubt, does.write);
+        if does.owned && source.failure.is_unreadable() {
+            let source: Cause =
+                Box::new(FromConnector { vendor: self.vendor_name.clone(), upstream: self.name.clone(), source });
+            return PortError::Unreadable { system, source };
+        }
         let kind = match &source.failure {
             // It was done, or may have been, and the answer makes no sense: the system is there.
             failure if in_doubt => {
@@ -248,20 +208,22 @@ struct Does<'a> {
     write: bool,
     /// It is about a ticket: if that is not found, or takes no comments at all, it is as good as closed.
     may_be_closed: bool,
+    /// What is there is for its owner alone, so that a reply which cannot be read must look like none.
+    owned: bool,
 }
 
 impl<'a> Does<'a> {
     fn read(input: &'a Value) -> Self {
-        Self { input, effect: None, write: false, may_be_closed: false }
+        Self { input, effect: None, write: false, may_be_closed: false, owned: false }
+    }
+
+    fn owned(input: &'a Value) -> Self {
+        Self { owned: true, ..Self::read(input) }
     }
 
     fn write(input: &'a Value, effect: Option<&'a EffectId>) -> Self {
-        Self { input, effect, write: true, may_be_closed: false }
+        Self { input, effect, write: true, may_be_closed: false, owned: false }
     }
-}
-
-fn live(upstream: &Upstream) -> Live<'_> {
-    Live { deadline: Instant::now() + upstream.limits().call_timeout(), upstream }
 }
 
 #[async_trait]
@@ -269,17 +231,16 @@ impl OrderSystem for Connector {
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
         let input = input::find_order(id);
         let find = async |task: &Task<'_>| self.vendor.find_order(task).await;
-        let found = self.with(&self.places.orders, "order system", Does::read(&input), find).await?;
+        let found = self.with(&self.places.orders, "order system", Does::owned(&input), find).await?;
         let Some(ReadOrder { order, faults }) = found else { return Ok(None) };
         if !faults.is_empty() {
             tracing::warn!(upstream = self.name, left_out = faults.join("; "), "parts of an order cannot be read");
         }
-        // A vendor's search may be fuzzy; only the order that was asked for is an answer.
-        if order.id != *id {
-            tracing::warn!(upstream = self.name, "orders.find gave an order of another number; taken as not found");
-            return Ok(None);
-        }
         Ok(Some(order))
+    }
+
+    fn leave_alone(&self, until: Option<Instant>) {
+        *self.illegible_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::threads::RunError;
-use crate::upstream::{UpstreamError, UrlError};
+use crate::upstream::{CallError, UpstreamError, UrlError};
 
 /// Why an operation did not give its result, and whether its effect may exist all the same.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,17 @@ impl Failure {
             Self::Upstream(error) => error.error.is_outage(),
             // Our own filters were too slow, as on a machine that is too busy.
             Self::Filter { source, .. } => source.is_not_now(),
+            _ => false,
+        }
+    }
+
+    /// Whether something came back, about the record that was asked for, and cannot be used.
+    pub(super) fn is_unreadable(&self) -> bool {
+        match self {
+            Self::NotJson { .. } | Self::Empty { .. } | Self::Status { .. } | Self::Misfit(_) => true,
+            Self::Invalid { .. } | Self::Conflict { .. } | Self::EmailRequired { .. } | Self::Forbidden { .. } => true,
+            Self::Filter { key, source } => key.starts_with("reply") && *source != RunError::NoThread,
+            Self::Upstream(error) => matches!(error.error, CallError::TooLong { .. }),
             _ => false,
         }
     }

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use jaq_core::{
     Compiler, Ctx, Vars, data,
-    load::{Arena, File, Loader, parse::Def},
+    load::{Arena, File, Loader, Modules, parse::Def},
 };
 use jaq_json::Val;
 use serde_json::{Map, Number, Value};
 
-use super::{natives, threads::RunError};
+use super::{natives, outputs, threads::RunError};
 
 /// The largest output of a filter.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 /// Nesting of an output; replies are cut at the same depth when they are parsed.
 const DEPTH_MAX: usize = 96;
+
+/// The name of a filter that was taken apart.
+const SHIELDED: &str = "shielded_output";
 
 /// Variables that every filter sees.
 pub(super) const VARIABLES: [&str; 4] = ["$input", "$settings", "$replies", "$status"];
@@ -73,12 +76,29 @@ impl FilterCompiler {
         }
     }
 
+    /// The same, with each member of its output for itself: see [`outputs::shielded`].
+    pub(super) fn compile_shielded(&self, code: &str) -> Result<Filter, FilterError> {
+        // Mistakes are named in the words that were written.
+        let plain = self.compile(code)?;
+        let whole = format!("{}\n{code}", self.shared);
+        let Some(term) = outputs::parse(&whole) else { return Ok(plain) };
+        let shielded = Def { name: SHIELDED, args: Vec::new(), body: outputs::shielded(term) };
+        let arena = Arena::default();
+        let loader = Loader::new(self.definitions.iter().cloned().chain([shielded]));
+        let Ok(modules) = loader.load(&arena, File { code: SHIELDED, path: () }) else { return Ok(plain) };
+        Ok(Self::program(modules).map_or(plain, |program| Filter(Arc::new(program))))
+    }
+
     fn compile_whole(&self, code: &str) -> Result<Filter, FilterError> {
         let arena = Arena::default();
         let loader = Loader::new(self.definitions.iter().cloned());
         let modules = loader.load(&arena, File { code, path: () }).map_err(|errors| syntax(code, &errors))?;
+        Self::program(modules).map(|program| Filter(Arc::new(program)))
+    }
+
+    fn program(modules: Modules<&str, ()>) -> Result<Program, FilterError> {
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
-        let program = Compiler::default()
+        Compiler::default()
             .with_funs(functions.filter(|(name, _, _)| is_allowed(name)).chain(natives::functions()))
             .with_global_vars(VARIABLES)
             .compile(modules)
@@ -87,8 +107,7 @@ impl FilterCompiler {
                 let names: Vec<String> =
                     unknown.map(|(name, kind)| format!("there is no {} {name} here", kind.as_str())).collect();
                 FilterError(names.join("; "))
-            })?;
-        Ok(Filter(Arc::new(program)))
+            })
     }
 }
 
@@ -211,6 +230,39 @@ mod tests {
         assert_eq!(run(".total", json!({"total": 129.10})), Ok(Some(json!(129.1))));
         assert_eq!(run(r#""2026-03-30" | @html "<\(.)>""#, json!(null)), Ok(Some(json!("<2026-03-30>"))));
         assert_eq!(run(r#".x | gsub("[^0-9]"; "")"#, json!({"x": "a1b2"})), Ok(Some(json!("12"))));
+    }
+
+    #[test]
+    fn a_member_that_cannot_be_made_costs_itself_alone() {
+        let compiler = FilterCompiler::new("def low: ascii_downcase;").unwrap();
+        let run = |code: &str, dot: Value| {
+            let variables = [json!({"id": "7"}), json!({}), json!([]), json!(200)].map(|value| to_val(&value));
+            compiler.compile_shielded(code).unwrap().run(&Scope { dot: to_val(&dot), variables }).unwrap()
+        };
+        let code = r#"def up: ascii_upcase;
+            (.parcels | map(.n)) as $parcels
+            | if .gone then null else {
+                id: $input.id, status: (.status | low), code: (.code | up), $parcels,
+                items: [.items[] | { name, price: (.price | tonumber) }],
+              } end"#;
+        let good =
+            json!({ "status": "OK", "code": "a", "parcels": [{"n": 1}], "items": [{ "name": "x", "price": "1" }] });
+        let whole = json!({
+            "id": "7", "status": "ok", "code": "A", "parcels": [1], "items": [{ "name": "x", "price": 1 }],
+        });
+        assert_eq!(run(code, good.clone()), Some(whole.clone()));
+        assert_eq!(run(code, json!({ "gone": true })), Some(json!(null)));
+        for member in ["status", "code", "parcels", "items"] {
+            let (mut odd, mut expected) = (good.clone(), whole.clone());
+            odd[member] = json!(5);
+            expected[member] = json!([[]]);
+            assert_eq!(run(code, odd), Some(expected), "{member}");
+        }
+        let (mut odd, mut expected) = (good, whole);
+        odd["items"][0]["price"] = json!({});
+        expected["items"][0]["price"] = json!([[]]);
+        assert_eq!(run(code, odd), Some(expected));
+        assert!(compiler.compile_shielded("{ id: nosuch }").err().unwrap().to_string().contains("nosuch"));
     }
 
     #[test]

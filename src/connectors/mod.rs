@@ -12,6 +12,8 @@ mod filter;
 mod input;
 mod library;
 mod natives;
+mod outputs;
+mod places;
 mod reply;
 mod run;
 mod shapes;

@@ -92,7 +92,7 @@ async fn run_step(
     let prepared = {
         let (step, scope) = (step.clone(), scope.clone());
         // What is prepared from are the customer's words: that they take long says nothing about the upstream.
-        filters(run, move || prepare(&step, &scope)).await??
+        filters(run, "request filters", move || prepare(&step, &scope)).await??
     };
     let Some(prepared) = prepared else { return Ok(None) };
     let request = request(run, step, prepared)?;
@@ -107,7 +107,7 @@ async fn run_step(
     let (status, earlier) = (reply.status, reply.in_doubt);
     let judged = {
         let step = step.clone();
-        filters(run, move || judge(&step, scope, &reply)).await
+        filters(run, "reply filters", move || judge(&step, scope, &reply)).await
     };
     if matches!(&judged, Err(Failure::Filter { source: RunError::Overran, .. })) {
         run.transport.trip();
@@ -140,10 +140,11 @@ async fn run_step(
 /// Runs filters off the async threads.
 async fn filters<T: Send + 'static>(
     run: &Run<'_>,
+    key: &'static str,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<Result<T, Failure>, Failure> {
     let done = run.threads.run(move || Ok(work())).await;
-    done.map_err(|source| Failure::Filter { key: "a filter", source })
+    done.map_err(|source| Failure::Filter { key, source })
 }
 
 fn prepare(step: &CompiledStep, scope: &Scope) -> Result<Option<Prepared>, Failure> {

@@ -94,6 +94,8 @@ pub enum Verdict {
     Absent,
     /// The record is another customer's.
     Foreign,
+    /// What came back does not tell whose it is.
+    Unreadable,
     /// A guest's order, and the email is not proven to be the customer's.
     GuestUnproven,
     /// The customer has to prove more of who they are.
@@ -122,6 +124,7 @@ impl Verdict {
             Self::Staff => "staff",
             Self::Absent => "absent",
             Self::Foreign => "foreign",
+            Self::Unreadable => "unreadable",
             Self::GuestUnproven => "guest_unproven",
             Self::StepUp => "step_up",
             Self::IdentityRefused => "identity_refused",

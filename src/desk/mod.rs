@@ -10,6 +10,7 @@ mod denials;
 mod effects;
 mod escalations;
 mod ledger;
+mod legibility;
 mod orders;
 mod ownership;
 mod ports;
@@ -73,6 +74,8 @@ pub struct Options {
     pub crm: String,
     /// Upstreams that help articles are copied to when they change. They are read from the embedded store alone.
     pub article_mirrors: Vec<String>,
+    /// Whether k1001 and K1001 are two orders. Left false, the shop's K1001 is the answer to k1001.
+    pub order_case_sensitive: bool,
     /// For how long a repeated request is recognised and answered with the first one's result, in seconds.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub repeat_window_s: u64,
@@ -86,6 +89,7 @@ impl Default for Options {
             helpdesk: builtin(),
             crm: builtin(),
             article_mirrors: Vec::new(),
+            order_case_sensitive: false,
             repeat_window_s: 24 * 60 * 60,
         }
     }

@@ -1,21 +1,60 @@
 //! Orders, for their owners.
 
-use super::{Call, Decision, Desk, DeskError, OwnedOrder, Verdict};
-use crate::domain::OrderId;
+use super::{Call, Decision, Desk, DeskError, OwnedOrder, PortError, Verdict};
+use crate::{
+    domain::{OrderId, OrderOwner},
+    telemetry::causes,
+};
 
 impl Desk {
-    /// The order, if it is the caller's. Absent, foreign and unproven end in the same [`DeskError::NotFound`].
+    /// The order, if it is the caller's. Absent, foreign, unproven, and such that nobody can tell whose it is, end in the same
+    /// [`DeskError::NotFound`].
     pub async fn owned_order(&self, call: &Call, id: &OrderId) -> Result<OwnedOrder, DeskError> {
-        let _question = self.may_ask(&call.caller)?;
-        let checked = OwnedOrder::check(&call.caller, self.orders.find(id).await?);
+        let caller = &call.caller;
+        let _question = self.may_ask(caller)?;
+        if let Some(wait) = self.illegible_for() {
+            let source = "no order of several in a row could be read".into();
+            return Err(PortError::Unavailable { system: "order system", closed_for: Some(wait), source }.into());
+        }
+        let (found, unreadable) = match self.orders.find(id).await {
+            Ok(found) => (found, false),
+            Err(error @ PortError::Unreadable { .. }) => {
+                if caller.staff().is_some() {
+                    return Err(error.into());
+                }
+                tracing::warn!(
+                    error = causes(&error),
+                    "an order cannot be read, not even whose it is; it is not shown"
+                );
+                (None, true)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        // A search may be fuzzy; only the order that was asked for is an answer.
+        let same = |found: &OrderId| found.is_same(id, self.options.order_case_sensitive);
+        if found.as_ref().is_some_and(|order| !same(&order.id)) {
+            tracing::warn!("the order system gave an order of another number; taken as not found");
+        }
+        let found = found.filter(|order| same(&order.id));
+        let unreadable = unreadable || found.as_ref().is_some_and(|order| order.owner == OrderOwner::Unreadable);
+        if !unreadable && found.is_some() {
+            self.legible();
+        }
+        let checked = match unreadable && found.is_none() {
+            true => Err(Verdict::Unreadable),
+            false => OwnedOrder::check(caller, found),
+        };
         let verdict = match &checked {
-            Ok(_) if call.caller.staff().is_some() => Verdict::Staff,
+            Ok(_) if caller.staff().is_some() => Verdict::Staff,
             Ok(_) => Verdict::Allowed,
             Err(why) => *why,
         };
         self.note(call, Decision::new(verdict).on("order", id)).await?;
         checked.map_err(|_| {
-            self.denied(&call.caller);
+            match unreadable {
+                true => self.illegible(caller, id),
+                false => self.denied(caller),
+            }
             DeskError::NotFound
         })
     }

@@ -20,6 +20,7 @@ impl OwnedOrder {
                     Err(Verdict::Foreign)
                 }
             }
+            (Subject::Customer(_), OrderOwner::Unreadable) => Err(Verdict::Unreadable),
             (Subject::Customer(customer), OrderOwner::Guest) => guest(customer, order.email.as_ref()),
             // The guide's own check, good for a trusted agent on the same machine alone.
             (Subject::Claimed(email), _) => {

@@ -1,6 +1,6 @@
 //! What the desk asks of the systems behind it. The embedded store implements all four ports; connectors do where they can.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -13,8 +13,12 @@ use crate::domain::{
 /// Where orders are kept.
 #[async_trait]
 pub trait OrderSystem: Send + Sync {
-    /// The order of that number, whoever owns it. Exactly one request, found or not, so that a denial costs the same.
+    /// The order of that number, whoever owns it. Exactly one request, found or not, so that a denial costs the same. A reply
+    /// that does not tell whose order it is ends as [`PortError::Unreadable`].
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError>;
+
+    /// Nothing is asked of it before that time, since its replies cannot be read; none ends it. For those who watch it.
+    fn leave_alone(&self, _until: Option<Instant>) {}
 }
 
 /// Where tickets are worked on.
@@ -168,6 +172,13 @@ pub enum PortError {
         #[source]
         source: Cause,
     },
+    /// It answered about the record that was asked for, with something that cannot be read, not even whose it is.
+    #[error("the {system} answered with a record that cannot be read")]
+    Unreadable {
+        system: &'static str,
+        #[source]
+        source: Cause,
+    },
     /// It could not be reached, or would not listen. Nothing was done.
     #[error("the {system} cannot be reached")]
     NotDone {
@@ -276,6 +287,7 @@ impl PortError {
         match self {
             Self::Unavailable { system, .. }
             | Self::Unexpected { system, .. }
+            | Self::Unreadable { system, .. }
             | Self::NotDone { system, .. }
             | Self::Unprocessable { system, .. }
             | Self::Denied { system, .. }

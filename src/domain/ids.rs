@@ -152,6 +152,14 @@ impl OrderId {
     pub fn number(&self) -> &str {
         self.0.strip_prefix('#').unwrap_or(&self.0)
     }
+
+    /// Whether both name one order, where letters' case tells orders apart or not.
+    pub fn is_same(&self, other: &Self, case_sensitive: bool) -> bool {
+        match case_sensitive {
+            true => self == other,
+            false => self.number().eq_ignore_ascii_case(other.number()),
+        }
+    }
 }
 
 impl PartialEq for OrderId {

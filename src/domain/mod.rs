@@ -12,6 +12,7 @@ mod link;
 mod money;
 mod normalised;
 mod order;
+mod quantity;
 mod record;
 mod schedule;
 mod scope;
@@ -28,7 +29,8 @@ pub use event::{ArticleText, EndedConversation, Escalation, Event, Message, Spea
 pub use ids::{AgentId, ArticleId, ContactId, ConversationId, EffectId, Invalid, NoteId, OrderId, TicketId};
 pub use link::Link;
 pub use money::{Currency, Money};
-pub use order::{LineItem, Order, OrderOwner, OrderStatus, Refund, ShipTo, Totals, Tracking};
+pub use order::{LineItem, Order, OrderOwner, OrderPart, OrderStatus, Refund, ShipTo, Totals, Tracking};
+pub use quantity::Quantity;
 pub use record::Record;
 pub use schedule::Schedule;
 pub(crate) use schedule::retry_after;

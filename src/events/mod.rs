@@ -106,6 +106,7 @@ impl EventError {
                 PortError::RateLimited { .. }
                 | PortError::Unavailable { .. }
                 | PortError::Unexpected { .. }
+                | PortError::Unreadable { .. }
                 | PortError::NotDone { .. } => Remedy::Retry { in_doubt: false },
                 PortError::Unprocessable { .. } => Remedy::Retry { in_doubt: false },
                 PortError::Denied { .. }

@@ -18,6 +18,14 @@ const FORGIVEN: Duration = Duration::from_secs(600 + 300);
 /// Keys that are looked after; beyond that the forgiven ones are looked for, and then nobody new is.
 const KEYS_MAX: usize = 100_000;
 
+/// How much is held against a key that was denied. Nothing is held against one that was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    Usual,
+    /// A tenth of the free denials: many others were denied beside it.
+    Strict,
+}
+
 /// Counts denials by key.
 pub struct Brake<K: Hash + Eq> {
     of: &'static str,
@@ -105,32 +113,47 @@ impl<K: Hash + Eq + Clone + Display> Brake<K> {
 
     /// The key asks, or has to wait. The question is under way until what is returned is dropped; without a brake there is
     /// nothing to return.
-    pub fn ask(&self, key: &K) -> Result<Option<Asking<'_, K>>, Wait> {
-        self.ask_at(key, Instant::now())
+    pub fn ask(&self, key: &K, strictness: Strictness) -> Result<Option<Asking<'_, K>>, Wait> {
+        self.ask_at(key, strictness, Instant::now())
     }
 
     /// Something was not shown to the key. Says how long it has to wait from now on, if so.
-    pub fn denied(&self, key: &K) -> Option<Wait> {
-        let wait = self.denied_at(key, Instant::now());
+    pub fn denied(&self, key: &K, strictness: Strictness) -> Option<Wait> {
+        let wait = self.denied_at(key, strictness, Instant::now());
         if wait.is_some() {
             metrics::denial_brake(self.of);
         }
         wait
     }
 
-    fn ask_at(&self, key: &K, now: Instant) -> Result<Option<Asking<'_, K>>, Wait> {
+    /// A denial was no fault of the key.
+    pub fn forgive(&self, key: &K) {
+        let mut keys = self.keys();
+        if let Some(marks) = keys.marks.get_mut(key) {
+            *marks = Marks { score: (marks.score - 1.0).max(0.0), until: marks.at, ..*marks };
+        }
+    }
+
+    fn free(&self, strictness: Strictness) -> u32 {
+        match strictness {
+            Strictness::Usual => self.free,
+            Strictness::Strict => (self.free / 10).max(1),
+        }
+    }
+
+    fn ask_at(&self, key: &K, strictness: Strictness, now: Instant) -> Result<Option<Asking<'_, K>>, Wait> {
         if self.free == 0 {
             return Ok(None);
         }
         let mut keys = self.keys();
         // Nothing is held against most.
         let Some(marks) = keys.marks.get_mut(key) else { return Ok(None) };
-        marks.wait(self.free, now).map_or(Ok(()), Err)?;
+        marks.wait(self.free(strictness), now).map_or(Ok(()), Err)?;
         marks.asking += 1;
         Ok(Some(Asking { brake: self, key: key.clone() }))
     }
 
-    fn denied_at(&self, key: &K, now: Instant) -> Option<Wait> {
+    fn denied_at(&self, key: &K, strictness: Strictness, now: Instant) -> Option<Wait> {
         if self.free == 0 {
             return None;
         }
@@ -139,7 +162,7 @@ impl<K: Hash + Eq + Clone + Display> Brake<K> {
             return None;
         }
         let marks = keys.marks.entry(key.clone()).or_insert_with(|| Marks::clean(now));
-        *marks = marks.denied(self.free, now);
+        *marks = marks.denied(self.free(strictness), now);
         let wait = marks.until.saturating_duration_since(now);
         (!wait.is_zero()).then_some(Wait(wait))
     }
@@ -161,27 +184,27 @@ impl<K: Hash + Eq> Keys<K> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Strictness::*, *};
 
     #[test]
     fn guessing_gets_slower_and_time_forgives() {
         let brake: Brake<&str> = Brake::new("customer", 10);
         let start = Instant::now();
         for _ in 0..10 {
-            assert_eq!(brake.denied_at(&"ada", start), None, "ten are free");
+            assert_eq!(brake.denied_at(&"ada", Usual, start), None, "ten are free");
         }
-        assert!(brake.ask_at(&"ada", start).is_ok());
+        assert!(brake.ask_at(&"ada", Usual, start).is_ok());
         for expected in [1, 2, 4, 8] {
-            assert_eq!(brake.denied_at(&"ada", start).map(Wait::seconds), Some(expected));
+            assert_eq!(brake.denied_at(&"ada", Usual, start).map(Wait::seconds), Some(expected));
         }
-        assert_eq!(brake.ask_at(&"ada", start).err().map(Wait::seconds), Some(8));
-        assert!(brake.ask_at(&"grace", start).is_ok());
+        assert_eq!(brake.ask_at(&"ada", Usual, start).err().map(Wait::seconds), Some(8));
+        assert!(brake.ask_at(&"grace", Usual, start).is_ok());
         for _ in 0..20 {
-            assert!(brake.denied_at(&"ada", start).unwrap().0 <= PAUSE_MAX);
+            assert!(brake.denied_at(&"ada", Usual, start).unwrap().0 <= PAUSE_MAX);
         }
         let later = start + Duration::from_secs(3600);
-        assert!(brake.ask_at(&"ada", later).is_ok());
-        assert_eq!(brake.denied_at(&"ada", later), None);
+        assert!(brake.ask_at(&"ada", Usual, later).is_ok());
+        assert_eq!(brake.denied_at(&"ada", Usual, later), None);
     }
 
     #[test]
@@ -189,14 +212,14 @@ mod tests {
         let brake: Brake<&str> = Brake::new("customer", 3);
         let now = Instant::now();
         for _ in 0..2 {
-            assert_eq!(brake.denied_at(&"mallory", now), None);
+            assert_eq!(brake.denied_at(&"mallory", Usual, now), None);
         }
-        let under_way: Vec<_> = (0..60).filter_map(|_| brake.ask_at(&"mallory", now).ok().flatten()).collect();
+        let under_way: Vec<_> = (0..60).filter_map(|_| brake.ask_at(&"mallory", Usual, now).ok().flatten()).collect();
         assert_eq!(under_way.len(), 1, "one at a time from now on");
-        brake.denied_at(&"mallory", now);
+        brake.denied_at(&"mallory", Usual, now);
         drop(under_way);
         // Who asks for what is theirs is not held up, however much of it at once.
-        let busy: Vec<_> = (0..100).map(|_| brake.ask_at(&"ada", now).is_ok()).collect();
+        let busy: Vec<_> = (0..100).map(|_| brake.ask_at(&"ada", Usual, now).is_ok()).collect();
         assert!(busy.iter().all(|good| *good) && !brake.keys().marks.contains_key("ada"));
     }
 
@@ -205,14 +228,39 @@ mod tests {
         let brake: Brake<&str> = Brake::new("customer", 10);
         let (start, mut now, mut guesses) = (Instant::now(), Duration::ZERO, 0);
         while now < Duration::from_secs(3600) {
-            match brake.ask_at(&"mallory", start + now).map(drop) {
+            match brake.ask_at(&"mallory", Usual, start + now).map(drop) {
                 Ok(()) => {
                     guesses += 1;
-                    brake.denied_at(&"mallory", start + now);
+                    brake.denied_at(&"mallory", Usual, start + now);
                 }
                 Err(wait) => now += wait.0,
             }
         }
         assert!(guesses < 90, "{guesses} in an hour");
+    }
+
+    #[test]
+    fn where_many_are_denied_each_gets_fewer_free_denials_and_nobody_else_is_slowed() {
+        let brake: Brake<&str> = Brake::new("customer", 10);
+        let now = Instant::now();
+        assert_eq!(brake.denied_at(&"mallory", Strict, now), None, "a typing error is free");
+        assert_eq!(brake.denied_at(&"mallory", Strict, now).map(Wait::seconds), Some(1));
+        assert!(brake.ask_at(&"mallory", Strict, now).is_err());
+        assert!(brake.ask_at(&"ada", Strict, now).is_ok());
+    }
+
+    #[test]
+    fn a_denial_that_was_nobody_s_fault_is_taken_back() {
+        let brake: Brake<&str> = Brake::new("customer", 2);
+        let now = Instant::now();
+        for _ in 0..3 {
+            brake.denied_at(&"ada", Usual, now);
+        }
+        assert!(brake.ask_at(&"ada", Usual, now).is_err());
+        for _ in 0..3 {
+            brake.forgive(&"ada");
+        }
+        assert!(brake.ask_at(&"ada", Usual, now).is_ok());
+        assert_eq!(brake.denied_at(&"ada", Usual, now), None);
     }
 }

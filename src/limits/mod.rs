@@ -4,15 +4,17 @@ mod body;
 mod brake;
 mod gate;
 mod rate;
+mod tally;
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 pub use body::{Bodies, BodyError};
-pub use brake::{Asking, Brake};
+pub use brake::{Asking, Brake, Strictness};
 pub use gate::{Gate, Pass};
 pub use rate::{Limiter, Wait};
+pub use tally::Tally;
 
 use crate::domain::{AgentId, CustomerId};
 
@@ -50,7 +52,8 @@ pub struct Options {
     /// long every time, up to five minutes. A tenth of them is forgiven each minute.
     #[schemars(range(min = 0, max = 100_000))]
     pub customer_denials: u32,
-    /// The same for one agent, whoever its customers are.
+    /// Orders that the customers of one agent may together ask for and not be shown, before people are told. Nobody waits for
+    /// others' denials: from then on each customer of that agent has a tenth of customer_denials.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub agent_denials: u32,
 }
@@ -107,8 +110,8 @@ impl Options {
         Brake::new("customer", self.customer_denials)
     }
 
-    pub fn agent_brake(&self) -> Brake<AgentId> {
-        Brake::new("agent", self.agent_denials)
+    pub fn agent_denials(&self) -> Tally<AgentId> {
+        Tally::new(self.agent_denials)
     }
 }
 

@@ -13,6 +13,7 @@ const HTTP_CONNECTIONS: &str = "frontdesk_http_connections";
 const HTTP_SHED: &str = "frontdesk_http_shed_total";
 const AUTHENTICATIONS: &str = "frontdesk_agent_authentications_total";
 const RATE_LIMITED: &str = "frontdesk_rate_limited_total";
+const UNREADABLE_ORDERS: &str = "frontdesk_unreadable_orders_total";
 const DENIAL_BRAKES: &str = "frontdesk_denial_brakes_total";
 const KEY_FETCHES: &str = "frontdesk_key_fetches_total";
 const TOOL_CALLS: &str = "frontdesk_tool_calls_total";
@@ -55,6 +56,7 @@ fn describe() {
         DENIAL_BRAKES,
         "Times that a customer or an agent was slowed down for asking for others' records."
     );
+    describe_counter!(UNREADABLE_ORDERS, "Replies of the order system that do not tell whose order it is.");
     describe_counter!(KEY_FETCHES, "Fetches of the keys of authorization servers.");
     describe_counter!(TOOL_CALLS, "Decisions on calls of tools, as in the audit.");
     describe_histogram!(TOOL_DURATION, Unit::Seconds, "Calls of tools, from request to result.");
@@ -81,6 +83,7 @@ pub(crate) fn begin<'a>(sources: impl Iterator<Item = &'a str>, kinds: impl Into
     zero(AUTHENTICATIONS, "outcome", &["ok", "absent", "refused", "unavailable"]);
     zero(RATE_LIMITED, "limit", &["agent", "customer", "source", "address"]);
     zero(DENIAL_BRAKES, "of", &["customer", "agent"]);
+    counter!(UNREADABLE_ORDERS).absolute(0);
     zero(KEY_FETCHES, "outcome", &["ok", "failed"]);
     zero(TOKEN_FETCHES, "outcome", &["ok", "failed"]);
     for source in sources {
@@ -142,6 +145,10 @@ pub(crate) fn rate_limited(limit: &'static str) {
 /// `of`: customer or agent.
 pub(crate) fn denial_brake(of: &'static str) {
     counter!(DENIAL_BRAKES, "of" => of).increment(1);
+}
+
+pub(crate) fn unreadable_order() {
+    counter!(UNREADABLE_ORDERS).increment(1);
 }
 
 pub(crate) fn key_fetch(good: bool) {

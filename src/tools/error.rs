@@ -138,6 +138,7 @@ fn port_sentence(error: &PortError) -> String {
     match error {
         PortError::Unavailable { .. }
         | PortError::Unexpected { .. }
+        | PortError::Unreadable { .. }
         | PortError::NotDone { .. }
         | PortError::Unprocessable { .. } => format!(
             "The {system} does not answer right now. Tell the customer that it could not be done yet, and try again in a \

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     desk::{Call, Desk, DeskError},
-    domain::{Level, LineItem, Money, Order, OrderId, OrderStatus, Scope},
+    domain::{Level, LineItem, Money, Order, OrderId, OrderPart, OrderStatus, Quantity, Scope},
 };
 
 pub(super) struct LookupOrder {
@@ -67,6 +67,9 @@ pub(super) struct Output {
     refunds: Option<Vec<OrderRefund>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ship_to: Option<Place>,
+    /// What is there and could not be read: this answer is incomplete.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<OrderPart>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -82,7 +85,8 @@ struct Parcel {
 #[derive(Serialize, JsonSchema)]
 struct Item {
     name: String,
-    quantity: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<Quantity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sku: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,13 +101,15 @@ struct OrderTotals {
     shipping: Option<Amount>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tax: Option<Amount>,
-    total: Amount,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Amount>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct OrderRefund {
     amount: Amount,
-    refunded_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunded_at: Option<String>,
 }
 
 /// An amount of money.
@@ -155,10 +161,11 @@ impl Tool for LookupOrder {
     }
 }
 
-/// One sentence for an order that is absent, somebody else's or not proven to be the customer's.
+/// One sentence for an order that is absent, somebody else's, not proven to be the customer's, or cannot be read: it is
+/// true of all of them.
 pub(super) fn not_found() -> ToolError {
     ToolError::refused(
-        "No order with this number was found for this customer. Ask the customer to check the number on the confirmation \
+        "No order with this number can be shown for this customer. Ask the customer to check the number on the confirmation \
          email and which account it was ordered with; if it is right, offer to open a ticket.",
     )
 }
@@ -186,12 +193,12 @@ impl Output {
                 subtotal: totals.subtotal.map(Amount::of),
                 shipping: totals.shipping.map(Amount::of),
                 tax: totals.tax.map(Amount::of),
-                total: Amount::of(totals.total),
+                total: totals.total.map(Amount::of),
             }),
             refunds: full.then(|| {
                 let refund = |refund: &crate::domain::Refund| OrderRefund {
                     amount: Amount::of(refund.amount),
-                    refunded_at: refund.refunded_at.to_string(),
+                    refunded_at: refund.refunded_at.as_ref().map(ToString::to_string),
                 };
                 order.refunds.iter().map(refund).collect()
             }),
@@ -200,15 +207,21 @@ impl Output {
                 .as_ref()
                 .filter(|_| full)
                 .map(|place| Place { city: place.city.clone(), country: place.country.clone() }),
+            missing: order.unreadable.iter().copied().filter(|part| full || is_in_summary(*part)).collect(),
         }
     }
+}
+
+/// Whether an answer without prices, totals and address lacks it.
+fn is_in_summary(part: OrderPart) -> bool {
+    !matches!(part, OrderPart::Prices | OrderPart::Totals | OrderPart::Refunds | OrderPart::ShipTo)
 }
 
 impl Item {
     fn of(item: &LineItem, full: bool) -> Self {
         Self {
             name: item.name.clone(),
-            quantity: item.quantity,
+            quantity: item.quantity.clone(),
             sku: item.sku.clone().filter(|_| full),
             unit_price: item.unit_price.filter(|_| full).map(Amount::of),
         }
@@ -243,7 +256,11 @@ impl fmt::Display for Output {
             write!(f, " Items:")?;
         }
         for (n, item) in self.items.iter().enumerate() {
-            write!(f, "{} {} × {}", if n == 0 { "" } else { "," }, item.quantity, item.name)?;
+            write!(f, "{} ", if n == 0 { "" } else { "," })?;
+            if let Some(quantity) = &item.quantity {
+                write!(f, "{quantity} × ")?;
+            }
+            write!(f, "{}", item.name)?;
             if let Some(sku) = &item.sku {
                 write!(f, " [{sku}]")?;
             }
@@ -255,20 +272,31 @@ impl fmt::Display for Output {
             write!(f, ".")?;
         }
         if let Some(totals) = &self.totals {
-            for (name, amount) in [("Subtotal", &totals.subtotal), ("Shipping", &totals.shipping), ("Tax", &totals.tax)]
-            {
+            for (name, amount) in [
+                ("Subtotal", &totals.subtotal),
+                ("Shipping", &totals.shipping),
+                ("Tax", &totals.tax),
+                ("Total", &totals.total),
+            ] {
                 if let Some(amount) = amount {
                     write!(f, " {name} {}.", amount.display)?;
                 }
             }
-            write!(f, " Total {}.", totals.total.display)?;
         }
         for refund in self.refunds.iter().flatten() {
-            write!(f, " Refunded {} on {}.", refund.amount.display, refund.refunded_at)?;
+            write!(f, " Refunded {}", refund.amount.display)?;
+            if let Some(day) = &refund.refunded_at {
+                write!(f, " on {day}")?;
+            }
+            write!(f, ".")?;
         }
         if let Some(Place { city, country }) = &self.ship_to {
             let place: Vec<&str> = [city, country].into_iter().flatten().map(String::as_str).collect();
             write!(f, " Delivery to {}.", place.join(", "))?;
+        }
+        if !self.missing.is_empty() {
+            let missing: Vec<&str> = self.missing.iter().map(|part| part.words()).collect();
+            write!(f, " Incomplete: {} could not be read in full. Tell the customer so.", missing.join(", "))?;
         }
         Ok(())
     }

@@ -101,6 +101,47 @@ fn guessing_order_numbers_gets_slower_and_is_reported() {
 }
 
 #[test]
+fn what_others_are_denied_slows_nobody_down_and_people_are_told() {
+    let setup = required(Setup::context(crate::context::SECRET))
+        .config("[limits]\ncustomer_per_minute = 0\nagent_per_minute = 0\ncustomer_denials = 10\nagent_denials = 30\n");
+    let server = setup.serve();
+    let token = setup.token(&["agent-1"]);
+    let client = |sub: &str| {
+        let mut claims = crate::context::claims();
+        claims["sub"] = json!(sub);
+        claims["email"] = json!(format!("{sub}@example.com"));
+        with_token(&server, &token).with_header("customer-context", &crate::context::sign(&claims))
+    };
+    block_on(async {
+        let look =
+            async |client: &Client, id: &str| client.call(Era::Modern, "lookup_order", json!({ "order_id": id })).await;
+        let mut denied = [0; 15];
+        for (n, denied) in denied.iter_mut().enumerate() {
+            let mallory = client(&format!("mallory{n}"));
+            for guess in 0..12 {
+                let answer = look(&mallory, &format!("Z{n}-{guess}")).await;
+                *denied += usize::from(text(&answer).contains("No order with this number"));
+            }
+        }
+        assert_eq!(denied[0], 11, "the eleventh denial makes the next one wait");
+        // With more denials than usual, each further customer has a tenth: a typing error is free, the next one is not.
+        assert!(denied[5..].iter().all(|denied| (1..=3).contains(denied)), "{denied:?}");
+        // Whoever asks for their own is served, seen before or not.
+        let ada = client("cus_ada");
+        for _ in 0..20 {
+            assert!(!is_error(&look(&ada, "1001").await));
+        }
+        let grace = client("grace");
+        assert!(text(&look(&grace, "1001").await).contains("No order with this number"));
+        assert!(!text(&look(&grace, "1001").await).contains("Too many"), "one denial costs nothing");
+        let metrics = metrics(&server).await;
+        assert!(metrics.contains("frontdesk_denial_brakes_total{of=\"agent\"} 1"), "{metrics}");
+    });
+    let (_, log) = server.terminate();
+    assert_eq!(log.matches("customers of an agent ask for many orders").count(), 1, "{log}");
+}
+
+#[test]
 fn guesses_at_once_get_no_further_than_one_after_the_other() {
     let vendor = Vendor::always(Answer::text(404, "").late(Duration::from_millis(200)));
     let setup =

@@ -26,6 +26,7 @@ mod mixed;
 mod notify;
 mod oauth;
 mod operations;
+mod order_replies;
 mod outcomes;
 mod ownership;
 mod protocol;

@@ -104,19 +104,25 @@ fn customer() -> impl Strategy<Value = Customer> {
 }
 
 fn order() -> impl Strategy<Value = Order> {
-    (prop::option::of(ids()), email()).prop_map(|(owner, email)| Order {
+    let owner = prop_oneof![
+        6 => ids().prop_map(OrderOwner::Customer),
+        2 => Just(OrderOwner::Guest),
+        1 => Just(OrderOwner::Unreadable),
+    ];
+    (owner, email()).prop_map(|(owner, email)| Order {
         id: OrderId::parse("77").unwrap(),
-        owner: owner.map_or(OrderOwner::Guest, OrderOwner::Customer),
+        owner,
         email,
         status: OrderStatus::Shipped,
         status_detail: Some(CANARY.to_owned()),
         placed_at: Some(Timestamp::parse("2026-01-01T00:00:00Z").unwrap()),
         estimated_delivery: None,
         tracking: Vec::new(),
-        items: vec![LineItem { name: CANARY.to_owned(), quantity: 1, sku: None, unit_price: None }],
+        items: vec![LineItem { name: CANARY.to_owned(), quantity: Some(1.into()), sku: None, unit_price: None }],
         totals: None,
         refunds: Vec::new(),
         ship_to: None,
+        unreadable: Default::default(),
     })
 }
 
@@ -127,6 +133,7 @@ fn may_see(customer: &Customer, order: &Order) -> bool {
     }
     match &order.owner {
         OrderOwner::Customer(owner) => std::iter::once(&customer.id).chain(&customer.linked).any(|id| id == owner),
+        OrderOwner::Unreadable => false,
         OrderOwner::Guest => {
             let ascii_equal = |a: &Email, b: &Email| a.as_str().eq_ignore_ascii_case(b.as_str());
             customer.email_verified

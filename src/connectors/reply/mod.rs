@@ -1,5 +1,6 @@
 //! What `reply` filters give, and the domain values that become of it. A misfit names the member.
 
+mod members;
 mod order;
 
 use std::collections::BTreeMap;
@@ -77,10 +78,6 @@ fn present(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
-fn email(text: Option<String>) -> Result<Option<Email>, String> {
-    present(&text).map(Email::parse).transpose().map_err(at("email"))
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TicketOut {
@@ -107,7 +104,7 @@ impl TicketOut {
 pub(super) struct ContactOut {
     id: Word,
     customer: Option<CustomerOut>,
-    email: Option<String>,
+    email: Option<Value>,
     #[serde(default)]
     fields: BTreeMap<FieldName, Option<Word>>,
 }
@@ -123,7 +120,8 @@ impl ContactOut {
         Ok(Contact {
             id: ContactId::parse(&self.id.0).map_err(at("id"))?,
             customer: self.customer.map(|customer| customer.id(system)).transpose()?.flatten(),
-            email: email(self.email)?,
+            // An address that cannot be read is none: it proves nothing.
+            email: self.email.as_ref().and_then(Value::as_str).and_then(|text| Email::parse(text).ok()),
             fields,
         })
     }

@@ -1,0 +1,159 @@
+//! What can be said of a filter's output from its text: which members it names, and how each is kept from costing the rest.
+
+use jaq_core::load::{
+    self,
+    lex::StrPart,
+    parse::{BinaryOp, Term},
+};
+
+/// Names of an object's members, with those of the objects in them.
+pub(super) type Shape = &'static [(&'static str, &'static [&'static str])];
+
+const ORDER: Shape = &[
+    ("id", &[]),
+    ("customer", &["system", "id"]),
+    ("email", &[]),
+    ("status", &[]),
+    ("status_detail", &[]),
+    ("placed_at", &[]),
+    ("estimated_delivery", &[]),
+    ("tracking", &["carrier", "number", "url"]),
+    ("items", &["name", "quantity", "sku", "unit_price"]),
+    ("currency", &[]),
+    ("subtotal", &[]),
+    ("shipping", &[]),
+    ("tax", &[]),
+    ("total", &[]),
+    ("refunds", &["amount", "at"]),
+    ("ship_to", &["city", "country"]),
+];
+const TICKET: Shape = &[("id", &[]), ("number", &[]), ("status", &[]), ("url", &[])];
+const CONTACT: Shape = &[("id", &[]), ("customer", &["system", "id"]), ("email", &[]), ("fields", &[])];
+const ID: Shape = &[("id", &[])];
+
+/// What the last reply filter of an operation gives.
+pub(super) fn shape(operation: &str) -> Option<Shape> {
+    match operation {
+        "orders.find" => Some(ORDER),
+        "helpdesk.create_ticket" | "helpdesk.find_ticket" => Some(TICKET),
+        "crm.find_contact" => Some(CONTACT),
+        "crm.upsert_contact" | "crm.log_activity" => Some(ID),
+        _ => None,
+    }
+}
+
+/// The filter as a term, if it is one.
+pub(super) fn parse(code: &str) -> Option<Term<&str>> {
+    load::parse(code, |parser| parser.term())
+}
+
+/// The first member of an object that the filter gives and that is no member of `shape`. What is not written out as an
+/// object is not known before it runs.
+pub(super) fn unknown_member(term: &Term<&str>, shape: Shape) -> Option<String> {
+    let mut unknown = None;
+    each_object(term, &mut |members| {
+        for (name, value) in members.iter().filter_map(|(name, value)| Some((literal(name)?, value))) {
+            match shape.iter().find(|(known, _)| *known == name) {
+                None => unknown.get_or_insert(name.to_owned()),
+                Some((_, [])) => continue,
+                Some((_, known)) => match value.as_ref().and_then(|value| unknown_inner(value, known)) {
+                    None => continue,
+                    Some(inner) => unknown.get_or_insert(format!("{name}.{inner}")),
+                },
+            };
+        }
+    });
+    unknown
+}
+
+fn unknown_inner(term: &Term<&str>, known: &[&str]) -> Option<String> {
+    let mut unknown = None;
+    each_object(term, &mut |members| {
+        let names = members.iter().filter_map(|(name, _)| literal(name));
+        unknown = unknown.take().or_else(|| names.map(str::to_owned).find(|name| !known.contains(&name.as_str())));
+    });
+    unknown
+}
+
+/// Calls `found` with every object that stands where the term's output is made, also inside a list.
+fn each_object<'a>(term: &'a Term<&'a str>, found: &mut impl FnMut(&'a [(Term<&'a str>, Option<Term<&'a str>>)])) {
+    match term {
+        Term::Obj(members) => found(members),
+        Term::Arr(Some(inner)) | Term::Def(_, inner) | Term::Label(_, inner) => each_object(inner, found),
+        Term::BinOp(_, BinaryOp::Pipe(_), last) => each_object(last, found),
+        Term::BinOp(one, BinaryOp::Comma | BinaryOp::Alt, other) => {
+            each_object(one, found);
+            each_object(other, found);
+        }
+        Term::IfThenElse(branches, otherwise) => {
+            branches.iter().for_each(|(_, then)| each_object(then, found));
+            if let Some(otherwise) = otherwise {
+                each_object(otherwise, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn literal<'a>(name: &Term<&'a str>) -> Option<&'a str> {
+    match name {
+        Term::Str(None, parts) => match parts.as_slice() {
+            [StrPart::Str(name)] => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The same filter, in which a member that cannot be made of a reply costs itself alone: in its place stands what nobody can
+/// read. So whose a record is comes through, whatever else of the reply is odd.
+pub(super) fn shielded<'a>(term: Term<&'a str>) -> Term<&'a str> {
+    match term {
+        Term::Obj(members) => {
+            let shield = |value: Term<&'a str>| kept(shielded(value));
+            Term::Obj(members.into_iter().map(|(name, value)| (name, value.map(shield))).collect())
+        }
+        Term::Arr(Some(inner)) => Term::Arr(Some(Box::new(shielded(*inner)))),
+        Term::Def(definitions, last) => Term::Def(definitions, Box::new(shielded(*last))),
+        // What is bound to a name is for some of the members alone.
+        Term::BinOp(bound, BinaryOp::Pipe(Some(pattern)), last) => {
+            Term::BinOp(Box::new(kept(*bound)), BinaryOp::Pipe(Some(pattern)), Box::new(shielded(*last)))
+        }
+        Term::BinOp(first, BinaryOp::Pipe(None), last) => {
+            Term::BinOp(first, BinaryOp::Pipe(None), Box::new(shielded(*last)))
+        }
+        Term::IfThenElse(branches, otherwise) => Term::IfThenElse(
+            branches.into_iter().map(|(condition, then)| (condition, shielded(then))).collect(),
+            otherwise.map(|otherwise| Box::new(shielded(*otherwise))),
+        ),
+        other => other,
+    }
+}
+
+/// `try term catch [[]]`: neither a text nor an object nor a list of them.
+fn kept(term: Term<&str>) -> Term<&str> {
+    let unreadable = Term::Arr(Some(Box::new(Term::Arr(None))));
+    Term::TryCatch(Box::new(term), Some(Box::new(unreadable)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelt_members_are_found_where_an_output_is_written_out() {
+        let unknown = |code: &str| unknown_member(&parse(code).unwrap(), ORDER);
+        for (code, expected) in [
+            ("{ id: .x, stauts: .y }", Some("stauts")),
+            ("def f: 1; first(.a[]) | if .x then null else { id, emial: 1 } end", Some("emial")),
+            (".a as $x | { id: 1, items: [.items[] | { name, quantty: 1 }] }", Some("items.quantty")),
+            ("{ id: 1 } // { nmae: 1 }", Some("nmae")),
+            ("{ id: 1, ship_to: (.a // .b | { city, cuntry: .c }) }", Some("ship_to.cuntry")),
+            ("{ id: 1, email: ({ any: 1 } | .any), (.k): 2, customer: { system: \"x\", id: 1 } }", None),
+            ("{ id: 1 } + { nosuch: 1 }", None),
+            ("{ nosuch: 1 } | .nosuch", None),
+        ] {
+            assert_eq!(unknown(code).as_deref(), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The members of a filter's output, read one by one: what cannot be read is named, and costs itself alone.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{Word, read};
+use crate::domain::OrderPart;
+
+/// Faults that are named, of one order.
+const FAULTS_MAX: usize = 16;
+
+/// What has not been taken yet, and what could not be read so far.
+pub(super) struct Members {
+    members: Map<String, Value>,
+    source: Source,
+}
+
+/// What could not be read: for the log, and for the answer.
+#[derive(Default)]
+pub(super) struct Source {
+    pub(super) faults: Vec<String>,
+    pub(super) unreadable: BTreeSet<OrderPart>,
+}
+
+impl Members {
+    /// Empty is not present: null, and a text of nothing but white space.
+    pub(super) fn new(mut members: Map<String, Value>) -> Self {
+        members.retain(|_, value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.trim().is_empty(),
+            _ => true,
+        });
+        Self { members, source: Source::default() }
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Value> {
+        self.members.remove(name)
+    }
+
+    pub(super) fn note(&mut self, name: &str, why: &str) {
+        self.source.note(format!("{name}: {why}"));
+    }
+
+    pub(super) fn fault(&mut self, name: &str, part: OrderPart, why: &str) {
+        self.note(name, why);
+        self.source.unreadable.insert(part);
+    }
+
+    /// A member that may be missing. `part` is what an answer lacks if it cannot be read.
+    pub(super) fn take<O: DeserializeOwned, T>(
+        &mut self,
+        name: &str,
+        part: Option<OrderPart>,
+        convert: impl FnOnce(O) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.members.remove(name)?;
+        match read(value).and_then(convert) {
+            Ok(read) => Some(read),
+            Err(why) => {
+                self.note(name, &why);
+                self.source.unreadable.extend(part);
+                None
+            }
+        }
+    }
+
+    /// A member without which something is missing.
+    pub(super) fn needed<O: DeserializeOwned, T>(
+        &mut self,
+        name: &str,
+        part: OrderPart,
+        convert: impl FnOnce(O) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.members.contains_key(name) {
+            self.fault(name, part, "is missing");
+        }
+        self.take(name, Some(part), convert)
+    }
+
+    pub(super) fn word(&mut self, name: &str, part: OrderPart) -> Option<String> {
+        self.take(name, Some(part), |word: Word| Ok(word.0))
+    }
+
+    pub(super) fn object<T>(
+        &mut self,
+        name: &str,
+        part: OrderPart,
+        convert: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.members.remove(name)?;
+        self.inner(name, part, value, convert)
+    }
+
+    pub(super) fn list<T>(&mut self, name: &str, part: OrderPart, convert: impl Fn(&mut Self) -> Option<T>) -> Vec<T> {
+        let items: Vec<Value> = self.take(name, Some(part), Ok).unwrap_or_default();
+        let there = items.into_iter().filter(|item| !item.is_null());
+        there.filter_map(|item| self.inner(name, part, item, &convert)).collect()
+    }
+
+    fn inner<T>(
+        &mut self,
+        name: &str,
+        part: OrderPart,
+        value: Value,
+        convert: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let Value::Object(members) = value else {
+            self.fault(name, part, "expected an object");
+            return None;
+        };
+        let mut inner = Self::new(members);
+        let converted = convert(&mut inner);
+        let Source { faults, unreadable } = inner.end();
+        for fault in faults {
+            self.source.note(format!("{name}.{fault}"));
+        }
+        self.source.unreadable.extend(unreadable);
+        converted
+    }
+
+    /// What nobody asked for is a mistake in the vendor file, and may be what is missing elsewhere.
+    pub(super) fn end(mut self) -> Source {
+        for name in std::mem::take(&mut self.members).keys() {
+            // A filter can make names of what a vendor or a customer wrote.
+            let ours = name.len() <= 32 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            let name = if ours { name } else { "a member" };
+            self.fault(name, OrderPart::Other, "is not one that is known here");
+        }
+        self.source
+    }
+}
+
+impl Source {
+    fn note(&mut self, fault: String) {
+        if self.faults.len() < FAULTS_MAX && !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+}
