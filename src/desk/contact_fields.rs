@@ -102,6 +102,11 @@ impl Desk {
         first: bool,
     ) -> Result<Saved, DeskError> {
         let book = Scope::of_contact_id(&contact.id);
+        // Whoever it was found by: two ends of conversations are put down one after the other.
+        let _turn = match change.ended {
+            Some(_) => Some(self.turns.take(book).await),
+            None => None,
+        };
         let mut fields = change.fields.clone();
         let free = match change.ended {
             Some(at) if ends_before(at, contact, self.clock.now()) => Vec::new(),

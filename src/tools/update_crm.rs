@@ -75,7 +75,7 @@ impl Tool for UpdateCrm {
     const DESCRIPTION: &'static str = "Correct contact details of the customer in this conversation, or leave a note \
         for the staff. Use it when the customer states a new value themselves; send only the fields that change. Do not \
         use it to guess or complete data, and not for anything that needs an answer: that is create_ticket. The email \
-        address cannot be changed here.";
+        address cannot be changed here: open a ticket for that.";
     const HINTS: Hints = Hints { read_only: false, destructive: true, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Verified;
     const SCOPE: Scope = Scope::CrmWrite;
