@@ -13,7 +13,7 @@ use super::{
     tool::{Hints, Tool},
 };
 use crate::{
-    desk::{Call, ContactUpdate, Desk, DeskError, PortError},
+    desk::{Call, ContactUpdate, Desk, DeskError, PortError, Verdict},
     domain::{FieldName, FieldValue, Level, Scope},
 };
 
@@ -35,6 +35,14 @@ impl UpdateCrm {
         Ok(Self { fields: options.contact_fields.clone() })
     }
 }
+
+/// A customer who has signed in by other means than their address cannot confirm one, however often they are asked.
+const WITHOUT_EMAIL: &str = "Nothing was changed: contacts are kept by email address, and no proven one of this customer is \
+    known. Ask the customer to confirm the one-time code sent to their email address and try again; or, if they cannot, open \
+    a ticket with create_ticket that says what to change.";
+
+const NOT_THEIRS: &str = "Nothing was changed: the contact of this customer cannot be changed from here. Open a ticket with \
+    create_ticket that says what to change.";
 
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Input {
@@ -114,6 +122,10 @@ impl Tool for UpdateCrm {
                 let (rest, said) = (note_sentence(&error), fields_sentence(&done));
                 return Err(ToolError::Partly { said: format!("{said} {rest}"), rest: Box::new((*error).into()) });
             }
+            Err(DeskError::Port(PortError::EmailRequired { .. })) => {
+                return Err(ToolError::Unrecorded { verdict: Verdict::StepUp, sentence: WITHOUT_EMAIL.to_owned() });
+            }
+            Err(DeskError::NotFound) => return Err(ToolError::refused(NOT_THEIRS)),
             Err(error) => return Err(error.into()),
         };
         Ok(Output {

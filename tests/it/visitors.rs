@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::{
-    contacts::{Crm, with_crm},
-    outcomes,
-    support::{Answer, Platform, Setup, Vendor, block_on, events, frontdesk, rows, settled, stdout},
+    contacts::{Crm, agent, update, with_crm},
+    context, outcomes,
+    support::{
+        Answer, Era, Platform, Setup, Vendor, block_on, events, frontdesk, is_error, rows, settled, stdout, text,
+    },
 };
 
 /// A visitor who has typed somebody's id and address.
@@ -131,5 +133,43 @@ fn a_visitor_without_an_address_is_skipped_and_the_reason_said() {
         let listed = stdout(&frontdesk(setup.path(), &["events", "list", "--config", "frontdesk.toml"]));
         assert!(listed.contains("skipped: "), "{listed}");
     }
+    assert_eq!(vendor.count("POST"), 0);
+}
+
+#[test]
+fn a_typed_id_gets_neither_the_ticket_nor_the_hand_over_of_another_customer() {
+    let setup = Setup::context(context::SECRET).webhooks_of_visitors();
+    let server = setup.serve();
+    block_on(async {
+        let ada = agent(&server, "ada");
+        let looked_up = ada.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+        assert!(!is_error(&looked_up), "{looked_up}");
+        let ticket = json!({ "subject": "By the agent", "description": "d" });
+        ada.call(Era::Modern, "create_ticket", ticket).await;
+        for (at, who) in ["visitor-1", "cus_grace"].into_iter().enumerate() {
+            let event = typed(events::escalated("conv_1", at as u32), who, Some("eve@example.com"));
+            Platform::new(&server).post("escalation", &event).await;
+            settled(&setup.store()).await;
+        }
+    });
+    let tickets =
+        rows(&setup.store(), "SELECT email, description LIKE '%What the assistant did%' FROM tickets ORDER BY n");
+    assert_eq!(tickets, ["ada@example.com|0", "eve@example.com|0", "eve@example.com|0"]);
+    assert_eq!(rows(&setup.store(), "SELECT count(*) FROM comments"), ["0"]);
+}
+
+#[test]
+fn a_customer_without_an_address_is_shown_a_way_out() {
+    let vendor = Vendor::always(Answer::json(200, json!([])));
+    let setup = Setup::context(context::SECRET).shop(&["crm"], &vendor);
+    let server = setup.serve();
+    block_on(async {
+        let mut claims = context::claims();
+        claims["email_verified"] = false.into();
+        let client = server.client().with_header("customer-context", &context::sign(&claims));
+        let refused = update(&client, json!({ "company": "New" })).await;
+        assert!(is_error(&refused) && text(&refused).contains("Nothing was changed"), "{refused}");
+        assert!(text(&refused).contains("open a ticket with create_ticket"), "{refused}");
+    });
     assert_eq!(vendor.count("POST"), 0);
 }
