@@ -242,3 +242,25 @@ fn updated(contact_id: ContactId, fields: &ContactFields, before: &ContactFields
         .collect();
     ContactUpdate { contact_id, changed, superseded: Vec::new(), note_id: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::FieldValue;
+
+    #[test]
+    fn a_contact_tells_of_a_later_end_unless_it_is_in_the_future() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let before = |told: &str, ended: &str| {
+            let fields = [(FieldName::parse(LAST_INTERACTION).unwrap(), FieldValue::stored(told.to_owned()))];
+            let id = ContactId::parse("c1").unwrap();
+            let contact = Contact { id, customer: None, email: None, fields: fields.into() };
+            ends_before(at(ended), &contact, at("2026-03-30T16:00:00Z"))
+        };
+        assert!(before("2026-03-30T15:00:00Z", "2026-03-30T14:00:00Z"));
+        assert!(!before("2026-03-30T15:00:00Z", "2026-03-30T15:00:00Z"));
+        assert!(!before("2026-03-30T13:00:00Z", "2026-03-30T14:00:00Z"));
+        assert!(!before("2999-01-01T00:00:00Z", "2026-03-30T14:00:00Z"));
+        assert!(!before("yesterday", "2026-03-30T14:00:00Z"));
+    }
+}

@@ -201,3 +201,17 @@ fn effect_of(update: &ContactUpdate) -> Effect {
         false => Effect::Changed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_ledger_kept_of_notes_before_is_read() {
+        let update = r#"{ "contact_id": "c1", "changed": [], "note_id": "N-7" }"#;
+        for kept in ["\"N-7\"", update] {
+            let noted: Noted = serde_json::from_str(kept).unwrap();
+            assert_eq!(noted.id().unwrap().as_str(), "N-7", "{kept}");
+        }
+    }
+}

@@ -124,3 +124,21 @@ fn cut(text: &str, chars_max: usize) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_ahead_outdoes_the_others_for_a_day_at_most() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let arrived = at("2026-03-30T14:00:00Z");
+        for (ended, counts) in [
+            ("2026-03-30T13:00:00Z", "2026-03-30T13:00:00Z"),
+            ("2026-03-30T20:00:00Z", "2026-03-30T20:00:00Z"),
+            ("2999-01-01T00:00:00Z", "2026-03-31T14:00:00Z"),
+        ] {
+            assert_eq!(order(at(ended), arrived), at(counts));
+        }
+    }
+}

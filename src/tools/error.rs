@@ -23,8 +23,9 @@ pub enum ToolError {
     #[error("it is not known whether the {system} has done it")]
     InDoubt { system: &'static str, can_settle: bool },
     /// What was done, and what was not.
-    #[error("only a part was done: {said}")]
+    #[error("only a part was done")]
     Partly {
+        /// For the model alone: it holds values.
         said: String,
         #[source]
         rest: Box<ToolError>,
