@@ -8,7 +8,12 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Config, ConfigError, Secrets, check, dot_env::DotEnv};
+use super::{
+    Config, ConfigError, Secrets,
+    check::{self, Faults},
+    dot_env::DotEnv,
+    typed::typed_config,
+};
 use crate::{
     store,
     tools::{clean, document},
@@ -73,30 +78,86 @@ impl Loaded {
     }
 }
 
-/// Loads and checks the configuration.
+/// A configuration with everything that is wrong with it.
+pub struct Inspected {
+    /// What is left of it without what is wrong.
+    pub loaded: Loaded,
+    /// None: it can be used.
+    pub faults: Vec<ConfigError>,
+    pub left_out: LeftOut,
+}
+
+/// Loads and checks the configuration; the first fault ends it.
 pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
+    let Inspected { loaded, faults, .. } = inspect(overrides);
+    faults.into_iter().next().map_or(Ok(loaded), Err)
+}
+
+/// Loads and checks the configuration, and gathers all that is wrong with it.
+pub fn inspect(overrides: &Overrides) -> Inspected {
     let mut schema = Value::Object(document::<Config>());
     clean(&mut schema);
-    let mut merged = Value::Object(Map::new());
-    let mut sources = Vec::new();
+    let mut faults = Faults::default();
     let mut secrets = Secrets { directory: PathBuf::from("."), ..Secrets::default() };
+    let (mut merged, mut sources) = layers(overrides, &schema, &mut secrets, &mut faults);
+    sources.dedup();
+    check::prune(&mut merged, &schema, "", &mut faults);
+    let config = typed_config(merged, &mut faults);
+    let mut faults = faults.into_vec();
+    let left_out = LeftOut(faults.iter().flat_map(names).collect());
+    faults.extend(check::across(&config).into_iter().filter(|fault| !left_out.explains(fault)));
+    Inspected { loaded: Loaded { config, secrets, sources }, faults, left_out }
+}
 
+/// Keys that were left out because they are wrong.
+#[derive(Debug)]
+pub struct LeftOut(Vec<String>);
+
+impl LeftOut {
+    /// Whether a fault is only that one of them, or something of what it is in, is missing.
+    pub fn explains(&self, fault: &ConfigError) -> bool {
+        let in_it = |left_out: &String, key: &str| {
+            left_out.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        fault.key().is_some_and(|key| self.0.iter().any(|left_out| in_it(left_out, key)))
+    }
+}
+
+/// The keys that a fault is about: the one that is there, and the one that was probably meant.
+fn names(fault: &ConfigError) -> Vec<String> {
+    let meant = match fault {
+        ConfigError::UnknownKey { nearest, .. } => nearest.clone(),
+        _ => None,
+    };
+    fault.key().map(str::to_owned).into_iter().chain(meant).collect()
+}
+
+/// The layers, one over the other, lowest first.
+fn layers(overrides: &Overrides, schema: &Value, secrets: &mut Secrets, faults: &mut Faults) -> (Value, Vec<Source>) {
+    let (mut merged, mut sources) = (Value::Object(Map::new()), Vec::new());
     if let Some(path) = find_file(overrides) {
-        let mut values = read_toml(&path)?;
-        check::against_schema(&values, &schema, "")?;
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
         secrets.directory = directory.unwrap_or(Path::new(".")).to_owned();
-        anchor(&mut values, &secrets.directory);
-        overlay(&mut merged, values);
-        sources.push(Source::File(path));
+        match read_toml(&path) {
+            Ok(mut values) => {
+                check::prune(&mut values, schema, "", faults);
+                anchor(&mut values, &secrets.directory);
+                overlay(&mut merged, values);
+                sources.push(Source::File(path));
+            }
+            Err(fault) => faults.push(fault),
+        }
         let dot_env = secrets.directory.join(".env");
         if !(overrides.not_from_here && is_here(&secrets.directory)) {
-            secrets.dot_env = read_dot_env(&dot_env)?;
+            match read_dot_env(&dot_env) {
+                Ok(lines) => secrets.dot_env = lines,
+                Err(fault) => faults.push(fault),
+            }
         }
         for name in secrets.dot_env.names().filter(|name| name.starts_with(PREFIX)) {
-            let text = secrets.dot_env.get(name).transpose().map_err(|why| ConfigError::value(name, why))?;
-            if let Some(values) = from_variable(name, text.unwrap_or_default(), &schema)? {
-                overlay(&mut merged, values);
+            let text = secrets.dot_env.get(name).transpose().map_err(|why| ConfigError::value(name, why));
+            let values = text.and_then(|text| from_variable(name, text.unwrap_or_default(), schema));
+            if lay(&mut merged, values, faults) {
                 sources.push(Source::DotEnv(dot_env.clone()));
             }
         }
@@ -104,23 +165,30 @@ pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let variables: BTreeMap<String, String> =
         env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))).collect();
     for (name, text) in &variables {
-        if let Some(values) = from_variable(name, text, &schema)? {
-            overlay(&mut merged, values);
+        if lay(&mut merged, from_variable(name, text, schema), faults) {
             sources.push(Source::Environment(name.clone()));
         }
     }
     for (key, text) in &overrides.keys {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        overlay(&mut merged, typed(&path, text, &schema, key)?);
-        sources.push(Source::Flag(key));
+        if lay(&mut merged, typed(&path, text, schema, key).map(Some), faults) {
+            sources.push(Source::Flag(key));
+        }
     }
-    sources.dedup();
+    (merged, sources)
+}
 
-    check::against_schema(&merged, &schema, "")?;
-    let config: Config = serde_path_to_error::deserialize(merged)
-        .map_err(|error| ConfigError::Value { key: error.path().to_string(), why: error.into_inner().to_string() })?;
-    config.check()?;
-    Ok(Loaded { config, secrets, sources })
+/// Whether there was something to lay over the lower layers.
+fn lay(merged: &mut Value, values: Result<Option<Value>, ConfigError>, faults: &mut Faults) -> bool {
+    match values {
+        Ok(Some(values)) => {
+            overlay(merged, values);
+            return true;
+        }
+        Ok(None) => {}
+        Err(fault) => faults.push(fault),
+    }
+    false
 }
 
 /// The named file, or the one that lies here.

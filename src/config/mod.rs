@@ -7,6 +7,7 @@ mod dot_env;
 mod identity;
 mod layers;
 mod secret;
+mod typed;
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check::{is_loopback, proxies};
 pub use identity::{ContextConfig, IdentityConfig, KeyConfig};
-pub use layers::{Loaded, Overrides, Source, load};
+pub use layers::{Inspected, LeftOut, Loaded, Overrides, Source, inspect, load};
 pub use secret::Secrets;
 
 use crate::{
@@ -92,11 +93,19 @@ impl Config {
 
     /// Checks the rules across fields; [`load`] has done so already.
     pub fn check(&self) -> Result<(), ConfigError> {
-        check::across(self)
+        check::across(self).into_iter().next().map_or(Ok(()), Err)
     }
 }
 
 impl ConfigError {
+    /// The key that it is about, if it is about one.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::UnknownKey { key, .. } | Self::Value { key, .. } | Self::Secret { key, .. } => Some(key),
+            Self::Read { .. } | Self::Toml { .. } => None,
+        }
+    }
+
     fn toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         Self::Toml {

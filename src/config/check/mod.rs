@@ -1,0 +1,96 @@
+//! What serde does not check: unknown keys with a suggestion, ranges, and rules across fields. All faults are gathered; none
+//! hides another.
+
+mod addresses;
+mod agents;
+mod schema;
+
+use http::Uri;
+
+use super::{Config, ConfigError};
+use crate::identity::{Mode, agents::Authentication};
+
+pub(super) use addresses::host;
+pub(crate) use addresses::{is_loopback, proxies};
+pub(super) use schema::prune;
+
+/// What is wrong with a configuration.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<ConfigError>);
+
+impl Faults {
+    pub(super) fn push(&mut self, fault: ConfigError) {
+        self.0.push(fault);
+    }
+
+    /// A key that cannot have its value, and what to write.
+    pub(super) fn value(&mut self, key: &str, why: impl Into<String>) {
+        self.push(ConfigError::value(key, why));
+    }
+
+    pub(super) fn into_vec(self) -> Vec<ConfigError> {
+        self.0
+    }
+}
+
+/// Rules across fields. Each adds what it finds.
+pub(super) fn across(config: &Config) -> Vec<ConfigError> {
+    let mut faults = Faults::default();
+    agents::agents(config, &mut faults);
+    addresses::beyond_this_machine(config, &mut faults);
+    addresses::operations(config, &mut faults);
+    addresses::names(config, &mut faults);
+    traces(config, &mut faults);
+    identity(config, &mut faults);
+    if let Err(fault) = proxies(config) {
+        faults.push(fault);
+    }
+    alerts(config, &mut faults);
+    faults.into_vec()
+}
+
+fn traces(config: &Config, faults: &mut Faults) {
+    let Some(endpoint) = &config.traces.endpoint else { return };
+    let uri = endpoint.parse::<Uri>().ok().filter(|uri| uri.host().is_some());
+    if uri.is_none_or(|uri| !matches!(uri.scheme_str(), Some("http" | "https"))) {
+        faults.value("traces.endpoint", "must be an address, as http://127.0.0.1:4318");
+    }
+}
+
+fn identity(config: &Config, faults: &mut Faults) {
+    let identity = &config.identity;
+    for (key, there) in
+        [("identity.customer", identity.customer.is_some()), ("identity.email", identity.email.is_some())]
+    {
+        if there && identity.mode != Mode::Fixed {
+            faults.value(key, "is only for identity.mode = \"fixed\"; remove one of the two");
+        }
+    }
+    if identity.context.azp_required && config.agents.authentication == Authentication::None {
+        faults.value(
+            "identity.context.azp_required",
+            "compares the context with the agent that has authenticated, and agents do not; write agents.authentication = \
+             \"required\", or remove the line",
+        );
+    }
+}
+
+fn alerts(config: &Config, faults: &mut Faults) {
+    let alerts = &config.inbox.alerts;
+    if alerts.url.is_some() != alerts.secret.is_some() {
+        let (there, missing) = if alerts.url.is_some() { ("url", "secret") } else { ("secret", "url") };
+        faults.value(
+            &format!("inbox.alerts.{missing}"),
+            format!("is needed with inbox.alerts.{there}: alerts that are posted are signed"),
+        );
+    }
+    for (source, s) in &alerts.silent_after_s {
+        let key = format!("inbox.alerts.silent_after_s.{source}");
+        if !config.webhooks.contains_key(source) {
+            faults.value(&key, format!("webhooks.{source} is not configured"));
+        }
+        if *s == 0 {
+            faults.value(&key, "must be at least 1");
+        }
+    }
+}
