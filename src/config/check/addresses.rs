@@ -132,9 +132,11 @@ fn origin_of_browsers(origin: &str) -> Result<(), String> {
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return never("scheme or host is missing; write it as https://app.example.com");
     };
-    let should = format!("{scheme}://{}", authority.as_str().rsplit('@').next().unwrap_or_default()).to_lowercase();
-    let port_is_a_number = authority.port().is_none_or(|port| port.as_str().parse::<u16>().is_ok());
-    if authority.host().is_empty() || !port_is_a_number || authority.as_str().ends_with(':') {
+    let named = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let should = format!("{scheme}://{named}").to_lowercase();
+    let port = named.strip_prefix(authority.host()).filter(|port| !port.is_empty());
+    let port_is_good = port.is_none_or(|port| port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()));
+    if authority.host().is_empty() || !port_is_good {
         return never("write it as https://app.example.com or https://app.example.com:8443");
     }
     match origin == should {
