@@ -60,6 +60,7 @@ pub struct App {
     intake: Arc<Intake>,
     worker: Worker,
     watch: Watch,
+    keeping: work::Keeping,
 }
 
 /// The addresses that were taken.
@@ -112,6 +113,8 @@ impl App {
         let identity = Identity::new(options, config.identity.subject_system.clone(), clock.clone())?;
         let connectors = connectors(config, secrets, &clock)?;
         let routes = sources::routes(config, secrets)?;
+        let timed = routes.iter().filter(|route| route.source.verifier().signs_time());
+        let timed = timed.map(|route| route.source.name().to_owned()).collect();
         let sink = alerts::sink(config, secrets)?;
         let strong = |place: &SecretRef| secrets.read(place).and_then(|token| token.strong(place));
         let token = config.operations.token.as_ref().map(strong).transpose();
@@ -158,6 +161,7 @@ impl App {
                 desk,
                 shutdown: Shutdown::default(),
             },
+            keeping: work::Keeping { store: store.clone(), options: config.retention.clone(), timed },
             store,
             connectors,
             store_path: config.store.path.clone(),
@@ -230,7 +234,8 @@ impl App {
                 async move { http::serve(listener, site, &options, tls_beside, http::Counted::No, ends).await },
             )
         });
-        let working = tokio::spawn(work::work(self.worker, self.watch, self.store_path, shutdown.closing.clone()));
+        let working =
+            tokio::spawn(work::work(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
         http::raise_descriptors(self.http.connections_max);
         let closing = shutdown.closing.clone();
         http::serve(listening.main.0, site, &self.http, tls, http::Counted::Yes, closing).await;

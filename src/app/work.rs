@@ -6,24 +6,34 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    desk::Desk,
-    events::{Arrival, Handlers, Remedy},
+    desk::{Desk, DeskError},
+    events::{Arrival, EventError, Handlers, Remedy},
     inbox::{self, Claimed, Dispatch, Failure, Handled, Watch, Worker},
-    store::Store,
+    store::{RetentionOptions, Store},
     telemetry::causes,
 };
 
 /// How often a process that does not work events off tries to.
 const LOCK_AGAIN: Duration = Duration::from_secs(2);
 
+/// What retention needs.
+pub(super) struct Keeping {
+    pub(super) store: Store,
+    pub(super) options: RetentionOptions,
+    /// Sources that sign a time.
+    pub(super) timed: Vec<String>,
+}
+
 /// Works events off, and looks after them, as soon as no other process on this store does.
-pub(super) async fn work(worker: Worker, watch: Watch, store: PathBuf, closing: CancellationToken) {
+pub(super) async fn work(worker: Worker, watch: Watch, keeping: Keeping, store: PathBuf, closing: CancellationToken) {
     loop {
         match Store::work_lock(&store) {
             Ok(Some(_lock)) => {
                 let (queue, clock, options) = (worker.queue.clone(), worker.clock.clone(), worker.options.clone());
                 let retention = inbox::keep_retention(queue, clock, options, closing.clone());
-                tokio::join!(worker.run(closing.clone()), watch.run(closing), retention);
+                let Keeping { store, options, timed } = keeping;
+                let keeping = store.keep_retention(options, timed, closing.clone());
+                tokio::join!(worker.run(closing.clone()), watch.run(closing), retention, keeping);
                 return;
             }
             Ok(None) => {}
@@ -48,6 +58,8 @@ impl Dispatch for Dispatcher {
         let arrival = Arrival { id: event.id, at: event.received_at };
         match self.handlers.handle(&self.desk, arrival, &event.kind, &event.payload).await {
             Ok(receipt) => Ok(Handled { receipt }),
+            // The same report of another source, or a replay: it was done, and whose it was is not known any more.
+            Err(EventError::Desk(DeskError::Erased)) => Ok(Handled { receipt: "erased".to_owned() }),
             Err(cause) => {
                 let error = causes(&cause);
                 Err(match cause.remedy() {

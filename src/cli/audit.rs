@@ -49,10 +49,10 @@ impl Audit {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let records = with_store(&self.config, async |store, loaded| {
             let system = &loaded.config.identity.subject_system;
-            let customer = self.customer.as_ref().map(|id| CustomerId::parse_or_in(system, id)).transpose()?;
+            let customers = self.customer.as_ref().map(|id| CustomerId::readings(system, id)).transpose()?;
             let filter = AuditFilter {
                 conversation: self.conversation.clone(),
-                customer,
+                customers: customers.unwrap_or_default(),
                 tool: self.tool.clone(),
                 verdict: self.verdict,
                 since: self.since,

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod audit;
+mod backup;
 mod check;
 mod completions;
 mod connectors;
@@ -8,6 +9,7 @@ mod context;
 mod demo;
 mod erase;
 mod events;
+mod export;
 mod import;
 mod output;
 mod schema;
@@ -56,6 +58,9 @@ enum Command {
     Tickets(tickets::Tickets),
     Token(token::Token),
     Erase(erase::Erase),
+    Export(export::Export),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Check(check::Check),
     Connectors(connectors::Connectors),
     Schema(schema::SchemaCommand),
@@ -134,6 +139,9 @@ pub fn run() -> ExitCode {
         Command::Tickets(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Erase(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Backup(command) => command.run(),
+        Command::Restore(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Connectors(command) => command.run(),
         Command::Schema(command) => command.run(),

@@ -8,7 +8,7 @@ use super::{ConfigArgs, block_on};
 use crate::{config::Loaded, domain::Clock, store::Store};
 
 /// Refuses a store that is not there: a mistyped name must not make one.
-fn there(path: &Path) -> anyhow::Result<()> {
+pub(super) fn there(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(

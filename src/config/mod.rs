@@ -34,6 +34,8 @@ pub struct Config {
     pub http: http::Options,
     /// The embedded store.
     pub store: store::Options,
+    /// For how long the store keeps what grows.
+    pub retention: store::RetentionOptions,
     /// Who the customer of a call is.
     pub identity: IdentityConfig,
     /// How agents authenticate over HTTP.

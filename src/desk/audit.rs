@@ -167,7 +167,8 @@ impl Effect {
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
     pub conversation: Option<ConversationId>,
-    pub customer: Option<CustomerId>,
+    /// Any of these; all, if there is none.
+    pub customers: Vec<CustomerId>,
     pub tool: Option<String>,
     pub verdict: Option<Verdict>,
     pub since: Option<Timestamp>,

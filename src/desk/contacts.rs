@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Begin, Call, Claim, Decision, Desk, DeskError, Effect, Scope, Verdict,
+    Begin, Call, Decision, Desk, DeskError, Effect, Scope, Verdict,
     contact_fields::Saved,
     effects::{Outcome, Write, unreadable},
     ports::customer,
@@ -102,11 +102,7 @@ impl Desk {
     /// older value over one that another request has set meanwhile.
     async fn save_once(&self, call: &Call, customer: &Customer, change: &Change) -> Result<ContactUpdate, DeskError> {
         let _turn = self.contact_turn(customer, change).await;
-        let claim = Claim {
-            scope: Scope::of_fields(call, &customer.id),
-            fingerprint: call.fingerprint,
-            expires_at: self.clock.now().plus(call.repeat_window.unwrap_or(self.options.repeat_window())),
-        };
+        let claim = self.claim(Scope::of_fields(call, &customer.id), call)?;
         let mut begun = self.ledger.begin(&claim).await?;
         if let Begin::InDoubt { effect, .. } = &begun
             && !self.ledger.join(effect).await?
@@ -127,6 +123,7 @@ impl Desk {
                 self.note(call, Decision::new(Verdict::KeyReused)).await?;
                 return Err(DeskError::KeyReused);
             }
+            Begin::Erased => return Err(self.erased(call).await?),
         };
         match self.save(call, customer, change, &effect, first).await {
             Ok(Saved { update, recorded }) => {

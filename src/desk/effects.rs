@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Begin, Call, Cause, Claim, Decision, Desk, DeskError, Effect, PortError, Scope, Settlement, Verdict,
-    audit::AuditRecord, settlement::Next,
+    audit::AuditRecord, ports::customer, settlement::Next,
 };
 use crate::{
     domain::{CustomerId, EffectId, Timestamp},
@@ -78,11 +78,7 @@ impl Desk {
         WF: Future<Output = Result<Outcome<T>, DeskError>>,
     {
         let Write { system, settlement, describe, find, write } = write;
-        let claim = Claim {
-            scope,
-            fingerprint: call.fingerprint,
-            expires_at: self.clock.now().plus(call.repeat_window.unwrap_or(self.options.repeat_window())),
-        };
+        let claim = self.claim(scope, call)?;
         // A system that keeps effects unique absorbs parallel requests better than a queue does.
         let _turn = match settlement.unique {
             true => None,
@@ -130,6 +126,7 @@ impl Desk {
                 self.note(call, Decision::new(Verdict::KeyReused)).await?;
                 return Err(DeskError::KeyReused);
             }
+            Begin::Erased => return Err(self.erased(call).await?),
         };
         match write(effect.clone()).await {
             Ok(Outcome { receipt, effect: happened }) => {
@@ -153,6 +150,25 @@ impl Desk {
                 Err(error)
             }
         }
+    }
+
+    /// Puts the repeat of an erased request on record, and says it.
+    pub(super) async fn erased(&self, call: &Call) -> Result<DeskError, DeskError> {
+        self.note(call, Decision::new(Verdict::Allowed).effect(Effect::Repeated)).await?;
+        Ok(DeskError::Erased)
+    }
+
+    /// The claim of a request, for the customer of the call.
+    pub(super) fn claim(&self, scope: Scope, call: &Call) -> Result<Claim, DeskError> {
+        let owner = customer(&call.caller)?;
+        Ok(Claim {
+            scope,
+            fingerprint: call.fingerprint,
+            expires_at: self.clock.now().plus(call.repeat_window.unwrap_or(self.options.repeat_window())),
+            customer: owner.id.clone(),
+            linked: owner.linked.clone(),
+            conversation: call.caller.conversation.clone(),
+        })
     }
 
     pub(super) async fn finish<T: Serialize>(

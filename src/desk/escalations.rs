@@ -77,7 +77,7 @@ impl Desk {
     async fn handoff(&self, call: &Call, until: Timestamp) -> Result<String, DeskError> {
         let filter = AuditFilter {
             conversation: call.caller.conversation.clone(),
-            customer: call.caller.customer().map(|customer| customer.id.clone()),
+            customers: call.caller.customer().map(|customer| customer.id.clone()).into_iter().collect(),
             until: Some(until),
             limit: HANDOFF_LINES_MAX,
             ..AuditFilter::default()
@@ -100,6 +100,9 @@ fn line(record: &StoredAudit) -> String {
         Verdict::InDoubt => ": it is not known whether it was done",
         _ => ": it was not done",
     };
-    let objects = if record.objects.is_empty() { String::new() } else { format!(" {}", record.objects.join(", ")) };
+    // The audit names contacts by a hash, which says nothing to people.
+    let named = record.objects.iter().map(|object| if object.starts_with("contact:") { "contact" } else { object });
+    let objects = named.collect::<Vec<_>>().join(", ");
+    let objects = if objects.is_empty() { objects } else { format!(" {objects}") };
     format!("- {} {}{objects}{verdict}", record.at, record.tool)
 }

@@ -75,6 +75,11 @@ pub struct Claim {
     pub fingerprint: Fingerprint,
     /// From then on the same request is a new one.
     pub expires_at: Timestamp,
+    /// Whose it is, so that it is erased with them: kept as a keyed hash.
+    pub customer: CustomerId,
+    /// The same person in other systems.
+    pub linked: Vec<CustomerId>,
+    pub conversation: Option<ConversationId>,
 }
 
 /// What the ledger knows of a claim.
@@ -93,6 +98,8 @@ pub enum Begin {
     Done { receipt: serde_json::Value },
     /// The caller's own key was used with other arguments.
     KeyReused,
+    /// Done or begun before, and erased since: nobody is told what came of it, and it is not done again.
+    Erased,
 }
 
 /// What makes two requests the same (SHA-256 over its parts).
@@ -154,7 +161,7 @@ impl Scope {
     }
 
     /// A contact, by whichever customer it was found.
-    pub(super) fn of_contact_id(contact: &ContactId) -> Self {
+    pub fn of_contact_id(contact: &ContactId) -> Self {
         Self(digest(&[b"contact id", contact.as_str().as_bytes()]))
     }
 

@@ -122,6 +122,9 @@ pub enum DeskError {
     NotFound,
     #[error("the idempotency key was used with other arguments")]
     KeyReused,
+    /// It was done before the customer's records were erased, and is not done again.
+    #[error("the same request was done before, and its records were erased")]
+    Erased,
     #[error("only a known customer can do this")]
     NoCustomer,
     /// Too many of the caller's questions were about what is not theirs.

@@ -71,6 +71,14 @@ impl CustomerId {
         }
     }
 
+    /// Every way to read what people type: as [`CustomerId::parse_or_in`], and as a bare id with a colon of its own, as
+    /// `gid://shopify/Customer/7`.
+    pub fn readings(system: &SystemId, text: &str) -> Result<Vec<Self>, Invalid> {
+        let bare = Self::new(system.clone(), text)?;
+        let named = Self::parse(text).ok().filter(|named| *named != bare);
+        Ok(named.into_iter().chain([bare]).collect())
+    }
+
     pub fn system(&self) -> &SystemId {
         &self.system
     }

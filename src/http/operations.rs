@@ -19,6 +19,7 @@ use super::health::{self, Health};
 use crate::{
     domain::{Secret, SecretRef},
     inbox::Intake,
+    telemetry::causes,
 };
 
 /// Metrics, health and rejected webhooks for the people who run it.
@@ -131,9 +132,14 @@ async fn metrics(State(operations): State<Operations>) -> Response {
 }
 
 async fn rejected(State(operations): State<Operations>, Path(source): Path<String>) -> Response {
-    match operations.intake.rejected(&source) {
-        Some(rejected) => Json(json!({ "rejected": rejected })).into_response(),
-        None => {
+    match operations.intake.rejected(&source).await {
+        Err(error) => {
+            tracing::error!(error = causes(&error), "failed to ask the store when something was erased last");
+            let body = Json(json!({ "error": "The store does not answer; try again" }));
+            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        }
+        Ok(Some(rejected)) => Json(json!({ "rejected": rejected })).into_response(),
+        Ok(None) => {
             let known: Vec<&str> = operations.intake.sources().collect();
             let body = Json(json!({ "error": "There is no such webhook source", "sources": known }));
             (StatusCode::NOT_FOUND, body).into_response()

@@ -146,9 +146,13 @@ impl Intake {
         }
     }
 
-    /// What a source has rejected lately, the newest first; none where there is no such source.
-    pub fn rejected(&self, source: &str) -> Option<Vec<RejectedWebhook>> {
-        self.rejected.of(source)
+    /// What a source has rejected lately, the newest first; none where there is no such source. What came before the last
+    /// erasure is forgotten: nobody can tell whom it is about.
+    pub async fn rejected(&self, source: &str) -> Result<Option<Vec<RejectedWebhook>>, QueueError> {
+        if let Some(erased_at) = self.queue.last_erasure().await? {
+            self.rejected.forget_until(erased_at);
+        }
+        Ok(self.rejected.of(source))
     }
 
     async fn accept(&self, delivery: NewDelivery, acknowledgement: Value) -> Received {

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use alerts::{Alert, AlertError, AlertOptions, AlertSink, Watch};
 pub use intake::{Intake, Received};
 pub use queue::{
-    Accepted, Claimed, Depths, Erased, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, QueueError,
-    StoredEvent, Unmappable, Vitals, Waiting,
+    Accepted, Claimed, Depths, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, QueueError, StoredEvent,
+    Unmappable, Vitals, Waiting,
 };
 pub use rejected::{RejectedRing, RejectedWebhook};
 pub use retention::keep_retention;

@@ -56,16 +56,8 @@ pub trait Queue: Send + Sync {
     /// Removes payloads that ended before `before`; says how many.
     async fn prune_payloads(&self, before: Timestamp) -> Result<u64, QueueError>;
 
-    /// Removes the payloads of a conversation or a customer, finished or not; unfinished ones are discarded.
-    /// `customers` are the ways in which a platform may write the customer.
-    async fn erase(&self, conversation: Option<&str>, customers: &[String]) -> Result<Erased, QueueError>;
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Erased {
-    pub events: u64,
-    /// Until when an attempt that had begun may still write what it knows.
-    pub under_way_until: Option<Timestamp>,
+    /// When a customer's or a conversation's records were erased last.
+    async fn last_erasure(&self) -> Result<Option<Timestamp>, QueueError>;
 }
 
 /// A delivery that was verified and mapped.

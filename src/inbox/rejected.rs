@@ -73,6 +73,12 @@ impl RejectedRing {
         ring.truncate(KEPT_MAX);
     }
 
+    pub(super) fn forget_until(&self, until: Timestamp) {
+        for ring in self.0.values() {
+            ring.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| kept.at > until);
+        }
+    }
+
     pub(super) fn of(&self, source: &str) -> Option<Vec<RejectedWebhook>> {
         let ring = self.0.get(source)?;
         Some(ring.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect())

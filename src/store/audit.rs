@@ -24,7 +24,8 @@ impl AuditLog for Store {
     }
 
     async fn read(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, PortError> {
-        let customer_hash = filter.customer.as_ref().map(|id| self.audit.hash(id));
+        let hashes: Vec<_> = filter.customers.iter().map(|id| self.audit.hash(id)).collect();
+        let hashes = (!hashes.is_empty()).then(|| serde_json::json!(hashes).to_string());
         let filter = filter.clone();
         self.flush_audit().await.map_err(|error| error.of("audit log"))?;
         self.read_slow(move |connection| {
@@ -33,7 +34,7 @@ impl AuditLog for Store {
                     "SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
                             reason
                      FROM audit
-                     WHERE (?1 IS NULL OR conversation = ?1) AND (?2 IS NULL OR customer_hash = ?2)
+                     WHERE (?1 IS NULL OR conversation IN (?1, 'erased:' || keyed_hash(?1))) AND (?2 IS NULL OR customer_hash IN (SELECT value FROM json_each(?2)))
                        AND (?3 IS NULL OR tool = ?3) AND (?4 IS NULL OR verdict = ?4) AND (?5 IS NULL OR at >= ?5)
                        AND (?6 IS NULL OR at <= ?6)
                      ORDER BY at DESC, id DESC LIMIT ?7",
@@ -41,7 +42,7 @@ impl AuditLog for Store {
                 .query_and_then(
                     params![
                         filter.conversation.as_ref().map(|id| id.as_str()),
-                        customer_hash,
+                        hashes,
                         filter.tool,
                         filter.verdict.map(Verdict::as_str),
                         filter.since.map(Timestamp::unix_ms),

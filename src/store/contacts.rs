@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, subject};
 use crate::{
     desk::{Crm, PortError, SavedContact, Settlement},
-    domain::{Contact, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, NoteId, SystemId},
+    domain::{Contact, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, NoteId, SystemId, Timestamp},
 };
 
 /// The system of contacts that have an address and no customer yet.
@@ -46,9 +46,9 @@ impl Crm for Store {
     ) -> Result<SavedContact, PortError> {
         let customer = customer.clone();
         let contact = contact.map(|contact| contact.id.clone());
-        let (fields, effect) = (fields.clone(), effect.cloned());
+        let (fields, effect, now) = (fields.clone(), effect.cloned(), self.clock.now());
         self.write(move |transaction| match effect {
-            Some(effect) => save_once(transaction, &customer, contact, &fields, &effect),
+            Some(effect) => save_once(transaction, &customer, contact, &fields, (&effect, now)),
             None => save(transaction, &customer, contact, &fields),
         })
         .await
@@ -60,7 +60,9 @@ impl Crm for Store {
         self.write(move |transaction| {
             transaction
                 .prepare_cached(
-                    "INSERT INTO notes (effect, contact, text, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (effect) DO NOTHING",
+                    "INSERT INTO notes (effect, contact, text, at, customer_hash, conversation_hash)
+                     SELECT ?1, ?2, ?3, ?4, max(customer_hash), max(conversation_hash) FROM ledger WHERE effect = ?1
+                     ON CONFLICT (effect) DO NOTHING",
                 )?
                 .execute(params![effect.as_str(), contact.as_str(), text, now.unix_ms()])?;
             let n: i64 = transaction
@@ -91,7 +93,7 @@ fn save_once(
     customer: &Customer,
     contact: Option<ContactId>,
     fields: &ContactFields,
-    effect: &EffectId,
+    (effect, now): (&EffectId, Timestamp),
 ) -> Result<SavedContact, StoreError> {
     let known: Option<(String, String)> = transaction
         .prepare_cached("SELECT contact, before FROM contact_changes WHERE effect = ?1")?
@@ -103,8 +105,17 @@ fn save_once(
     let mut saved = save(transaction, customer, contact, fields)?;
     saved.before.retain(|field, _| fields.contains_key(field));
     transaction
-        .prepare_cached("INSERT INTO contact_changes (effect, contact, before) VALUES (?1, ?2, ?3)")?
-        .execute(params![effect.as_str(), saved.id.as_str(), serde_json::to_string(&saved.before)?])?;
+        .prepare_cached(
+            "INSERT INTO contact_changes (effect, contact, before, customer_hash, at)
+             VALUES (?1, ?2, ?3, keyed_hash(?4), ?5)",
+        )?
+        .execute(params![
+            effect.as_str(),
+            saved.id.as_str(),
+            serde_json::to_string(&saved.before)?,
+            customer.id.to_string(),
+            now.unix_ms()
+        ])?;
     Ok(saved)
 }
 
@@ -121,6 +132,11 @@ fn save(
         None => ContactId::parse(&contact_key(&customer.id))?,
     };
     let key = customer_key(&id);
+    // The same person under another id is erased with them. A typed address makes nobody the same person as somebody else.
+    let own = CustomerId::parse(&key).ok().filter(|own| !customer.typed || own.system().as_str() == TYPED);
+    for other in customer.linked.iter().cloned().chain(own) {
+        subject::link(transaction, &customer.id, &other)?;
+    }
     let stored: Option<String> = transaction
         .prepare_cached("SELECT fields FROM contacts WHERE customer = ?1")?
         .query_row([&key], |row| row.get(0))
@@ -190,7 +206,7 @@ fn read(row: &Row<'_>) -> Result<Contact, StoreError> {
 }
 
 /// The contact id of a customer: `cus_ada` for one of the embedded desk, `shopify:123` for another system's.
-fn contact_key(customer: &CustomerId) -> String {
+pub(super) fn contact_key(customer: &CustomerId) -> String {
     match *customer.system() == SystemId::builtin() && !customer.id().contains(':') {
         true => customer.id().to_owned(),
         false => customer.to_string(),

@@ -81,7 +81,10 @@ fn add_comment(
         .optional()?;
     let Some(priority) = found else { return Ok(false) };
     transaction
-        .prepare_cached("INSERT INTO comments (effect, ticket, text, at) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT INTO comments (effect, ticket, text, at, customer_hash, conversation_hash)
+             SELECT ?1, ?2, ?3, ?4, max(customer_hash), max(conversation_hash) FROM ledger WHERE effect = ?1",
+        )?
         .execute(params![effect.as_str(), ticket, comment.text, now.unix_ms()])?;
     let raised = comment.priority.filter(|wanted| *wanted > priority_of(&priority)).map(priority_word);
     transaction

@@ -8,14 +8,14 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{
     Store, StoreError,
     claims::{NEXT, claim, settle},
-    erase,
     events::{COLUMNS, stored, word},
+    keyed::HashKey,
     watch,
 };
 use crate::{
     domain::Timestamp,
     inbox::{
-        Accepted, Claimed, Depths, Erased, EventFilter, EventState, Identity, NewDelivery, Outcome, Queue, QueueError,
+        Accepted, Claimed, Depths, EventFilter, EventState, Identity, NewDelivery, Outcome, Queue, QueueError,
         StoredEvent, Unmappable, Vitals,
     },
     telemetry::failpoint,
@@ -30,18 +30,20 @@ impl From<StoreError> for QueueError {
 #[async_trait]
 impl Queue for Store {
     async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, QueueError> {
-        let now = self.clock.now();
-        Ok(self.write(move |transaction| accept(transaction, &delivery, now)).await?)
+        let (now, key) = (self.clock.now(), self.key.clone());
+        Ok(self.write(move |transaction| accept(transaction, &delivery, now, &key)).await?)
     }
 
     async fn keep_unmappable(&self, delivery: Unmappable) -> Result<(), QueueError> {
-        let now = self.clock.now();
+        let (now, key) = (self.clock.now(), self.key.clone());
         self.write(move |transaction| {
             let hash: String = delivery.body_hash.iter().map(|octet| format!("{octet:02x}")).collect();
-            let identity = format!("unmappable:{}", delivery.identity.as_deref().unwrap_or(&hash));
-            if !remember(transaction, &delivery.source, &identity, &delivery.body_hash, now)? {
+            let identity = key.hash(&format!("unmappable:{}", delivery.identity.as_deref().unwrap_or(&hash)));
+            let body_hash = key.of_hash(&delivery.body_hash);
+            if !remember(transaction, &delivery.source, &identity, &body_hash, now)? {
                 return Ok(());
             }
+            let identity = format!("unmappable:{identity}");
             let error = format!("unmappable: {}", delivery.why);
             transaction
                 .prepare_cached(
@@ -53,7 +55,7 @@ impl Queue for Store {
                     delivery.source,
                     delivery.kind,
                     identity,
-                    delivery.body_hash,
+                    body_hash,
                     now.unix_ms(),
                     error,
                     delivery.body
@@ -244,10 +246,12 @@ impl Queue for Store {
             .await?)
     }
 
-    async fn erase(&self, conversation: Option<&str>, customers: &[String]) -> Result<Erased, QueueError> {
-        let (conversation, customers) = (conversation.map(str::to_owned), customers.to_vec());
-        let now = self.clock.now().unix_ms();
-        Ok(self.write(move |transaction| erase::events(transaction, conversation.as_deref(), &customers, now)).await?)
+    async fn last_erasure(&self) -> Result<Option<Timestamp>, QueueError> {
+        Ok(self.read(|connection| {
+            let at: Option<i64> =
+                connection.prepare_cached("SELECT max(at) FROM erasures")?.query_row([], |row| row.get(0))?;
+            Ok(at.map(Timestamp::from_unix_ms).transpose()?)
+        })?)
     }
 }
 
@@ -256,7 +260,7 @@ fn remember(
     transaction: &Transaction<'_>,
     source: &str,
     identity: &str,
-    body_hash: &[u8; 32],
+    body_hash: &[u8],
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let entered = transaction
@@ -267,24 +271,32 @@ fn remember(
     Ok(entered == 1)
 }
 
-fn accept(transaction: &Transaction<'_>, delivery: &NewDelivery, now: Timestamp) -> Result<Accepted, StoreError> {
-    let identity = match &delivery.identity {
+fn accept(
+    transaction: &Transaction<'_>,
+    delivery: &NewDelivery,
+    now: Timestamp,
+    key: &HashKey,
+) -> Result<Accepted, StoreError> {
+    // Only to be recognised: an identity holds ids of conversations, and outlives what it delivered.
+    let plain = match &delivery.identity {
         Identity::Unique(identity) => identity.clone(),
         Identity::Latest(subject) => format!("latest:{subject}"),
     };
+    let (identity, body_hash) = (key.hash(&plain), key.of_hash(&delivery.body_hash));
     let known: Option<Vec<u8>> = transaction
         .prepare_cached("SELECT body_hash FROM deliveries WHERE source = ?1 AND identity = ?2")?
         .query_row(params![delivery.source, identity], |row| row.get(0))
         .optional()?;
     let state = match (&known, &delivery.identity) {
-        (Some(hash), _) if hash.as_slice() == delivery.body_hash => return Ok(Accepted::Duplicate),
+        (Some(hash), _) if *hash == body_hash => return Ok(Accepted::Duplicate),
         (Some(_), Identity::Unique(_)) => EventState::Quarantined,
         _ => EventState::Pending,
     };
     if state == EventState::Quarantined {
         // The same conflict is kept once.
         let hash: String = delivery.body_hash.iter().map(|octet| format!("{octet:02x}")).collect();
-        if !remember(transaction, &delivery.source, &format!("conflict:{hash}:{identity}"), &delivery.body_hash, now)? {
+        let conflict = key.hash(&format!("conflict:{hash}:{plain}"));
+        if !remember(transaction, &delivery.source, &conflict, &body_hash, now)? {
             return Ok(Accepted::Conflict);
         }
     } else {
@@ -298,7 +310,7 @@ fn accept(transaction: &Transaction<'_>, delivery: &NewDelivery, now: Timestamp)
             .prepare_cached(
                 "INSERT OR REPLACE INTO deliveries (source, identity, body_hash, at) VALUES (?1, ?2, ?3, ?4)",
             )?
-            .execute(params![delivery.source, identity, delivery.body_hash, now.unix_ms()])?;
+            .execute(params![delivery.source, identity, body_hash, now.unix_ms()])?;
     }
     let error = (state == EventState::Quarantined).then_some("the same identity came before with other bytes");
     for event in &delivery.events {
@@ -312,7 +324,7 @@ fn accept(transaction: &Transaction<'_>, delivery: &NewDelivery, now: Timestamp)
                 delivery.source,
                 event.kind,
                 identity,
-                delivery.body_hash,
+                body_hash,
                 event.subject,
                 event.priority,
                 word(state),

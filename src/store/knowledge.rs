@@ -50,8 +50,8 @@ impl KnowledgeBase for Store {
     }
 
     async fn apply(&self, change: &ArticleChange, version: ArticleVersion) -> Result<Applied, PortError> {
-        let change = change.clone();
-        self.write(move |transaction| apply(transaction, &change, version))
+        let (change, now) = (change.clone(), self.clock.now());
+        self.write(move |transaction| apply(transaction, &change, version, now))
             .await
             .map_err(|error| error.of("knowledge base"))
     }
@@ -122,6 +122,7 @@ fn apply(
     transaction: &Transaction<'_>,
     change: &ArticleChange,
     version: ArticleVersion,
+    now: Timestamp,
 ) -> Result<Applied, StoreError> {
     let id = match change {
         ArticleChange::Written(article) => &article.id,
@@ -129,13 +130,13 @@ fn apply(
     };
     let newest = transaction
         .prepare_cached(
-            "INSERT INTO article_versions (article, arrival, changed_at) VALUES (?1, ?2, ?3)
+            "INSERT INTO article_versions (article, arrival, changed_at, at) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (article) DO UPDATE
-             SET arrival = excluded.arrival, changed_at = coalesce(excluded.changed_at, changed_at)
+             SET arrival = excluded.arrival, at = excluded.at, changed_at = coalesce(excluded.changed_at, changed_at)
              WHERE CASE WHEN excluded.changed_at <> changed_at THEN excluded.changed_at > changed_at
                  ELSE excluded.arrival >= arrival END",
         )?
-        .execute(params![id.as_str(), version.arrival, version.changed_at.map(Timestamp::unix_ms)])?
+        .execute(params![id.as_str(), version.arrival, version.changed_at.map(Timestamp::unix_ms), now.unix_ms()])?
         == 1;
     if !newest {
         return Ok(Applied::Overtaken);

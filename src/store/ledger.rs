@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, audit, contact_writes};
+use super::{Store, StoreError, audit, contact_writes, keyed::HashKey, subject};
 use crate::{
     desk::{AuditRecord, Begin, Claim, Ledger, PortError, Scope},
     domain::{ConversationId, CustomerId, EffectId, FieldName, Ticket, Timestamp},
@@ -12,11 +12,14 @@ use crate::{
 /// Expired entries removed with each new one, so that the table stays as large as the window.
 const PRUNED_PER_CLAIM: u32 = 4;
 
+/// The receipt of an effect whose records were erased.
+pub(super) const ERASED: &str = r#"{"erased":true}"#;
+
 #[async_trait]
 impl Ledger for Store {
     async fn begin(&self, claim: &Claim) -> Result<Begin, PortError> {
-        let (claim, now) = (claim.clone(), self.clock.now());
-        self.write(move |transaction| begin(transaction, &claim, now)).await.map_err(|error| error.of("ledger"))
+        let (claim, now, key) = (claim.clone(), self.clock.now(), self.key.clone());
+        self.write(move |transaction| begin(transaction, &claim, now, &key)).await.map_err(|error| error.of("ledger"))
     }
 
     async fn finish(
@@ -145,11 +148,9 @@ impl Ledger for Store {
     }
 
     async fn forget(&self, scope: &Scope) -> Result<(), PortError> {
-        let scope = *scope;
+        let scope = self.key.of_hash(scope.as_bytes());
         self.write(move |transaction| {
-            transaction
-                .prepare_cached("DELETE FROM ledger WHERE scope = ?1 AND receipt IS NULL")?
-                .execute([scope.as_bytes()])?;
+            transaction.prepare_cached("DELETE FROM ledger WHERE scope = ?1 AND receipt IS NULL")?.execute([scope])?;
             Ok(())
         })
         .await
@@ -169,7 +170,13 @@ impl Ledger for Store {
     }
 }
 
-fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp) -> Result<Begin, StoreError> {
+fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &HashKey) -> Result<Begin, StoreError> {
+    let erased = transaction
+        .prepare_cached("SELECT 1 FROM ledger WHERE scope = ?1 AND receipt = ?2 AND expires_at > ?3")?
+        .exists(params![key.of_hash(claim.scope.as_bytes()), ERASED, now.unix_ms()])?;
+    if erased {
+        return Ok(Begin::Erased);
+    }
     type Row = (String, Vec<u8>, i64, Option<String>, i64, bool);
     let known: Option<Row> = transaction
         .prepare_cached(
@@ -195,15 +202,21 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp) -> Result
     let effect = EffectId::fresh();
     transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO ledger (scope, effect, fingerprint, expires_at, begun_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO ledger (scope, effect, fingerprint, expires_at, begun_at, customer_hash, conversation_hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             claim.scope.as_bytes(),
             effect.as_str(),
             claim.fingerprint.as_bytes(),
             claim.expires_at.unix_ms(),
-            now.unix_ms()
+            now.unix_ms(),
+            key.hash(&claim.customer.to_string()),
+            claim.conversation.as_ref().map(|id| key.hash(id.as_str())),
         ])?;
+    for linked in &claim.linked {
+        subject::link(transaction, &claim.customer, linked)?;
+    }
     transaction
         .prepare_cached(
             "DELETE FROM ledger WHERE scope IN (SELECT scope FROM ledger WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",

@@ -3,20 +3,28 @@
 //! One thread writes and commits in groups; readers have connections of their own. Several processes may open the file.
 
 mod audit;
+mod backup;
 mod claims;
 mod contact_writes;
 mod contacts;
 mod erase;
+mod erasure_log;
 mod events;
+mod export;
 mod helpdesk;
+mod holdings;
 mod import;
 mod inbox;
+mod keyed;
 mod knowledge;
 mod ledger;
 mod open;
 mod orders;
 mod pending;
 mod readers;
+mod retention;
+mod scrub;
+mod subject;
 mod tickets;
 mod tokens;
 mod watch;
@@ -32,7 +40,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{desk::PortError, domain::Clock};
 
+pub use backup::Restored;
+pub use erase::{Erased, Held, Holdings};
 pub use import::Imported;
+pub use retention::RetentionOptions;
+pub use scrub::Scrubbed;
+pub use subject::Whom;
 pub use tickets::StoredTicket;
 
 /// Where the store is.
@@ -57,6 +70,10 @@ pub struct Store {
     writer: writer::Writer,
     readers: Arc<readers::Readers>,
     audit: Arc<pending::Pending>,
+    /// Makes the hashes by which something is recognised without being readable.
+    key: keyed::HashKey,
+    /// Where erasures are logged.
+    erasure_log: Arc<Path>,
     clock: Clock,
 }
 
@@ -81,6 +98,23 @@ pub enum StoreError {
     Setting { path: PathBuf, setting: &'static str, wanted: &'static str, got: String },
     #[error("store {} is damaged: {report}", path.display())]
     Damaged { path: PathBuf, report: String },
+    #[error("failed to {doing} {}", path.display())]
+    File {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{} cannot be used: {why}", path.display())]
+    Target { path: PathBuf, why: &'static str },
+    #[error("{} is in use; stop the server and whatever else has it open, then try again", .0.display())]
+    InUse(PathBuf),
+    #[error(
+        "{} is the log of another store: whom its erasures are about cannot be told; name the right log with --erasures, or \
+         move this one away to restore without it",
+        .0.display()
+    )]
+    ForeignErasures(PathBuf),
     #[error("failed to commit")]
     Commit(#[source] Arc<rusqlite::Error>),
     #[error(transparent)]
@@ -98,6 +132,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    fn file(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::File { doing, path: path.to_owned(), source }
+    }
+
+    fn target(path: &Path, why: &'static str) -> Self {
+        Self::Target { path: path.to_owned(), why }
+    }
+
     /// The error as a port reports it.
     fn of(self, system: &'static str) -> PortError {
         match self {
@@ -110,12 +152,13 @@ impl StoreError {
 impl Store {
     /// Opens the store, creates it if there is none, and brings its format up to date.
     pub fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
-        let connection = open::writable(path)?;
-        let hash_key = open::audit_key(&connection)?;
+        let (connection, key) = open::writable(path)?;
         Ok(Self {
             writer: writer::Writer::start(connection)?,
-            readers: Arc::new(readers::Readers::new(path)),
-            audit: Arc::new(pending::Pending::new(hash_key)),
+            readers: Arc::new(readers::Readers::new(path, key.clone())),
+            audit: Arc::new(pending::Pending::new(key.clone())),
+            key,
+            erasure_log: erasure_log::beside(path).into(),
             clock,
         })
     }
@@ -142,6 +185,11 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// Where erasures of the store at `path` are logged.
+    pub fn erasure_log_of(path: &Path) -> PathBuf {
+        erasure_log::beside(path)
     }
 
     /// The right to work events off, held by one process at a time; the system takes it back when the process ends.

@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Durat
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::StoreError;
+use super::{StoreError, keyed::HashKey};
 
 /// In the file's header: "FDsk", so that another program's database is not taken for ours.
 const APPLICATION_ID: u32 = 0x4644_736b;
@@ -17,12 +17,14 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_watch.sql"),
     include_str!("migrations/0005_agents.sql"),
     include_str!("migrations/0007_contacts.sql"),
+    include_str!("migrations/0009_privacy.sql"),
 ];
 
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) fn writable(path: &Path) -> Result<Connection, StoreError> {
+/// A connection that writes, with the functions that SQL calls, and the store's key.
+pub(super) fn writable(path: &Path) -> Result<(Connection, HashKey), StoreError> {
     // Customers' data and the audit's key: for the owner alone. SQLite gives its other files the same mode.
     if let Ok(file) = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         drop(file);
@@ -31,7 +33,9 @@ pub(super) fn writable(path: &Path) -> Result<Connection, StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(opening(path))?;
     settle(&connection, path)?;
     migrate(&mut connection, path)?;
-    Ok(connection)
+    let key = hash_key(&connection)?;
+    key.register(&connection)?;
+    Ok((connection, key))
 }
 
 pub(super) fn readable(path: &Path) -> Result<Connection, StoreError> {
@@ -76,13 +80,26 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening(path))?;
     // Another process may have been faster.
     let found = format(&transaction, path)?;
-    for migration in &MIGRATIONS[found as usize..] {
+    for (n, migration) in MIGRATIONS.iter().enumerate().skip(found as usize) {
+        // The first one makes the place of the key.
+        if n > 0 {
+            hash_key(&transaction)?.register(&transaction)?;
+        }
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", known)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// An error unless the file is a store that this program can read.
+pub(super) fn is_store(path: &Path) -> Result<(), StoreError> {
+    let connection = readable(path)?;
+    match format(&connection, path)? {
+        0 => Err(StoreError::NotAStore { path: path.to_owned(), source: rusqlite::Error::InvalidQuery }),
+        _ => Ok(()),
+    }
 }
 
 /// The format of the file; a foreign or a newer one is refused.
@@ -111,9 +128,10 @@ fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
     }
 }
 
-/// The key that customer ids are hashed with in the audit: made once, with the store.
-pub(super) fn audit_key(connection: &Connection) -> Result<[u8; 64], StoreError> {
+/// The key that ids are hashed with: made once, with the store.
+fn hash_key(connection: &Connection) -> Result<HashKey, StoreError> {
     connection
         .execute("INSERT INTO store_key (name, value) VALUES ('audit', randomblob(64)) ON CONFLICT DO NOTHING", [])?;
-    Ok(connection.query_row("SELECT value FROM store_key WHERE name = 'audit'", [], |row| row.get(0))?)
+    let key = connection.query_row("SELECT value FROM store_key WHERE name = 'audit'", [], |row| row.get(0))?;
+    Ok(HashKey::new(key))
 }

@@ -7,10 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
-use super::{Store, StoreError, audit::insert_all};
+use super::{Store, StoreError, audit::insert_all, keyed::HashKey};
 use crate::{
     desk::AuditRecord,
     domain::CustomerId,
@@ -28,7 +25,7 @@ const HASHES_MAX: usize = 1024;
 
 /// Records not written yet, and the key that customers are hashed with.
 pub(super) struct Pending {
-    hash: Hmac<Sha256>,
+    hash: HashKey,
     /// A customer has many calls in one conversation.
     hashes: Mutex<HashMap<CustomerId, Arc<str>>>,
     waiting: Mutex<Waiting>,
@@ -64,13 +61,18 @@ pub(super) struct AuditRow {
 }
 
 impl Pending {
-    pub(super) fn new(hash_key: [u8; 64]) -> Self {
-        let hash = Hmac::new(&hash_key.into());
+    pub(super) fn new(hash: HashKey) -> Self {
         Self { hash, hashes: Mutex::default(), waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
     pub(super) fn row(&self, mut record: AuditRecord) -> AuditRow {
         metrics::tool_call(record.tool.clone(), record.decision.verdict.as_str());
+        // A CRM's id of a contact may be the customer's own.
+        for object in &mut record.decision.objects {
+            if let Some(contact) = object.strip_prefix("contact:") {
+                *object = format!("contact:{}", self.hash.hash(contact));
+            }
+        }
         AuditRow { customer_hash: record.customer.take().map(|id| self.hash(&id)), record }
     }
 
@@ -79,12 +81,7 @@ impl Pending {
         if let Some(known) = hashes.get(customer) {
             return known.clone();
         }
-        let mut hash = self.hash.clone();
-        hash.update(customer.to_string().as_bytes());
-        let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-        let octets = hash.finalize().into_bytes();
-        let hash: String = octets[..16].iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 15)]).collect();
-        let hash: Arc<str> = hash.into();
+        let hash: Arc<str> = self.hash.hash(&customer.to_string()).into();
         if hashes.len() >= HASHES_MAX {
             hashes.clear();
         }

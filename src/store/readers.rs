@@ -7,19 +7,20 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{StoreError, open};
+use super::{StoreError, keyed::HashKey, open};
 
 /// Idle connections kept; more are opened under load and closed afterwards.
 const IDLE_MAX: usize = 8;
 
 pub(super) struct Readers {
     path: PathBuf,
+    key: HashKey,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Mutex::default() }
+    pub(super) fn new(path: &Path, key: HashKey) -> Self {
+        Self { path: path.to_owned(), key, idle: Mutex::default() }
     }
 
     /// Closes the connections that are idle.
@@ -31,7 +32,11 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => open::readable(&self.path)?,
+            None => {
+                let connection = open::readable(&self.path)?;
+                self.key.register(&connection)?;
+                connection
+            }
         };
         let result = query(&connection);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -110,6 +110,10 @@ impl From<DeskError> for ToolError {
                     in_words(wait.seconds())
                 ),
             },
+            DeskError::Erased => Self::refused(
+                "The same request was done before, and the records of it were erased at the customer's wish. It is not done \
+                 again; if the customer asks for something new, say it in other words.",
+            ),
             DeskError::NoCustomer => Self::step_up(Level::Verified),
             DeskError::InDoubt { system, can_settle, source } => {
                 if let Some(error) = &source {

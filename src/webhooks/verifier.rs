@@ -72,6 +72,15 @@ impl Verifier {
         Ok(Self { method, keys })
     }
 
+    /// Whether an old request is refused by the time that it signs.
+    pub fn signs_time(&self) -> bool {
+        match &self.method {
+            Method::Hmac(checked) => checked.scheme.timestamp.is_some(),
+            Method::Contentful => true,
+            Method::Static(_) => false,
+        }
+    }
+
     /// Exactly one of each header, then the signature over the raw bytes, then the time if the scheme signs one.
     pub fn verify(&self, source: &str, raw: &RawWebhook, now: Timestamp) -> Result<VerifiedWebhook, Rejection> {
         let signed = match &self.method {

@@ -215,7 +215,7 @@ fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
         let _ =
             registry.call(request("update_crm", json!({ "phone": "+4915199999999", "note": "call back" }), &ada)).await;
         let _ = registry.call(request("lookup_order", json!({ "order_id": "../x" }), &ada)).await;
-        let filter = AuditFilter { limit: 10, customer: Some(ada.id.clone()), ..AuditFilter::default() };
+        let filter = AuditFilter { limit: 10, customers: vec![ada.id.clone()], ..AuditFilter::default() };
         let mut audit = desk.audit.read(&filter).await.unwrap();
         audit.reverse();
         let verdicts: Vec<Verdict> = audit.iter().map(|record| record.verdict).collect();

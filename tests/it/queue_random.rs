@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use frontdesk::inbox::{Claimed, Depths, EventState, StoredEvent};
+use frontdesk::{
+    inbox::{Claimed, Depths, EventState, StoredEvent},
+    store::Whom,
+};
 use proptest::prelude::*;
 
 use crate::queue::{Fixture, dead, done, engines, unique};
@@ -63,7 +66,7 @@ async fn take(fixture: &Fixture, step: Step, held: &mut Vec<Claimed>) {
         Step::Free => drop(fixture.queue.free_leases().await.unwrap()),
         Step::Replay { id, force } => drop(fixture.queue.replay(id, force).await.unwrap()),
         Step::Discard { id } => drop(fixture.queue.discard(id).await.unwrap()),
-        Step::Erase { subject } => drop(fixture.queue.erase(Some(&format!("s{subject}")), &[]).await.unwrap()),
+        Step::Erase { subject } => drop(fixture.erase(&Whom::conversation(&format!("s{subject}"))).await),
         Step::Pass { s } => fixture.clock.advance(Duration::from_secs(s)),
     }
 }

@@ -87,6 +87,9 @@ fn claim(clock: &Clock, key: &str, arguments: &str) -> Claim {
         scope: frontdesk::desk::Scope::of(&call, &ada().id),
         fingerprint: call.fingerprint,
         expires_at: clock.now().plus(Duration::from_secs(3600)),
+        customer: ada().id,
+        linked: Vec::new(),
+        conversation: None,
     }
 }
 
@@ -287,8 +290,8 @@ fn audit_records_are_kept_in_order_and_filtered() {
         assert_eq!(read(AuditFilter { verdict: Some(Verdict::Foreign), ..all.clone() }).await, [Verdict::Foreign]);
         let since = Some(clock.now().minus(Duration::from_secs(90)));
         assert_eq!(read(AuditFilter { since, ..all.clone() }).await, [Verdict::Absent]);
-        let other = Some(CustomerId::parse("builtin:cus_grace").unwrap());
-        assert!(read(AuditFilter { customer: other, ..all.clone() }).await.is_empty());
+        let other = vec![CustomerId::parse("builtin:cus_grace").unwrap()];
+        assert!(read(AuditFilter { customers: other, ..all.clone() }).await.is_empty());
         let hashes: Vec<_> = beside.read(&all).await.unwrap().into_iter().map(|record| record.customer_hash).collect();
         assert!(hashes.iter().all(|hash| *hash == hashes[0]), "one customer has one hash, in every process");
     });

@@ -1,0 +1,41 @@
+//! `frontdesk export`: everything that is held of a customer or a conversation.
+
+use anyhow::bail;
+use clap::Args;
+
+use super::{ConfigArgs, erase::Which, output, stored::with_store};
+
+/// Print everything that is held of a customer or a conversation, as JSON
+///
+/// From every table of the store that holds something of them: what `frontdesk erase` would remove. Records in other systems
+/// are not in it.
+#[derive(Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    which: Which,
+    /// In one line, for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Export {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let exported = with_store(&self.config, async |store, loaded| {
+            let whom = self.which.whom(&loaded.config.identity.subject_system)?;
+            match store.export(&whom).await? {
+                Some(exported) => Ok(exported),
+                None => bail!(
+                    "nothing is held of them in {}; looked for {}",
+                    loaded.config.store.path.display(),
+                    whom.looked_for().join(", ")
+                ),
+            }
+        })?;
+        match self.json {
+            true => output::json(&exported),
+            false => output::line(serde_json::to_string_pretty(&exported)?),
+        }
+    }
+}

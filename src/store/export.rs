@@ -1,0 +1,73 @@
+//! Export: everything that is held of a customer or a conversation, as JSON, by the same list as erasure.
+
+use rusqlite::types::ValueRef;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Store, StoreError,
+    holdings::HOLDINGS,
+    subject::{Subject, Whom},
+};
+use crate::domain::Timestamp;
+
+impl Store {
+    /// Everything that is held of `whom`; none if that is nothing.
+    pub async fn export(&self, whom: &Whom) -> Result<Option<Value>, StoreError> {
+        let (whom, key, now) = (whom.clone(), self.key.clone(), self.clock.now());
+        self.flush_audit().await?;
+        self.read_slow(move |connection| {
+            let subject = Subject::find(connection, &key, &whom)?;
+            let document = subject.document()?;
+            let mut records = Map::new();
+            for holding in HOLDINGS {
+                let Some(theirs) = holding.condition() else { continue };
+                let sql = format!("SELECT * FROM {} WHERE ({}) AND {theirs}", holding.table, holding.left());
+                let mut statement = connection.prepare(&sql)?;
+                let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+                let rows = statement
+                    .query_and_then([&document], |row| {
+                        let mut members = Map::new();
+                        for (n, column) in columns.iter().enumerate() {
+                            if let Some(value) = shown(column, row.get_ref(n)?) {
+                                members.insert(column.clone(), value);
+                            }
+                        }
+                        Ok::<_, StoreError>(Value::Object(members))
+                    })?
+                    .collect::<Result<Vec<_>, _>>()?;
+                if !rows.is_empty() {
+                    records.insert(holding.table.to_owned(), json!({ "what": holding.holds, "rows": rows }));
+                }
+            }
+            Ok((!records.is_empty()).then(|| {
+                json!({
+                    "exported_at": now,
+                    "looked_for": whom.looked_for(),
+                    "known_as": subject.linked(&whom),
+                    "records": records,
+                })
+            }))
+        })
+        .await
+    }
+}
+
+/// A column as people read it; none where it holds nothing, or a hash.
+fn shown(column: &str, value: ValueRef<'_>) -> Option<Value> {
+    if column.ends_with("_hash") {
+        return None;
+    }
+    match value {
+        ValueRef::Null | ValueRef::Blob(_) => None,
+        ValueRef::Integer(ms) if column == "at" || column.ends_with("_at") => {
+            Some(Timestamp::from_unix_ms(ms).map_or(json!(ms), |at| json!(at)))
+        }
+        ValueRef::Integer(number) => Some(json!(number)),
+        ValueRef::Real(number) => Some(json!(number)),
+        ValueRef::Text(text) => {
+            let text = String::from_utf8_lossy(text);
+            let document = text.starts_with(['{', '[']).then(|| serde_json::from_str(&text).ok()).flatten();
+            Some(document.unwrap_or_else(|| json!(text)))
+        }
+    }
+}

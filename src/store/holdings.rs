@@ -1,0 +1,200 @@
+//! What each table holds of whom: how a customer's rows are found, what erasure does to them, and for how long they are
+//! kept. Erasure, export, restore and retention walk this list; a test fails when a table or a column is missing.
+
+mod list;
+
+pub(super) use list::HOLDINGS;
+
+/// One table.
+pub(super) struct Holding {
+    pub(super) table: &'static str,
+    /// For people, in an export.
+    pub(super) holds: &'static str,
+    /// A row is theirs if one of these is.
+    pub(super) found_by: &'static [Key],
+    /// Or if this is so. `?1` is the subject.
+    pub(super) or: Option<&'static str>,
+    pub(super) erasure: Erasure,
+    pub(super) kept: Kept,
+}
+
+/// A column (or an expression) that tells whose a row is, by what it holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Key {
+    /// system:id.
+    Customer(&'static str),
+    /// The customer as a chat platform wrote them.
+    Name(&'static str),
+    /// A contact of the embedded CRM.
+    Contact(&'static str),
+    /// The same as the ledger's scope of it, in hexadecimal.
+    ContactScope(&'static str),
+    /// An address, canonical.
+    Email(&'static str),
+    Conversation(&'static str),
+    CustomerHash(&'static str),
+    ConversationHash(&'static str),
+    /// The row of another table that this one belongs to.
+    RowOf {
+        column: &'static str,
+        table: &'static str,
+        key: &'static str,
+    },
+}
+
+/// What becomes of a customer's rows.
+pub(super) enum Erasure {
+    /// Nothing in it is anybody's.
+    Nothing,
+    Delete,
+    /// The row stays, without what it said.
+    Blank {
+        /// Column and new value. `?2` is the time.
+        set: &'static [(&'static str, &'static str)],
+        /// Columns that stay: they tell of nobody.
+        #[cfg_attr(not(test), expect(dead_code, reason = "a declaration that the test of the schema reads"))]
+        stay: &'static [&'static str],
+        /// Whether there is something left to blank; rows that are found by what stays need it.
+        left: &'static str,
+    },
+}
+
+/// For how long rows are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Until somebody removes or erases it: records of the desk, and what is no larger than its settings.
+    Always,
+    /// A key of `[retention]` bounds its age.
+    Days(Age),
+}
+
+/// The keys of `[retention]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Age {
+    Events,
+    Deliveries,
+    Audit,
+    Ledger,
+    ContactChanges,
+    ArticleVersions,
+}
+
+/// The receipt of an effect whose records were erased, as SQL.
+const ERASED_SQL: &str = "'{\"erased\":true}'";
+
+impl Age {
+    /// The key under `[retention]`.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Events => "events_days",
+            Self::Deliveries => "deliveries_days",
+            Self::Audit => "audit_days",
+            Self::Ledger => "ledger_days",
+            Self::ContactChanges => "contact_changes_days",
+            Self::ArticleVersions => "article_versions_days",
+        }
+    }
+}
+
+impl Key {
+    fn condition(self) -> Option<String> {
+        let is_in = |expression: &str, member: &str| {
+            Some(format!("{expression} IN (SELECT value FROM json_each(?1, '$.{member}'))"))
+        };
+        match self {
+            Self::Customer(expression) => is_in(expression, "customers"),
+            Self::Name(expression) => is_in(expression, "names"),
+            Self::Contact(expression) => is_in(expression, "contacts"),
+            Self::ContactScope(expression) => is_in(expression, "contact_scopes"),
+            Self::Email(expression) => is_in(expression, "emails"),
+            Self::Conversation(expression) => is_in(expression, "conversations"),
+            Self::CustomerHash(expression) => is_in(expression, "customer_hashes"),
+            Self::ConversationHash(expression) => is_in(expression, "conversation_hashes"),
+            Self::RowOf { column, table, key } => {
+                let parent = HOLDINGS.iter().find(|holding| holding.table == table)?.condition()?;
+                Some(format!("{column} IN (SELECT {key} FROM {table} WHERE {parent})"))
+            }
+        }
+    }
+}
+
+impl Holding {
+    /// Which rows are the subject's; none where nothing is anybody's.
+    pub(super) fn condition(&self) -> Option<String> {
+        let by_key = self.found_by.iter().filter_map(|key| key.condition());
+        let all: Vec<String> = by_key.chain(self.or.map(|or| format!("({or})"))).collect();
+        (!all.is_empty()).then(|| format!("({})", all.join(" OR ")))
+    }
+
+    /// Which of them still say something.
+    pub(super) fn left(&self) -> &'static str {
+        match &self.erasure {
+            Erasure::Blank { left, .. } => left,
+            Erasure::Nothing | Erasure::Delete => "TRUE",
+        }
+    }
+
+    /// The statement that erases them. `?1` is the subject, `?2` the time.
+    pub(super) fn erase(&self) -> Option<String> {
+        let (theirs, table) = (self.condition()?, self.table);
+        match &self.erasure {
+            Erasure::Nothing => None,
+            Erasure::Delete => Some(format!("DELETE FROM {table} WHERE ?2 IS NOT NULL AND {theirs}")),
+            Erasure::Blank { set, left, .. } => {
+                let set: Vec<String> = set.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+                Some(format!("UPDATE {table} SET {} WHERE ?2 IS NOT NULL AND {left} AND {theirs}", set.join(", ")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::Clock,
+        store::{Store, open},
+    };
+
+    /// Every table of the schema, shadow tables too, with its columns.
+    fn schema() -> Vec<(String, Vec<String>)> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("frontdesk.db");
+        drop(Store::open(&path, Clock::system()).unwrap());
+        let connection = open::readable(&path).unwrap();
+        let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        tables
+            .into_iter()
+            .map(|table| {
+                let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+                let columns = columns.query_map([&table], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+                (table, columns)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_table_says_what_it_holds_of_whom() {
+        let schema = schema();
+        for (table, columns) in &schema {
+            let holding = HOLDINGS.iter().find(|holding| holding.table == table);
+            let holding = holding.unwrap_or_else(|| panic!("HOLDINGS does not know the table {table}"));
+            assert_eq!(holding.erase().is_some(), !holding.found_by.is_empty(), "{table}");
+            // What is blanked says of each column whether it tells of anybody.
+            let Erasure::Blank { set, stay, .. } = &holding.erasure else { continue };
+            for column in columns {
+                let known = set.iter().any(|(set, _)| set == column) || stay.contains(&column.as_str());
+                assert!(known, "HOLDINGS does not say what erasure does to {table}.{column}");
+            }
+        }
+        for holding in HOLDINGS {
+            assert!(schema.iter().any(|(table, _)| table == holding.table), "there is no table {}", holding.table);
+        }
+    }
+
+    #[test]
+    fn the_mark_of_an_erased_receipt_is_one() {
+        assert_eq!(ERASED_SQL, format!("'{}'", crate::store::ledger::ERASED));
+    }
+}

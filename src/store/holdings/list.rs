@@ -1,0 +1,224 @@
+//! The list: every table of the store. Rows that belong to others stand before these.
+
+use super::{Age, ERASED_SQL, Erasure, Holding, Kept, Key};
+
+const OF_NOBODY: Holding =
+    Holding { table: "", holds: "", found_by: &[], or: None, erasure: Erasure::Nothing, kept: Kept::Always };
+
+pub(in crate::store) const HOLDINGS: &[Holding] = &[
+    Holding {
+        table: "events",
+        holds: "what chat platforms reported",
+        found_by: &[Key::Name("customer"), Key::Conversation("conversation")],
+        // What nobody could make sense of, or not yet, tells whom it is about in its text alone.
+        or: Some(
+            "customer IS NULL AND payload IS NOT NULL AND kind NOT LIKE 'article.%' AND mentions(payload, ?1)",
+        ),
+        erasure: Erasure::Blank {
+            set: &[
+                ("identity", "CASE WHEN identity LIKE 'unmappable:%' THEN 'unmappable:erased' ELSE 'erased' END"),
+                ("body_hash", "zeroblob(16)"),
+                ("subject", "'erased:' || id"),
+                ("state", "CASE WHEN state IN ('done', 'dead', 'discarded') THEN state ELSE 'discarded' END"),
+                ("updated_at", "?2"),
+                ("error", "NULL"),
+                ("receipt", "CASE WHEN receipt LIKE 'ticket:%' THEN receipt END"),
+                ("conversation", "NULL"),
+                ("customer", "NULL"),
+                ("payload", "NULL"),
+            ],
+            stay: &[
+                "id", "source", "kind", "priority", "claims", "failures", "token", "due_at", "received_at", "in_doubt",
+                "traceparent",
+            ],
+            left: "TRUE",
+        },
+        kept: Kept::Days(Age::Events),
+    },
+    Holding {
+        table: "comments",
+        holds: "comments on tickets of the embedded helpdesk",
+        found_by: &[
+            Key::RowOf { column: "ticket", table: "tickets", key: "n" },
+            Key::CustomerHash("customer_hash"),
+            Key::ConversationHash("conversation_hash"),
+        ],
+        or: None,
+        erasure: Erasure::Blank {
+            set: &[("text", "'[erased]'"), ("customer_hash", "NULL"), ("conversation_hash", "NULL")],
+            stay: &["n", "effect", "ticket", "at"],
+            left: "text <> '[erased]'",
+        },
+        kept: Kept::Always,
+    },
+    Holding {
+        table: "tickets",
+        holds: "tickets of the embedded helpdesk",
+        found_by: &[Key::Customer("customer"), Key::Conversation("conversation")],
+        or: None,
+        erasure: Erasure::Blank {
+            set: &[
+                ("customer", "'[erased]'"),
+                ("email", "NULL"),
+                ("name", "NULL"),
+                ("conversation", "NULL"),
+                ("subject", "'[erased]'"),
+                ("description", "'[erased]'"),
+                ("category", "NULL"),
+                ("order_number", "NULL"),
+                ("tags", "'[]'"),
+                ("fields", "'{}'"),
+            ],
+            stay: &["n", "effect", "priority", "status", "created_at"],
+            left: "TRUE",
+        },
+        kept: Kept::Always,
+    },
+    Holding {
+        table: "notes",
+        holds: "notes on contacts of the embedded CRM",
+        found_by: &[
+            Key::Contact("contact"),
+            Key::CustomerHash("customer_hash"),
+            Key::ConversationHash("conversation_hash"),
+        ],
+        // Notes of before they were told apart by conversation.
+        or: Some(
+            "EXISTS (SELECT 1 FROM json_each(?1, '$.conversations')
+                     WHERE substr(text, 1, length(value) + 22) = 'Chatbot conversation ' || value || ',')",
+        ),
+        erasure: Erasure::Blank {
+            set: &[
+                ("contact", "'[erased]'"),
+                ("text", "'[erased]'"),
+                ("customer_hash", "NULL"),
+                ("conversation_hash", "NULL"),
+            ],
+            stay: &["n", "effect", "at"],
+            left: "TRUE",
+        },
+        kept: Kept::Always,
+    },
+    Holding {
+        table: "contact_changes",
+        holds: "earlier values of contact fields, kept for repeated requests",
+        found_by: &[Key::Contact("contact"), Key::CustomerHash("customer_hash")],
+        or: None,
+        erasure: Erasure::Delete,
+        kept: Kept::Days(Age::ContactChanges),
+    },
+    Holding {
+        table: "contact_writes",
+        holds: "which write of a contact field was the last",
+        found_by: &[Key::ContactScope("lower(hex(contact))")],
+        or: None,
+        erasure: Erasure::Delete,
+        kept: Kept::Days(Age::Ledger),
+    },
+    Holding {
+        table: "conversation_ends",
+        holds: "when the latest conversation of a contact ended",
+        found_by: &[Key::ContactScope("lower(hex(contact))")],
+        or: None,
+        erasure: Erasure::Delete,
+        kept: Kept::Days(Age::Ledger),
+    },
+    Holding {
+        table: "contacts",
+        holds: "contacts of the embedded CRM",
+        found_by: &[Key::Customer("customer")],
+        or: None,
+        erasure: Erasure::Delete,
+        kept: Kept::Always,
+    },
+    Holding {
+        table: "conversation_tickets",
+        holds: "which ticket a conversation has",
+        found_by: &[Key::Customer("customer"), Key::Conversation("conversation")],
+        or: None,
+        erasure: Erasure::Delete,
+        kept: Kept::Always,
+    },
+    Holding {
+        table: "ledger",
+        holds: "what came of requests, kept for their repetition",
+        found_by: &[Key::CustomerHash("customer_hash"), Key::ConversationHash("conversation_hash")],
+        // Of before it was kept whose they are.
+        or: Some("customer_hash IS NULL AND receipt IS NOT NULL AND mentions(receipt, ?1)"),
+        erasure: Erasure::Blank {
+            // What was asked for could be guessed from a hash without a key.
+            set: &[
+                ("scope", "CAST(keyed_hash(hex(scope)) AS BLOB)"),
+                ("fingerprint", "CAST(keyed_hash(hex(fingerprint)) AS BLOB)"),
+                ("receipt", ERASED_SQL),
+            ],
+            stay: &["effect", "expires_at", "begun_at", "joined", "ended", "customer_hash", "conversation_hash"],
+            left: "receipt IS NOT '{\"erased\":true}'",
+        },
+        kept: Kept::Days(Age::Ledger),
+    },
+    Holding {
+        table: "audit",
+        holds: "decisions on calls",
+        found_by: &[Key::CustomerHash("customer_hash"), Key::Conversation("conversation")],
+        // A member of staff who looked at an order of theirs, and said why.
+        or: Some(
+            "staff IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(objects) AS object WHERE ltrim(substr(object.value, 7), '#')
+                 IN (SELECT value FROM json_each(?1, '$.orders')) AND object.value LIKE 'order:%')",
+        ),
+        erasure: Erasure::Blank {
+            set: &[
+                (
+                    "conversation",
+                    "CASE WHEN conversation LIKE 'erased:%' THEN conversation
+                          ELSE 'erased:' || keyed_hash(conversation) END",
+                ),
+                ("context_id", "NULL"),
+                ("reason", "CASE WHEN reason IS NOT NULL THEN '[erased]' END"),
+            ],
+            stay: &["id", "at", "agent", "customer_hash", "tool", "verdict", "objects", "fields", "effect", "staff"],
+            left: "(conversation NOT LIKE 'erased:%' OR context_id IS NOT NULL OR reason <> '[erased]')",
+        },
+        kept: Kept::Days(Age::Audit),
+    },
+    Holding {
+        table: "orders",
+        holds: "orders of the embedded order system",
+        found_by: &[
+            Key::Customer("json_extract(doc, '$.owner.customer')"),
+            Key::Email(
+                "CASE WHEN json_extract(doc, '$.owner') = 'guest' THEN canonical_email(json_extract(doc, '$.email')) END",
+            ),
+        ],
+        or: None,
+        erasure: Erasure::Delete,
+        kept: Kept::Always,
+    },
+    Holding {
+        table: "customer_links",
+        holds: "other ids of the same person",
+        found_by: &[Key::Customer("customer"), Key::Customer("linked")],
+        or: None,
+        erasure: Erasure::Delete,
+        kept: Kept::Always,
+    },
+    // Keyed hashes of identities and bodies.
+    Holding { table: "deliveries", kept: Kept::Days(Age::Deliveries), ..OF_NOBODY },
+    Holding { table: "article_versions", kept: Kept::Days(Age::ArticleVersions), ..OF_NOBODY },
+    // Help articles are for everybody.
+    Holding { table: "articles", ..OF_NOBODY },
+    Holding { table: "articles_text", ..OF_NOBODY },
+    Holding { table: "articles_text_config", ..OF_NOBODY },
+    Holding { table: "articles_text_data", ..OF_NOBODY },
+    Holding { table: "articles_text_docsize", ..OF_NOBODY },
+    Holding { table: "articles_text_idx", ..OF_NOBODY },
+    Holding { table: "article_changes", ..OF_NOBODY },
+    // Agents, sources and counts.
+    Holding { table: "agent_token", ..OF_NOBODY },
+    Holding { table: "dead_letters", ..OF_NOBODY },
+    Holding { table: "event_counts", ..OF_NOBODY },
+    Holding { table: "sources_heard", ..OF_NOBODY },
+    Holding { table: "erasures", ..OF_NOBODY },
+    Holding { table: "store_key", ..OF_NOBODY },
+    Holding { table: "sqlite_sequence", ..OF_NOBODY },
+];

@@ -1,0 +1,243 @@
+//! Whose records erasure, export and restore are about: everything that a person or a conversation is known by here.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    StoreError, contacts,
+    holdings::{HOLDINGS, Key},
+    keyed::HashKey,
+};
+use crate::{
+    desk::Scope,
+    domain::{ContactId, CustomerId, Invalid, SystemId},
+};
+
+/// A customer, as a person names them; or one conversation.
+#[derive(Debug, Clone, Default)]
+pub struct Whom {
+    customers: Vec<CustomerId>,
+    /// As chat platforms may write the customer.
+    names: BTreeSet<String>,
+    conversation: Option<String>,
+}
+
+impl Whom {
+    /// `cus_ada` of the usual system, `shop:42`, or an id with a colon of its own, as `gid://shopify/Customer/7`: what can be
+    /// read in two ways is looked for in both.
+    pub fn customer(usual: &SystemId, text: &str) -> Result<Self, Invalid> {
+        let customers = CustomerId::readings(usual, text)?;
+        let mut names = BTreeSet::from([text.to_owned()]);
+        for id in &customers {
+            names.insert(id.to_string());
+            if id.system() == usual {
+                names.insert(id.id().to_owned());
+            }
+        }
+        Ok(Self { customers, names, conversation: None })
+    }
+
+    pub fn conversation(id: &str) -> Self {
+        Self { conversation: Some(id.to_owned()), ..Self::default() }
+    }
+
+    /// What is looked for, for people.
+    pub fn looked_for(&self) -> Vec<String> {
+        let conversation = self.conversation.iter().map(|id| format!("conversation {id}"));
+        let customers = self.customers.iter().map(|id| format!("customer {id}"));
+        let names = self.names.iter().filter(|name| !self.customers.iter().any(|id| id.to_string() == **name));
+        conversation.chain(customers).chain(names.map(|name| format!("{name} as a platform writes it"))).collect()
+    }
+}
+
+/// What rows are found by. SQL gets it as one JSON document.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Subject {
+    pub(super) customers: BTreeSet<String>,
+    pub(super) names: BTreeSet<String>,
+    pub(super) contacts: BTreeSet<String>,
+    /// Addresses on the contact and on orders of theirs, canonical: guest orders have nothing else.
+    pub(super) emails: BTreeSet<String>,
+    /// Only where a conversation was named.
+    pub(super) conversations: BTreeSet<String>,
+    /// Numbers of orders of theirs.
+    pub(super) orders: BTreeSet<String>,
+    contact_scopes: BTreeSet<String>,
+    customer_hashes: BTreeSet<String>,
+    conversation_hashes: BTreeSet<String>,
+    mentions: BTreeSet<String>,
+    mention_hashes: BTreeSet<String>,
+    by_hash: bool,
+}
+
+/// The same as keyed hashes: what is logged of an erasure.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HashedSubject {
+    customers: BTreeSet<String>,
+    names: BTreeSet<String>,
+    contacts: BTreeSet<String>,
+    emails: BTreeSet<String>,
+    conversations: BTreeSet<String>,
+    mentions: BTreeSet<String>,
+}
+
+/// Remembers that two ids are one person's.
+pub(super) fn link(
+    transaction: &Transaction<'_>,
+    customer: &CustomerId,
+    linked: &CustomerId,
+) -> Result<(), StoreError> {
+    if customer != linked {
+        transaction
+            .prepare_cached("INSERT INTO customer_links (customer, linked) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute(params![customer.to_string(), linked.to_string()])?;
+    }
+    Ok(())
+}
+
+impl Subject {
+    /// Everything that is known to be the same person's.
+    pub(super) fn find(connection: &Connection, key: &HashKey, whom: &Whom) -> Result<Self, StoreError> {
+        let mut subject = Self {
+            customers: whom.customers.iter().map(ToString::to_string).collect(),
+            names: whom.names.clone(),
+            conversations: whom.conversation.iter().cloned().collect(),
+            ..Self::default()
+        };
+        // A linked id that another customer has, too, is not this one's alone.
+        let linked: Vec<String> = subject.texts(
+            connection,
+            "SELECT linked FROM customer_links AS mine
+             WHERE customer IN (SELECT value FROM json_each(?1, '$.customers')) AND NOT EXISTS (
+                 SELECT 1 FROM customer_links AS other WHERE other.linked = mine.linked
+                   AND other.customer NOT IN (SELECT value FROM json_each(?1, '$.customers')))",
+        )?;
+        subject.names.extend(linked.iter().cloned());
+        subject.customers.extend(linked);
+        subject.complete(connection, key)?;
+        Ok(subject)
+    }
+
+    /// The subject of a logged erasure, by what this store holds.
+    pub(super) fn of_hashes(
+        connection: &Connection,
+        key: &HashKey,
+        hashed: &HashedSubject,
+    ) -> Result<Self, StoreError> {
+        let mut subject = Self { by_hash: true, mention_hashes: hashed.mentions.clone(), ..Self::default() };
+        for (holding, id) in HOLDINGS.iter().flat_map(|holding| holding.found_by.iter().map(move |id| (holding, id))) {
+            let Some((expression, hashes, found)) = (match *id {
+                Key::Customer(column) => Some((column, &hashed.customers, &mut subject.customers)),
+                Key::Name(column) => Some((column, &hashed.names, &mut subject.names)),
+                Key::Contact(column) => Some((column, &hashed.contacts, &mut subject.contacts)),
+                Key::Email(column) => Some((column, &hashed.emails, &mut subject.emails)),
+                Key::Conversation(column) => Some((column, &hashed.conversations, &mut subject.conversations)),
+                Key::CustomerHash(_) | Key::ConversationHash(_) | Key::ContactScope(_) | Key::RowOf { .. } => None,
+            }) else {
+                continue;
+            };
+            if hashes.is_empty() {
+                continue;
+            }
+            let sql = format!("SELECT DISTINCT {expression} FROM {} WHERE {expression} IS NOT NULL", holding.table);
+            let mut statement = connection.prepare(&sql)?;
+            for value in statement.query_map([], |row| row.get::<_, String>(0))? {
+                let value = value?;
+                if hashes.contains(&key.hash(&value)) {
+                    found.insert(value);
+                }
+            }
+        }
+        subject.complete(connection, key)?;
+        // The books know customers and conversations by these very hashes.
+        subject.customer_hashes.extend(hashed.customers.iter().cloned());
+        subject.conversation_hashes.extend(hashed.conversations.iter().cloned());
+        Ok(subject)
+    }
+
+    fn complete(&mut self, connection: &Connection, key: &HashKey) -> Result<(), StoreError> {
+        for customer in &self.customers {
+            self.contacts.insert(customer.clone());
+            if let Ok(id) = CustomerId::parse(customer) {
+                self.contacts.insert(contacts::contact_key(&id));
+            }
+        }
+        let owned = "json_extract(doc, '$.owner.customer') IN (SELECT value FROM json_each(?1, '$.customers'))";
+        for contact in self.contacts.iter().filter_map(|id| ContactId::parse(id).ok()) {
+            let scope = Scope::of_contact_id(&contact);
+            self.contact_scopes.insert(scope.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect());
+        }
+        // An address that somebody only typed tells nothing of whose guest orders are.
+        let emails = self.texts(
+            connection,
+            &format!(
+                "SELECT email_canonical FROM contacts WHERE customer IN (SELECT value FROM json_each(?1, '$.customers'))
+                   AND email_canonical IS NOT NULL AND customer NOT LIKE 'typed:%'
+                 UNION SELECT canonical_email(json_extract(doc, '$.email')) FROM orders
+                 WHERE {owned} AND canonical_email(json_extract(doc, '$.email')) IS NOT NULL"
+            ),
+        )?;
+        self.emails.extend(emails);
+        let orders = HOLDINGS.iter().find(|holding| holding.table == "orders").and_then(|orders| orders.condition());
+        if let Some(orders) = orders {
+            let numbers = self.texts(connection, &format!("SELECT number FROM orders WHERE {orders}"))?;
+            self.orders.extend(numbers);
+        }
+        // Conversations of theirs are theirs where nothing else tells whom a body is about.
+        let talks = self.texts(
+            connection,
+            "SELECT conversation FROM tickets WHERE conversation IS NOT NULL
+               AND customer IN (SELECT value FROM json_each(?1, '$.customers'))
+             UNION SELECT conversation FROM conversation_tickets
+             WHERE customer IN (SELECT value FROM json_each(?1, '$.customers'))
+             UNION SELECT conversation FROM events WHERE conversation IS NOT NULL
+               AND customer IN (SELECT value FROM json_each(?1, '$.names'))",
+        )?;
+        self.mentions.extend(talks);
+        let ids = [&self.customers, &self.names, &self.emails, &self.conversations];
+        self.mentions.extend(ids.into_iter().flatten().cloned());
+        // Vendor files write an id of the vendor's as vendor:id.
+        let bare: Vec<String> =
+            self.customers.iter().filter_map(|id| id.split_once(':')).map(|(_, id)| id.to_owned()).collect();
+        self.mentions.extend(bare);
+        self.mention_hashes.extend(self.mentions.iter().map(|id| key.hash(id)));
+        self.customer_hashes.extend(self.customers.iter().map(|id| key.hash(id)));
+        self.conversation_hashes.extend(self.conversations.iter().map(|id| key.hash(id)));
+        Ok(())
+    }
+
+    /// What may be kept of whom it is about.
+    pub(super) fn hashed(&self, key: &HashKey) -> HashedSubject {
+        let hashes = |ids: &BTreeSet<String>| ids.iter().map(|id| key.hash(id)).collect();
+        HashedSubject {
+            customers: hashes(&self.customers),
+            names: hashes(&self.names),
+            contacts: hashes(&self.contacts),
+            emails: hashes(&self.emails),
+            conversations: hashes(&self.conversations),
+            mentions: self.mention_hashes.clone(),
+        }
+    }
+
+    /// Other ids under which the person was found.
+    pub(super) fn linked(&self, whom: &Whom) -> Vec<String> {
+        self.customers
+            .iter()
+            .filter(|id| !whom.customers.iter().any(|named| named.to_string() == **id))
+            .cloned()
+            .collect()
+    }
+
+    /// What SQL gets.
+    pub(super) fn document(&self) -> Result<String, StoreError> {
+        Ok(serde_json::to_string(self)?)
+    }
+
+    fn texts(&self, connection: &Connection, sql: &str) -> Result<Vec<String>, StoreError> {
+        let mut statement = connection.prepare(sql)?;
+        let found = statement.query_map([self.document()?], |row| row.get(0))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,150 @@
+//! A store that the program wrote before it kept whose a row is: rows in every table, brought up to date.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::{
+    context,
+    support::{
+        Client, Era, Platform, Server, Setup, block_on, frontdesk, is_error, rows, settled, stderr, stdout, text,
+    },
+};
+
+/// The formats of that time, which are never edited.
+const FORMATS: [&str; 5] = [
+    include_str!("../../src/store/migrations/0001_desk.sql"),
+    include_str!("../../src/store/migrations/0002_settlement.sql"),
+    include_str!("../../src/store/migrations/0003_inbox.sql"),
+    include_str!("../../src/store/migrations/0004_watch.sql"),
+    include_str!("../../src/store/migrations/0005_agents.sql"),
+];
+const ROWS: &str = include_str!("old_store.sql");
+
+fn old_store(path: &Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    for format in FORMATS {
+        connection.execute_batch(format).unwrap();
+    }
+    connection.execute_batch(ROWS).unwrap();
+    connection.pragma_update(None, "application_id", 0x4644_736b).unwrap();
+    connection.pragma_update(None, "user_version", 5).unwrap();
+}
+
+fn tables(path: &Path) -> Vec<String> {
+    // The index of articles is made anew.
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+                  AND name NOT LIKE 'articles_text%' ORDER BY name";
+    rows(path, tables)
+}
+
+fn agent(server: &Server, customer: &str, conversation: &str) -> Client {
+    let mut claims = context::claims();
+    claims["sub"] = customer.into();
+    claims["cid"] = conversation.into();
+    server.client().with_header("customer-context", &context::sign(&claims))
+}
+
+/// What the platform had sent, to the octet.
+fn ended() -> Value {
+    json!({
+        "event": "conversation.ended", "timestamp": "2026-11-26T10:05:00Z",
+        "data": {
+            "conversationId": "conv_1", "customerId": "cus_ada", "customerEmail": "ada@example.com", "customerName": "Ada",
+            "messages": [
+                { "role": "user", "content": "Thanks." }, { "role": "assistant", "content": "One moment." },
+            ],
+            "metadata": { "resolved": true, "detectedIntent": "returns", "durationSeconds": 180 },
+        },
+    })
+}
+
+fn setup() -> Setup {
+    // Rows of then are old one day.
+    let days = ["events", "deliveries", "audit", "ledger", "contact_changes", "article_versions"];
+    let days: String = days.iter().map(|key| format!("{key}_days = 36500\n")).collect();
+    let setup = Setup::empty().environment("CONTEXT_SECRET", context::SECRET).webhooks().config(&format!(
+        "[identity.context]\nissuer = \"https://backend.example.com\"\nazp = \"agent-1\"\n[[identity.context.keys]]\n\
+         alg = \"HS256\"\nsecret = {{ env = \"CONTEXT_SECRET\" }}\n[inbox]\npayload_days = 3650\n[retention]\n{days}"
+    ));
+    old_store(&setup.store());
+    setup
+}
+
+#[test]
+fn every_row_of_a_store_of_before_is_there_and_works_after_the_upgrade() {
+    let setup = setup();
+    let store = setup.store();
+    let count = |table: &String| (table.clone(), rows(&store, &format!("SELECT count(*) FROM {table}")).remove(0));
+    let before: Vec<_> = tables(&store).iter().map(count).collect();
+    for (table, rows) in &before {
+        assert_ne!(rows, "0", "the fixture has rows in {table}");
+    }
+    let contents = "SELECT (SELECT group_concat(doc) FROM orders), (SELECT group_concat(fields) FROM contacts),
+        (SELECT group_concat(text) FROM notes), (SELECT group_concat(description) FROM tickets),
+        (SELECT group_concat(before) FROM contact_changes), (SELECT group_concat(receipt) FROM ledger),
+        (SELECT group_concat(payload) FROM events), (SELECT group_concat(hex(hash)) FROM agent_token)";
+    let said = rows(&store, contents);
+
+    let server = setup.serve();
+    for (table, rows) in &before {
+        // What is a log, a book or a count may grow.
+        assert_eq!(&count(table).1, rows, "{table}");
+    }
+    assert_eq!(rows(&store, contents), said);
+    assert_eq!(rows(&store, "PRAGMA foreign_key_check"), [""; 0]);
+    assert_eq!(rows(&store, "PRAGMA integrity_check"), ["ok"]);
+    // The audit names nobody, and knows them all the same.
+    let objects = rows(&store, "SELECT objects FROM audit");
+    assert!(objects.iter().all(|objects| !objects.contains("cus_ada")), "{objects:?}");
+    assert!(objects.iter().any(|objects| objects.contains("\"contact:")), "{objects:?}");
+    assert!(objects.contains(&"[\"order:1001\"]".to_owned()), "{objects:?}");
+    let audit = frontdesk(setup.path(), &["audit", "--customer", "cus_ada", "--config", "frontdesk.toml"]);
+    assert_eq!(stdout(&audit).lines().filter(|line| line.contains("conv_1")).count(), 6, "{}", stdout(&audit));
+
+    block_on(async {
+        // What was delivered is known still, and so is what was done.
+        let platform = Platform::new(&server);
+        let python = "{\"event\": \"conversation.ended\", \"timestamp\": \"2026-11-26T10:05:00Z\", \"data\": {\"conversationId\": \
+            \"conv_1\", \"customerId\": \"cus_ada\", \"customerEmail\": \"ada@example.com\", \"customerName\": \"Ada\", \
+            \"messages\": [{\"role\": \"user\", \"content\": \"Thanks.\"}, {\"role\": \"assistant\", \"content\": \"One \
+            moment.\"}], \"metadata\": {\"resolved\": true, \"detectedIntent\": \"returns\", \"durationSeconds\": 180}}}";
+        assert_eq!(serde_json::from_str::<Value>(python).unwrap(), ended());
+        let again = platform.try_post("chatbot", python).await.unwrap();
+        assert_eq!(again.json()["duplicate"], true, "{:?}", again.json());
+        assert_eq!(platform.post("chatbot", &ended()).await.status, 409, "other octets are a conflict still");
+        let order =
+            agent(&server, "cus_ada", "conv_1").call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+        assert!(text(&order).contains("Order 1001 is shipped"), "{order}");
+        let other = agent(&server, "cus_grace", "conv_9")
+            .call(Era::Modern, "lookup_order", json!({ "order_id": "1001" }))
+            .await;
+        assert!(is_error(&other));
+        let ticket = json!({ "subject": "Another", "description": "d" });
+        let opened = agent(&server, "cus_ada", "conv_new").call(Era::Modern, "create_ticket", ticket).await;
+        assert!(text(&opened).contains("T-1003"), "{opened}");
+        let articles = json!({ "query": "unused items" });
+        let found = agent(&server, "cus_ada", "conv_1").call(Era::Modern, "search_articles", articles).await;
+        assert_eq!(found["structuredContent"]["articles"][0]["article_id"], "returns", "{found}");
+        settled(&store).await;
+    });
+}
+
+#[test]
+fn what_a_store_of_before_holds_of_a_customer_is_erased() {
+    let setup = setup();
+    let server = setup.serve();
+    let erased = frontdesk(setup.path(), &["erase", "--customer", "cus_ada", "--config", "frontdesk.toml"]);
+    assert!(erased.status.success(), "{}", stderr(&erased));
+    drop(server);
+    let held = std::fs::read(setup.store()).unwrap();
+    for word in
+        ["cus_ada", "ada@example.com", "Calls back", "It is late", "Where is it?", "Ada K", "conv_1", "conv_2", "Hm."]
+    {
+        assert!(!held.windows(word.len()).any(|octets| octets == word.as_bytes()), "{word}");
+    }
+    let open = rows(&setup.store(), "SELECT receipt FROM ledger WHERE receipt <> '{\"erased\":true}'");
+    assert_eq!(open.len(), 1, "Grace's: {open:?}");
+    assert_eq!(rows(&setup.store(), "SELECT subject FROM tickets ORDER BY n"), ["[erased]", "A lamp"]);
+}
