@@ -16,6 +16,8 @@ pub(super) struct Operation {
     /// As `orders.find`.
     pub(super) name: &'static str,
     pub(super) steps: Vec<Arc<CompiledStep>>,
+    /// Only the first request whose `when` holds is sent.
+    pub(super) alternatives: bool,
 }
 
 pub(super) struct CompiledStep {
@@ -83,11 +85,17 @@ impl Operations {
         let optional = |name, steps: &Option<Steps>| steps.as_ref().map_or(Ok(None), |steps| compile(name, steps));
         let mut all = Self { health: optional("health", &file.health)?, ..Self::default() };
         if let Some(orders) = &file.orders {
-            if orders.find.0.len() != 1 || orders.find.0[0].when.is_some() {
-                let why = "is always exactly one request, so that a denial costs the same as a success";
+            let one =
+                orders.find.0.split_last().is_some_and(|(last, others)| {
+                    last.when.is_none() && others.iter().all(|other| other.when.is_some())
+                });
+            if !one {
+                let why = "is always exactly one request, so that a denial costs the same as a success; of several, all but \
+                           the last need a when";
                 return Err(CompileError::value("orders.find", why));
             }
-            all.find_order = compile("orders.find", &orders.find)?;
+            let find = compile("orders.find", &orders.find)?;
+            all.find_order = find.map(|find| Operation { alternatives: true, ..find });
         }
         if let Some(helpdesk) = &file.helpdesk {
             all.create_ticket = compile("helpdesk.create_ticket", &helpdesk.create_ticket)?;
@@ -191,7 +199,7 @@ fn operation(
         let section = if many { format!("{name}[{n}]") } else { name.to_owned() };
         CompiledStep::new(compiler, file, &section, name, step).map(Arc::new)
     });
-    Ok(Operation { name, steps: steps.collect::<Result<_, _>>()? })
+    Ok(Operation { name, steps: steps.collect::<Result<_, _>>()?, alternatives: false })
 }
 
 impl CompiledStep {
@@ -278,8 +286,9 @@ impl CompiledRule {
         if rule.status.is_empty() && rule.when.is_none() {
             return Err(CompileError::value(section, "a rule needs a status, a when or both"));
         }
-        if rule.field.is_some() && rule.meaning != Meaning::Invalid {
-            return Err(CompileError::value(format!("{section}.field"), "is for as = \"invalid\""));
+        if rule.field.is_some() && !matches!(rule.meaning, Meaning::Invalid | Meaning::Misconfigured) {
+            let why = "is for as = \"invalid\" and as = \"misconfigured\"";
+            return Err(CompileError::value(format!("{section}.field"), why));
         }
         if rule.retry_after_s.is_some() && rule.meaning != Meaning::RateLimited {
             return Err(CompileError::value(format!("{section}.retry_after_s"), "is for as = \"rate_limited\""));

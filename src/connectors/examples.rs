@@ -96,7 +96,9 @@ async fn run_one(
             let (meaning, field, retry_after) = meaning(&error);
             let waits =
                 expected.retry_after_s.is_none() || retry_after == expected.retry_after_s.map(Duration::from_secs);
-            match meaning == expected.meaning && expected.field == field && waits {
+            let named = expected.field == field
+                || expected.meaning == ExpectedMeaning::Misconfigured && expected.field.is_none();
+            match meaning == expected.meaning && named && waits {
                 true => Ok(()),
                 false => Err(format!("expected the error {expected:?}, got {} (argument {field:?})", chain(&error))),
             }
@@ -150,7 +152,7 @@ fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String>, Option<D
         Failure::NotFound { .. } => ExpectedMeaning::NotFound,
         Failure::Denied { .. } => ExpectedMeaning::Denied,
         Failure::Forbidden { .. } => ExpectedMeaning::Forbidden,
-        Failure::Misconfigured { .. } => ExpectedMeaning::Misconfigured,
+        Failure::Misconfigured { field, .. } => return (ExpectedMeaning::Misconfigured, field.clone(), None),
         Failure::RateLimited { retry_after, .. } => return (ExpectedMeaning::RateLimited, None, *retry_after),
         Failure::Invalid { field, .. } => return (ExpectedMeaning::Invalid, field.clone(), None),
         Failure::Conflict { .. } if !error.in_doubt => ExpectedMeaning::Invalid,

@@ -33,11 +33,11 @@ pub enum Failure {
     Denied { status: u16 },
     #[error("our credentials are not for this record (status {status})")]
     Forbidden { status: u16 },
-    #[error("something it needs is not set up there or in our settings (status {status})")]
-    Misconfigured { status: u16 },
+    #[error("something it needs is not set up there or in our settings (status {status}{})", named(field))]
+    Misconfigured { status: u16, field: Option<String> },
     #[error("too many requests (status {status})")]
     RateLimited { status: u16, retry_after: Option<Duration> },
-    #[error("not accepted (status {status}{})", field.as_ref().map(|field| format!(", {field}")).unwrap_or_default())]
+    #[error("not accepted (status {status}{})", named(field))]
     Invalid { status: u16, field: Option<String> },
     #[error("it conflicts with what is there (status {status})")]
     Conflict { status: u16 },
@@ -71,6 +71,10 @@ pub enum Failure {
     Url(#[from] UrlError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+}
+
+fn named(field: &Option<String>) -> String {
+    field.as_ref().map(|field| format!(", {field}")).unwrap_or_default()
 }
 
 impl Failure {

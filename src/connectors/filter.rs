@@ -9,7 +9,7 @@ use jaq_core::{
 use jaq_json::Val;
 use serde_json::{Map, Number, Value};
 
-use super::{natives, outputs, threads::RunError};
+use super::{natives, outputs, texts, threads::RunError};
 
 /// The largest output of a filter.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -35,6 +35,7 @@ const FUNCTIONS: &str = "
     @text @json @html @htmld @uri @urid @base64 @base64d
     matches split_matches split_ capture_of_match test match capture scan scan_ sub gsub
     fromdate todate fromdateiso8601 todateiso8601 strptime strftime gmtime mktime
+    replace strip_tags squeeze paragraphs
 ";
 
 fn is_allowed(name: &str) -> bool {
@@ -97,7 +98,7 @@ impl FilterCompiler {
     }
 
     fn program(modules: Modules<&str, ()>) -> Result<Program, FilterError> {
-        let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+        let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs()).chain(texts::functions());
         Compiler::default()
             .with_funs(functions.filter(|(name, _, _)| is_allowed(name)).chain(natives::functions()))
             .with_global_vars(VARIABLES)
@@ -214,6 +215,7 @@ mod tests {
         let natives: Vec<&str> = jaq_core::funs::<data::JustLut<Val>>()
             .chain(jaq_std::funs())
             .chain(jaq_json::funs())
+            .chain(texts::functions())
             .map(|f| f.0)
             .collect();
         for name in FUNCTIONS.split_ascii_whitespace() {
@@ -230,6 +232,12 @@ mod tests {
         assert_eq!(run(".total", json!({"total": 129.10})), Ok(Some(json!(129.1))));
         assert_eq!(run(r#""2026-03-30" | @html "<\(.)>""#, json!(null)), Ok(Some(json!("<2026-03-30>"))));
         assert_eq!(run(r#".x | gsub("[^0-9]"; "")"#, json!({"x": "a1b2"})), Ok(Some(json!("12"))));
+        assert_eq!(
+            run(r#".x | replace("a"; "$1") | strip_tags | squeeze"#, json!({"x": "a <p>b"})),
+            Ok(Some(json!("$1 b")))
+        );
+        assert_eq!(run(r#".x | paragraphs"#, json!({"x": "a\n\nb"})), Ok(Some(json!(["a", "b"]))));
+        assert!(run(r#"replace(""; "a")"#, json!("x")).is_err() && run("squeeze", json!(1)).is_err());
     }
 
     #[test]

@@ -112,3 +112,36 @@ pub(super) fn argument(input: &Value, member: &str) -> Option<String> {
     let field = input.get("fields").and_then(|fields| fields.get(member)).map(|_| member);
     own.map(|(_, argument)| *argument).or(field).map(str::to_owned)
 }
+
+/// Whether a text that a vendor gives as the name of what is not set up there is a name, and nothing of the input.
+pub(super) fn is_setup_name(input: &Value, name: &str) -> bool {
+    fn holds(value: &Value, text: &str) -> bool {
+        match value {
+            Value::String(own) => own == text,
+            Value::Number(own) => own.to_string() == text,
+            Value::Array(items) => items.iter().any(|item| holds(item, text)),
+            Value::Object(members) => members.values().any(|member| holds(member, text)),
+            Value::Null | Value::Bool(_) => false,
+        }
+    }
+    let fits = (1..=64).contains(&name.len());
+    fits && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"_.:-".contains(&octet)) && !holds(input, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_vendor_names_is_a_name_and_no_value() {
+        let input =
+            json!({ "fields": { "phone": "4915112345" }, "requester": { "email": "ada@example.com", "name": "Ada" } });
+        for name in ["custom_fields.cf_region", "360099", "AccountId", "phone"] {
+            assert!(is_setup_name(&input, name), "{name}");
+        }
+        for value in ["", "4915112345", "Ada", "ada@example.com", "It should be one of", "Stra\u{df}e", &"x".repeat(65)]
+        {
+            assert!(!is_setup_name(&input, value), "{value}");
+        }
+    }
+}

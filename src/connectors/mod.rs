@@ -17,6 +17,7 @@ mod places;
 mod reply;
 mod run;
 mod shapes;
+mod texts;
 mod threads;
 mod vendor;
 mod webhook;

@@ -13,7 +13,7 @@ use super::{
     failure::{Failure, OperationError},
     file::Meaning,
     filter::{Scope, to_val},
-    input::argument,
+    input::{argument, is_setup_name},
     threads::{FilterThreads, RunError},
 };
 use crate::upstream::{BaseUrl, Reply, Request, UpstreamError};
@@ -68,6 +68,9 @@ impl Operation {
                 Ok(Some(value)) => {
                     replies.push(value.as_ref().map(to_val).unwrap_or_default());
                     last = value;
+                    if self.alternatives {
+                        break;
+                    }
                 }
                 Err(failure) => return Err(OperationError { operation: self.name, failure, in_doubt }),
             }
@@ -130,6 +133,10 @@ async fn run_step(
                 Failure::Invalid { status, field } => {
                     let field = field.as_deref().and_then(|field| argument(run.input, field));
                     Failure::Invalid { status, field }
+                }
+                Failure::Misconfigured { status, field } => {
+                    let field = field.filter(|field| is_setup_name(run.input, field));
+                    Failure::Misconfigured { status, field }
                 }
                 other => other,
             })
@@ -279,7 +286,10 @@ fn by_rule(step: &CompiledStep, scope: &Scope, reply: &Reply) -> Result<Option<J
             Meaning::NotFound => Judged::Failed(Failure::NotFound { status }),
             Meaning::Denied => Judged::Failed(Failure::Denied { status }),
             Meaning::Forbidden => Judged::Failed(Failure::Forbidden { status }),
-            Meaning::Misconfigured => Judged::Failed(Failure::Misconfigured { status }),
+            Meaning::Misconfigured => {
+                let field = output(&rule.field).as_ref().and_then(plain);
+                Judged::Failed(Failure::Misconfigured { status, field })
+            }
             Meaning::RateLimited => {
                 let seconds = output(&rule.retry_after_s).and_then(|seconds| seconds.as_f64());
                 let said = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.ceil()).ok());

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::Secret,
-    webhooks::{Compared, Identity, Mapped, Source, VerifiedWebhook, Verifier, read_event},
+    webhooks::{Compared, Handshake, Identity, Mapped, Source, VerifiedWebhook, Verifier, read_event},
 };
 
 /// Events in one delivery.
@@ -34,6 +34,7 @@ pub struct WebhookSource {
     settings: Val,
     threads: FilterThreads,
     sample: Option<Vec<u8>>,
+    handshakes: Vec<Handshake>,
 }
 
 /// What a source is configured with.
@@ -109,6 +110,7 @@ impl CompiledWebhook {
             settings: to_val(&settings),
             threads: threads.clone(),
             sample: sample.map(|example| example.body.clone().into_bytes()),
+            handshakes: section.handshakes.clone(),
         })
     }
 }
@@ -127,7 +129,15 @@ impl Source for WebhookSource {
         self.sample.clone()
     }
 
+    fn handshakes(&self) -> &[Handshake] {
+        &self.handshakes
+    }
+
     async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {
+        // A signed request to see whether somebody is there.
+        if webhook.body().trim_ascii().is_empty() {
+            return Mapped::Skipped;
+        }
         let unmappable =
             |why: &str| Mapped::Unmappable { kind: "unknown".to_owned(), faults: vec![why.to_owned()], identity: None };
         let Ok(body) = serde_json::from_slice::<Value>(webhook.body()) else {

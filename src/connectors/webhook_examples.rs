@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::Secret,
-    webhooks::{Identity, Mapped, RawWebhook, Source},
+    webhooks::{AllowedAddresses, Customers, Identity, Mapped, RawWebhook, Route},
 };
 
 /// What the results of webhook examples are filed under.
@@ -45,6 +45,15 @@ async fn run_one(
     }
     let path = example.path.clone().unwrap_or_else(|| format!("/webhooks/{}", file.name));
     let raw = RawWebhook { headers, body: example.body.clone().into(), path, address: None };
+    let route =
+        Route { source: Box::new(source), allowed: AllowedAddresses::default(), customers: Customers::default() };
+    match (route.is_handshake(&raw), example.handshake) {
+        (true, true) => return Ok(()),
+        (false, true) => return Err("expected a handshake, and it is none".to_owned()),
+        (true, false) => return Err("it is a handshake".to_owned()),
+        (false, false) => {}
+    }
+    let source = route.source;
     let webhook = match (source.verifier().verify(source.name(), &raw, example.at), &example.rejected) {
         (Err(rejection), Some(check)) if rejection.check() == check => return Ok(()),
         (Err(rejection), _) => return Err(format!("rejected ({}): {rejection}", rejection.check())),
@@ -56,7 +65,7 @@ async fn run_one(
         (Some(events), false, None) => json!({ "events": events.0 }),
         (None, true, None) => json!("skipped"),
         (None, false, Some(faults)) => json!({ "unmappable": faults }),
-        _ => return Err("write one of events, skipped, unmappable and rejected".to_owned()),
+        _ => return Err("write one of events, skipped, unmappable, rejected and handshake".to_owned()),
     };
     if let Some(why) = differs("the delivery", &expected, &got) {
         return Err(why);

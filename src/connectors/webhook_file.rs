@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::file::{Json, Setting};
-use crate::{domain::Timestamp, webhooks::Scheme};
+use crate::{
+    domain::Timestamp,
+    webhooks::{Handshake, Scheme},
+};
 
 /// What a vendor sends by itself: how it is signed, and what it means.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,6 +25,9 @@ pub struct WebhookSection {
     /// The vendor writes into the body how often it has tried: repeats are compared by their events, not by their bytes.
     #[serde(default)]
     pub varies: bool,
+    /// How the vendor asks, without a signature, whether somebody is there.
+    #[serde(default)]
+    pub handshakes: Vec<Handshake>,
     /// What users set, as `$settings` in the filters.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
@@ -52,6 +58,9 @@ pub struct WebhookExample {
     /// It is of a kind without an effect.
     #[serde(default)]
     pub skipped: bool,
+    /// It is one of `handshakes`.
+    #[serde(default)]
+    pub handshake: bool,
     /// What is missing or wrong, as it is answered.
     #[serde(default)]
     pub unmappable: Option<Vec<String>>,

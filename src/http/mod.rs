@@ -129,7 +129,7 @@ where
         gate,
     };
     let rest = Router::new()
-        .route("/webhooks/{source}", post(webhooks::receive).with_state(webhooks))
+        .route("/webhooks/{source}", post(webhooks::receive).get(webhooks::greet).with_state(webhooks))
         .merge(metadata::routes(&doors.challenge))
         .merge(health::routes(operations.health.clone()))
         .merge(operations::metrics_route(operations))

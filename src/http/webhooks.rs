@@ -1,4 +1,4 @@
-//! `POST /webhooks/{source}`: bytes in, and an answer only when they are safe.
+//! `/webhooks/{source}`: bytes in by POST, and an answer only when they are safe; GET and HEAD see that it is there.
 
 use std::sync::Arc;
 
@@ -66,12 +66,28 @@ pub(super) async fn receive(
             };
             let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
             let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, &webhooks.proxies));
-            answer(label, webhooks.intake.receive(route, RawWebhook { headers, body, path, address }).await)
+            let raw = RawWebhook { headers, body, path, address };
+            match route.is_handshake(&raw) {
+                true => (Json(json!({ "received": true })).into_response(), "handshake"),
+                false => answer(label, webhooks.intake.receive(route, raw).await),
+            }
         }
         Err(response) => (*response, "invalid"),
     };
     metrics::webhook(label, outcome);
     response
+}
+
+/// HEAD and GET: vendors, and people with a browser, see whether somebody is there.
+pub(super) async fn greet(State(webhooks): State<Webhooks>, Path(source): Path<String>, uri: Uri) -> Response {
+    let Some(route) = webhooks.intake.route(&source) else {
+        return refuse(StatusCode::NOT_FOUND, "There is no such webhook source");
+    };
+    let body = match route.echo(uri.query().unwrap_or_default()) {
+        Some(word) => ([(header::X_CONTENT_TYPE_OPTIONS, "nosniff")], word).into_response(),
+        None => Json(json!({ "source": route.source.name(), "next": "Send webhooks by POST, signed" })).into_response(),
+    };
+    ([(header::CACHE_CONTROL, "no-store")], body).into_response()
 }
 
 impl Webhooks {

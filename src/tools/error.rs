@@ -149,10 +149,20 @@ fn port_sentence(error: &PortError) -> String {
             "The {system} does not answer right now. Tell the customer that it could not be done yet, and try again in a \
              minute; repeating the same call is safe."
         ),
-        PortError::Denied { .. } | PortError::Forbidden { .. } | PortError::Misconfigured { .. } => format!(
+        PortError::Denied { .. } => format!(
             "The {system} is not accessible at the moment, which only the company can repair. Tell the customer that it \
              cannot be done right now; trying again does not help."
         ),
+        PortError::Forbidden { .. } | PortError::Misconfigured { .. } => {
+            let next = match system {
+                "helpdesk" => "Hand the conversation over to a person",
+                _ => "Open a ticket with create_ticket, or hand the conversation over to a person",
+            };
+            format!(
+                "The {system} cannot do this as it is set up, which only the company can repair; nothing has been done. No \
+                 value of the customer is the reason: do not ask for one again, and do not repeat the call. {next}."
+            )
+        }
         PortError::RateLimited { retry_after, .. } => {
             let wait = retry_after.map_or(60, |wait| wait.as_secs());
             let wait = in_words(if wait == 0 { 60 } else { wait });
@@ -163,8 +173,8 @@ fn port_sentence(error: &PortError) -> String {
              again."
         ),
         PortError::Invalid { field: None, .. } | PortError::Closed { .. } => format!(
-            "The {system} did not accept this; nothing has been done. Check the values with the customer and call again \
-             with corrected ones, or tell the customer that it cannot be done."
+            "The {system} did not accept this; nothing has been done, and it does not say which value is the reason. Call \
+             again only if one is plainly wrong; otherwise say honestly that it cannot be done, and offer a person."
         ),
         PortError::EmailRequired { .. } => ToolError::step_up(Level::Otp).sentence(),
     }
@@ -185,4 +195,26 @@ pub enum RegistryError {
     Deadline(String),
     #[error("the input schema of {tool} has a keyword that is not enforced: {keyword}")]
     Keyword { tool: &'static str, keyword: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_company_has_to_repair_is_not_asked_of_the_customer() {
+        for (system, next) in
+            [("CRM", "Open a ticket"), ("order system", "Open a ticket"), ("helpdesk", "Hand the conversation")]
+        {
+            for error in [
+                PortError::Misconfigured { system, source: "a field".into() },
+                PortError::Forbidden { system, source: "a record".into() },
+            ] {
+                let said = ToolError::Port(error).sentence();
+                assert!(said.contains(next) && said.contains("only the company can repair"), "{said}");
+                assert!(!said.contains("correct") && !said.contains("Check the values"), "{said}");
+                assert_eq!(said.contains("create_ticket"), system != "helpdesk", "{said}");
+            }
+        }
+    }
 }

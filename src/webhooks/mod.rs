@@ -6,6 +6,7 @@ mod address;
 mod checks;
 mod contentful;
 mod guide;
+mod handshake;
 mod mac;
 mod payload;
 mod rejection;
@@ -26,6 +27,7 @@ use sha2::{Digest, Sha256};
 pub use address::{AllowedAddresses, NotAnAddress};
 pub use checks::read_event;
 pub use guide::{Guide, GuideKind};
+pub use handshake::Handshake;
 pub use payload::{CmsPayload, EndedPayload, EscalatedPayload};
 pub use rejection::Rejection;
 pub use scheme::{Scheme, SchemeError};
@@ -127,6 +129,11 @@ pub trait Source: Send + Sync {
 
     /// A body to try things out with.
     fn sample(&self) -> Option<Vec<u8>>;
+
+    /// What its senders ask before they send anything.
+    fn handshakes(&self) -> &[Handshake] {
+        &[]
+    }
 }
 
 /// A source, and from where its webhooks may come.
@@ -154,6 +161,17 @@ impl Route {
             }
         }
         mapped
+    }
+
+    /// Whether it is nothing but the question whether somebody is there: it is answered, signed or not.
+    pub fn is_handshake(&self, raw: &RawWebhook) -> bool {
+        let asked = |handshake: &Handshake| handshake.is_form(&raw.headers, &raw.body);
+        self.allowed.admit(raw.address) && self.source.handshakes().iter().any(asked)
+    }
+
+    /// What a GET is answered with, if its query asks for something.
+    pub fn echo(&self, query: &str) -> Option<String> {
+        self.source.handshakes().iter().find_map(|handshake| handshake.echo(query))
     }
 }
 

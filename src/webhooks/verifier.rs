@@ -44,10 +44,37 @@ enum Method {
 #[derive(Debug, Clone)]
 struct CheckedHmac {
     scheme: HmacScheme,
+    names: Names,
+    /// The same scheme under other names: a request has one set of them, never a mix.
+    older: Option<Names>,
+    pieces: Vec<Piece>,
+}
+
+/// The headers of a scheme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Names {
     header: HeaderName,
     id: Option<HeaderName>,
     timestamp: Option<HeaderName>,
-    pieces: Vec<Piece>,
+}
+
+impl Names {
+    /// What Standard Webhooks were called when they were Svix's own; both are still sent.
+    fn older(&self) -> Option<Self> {
+        const fn name(name: &'static str) -> HeaderName {
+            HeaderName::from_static(name)
+        }
+        let standard = Self {
+            header: name("webhook-signature"),
+            id: Some(name("webhook-id")),
+            timestamp: Some(name("webhook-timestamp")),
+        };
+        (*self == standard).then(|| Self {
+            header: name("svix-signature"),
+            id: Some(name("svix-id")),
+            timestamp: Some(name("svix-timestamp")),
+        })
+    }
 }
 
 impl Verifier {
@@ -56,13 +83,13 @@ impl Verifier {
         let (method, form) = match scheme {
             Scheme::Hmac(scheme) => {
                 let optional = |name: Option<&String>| name.map(|name| header_name(name)).transpose();
-                let checked = CheckedHmac {
+                let names = Names {
                     header: header_name(&scheme.header)?,
                     id: optional(scheme.id.as_ref())?,
                     timestamp: optional(scheme.timestamp.as_ref().and_then(|place| place.header.as_ref()))?,
-                    pieces: scheme.pieces()?,
-                    scheme: scheme.clone(),
                 };
+                let checked =
+                    CheckedHmac { older: names.older(), names, pieces: scheme.pieces()?, scheme: scheme.clone() };
                 (Method::Hmac(Box::new(checked)), scheme.secret)
             }
             Scheme::Static(scheme) => (Method::Static(header_name(&scheme.header)?), SecretForm::Text),
@@ -130,10 +157,12 @@ impl Verifier {
 
 impl CheckedHmac {
     fn verify(&self, raw: &RawWebhook, keys: &[Key], now: Timestamp) -> Result<Signed, Rejection> {
-        let value = one(&raw.headers, &self.header)?;
-        let id = self.id.as_ref().map(|name| text(&raw.headers, name, "an id")).transpose()?;
-        let (candidates, listed_time) = self.read(value)?;
-        let time = match (&self.timestamp, &self.scheme.timestamp) {
+        let there = |names: &&Names| raw.headers.contains_key(&names.header);
+        let names = std::iter::once(&self.names).chain(&self.older).find(there).unwrap_or(&self.names);
+        let value = one(&raw.headers, &names.header)?;
+        let id = names.id.as_ref().map(|name| text(&raw.headers, name, "an id")).transpose()?;
+        let (candidates, listed_time) = self.read(&names.header, value)?;
+        let time = match (&names.timestamp, &self.scheme.timestamp) {
             (Some(name), Some(place)) => Some(text(&raw.headers, name, place.unit.form())?),
             _ => listed_time,
         };
@@ -154,7 +183,7 @@ impl CheckedHmac {
             return Err(Rejection::Wrong);
         }
         if let (Some(time), Some(place)) = (time, &self.scheme.timestamp) {
-            let header = self.timestamp.as_ref().unwrap_or(&self.header);
+            let header = names.timestamp.as_ref().unwrap_or(&names.header);
             let at = place.unit.read(time).ok_or_else(|| malformed(header, place.unit.form()))?;
             within(at, now)?;
         }
@@ -162,10 +191,10 @@ impl CheckedHmac {
     }
 
     /// The signatures that a header holds, and its time if it is there.
-    fn read<'a>(&self, value: &'a [u8]) -> Result<(Vec<Vec<u8>>, Option<&'a str>), Rejection> {
+    fn read<'a>(&self, header: &HeaderName, value: &'a [u8]) -> Result<(Vec<Vec<u8>>, Option<&'a str>), Rejection> {
         let scheme = &self.scheme;
         let form = || scheme.encoding.form(scheme.hash);
-        let wrong = || malformed(&self.header, &format!("{}{}", self.before(), form()));
+        let wrong = || malformed(header, &format!("{}{}", self.before(), form()));
         let value = std::str::from_utf8(value).map_err(|_| wrong())?;
         let mut time = None;
         let texts: Vec<&str> = match &scheme.part {
@@ -178,18 +207,19 @@ impl CheckedHmac {
                 if let Some(TimestampPlace { part: Some(name), unit, .. }) = &scheme.timestamp {
                     match of(name)[..] {
                         [one] => time = Some(one),
-                        [] => return Err(malformed(&self.header, &format!("{name}=, {}", unit.form()))),
-                        _ => return Err(Rejection::Repeated(format!("{} ({name})", self.header))),
+                        [] => return Err(malformed(header, &format!("{name}=, {}", unit.form()))),
+                        _ => return Err(Rejection::Repeated(format!("{header} ({name})"))),
                     }
                 }
                 of(name)
             }
         };
-        let mut candidates = Vec::new();
-        for text in texts.into_iter().take(SIGNATURES_MAX) {
-            let signature = text.strip_prefix(&scheme.prefix).and_then(|text| decode(scheme.encoding, text));
-            candidates.push(signature.filter(|octets| octets.len() == scheme.hash.bytes()).ok_or_else(wrong)?);
-        }
+        // One that is not what a signature looks like is nobody's: the others count all the same.
+        let signature = |text: &str| {
+            let octets = decode(scheme.encoding, text.strip_prefix(&scheme.prefix)?)?;
+            (octets.len() == scheme.hash.bytes()).then_some(octets)
+        };
+        let candidates: Vec<Vec<u8>> = texts.into_iter().filter_map(signature).take(SIGNATURES_MAX).collect();
         match candidates.is_empty() {
             true => Err(wrong()),
             false => Ok((candidates, time)),
@@ -224,11 +254,11 @@ impl CheckedHmac {
         let mut value = self.before() + &encode(self.scheme.encoding, &mac.finish());
         match &self.scheme.timestamp {
             Some(TimestampPlace { part: Some(part), .. }) => value = format!("{part}={time},{value}"),
-            Some(_) => self.timestamp.iter().for_each(|name| set(name, &time)),
+            Some(_) => self.names.timestamp.iter().for_each(|name| set(name, &time)),
             None => {}
         }
-        self.id.iter().for_each(|name| set(name, id));
-        set(&self.header, &value);
+        self.names.id.iter().for_each(|name| set(name, id));
+        set(&self.names.header, &value);
         headers
     }
 
@@ -236,7 +266,7 @@ impl CheckedHmac {
         let scheme = &self.scheme;
         let mut form = format!(
             "{}: {}{}, the {} of {} under the shared secret",
-            self.header,
+            self.names.header,
             match self.before() {
                 before if before.is_empty() => String::new(),
                 before => format!("{before} and "),
@@ -252,7 +282,7 @@ impl CheckedHmac {
             form.push_str(", without a prefix");
         }
         if let Some(place) = &scheme.timestamp {
-            let place_name = match (&self.timestamp, &place.part) {
+            let place_name = match (&self.names.timestamp, &place.part) {
                 (Some(name), _) => format!("in the header {name}"),
                 (None, part) => format!("as {}= in the same header", part.as_deref().unwrap_or_default()),
             };
@@ -262,11 +292,14 @@ impl CheckedHmac {
                 WINDOW.as_secs()
             ));
         }
-        if let Some(id) = &self.id {
+        if let Some(id) = &self.names.id {
             form.push_str(&format!("; the id is in the header {id}"));
         }
         if scheme.secret == SecretForm::Whsec {
             form.push_str("; the key is what whsec_ encodes in base64");
+        }
+        if let Some(older) = &self.older {
+            form.push_str(&format!("; or all of it under the names of {}", older.header));
         }
         form
     }

@@ -1,0 +1,114 @@
+//! Functions of ours for filters: what they need for customers' texts, in time that grows with the length alone.
+//!
+//! Regular expressions of jaq count characters from the beginning for every match, which is quadratic; a filter over many
+//! pieces is slow. These pass over the text once.
+
+use jaq_core::{
+    RunPtr, data,
+    native::{self, Fun, bome, v},
+};
+use jaq_json::{Error, Val, ValR};
+
+type Data = data::JustLut<Val>;
+
+/// By name, as filters call them.
+pub(super) fn functions() -> impl Iterator<Item = Fun<Data>> {
+    let all: [(&'static str, usize, RunPtr<Data>); 4] = [
+        ("replace", 2, |mut cv| {
+            // The last argument comes first.
+            let (to, from) = (cv.0.pop_var(), cv.0.pop_var());
+            bome(replace(&cv.1, &from, &to))
+        }),
+        ("strip_tags", 0, |cv| bome(text(&cv.1).map(|text| Val::from(strip_tags(text))))),
+        ("squeeze", 0, |cv| bome(text(&cv.1).map(|text| Val::from(squeeze(text))))),
+        ("paragraphs", 0, |cv| bome(text(&cv.1).map(|text| paragraphs(text).into_iter().map(Val::from).collect()))),
+    ];
+    all.into_iter().map(|(name, arguments, run)| native::run::<Data>((name, v(arguments), run)))
+}
+
+fn text(value: &Val) -> Result<&str, Error> {
+    let octets = match value {
+        Val::TStr(octets) | Val::BStr(octets) => octets,
+        other => return Err(Error::typ(other.clone(), "string")),
+    };
+    std::str::from_utf8(octets).map_err(Error::str)
+}
+
+/// Every occurrence of a text that is taken as it is.
+fn replace(value: &Val, from: &Val, to: &Val) -> ValR {
+    match text(from)? {
+        "" => Err(Error::str("nothing is replaced")),
+        from => Ok(Val::from(text(value)?.replace(from, text(to)?))),
+    }
+}
+
+/// What stands between `<` and the next `>` becomes a space. A `<` that nothing closes stays, and so does a lone `>`.
+fn strip_tags(text: &str) -> String {
+    let mut stripped = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, tag)) = rest.split_once('<') {
+        let Some((_, after)) = tag.split_once('>') else { break };
+        stripped.push_str(before);
+        stripped.push(' ');
+        rest = after;
+    }
+    stripped + rest
+}
+
+/// Runs of white space become one space; none stays at the ends.
+fn squeeze(text: &str) -> String {
+    let mut squeezed = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !squeezed.is_empty() {
+            squeezed.push(' ');
+        }
+        squeezed.push_str(word);
+    }
+    squeezed
+}
+
+/// What stands between lines that are empty or white space alone. Lines end with `\n`, whatever they ended with.
+fn paragraphs(text: &str) -> Vec<String> {
+    let mut all = vec![String::new()];
+    for line in text.lines() {
+        let blank = line.trim().is_empty();
+        match all.last_mut() {
+            Some(last) if !blank => {
+                if !last.is_empty() {
+                    last.push('\n');
+                }
+                last.push_str(line);
+            }
+            Some(last) if last.is_empty() => {}
+            _ => all.push(String::new()),
+        }
+    }
+    all.retain(|paragraph| !paragraph.is_empty());
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_become_spaces_and_what_is_no_tag_stays() {
+        for (text, stripped) in [
+            ("<p>Hi <b>you</b></p>", " Hi  you  "),
+            ("1 < 2", "1 < 2"),
+            ("2 > 1 <br>", "2 > 1  "),
+            ("a < b <i>c</i>", "a  c "),
+            ("", ""),
+            ("<", "<"),
+        ] {
+            assert_eq!(strip_tags(text), stripped, "{text}");
+        }
+    }
+
+    #[test]
+    fn white_space_and_paragraphs() {
+        assert_eq!(squeeze(" a \t\n b\u{a0}c "), "a b c");
+        assert_eq!(paragraphs("a\r\nb\r\n\r\n \t\n\nc\n"), ["a\nb", "c"]);
+        assert_eq!(paragraphs("\n\n"), Vec::<String>::new());
+    }
+}
