@@ -11,7 +11,7 @@ use crate::{
     domain::Clock,
     http::{DoorLog, Doors},
     identity::agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
-    limits::{Bodies, Gate},
+    limits::{Answers, Bodies, Gate},
     store::Store,
     upstream::{DocumentError, Fetcher},
 };
@@ -51,6 +51,7 @@ pub(super) fn doors(config: &Config, store: &Store, clock: Clock) -> Result<Door
         limiter: config.limits.agents(),
         bodies: bodies(config),
         streams: Gate::streams(config.http.event_streams_max),
+        answers: Answers::default(),
         log: DoorLog::default(),
     })
 }

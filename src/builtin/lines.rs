@@ -40,7 +40,8 @@ pub fn read_lines(mut from: impl BufRead) -> impl Iterator<Item = Result<Record,
             let result = match next_line(&mut from) {
                 Ok(None) => return None,
                 Ok(Some(bytes)) if bytes.trim_ascii().is_empty() => continue,
-                Ok(Some(bytes)) => record(&bytes),
+                // Editors put a byte order mark in front of a file.
+                Ok(Some(bytes)) => record(bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&bytes)),
                 Err(reason) => {
                     ended = matches!(reason, LineReason::Read(_));
                     Err(reason)

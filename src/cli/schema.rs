@@ -106,6 +106,7 @@ fn snapshot(spec: &Spec) -> Value {
         "inputSchema": spec.input_schema,
         "outputSchema": spec.output_schema,
         "annotations": {
+            "title": spec.title,
             "readOnlyHint": spec.hints.read_only,
             "destructiveHint": spec.hints.destructive,
             "idempotentHint": spec.hints.idempotent,

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::Settlement;
 use crate::domain::{
-    Article, ArticleHit, ArticleId, Caller, Comment, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket,
-    NoteId, Order, OrderId, Ticket, TicketId, Timestamp,
+    Article, ArticleEntry, ArticleHit, ArticleId, Caller, Comment, Contact, ContactFields, ContactId, Customer,
+    EffectId, NewTicket, NoteId, Order, OrderId, Ticket, TicketId, Timestamp,
 };
 
 /// Where orders are kept.
@@ -132,7 +132,7 @@ pub enum Applied {
 /// One page of a listing.
 #[derive(Debug, Clone)]
 pub struct ArticlePage {
-    pub articles: Vec<Article>,
+    pub articles: Vec<ArticleEntry>,
     /// Whether another page follows the last article here.
     pub more: bool,
 }

@@ -12,6 +12,14 @@ pub struct Article {
     pub updated_at: Timestamp,
 }
 
+/// An article in a list: its text stays where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArticleEntry {
+    pub id: ArticleId,
+    pub title: String,
+    pub body_bytes: u64,
+}
+
 /// An article that matches a search, with the passage that does.
 #[derive(Debug, Clone)]
 pub struct ArticleHit {

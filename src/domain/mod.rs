@@ -21,7 +21,7 @@ pub mod text;
 mod ticket;
 mod time;
 
-pub use article::{Article, ArticleHit};
+pub use article::{Article, ArticleEntry, ArticleHit};
 pub use contact::{Contact, ContactFields, FieldName, FieldValue};
 pub use customer::{Caller, Customer, CustomerId, Level, StaffMember, Subject, SystemId};
 pub use email::Email;

@@ -9,17 +9,16 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
 use tracing::{Instrument, Span};
 
-use super::{layers::hold_stream, peer::Proxies};
+use super::{layers::hold_answer, peer::Proxies, responses::RpcRefusal};
 use crate::{
     domain::{AgentId, Secret},
     identity::{
         CONTEXT_HEADER, Evidence,
         agents::{Agent, Agents, AuthError, Challenge, Reason},
     },
-    limits::{Bodies, Gate, Limiter, Wait},
+    limits::{Answers, Bodies, Gate, Limiter, Wait},
     telemetry::{Seldom, causes, metrics},
 };
 
@@ -36,6 +35,8 @@ pub struct Doors {
     pub bodies: Bodies,
     /// Places for streams of events.
     pub streams: Gate,
+    /// Room for answers on their way out.
+    pub answers: Answers,
     pub log: DoorLog,
 }
 
@@ -47,15 +48,18 @@ pub struct DoorLog {
     limited: Seldom,
 }
 
-/// An answer to a request that nobody reads.
-struct Refusal(Response);
+/// A refusal of a request that nobody reads.
+struct Refusal(RpcRefusal);
 
 impl Refusal {
-    /// Reads a body of usual size first: a sender that is still writing would otherwise see a broken connection.
+    /// Reads a body of usual size first: a sender that is still writing would otherwise see a broken connection, and the
+    /// answer bears the id of the message.
     async fn after(self, bodies: &Bodies, expects: bool, body: Body) -> Response {
-        let mut response = self.0;
         // Who waits for a word before sending the body (Expect: 100-continue) need not send it.
-        if expects || !bodies.discard(body).await {
+        let read = if expects { None } else { bodies.discard(body).await };
+        let closes = read.is_none();
+        let mut response = self.0.answer(&read.unwrap_or_default());
+        if closes {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -75,7 +79,7 @@ impl Doors {
         R: IntoResponse,
     {
         match self.admit(&mut request).instrument(span.clone()).await {
-            Ok(()) => hold_stream(&self.streams, endpoint(request).await.into_response()),
+            Ok(()) => hold_answer(&self.streams, &self.answers, endpoint(request).await.into_response()),
             Err(refusal) => {
                 let expects = request.headers().contains_key(header::EXPECT);
                 refusal.after(&self.bodies, expects, request.into_body()).await
@@ -126,7 +130,8 @@ impl Doors {
         if let Some(left_out) = self.log.limited.pass() {
             tracing::warn!(%agent, wait_s = wait.seconds(), left_out, "an agent sends too many requests");
         }
-        Refusal(too_many(wait, "Too many requests of this agent"))
+        let refusal = RpcRefusal::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests of this agent");
+        Refusal(refusal.again_in(wait.seconds()))
     }
 
     fn refuse(&self, error: &AuthError) -> Refusal {
@@ -145,7 +150,7 @@ impl Doors {
                     AuthError::NoKeys { retry_after } => retry_after.as_secs() + 1,
                     _ => RETRY_AFTER_S,
                 };
-                return Refusal(wait_for(StatusCode::SERVICE_UNAVAILABLE, after_s, why));
+                return Refusal(RpcRefusal::new(StatusCode::SERVICE_UNAVAILABLE, why).again_in(after_s));
             }
         };
         metrics::authentication(outcome);
@@ -154,11 +159,12 @@ impl Doors {
         {
             tracing::warn!(reason = why, left_out, "an agent's token was refused");
         }
-        let mut response = (status, axum::Json(json!({ "error": why }))).into_response();
-        if let Ok(value) = HeaderValue::try_from(self.challenge.header(reason)) {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-        }
-        Refusal(response)
+        let challenge = HeaderValue::try_from(self.challenge.header(reason));
+        let refusal = RpcRefusal::new(status, why);
+        Refusal(match challenge {
+            Ok(challenge) => refusal.with_header(header::WWW_AUTHENTICATE, challenge),
+            Err(_) => refusal,
+        })
     }
 }
 
@@ -186,13 +192,4 @@ fn has_token_in_query(query: &str) -> bool {
         let name = member.split('=').next().unwrap_or_default();
         percent_encoding::percent_decode_str(name).decode_utf8_lossy().eq_ignore_ascii_case("access_token")
     })
-}
-
-pub(super) fn too_many(wait: Wait, why: &str) -> Response {
-    wait_for(StatusCode::TOO_MANY_REQUESTS, wait.seconds(), why)
-}
-
-pub(super) fn wait_for(status: StatusCode, seconds: u64, why: &str) -> Response<Body> {
-    let body = axum::Json(json!({ "error": why, "retry_after_s": seconds }));
-    (status, [(header::RETRY_AFTER, HeaderValue::from(seconds))], body).into_response()
 }

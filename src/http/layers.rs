@@ -4,15 +4,16 @@ use std::time::Instant;
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     middleware::Next,
     response::Response,
 };
+use http_body::Body as _;
 use tracing::{Instrument, Span};
 
-use super::{evidence::wait_for, held::hold};
+use super::{held::hold, responses::RpcRefusal};
 use crate::{
-    limits::{Gate, Wait},
+    limits::{Answers, Gate, Wait},
     telemetry::{metrics, traces},
 };
 
@@ -73,7 +74,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 
 fn route(path: &str) -> &'static str {
     match path {
-        "/mcp" => "mcp",
+        "/mcp" | "/mcp/" => "mcp",
         "/health" => "health",
         "/livez" => "livez",
         "/readyz" => "readyz",
@@ -84,18 +85,20 @@ fn route(path: &str) -> &'static str {
     }
 }
 
-/// Streams of events outlast their requests: there are places of their own for them.
-pub(super) fn hold_stream(gate: &Gate, response: Response) -> Response {
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
-        return response;
+/// What outlasts its request has a place, or room, of its own until it is gone: a stream of events, and an answer that the
+/// client has yet to read.
+pub(super) fn hold_answer(streams: &Gate, answers: &Answers, response: Response) -> Response {
+    let busy =
+        |why, wait: Wait| RpcRefusal::new(StatusCode::SERVICE_UNAVAILABLE, why).again_in(wait.seconds()).answer(b"");
+    match response.body().size_hint().exact() {
+        Some(bytes) => match answers.room(bytes) {
+            Ok(None) => response,
+            Ok(Some(room)) => response.map(|body| hold(body, room)),
+            Err(wait) => busy("Too many long answers are being read", wait),
+        },
+        None => match streams.enter() {
+            Ok(pass) => response.map(|body| hold(body, pass)),
+            Err(wait) => busy("Too many event streams are open", wait),
+        },
     }
-    match gate.enter() {
-        Ok(pass) => response.map(|body| hold(body, pass)),
-        Err(wait) => overloaded(wait),
-    }
-}
-
-pub(super) fn overloaded(wait: Wait) -> Response {
-    wait_for(StatusCode::SERVICE_UNAVAILABLE, wait.seconds(), "Too many requests are being worked on")
 }

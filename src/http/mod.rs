@@ -10,6 +10,7 @@ mod metadata;
 mod operations;
 mod peer;
 mod places;
+mod responses;
 mod server;
 mod site;
 mod tls;

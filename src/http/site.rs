@@ -42,7 +42,8 @@ impl Site {
 
     pub(super) fn answer(&self, request: Request) -> BoxFuture<'static, Response> {
         match &self.mcp {
-            Some(mcp) if request.uri().path() == "/mcp" => mcp(request),
+            // With a slash behind it, as many people and some clients write it.
+            Some(mcp) if matches!(request.uri().path(), "/mcp" | "/mcp/") => mcp(request),
             _ => {
                 let rest = self.rest.clone();
                 Box::pin(async move { rest.oneshot(request).await.into_response() })

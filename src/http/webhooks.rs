@@ -13,9 +13,8 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::{
-    evidence::{too_many, wait_for},
-    layers::overloaded,
     peer::{Peer, Proxies},
+    responses::{overloaded, too_many, wait_for},
 };
 use crate::{
     inbox::{Intake, Received},

@@ -84,20 +84,26 @@ impl Bodies {
         Ok(())
     }
 
-    /// Reads a body for nothing. False: there was too much of it, or it did not come.
-    pub async fn discard<B: http_body::Body + Send>(&self, body: B) -> bool {
+    /// Reads a body that is not acted upon: all of it if it is short, and otherwise nothing of it. None: there was too much
+    /// of it, or it did not come.
+    pub async fn discard<B: http_body::Body + Send>(&self, body: B) -> Option<Bytes> {
         let reading = async {
-            let (mut body, mut seen) = (std::pin::pin!(body), 0);
+            let (mut body, mut kept, mut seen) = (std::pin::pin!(body), BytesMut::new(), 0);
             while let Some(frame) = body.frame().await {
-                let Ok(frame) = frame else { return false };
-                seen += frame.data_ref().map_or(0, Buf::remaining);
+                let Ok(data) = frame.ok()?.into_data() else { continue };
+                seen += data.remaining();
                 if seen > self.bytes_max {
-                    return false;
+                    return None;
+                }
+                if seen <= FREE_BYTES {
+                    kept.put(data);
+                } else {
+                    kept.clear();
                 }
             }
-            true
+            Some(kept.freeze())
         };
-        tokio::time::timeout(self.timeout, reading).await.unwrap_or(false)
+        tokio::time::timeout(self.timeout, reading).await.unwrap_or_default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! How much of it: rate limits by whoever asks, and a brake for those who ask for other people's records.
 
+mod answers;
 mod body;
 mod brake;
 mod gate;
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use answers::Answers;
 pub use body::{Bodies, BodyError};
 pub use brake::{Asking, Brake, Strictness};
 pub use gate::{Gate, Pass};

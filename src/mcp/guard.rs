@@ -1,19 +1,25 @@
-//! What the protocol library leaves open over HTTP: encodings, header checks in every version, and errors in JSON-RPC.
+//! What the protocol library leaves open over HTTP: encodings, header checks in every version, what a client accepts, and
+//! errors in JSON-RPC.
 
-use std::{borrow::Cow, convert::Infallible, fmt};
+use std::{borrow::Cow, convert::Infallible, fmt, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
-use rmcp::{ErrorData, model::ErrorCode};
+use rmcp::model::ErrorCode;
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Parts, scopes};
+use super::{
+    Parts, accept,
+    message::{self, CAPABILITIES_META, Refusal},
+    scopes,
+};
 use crate::{
     identity::{STAFF_REASON_META, agents::Challenge},
     limits::{Bodies, BodyError, Gate, Pass},
@@ -27,13 +33,28 @@ const NAME_HEADER: &str = "mcp-name";
 /// As much of a message as its headers repeat.
 #[derive(Deserialize)]
 pub(super) struct Envelope {
-    #[serde(default)]
-    pub(super) id: Value,
+    /// None: it is a notification. An id of null is none that can be answered.
+    #[serde(default, deserialize_with = "present")]
+    id: Option<Value>,
     pub(super) method: Option<String>,
     params: Option<Params>,
 }
 
+/// A member that is there, whatever it holds.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 impl Envelope {
+    pub(super) fn id(&self) -> Value {
+        self.id.clone().unwrap_or_default()
+    }
+
+    /// Whether the client says something of itself that has to be looked at before the library reads it.
+    fn describes_itself_oddly(&self) -> bool {
+        self.method.as_deref() == Some("initialize") || self.params.as_ref().is_some_and(|params| params.meta.is_odd)
+    }
+
     /// What the message is about: a tool, a prompt or a resource.
     pub(super) fn name(&self) -> Option<&str> {
         let params = self.params.as_ref()?;
@@ -55,10 +76,11 @@ struct Params {
     meta: Meta,
 }
 
-/// As much of `_meta` as decides on the scope that is needed.
+/// As much of `_meta` as decides on the scope that is needed, and on whether the library can read it.
 #[derive(Default)]
 struct Meta {
     staff_reason: bool,
+    is_odd: bool,
 }
 
 impl<'de> Deserialize<'de> for Meta {
@@ -74,8 +96,14 @@ impl<'de> Deserialize<'de> for Meta {
             fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Meta, A::Error> {
                 let mut meta = Meta::default();
                 while let Some(name) = members.next_key::<Cow<'de, str>>()? {
-                    members.next_value::<IgnoredAny>()?;
-                    meta.staff_reason |= name == STAFF_REASON_META;
+                    match &*name {
+                        CAPABILITIES_META => meta.is_odd = !message::can_be_read(&members.next_value()?),
+                        STAFF_REASON_META => {
+                            members.next_value::<IgnoredAny>()?;
+                            meta.staff_reason = true;
+                        }
+                        _ => drop(members.next_value::<IgnoredAny>()?),
+                    }
                 }
                 Ok(meta)
             }
@@ -94,16 +122,31 @@ pub(super) struct Guard {
     pub(super) challenge: Challenge,
     pub(super) gate: Gate,
     pub(super) bodies: Bodies,
+    /// Whole articles are read by so many requests at once; the others wait.
+    pub(super) large: Arc<Semaphore>,
 }
+
+/// Requests at once whose answers are as long as an article.
+pub(super) const LARGE_MAX: usize = 16;
 
 /// A request that may pass.
 pub(super) struct Admitted {
     pub(super) request: Request<Full<Bytes>>,
-    pub(super) body: Bytes,
+    pub(super) asked: Asked,
     /// A call of a tool: it looks after its own span.
     pub(super) is_call: bool,
-    /// Its place, until the answer has begun.
-    pub(super) pass: Pass,
+    /// Its places, until the answer has begun.
+    pub(super) places: Places,
+}
+
+#[expect(dead_code, reason = "held for their end")]
+pub(super) struct Places(Pass, Option<OwnedSemaphorePermit>);
+
+/// What an answer to the request has to keep to.
+pub(super) struct Asked {
+    body: Bytes,
+    id: Value,
+    accepts: accept::Accepts,
 }
 
 /// Reads the body and lets the request pass, or answers it.
@@ -111,17 +154,18 @@ pub(super) async fn admit<B>(guard: &Guard, request: Request<B>) -> Result<Admit
 where
     B: http_body::Body + Send,
 {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     if parts.method != Method::POST {
         let pass = enter(&guard.gate, Value::Null)?;
         let request = Request::from_parts(parts, Full::default());
-        return Ok(Admitted { request, body: Bytes::new(), is_call: false, pass });
+        let asked = Asked { body: Bytes::new(), id: Value::Null, accepts: accept::Accepts::Json };
+        return Ok(Admitted { request, asked, is_call: false, places: Places(pass, None) });
     }
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
         let why = "encoded bodies are not accepted; send the JSON as it is";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Value::Null, ErrorCode::INVALID_REQUEST, why));
     }
-    let body = guard.bodies.read(body).await.map_err(|error| {
+    let mut body = guard.bodies.read(body).await.map_err(|error| {
         let status = match error {
             BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -130,18 +174,47 @@ where
         };
         refuse(status, Value::Null, ErrorCode::INVALID_REQUEST, &error.to_string())
     })?;
-    let (mut id, mut is_call) = (Value::Null, false);
+    if let Cow::Owned(mended) = message::readable(&body) {
+        body = mended.into();
+    } else if body.starts_with(message::BYTE_ORDER_MARK) {
+        body = body.slice(message::BYTE_ORDER_MARK.len()..);
+    }
+    let (mut id, mut is_call, mut streams, mut is_large) = (Value::Null, false, false, false);
     // What is not JSON is explained later, and what is no message of MCP is refused by the library.
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) {
+        id = envelope.id();
+        if envelope.id.as_ref().is_some_and(Value::is_null) && envelope.method.is_some() {
+            return Err(refused(StatusCode::BAD_REQUEST, &message::refusal(&body)));
+        }
         check_headers(&parts.headers, &envelope)?;
         scopes::check(&guard.parts, &guard.challenge, &parts, &envelope).await?;
         is_call = envelope.method.as_deref() == Some("tools/call");
-        id = envelope.id;
+        is_large = envelope.method.as_deref() == Some("resources/read");
+        streams = envelope.method.as_deref() == Some("subscriptions/listen");
+        if envelope.describes_itself_oddly()
+            && let Ok(mut message) = serde_json::from_slice::<Value>(&body)
+        {
+            message::mend_client(&mut message);
+            body = message.to_string().into();
+        }
     }
+    if !is_json(&parts.headers) {
+        let why = "the Content-Type must be application/json";
+        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, id, ErrorCode::INVALID_REQUEST, why));
+    }
+    let accepts = accept::Accepts::of(&parts.headers, streams)
+        .map_err(|why| refuse(StatusCode::NOT_ACCEPTABLE, id.clone(), ErrorCode::INVALID_REQUEST, why))?;
+    parts.headers.insert(header::ACCEPT, accept::BOTH);
     // Only now: a body that trickles in takes nobody's place.
-    let pass = enter(&guard.gate, id)?;
+    let pass = enter(&guard.gate, id.clone())?;
+    let large = if is_large { guard.large.clone().acquire_owned().await.ok() } else { None };
     let request = Request::from_parts(parts, Full::new(body.clone()));
-    Ok(Admitted { request, body, is_call, pass })
+    Ok(Admitted { request, asked: Asked { body, id, accepts }, is_call, places: Places(pass, large) })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
 fn enter(gate: &Gate, id: Value) -> Result<Pass, Box<Answer>> {
@@ -161,7 +234,7 @@ fn check_headers(headers: &HeaderMap, envelope: &Envelope) -> Result<(), Box<Ans
         true => Ok(()),
         false => {
             let why = "the Mcp-Method or Mcp-Name header does not match the body";
-            Err(refuse(StatusCode::BAD_REQUEST, envelope.id.clone(), ErrorCode::HEADER_MISMATCH, why))
+            Err(refuse(StatusCode::BAD_REQUEST, envelope.id(), ErrorCode::HEADER_MISMATCH, why))
         }
     }
 }
@@ -183,26 +256,45 @@ fn plain(value: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
 }
 
-/// Replaces the library's plain-text answer to a body that it could not read by a JSON-RPC error that says why.
-pub(super) fn explain(answer: Answer, body: &Bytes) -> Answer {
-    let in_json = answer.headers().contains_key(header::CONTENT_TYPE);
-    if answer.status() != StatusCode::UNSUPPORTED_MEDIA_TYPE || in_json && body.is_empty() {
+/// The answer in the form that was asked for. What the library answers in plain text becomes a JSON-RPC error: clients
+/// show nothing else.
+pub(super) async fn finish(answer: Answer, asked: &Asked) -> Answer {
+    let status = answer.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return asked.accepts.answer(answer).await;
+    }
+    if is_json(answer.headers()) {
         return answer;
     }
-    if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
-        let why = format!("the body is not JSON (line {}, column {})", error.line(), error.column());
-        return *refuse(StatusCode::BAD_REQUEST, Value::Null, ErrorCode::PARSE_ERROR, &why);
+    let (parts, body) = answer.into_parts();
+    let mut explained = match status {
+        // A message that it could not read: that the content is JSON by its type has been seen to before.
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            let refusal = message::refusal(&asked.body);
+            // As the library answers where it can read the message itself.
+            let is_read = refusal.error.code == ErrorCode::INVALID_PARAMS;
+            *refused(if is_read { StatusCode::OK } else { StatusCode::BAD_REQUEST }, &refusal)
+        }
+        _ => {
+            let Ok(text) = body.collect().await.map(http_body_util::Collected::to_bytes);
+            let code = if status.is_server_error() { ErrorCode::INTERNAL_ERROR } else { ErrorCode::INVALID_REQUEST };
+            *refuse(status, asked.id.clone(), code, &String::from_utf8_lossy(&text))
+        }
+    };
+    for (name, value) in &parts.headers {
+        if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
+            explained.headers_mut().append(name, value.clone());
+        }
     }
-    let id = serde_json::from_slice::<Value>(body).ok().and_then(|message| message.get("id").cloned());
-    let why = "the body is not a JSON-RPC 2.0 request of MCP with Content-Type application/json";
-    *refuse(StatusCode::BAD_REQUEST, id.unwrap_or_default(), ErrorCode::INVALID_REQUEST, why)
+    explained
 }
 
 pub(super) fn refuse(status: StatusCode, id: Value, code: ErrorCode, why: &str) -> Box<Answer> {
-    let id = Some(id).filter(|id| id.is_string() || id.is_number()).unwrap_or_default();
-    let error = ErrorData::new(code, why.to_owned(), None);
-    let body = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
-    let mut answer = Response::new(Full::new(Bytes::from(body)).boxed());
+    refused(status, &Refusal::new(id, code, why.to_owned()))
+}
+
+fn refused(status: StatusCode, refusal: &Refusal) -> Box<Answer> {
+    let mut answer = Response::new(Full::new(Bytes::from(refusal.to_json().to_string())).boxed());
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Box::new(answer)

@@ -8,17 +8,18 @@ use std::sync::{
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, Implementation,
-        InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-        ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-        ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
+        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
+        CustomResult, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        SubscriptionFilter, Tool, ToolAnnotations,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use serde_json::Value;
 use tracing::Instrument;
 
-use super::{Parts, call, changes::LookOut, resources, scopes};
+use super::{Parts, call, changes::LookOut, message, resources, scopes};
 use crate::{
     identity::{Evidence, agents::Agent},
     tools::Spec,
@@ -54,13 +55,8 @@ pub(super) struct Handler {
 
 impl Handler {
     pub(super) fn new(parts: Parts, reach: Reach) -> Self {
-        let capabilities = ServerCapabilities::builder()
-            .enable_tools()
-            .enable_resources()
-            .enable_resources_list_changed()
-            .enable_prompts()
-            .enable_completions()
-            .build();
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_resources().enable_resources_list_changed().build();
         let implementation =
             Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Front desk");
         Self {
@@ -93,7 +89,8 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
 }
 
 fn tool(spec: &Spec) -> Tool {
-    let annotations = ToolAnnotations::new()
+    // The title in both places: client directories look for it among the annotations.
+    let annotations = ToolAnnotations::with_title(spec.title)
         .read_only(spec.hints.read_only)
         .destructive(spec.hints.destructive)
         .idempotent(spec.hints.idempotent)
@@ -102,6 +99,14 @@ fn tool(spec: &Spec) -> Tool {
         .with_title(spec.title)
         .with_raw_output_schema(Arc::new(spec.output_schema.clone()))
         .with_annotations(annotations)
+}
+
+/// A list of one page: there is no other.
+fn only_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor).filter(|cursor| !cursor.is_empty()) {
+        None => Ok(()),
+        Some(_) => Err(resources::unknown_cursor()),
+    }
 }
 
 impl ServerHandler for Handler {
@@ -155,9 +160,10 @@ impl ServerHandler for Handler {
 
     async fn list_tools(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        only_page(request)?;
         let agent = agent(&context);
         // Who may call a tool depends on the token: what one agent sees is not for another.
         let scope = if agent.is_some() { CacheScope::Private } else { CacheScope::Public };
@@ -199,10 +205,11 @@ impl ServerHandler for Handler {
 
     async fn list_resource_templates(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
+        only_page(request)?;
         let mut result = resources::templates();
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
@@ -219,17 +226,19 @@ impl ServerHandler for Handler {
         Ok(result.into())
     }
 
+    /// There are none, and none are declared; clients that ask all the same are told so.
     async fn list_prompts(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
+        only_page(request)?;
         let mut result = ListPromptsResult::default().with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(CacheScope::Public);
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
     }
 
-    /// Nothing is completed: to offer order numbers would be to tell whose they are.
+    /// Nothing is completed, and it is not declared: to offer order numbers would be to tell whose they are.
     async fn complete(
         &self,
         _: CompleteRequestParams,
@@ -238,6 +247,15 @@ impl ServerHandler for Handler {
         let mut result = CompleteResult::default();
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
+    }
+
+    /// What the library does not know: methods that are not served, and params that do not fit.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(message::misfit(&request.method, request.params.as_ref()))
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {

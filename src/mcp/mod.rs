@@ -1,12 +1,16 @@
 //! The Model Context Protocol, in both eras (2025-11-25 and 2026-07-28). The only room that knows rmcp.
 
+mod accept;
 mod call;
 mod changes;
 mod guard;
 mod handler;
+mod lines;
+mod message;
 mod resources;
 mod scopes;
 mod service;
+mod session;
 mod stdio;
 
 use std::sync::Arc;

@@ -26,9 +26,8 @@ pub(super) async fn list(
 ) -> Result<ListResourcesResult, ErrorData> {
     let after = request
         .and_then(|request| request.cursor)
-        .map(|cursor| {
-            article_id(&cursor).ok_or_else(|| ErrorData::invalid_params("unknown cursor; start without one", None))
-        })
+        .filter(|cursor| !cursor.is_empty())
+        .map(|cursor| article_id(&cursor).ok_or_else(unknown_cursor))
         .transpose()?;
     let page = parts.desk.articles(after.as_ref(), PAGE).await.map_err(unavailable)?;
     let next_cursor = page.articles.last().filter(|_| page.more).map(|article| uri(&article.id));
@@ -39,7 +38,7 @@ pub(super) async fn list(
             Resource::new(uri(&article.id), article.id.to_string())
                 .with_title(article.title)
                 .with_mime_type(MIME_TYPE)
-                .with_size(article.body.len() as u64)
+                .with_size(article.body_bytes)
         })
         .collect();
     let mut result =
@@ -66,6 +65,11 @@ pub(super) async fn read(parts: &Parts, uri: &str) -> Result<ReadResourceResult,
     let text = format!("# {}\n\n{}", article.title, article.body);
     let contents = ResourceContents::text(text, uri).with_mime_type(MIME_TYPE);
     Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
+}
+
+/// The same for every list.
+pub(super) fn unknown_cursor() -> ErrorData {
+    ErrorData::invalid_params("unknown cursor; start without one", None)
 }
 
 fn uri(id: &ArticleId) -> String {

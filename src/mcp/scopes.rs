@@ -70,7 +70,7 @@ async fn refuse_message(
         note(parts, agent, tool).await;
     }
     let why = format!("the access token needs the scope {needed}");
-    let mut answer = refuse(StatusCode::FORBIDDEN, envelope.id.clone(), rmcp::model::ErrorCode::INVALID_REQUEST, &why);
+    let mut answer = refuse(StatusCode::FORBIDDEN, envelope.id(), rmcp::model::ErrorCode::INVALID_REQUEST, &why);
     let header = challenge.header(Reason::InsufficientScope { granted: agent.scopes, needed });
     if let Ok(value) = HeaderValue::try_from(header) {
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, value);

@@ -9,6 +9,7 @@ use http_body_util::combinators::BoxBody;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
+use tokio::sync::Semaphore;
 use tower::Service;
 use tracing::{Instrument, Span};
 
@@ -67,6 +68,7 @@ pub fn endpoint(parts: Parts, options: EndpointOptions) -> Endpoint {
         challenge: options.challenge,
         gate: options.gate,
         bodies: options.bodies.clone(),
+        large: Arc::new(Semaphore::new(guard::LARGE_MAX)),
     };
     let handler = Arc::new(Handler::new(parts, Reach::Answers));
     Endpoint {
@@ -93,10 +95,10 @@ where
         let (protocol, guard) = (self.protocol.clone(), self.guard.clone());
         Box::pin(async move {
             Ok(match guard::admit(&guard, request).await {
-                Ok(Admitted { request, body, is_call, pass: _pass }) => {
+                Ok(Admitted { request, asked, is_call, places: _places }) => {
                     // Entered at every step, a span costs; most requests are calls.
                     let span = if is_call { Span::none() } else { RequestSpan::of(request.extensions()) };
-                    guard::explain(protocol.handle(request).instrument(span).await, &body)
+                    guard::finish(protocol.handle(request).instrument(span).await, &asked).await
                 }
                 Err(response) => *response,
             })

@@ -1,92 +1,196 @@
 //! MCP over standard input and output, for agent hosts that start the server themselves.
+//!
+//! The library holds a connection to the era of its first message. Here each era has a session of its own on the one pair
+//! of pipes, so that a client may probe the newer one and go on in the older. No message is met with silence.
 
 use std::sync::Arc;
 
 use rmcp::{
     RoleServer, ServiceExt,
-    service::{QuitReason, RxJsonRpcMessage, TxJsonRpcMessage},
-    transport::{Transport, async_rw::AsyncRwTransport, stdio_pipes},
+    model::{ClientNotification, ClientRequest, ErrorCode, GetMeta, JsonRpcMessage},
+    service::RxJsonRpcMessage,
+    transport::stdio_pipes,
 };
+use serde_json::Value;
+use tokio::{io::AsyncWrite, sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Parts,
     handler::{Handler, Reach},
+    lines::{Line, Lines, Out},
+    message::{self, Refusal},
+    session::Session,
 };
 
 /// Why serving over stdio ended badly.
 #[derive(Debug, thiserror::Error)]
 pub enum StdioError {
-    #[error("the client did not open the session as MCP asks")]
-    Opening(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the session broke down")]
-    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("standard input cannot be read, or standard output not written")]
+    Broken(#[source] std::io::Error),
 }
 
-/// The longest message; a longer one is dropped, and said so in the log.
+/// The longest message; a longer one is refused.
 const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Messages that wait for their session.
+const WAITING_MAX: usize = 64;
 
 /// Serves one client until it closes its end, or until `closing` is cancelled.
 pub async fn stdio(parts: Parts) -> Result<(), StdioError> {
     let shutdown = parts.shutdown.clone();
     let (read, write) = stdio_pipes();
-    let inner = AsyncRwTransport::new_server(read, write).with_max_line_length(LINE_BYTES_MAX);
-    let transport = Lenient { inner, opened: false };
-    let handler = Arc::new(Handler::new(parts, Reach::Anytime));
-    let opening = tokio::select! {
-        opening = handler.serve_with_ct(transport, shutdown.kill.child_token()) => opening,
-        () = shutdown.closing.cancelled() => return Ok(()),
+    let mut lines = Lines::new(read, LINE_BYTES_MAX);
+    let mut client = Client {
+        handler: Arc::new(Handler::new(parts, Reach::Anytime)),
+        out: Out::new(write),
+        legacy: None,
+        modern: None,
+        running: JoinSet::new(),
+        kill: shutdown.kill.child_token(),
     };
-    let running = match opening {
-        Ok(running) => running,
-        // A client that goes away before it said anything is not an error.
-        Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
-        Err(error) => return Err(StdioError::Opening(Box::new(error))),
-    };
-    let kill = running.cancellation_token();
-    let mut waiting = std::pin::pin!(running.waiting());
-    let reason = tokio::select! {
-        reason = &mut waiting => reason,
-        () = shutdown.closing.cancelled() => {
-            kill.cancel();
-            waiting.await
+    let ended = loop {
+        let line = tokio::select! {
+            line = lines.next() => line,
+            () = shutdown.closing.cancelled() => break Ok(()),
+        };
+        let taken = match line {
+            Ok(Some(line)) => client.take(line).await,
+            Ok(None) => break Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = taken {
+            break Err(error);
         }
     };
-    match reason {
-        Ok(QuitReason::Closed | QuitReason::Cancelled) => Ok(()),
-        Ok(QuitReason::JoinError(error)) | Err(error) => Err(StdioError::Broken(Box::new(error))),
-        Ok(_) => Ok(()),
+    client.end(&shutdown.closing).await;
+    match ended {
+        // A client that is gone reads nothing any more: that is its way to end.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(StdioError::Broken(error)),
+        _ => Ok(()),
     }
 }
 
-/// Passes over notifications that come before the first request: the library would end the process.
-struct Lenient<T> {
-    inner: T,
-    opened: bool,
+/// The client at the other end, with a session in each era that it speaks.
+struct Client<W> {
+    handler: Arc<Handler>,
+    out: Out<W>,
+    legacy: Option<mpsc::Sender<RxJsonRpcMessage<RoleServer>>>,
+    modern: Option<mpsc::Sender<RxJsonRpcMessage<RoleServer>>>,
+    running: JoinSet<()>,
+    kill: CancellationToken,
 }
 
-impl<T: Transport<RoleServer>> Transport<RoleServer> for Lenient<T> {
-    type Error = T::Error;
-
-    fn send(
-        &mut self,
-        message: TxJsonRpcMessage<RoleServer>,
-    ) -> impl Future<Output = Result<(), T::Error>> + Send + 'static {
-        self.inner.send(message)
-    }
-
-    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        loop {
-            let message = self.inner.receive().await?;
-            if !self.opened && matches!(message, RxJsonRpcMessage::<RoleServer>::Notification(_)) {
-                tracing::warn!("passed over a notification that came before the first request");
-                continue;
+impl<W: AsyncWrite + Unpin + Send + 'static> Client<W> {
+    async fn take(&mut self, line: Line) -> std::io::Result<()> {
+        match read(line) {
+            Ok(message) => self.pass(message).await,
+            Err(refusal) => {
+                tracing::warn!(why = %refusal.error.message, "a message could not be read");
+                return self.out.send(&refusal.to_json()).await;
             }
-            self.opened = true;
-            return Some(message);
+        }
+        Ok(())
+    }
+
+    async fn pass(&mut self, message: RxJsonRpcMessage<RoleServer>) {
+        match &message {
+            JsonRpcMessage::Request(request) => {
+                let is_modern = matches!(request.request, ClientRequest::DiscoverRequest(_))
+                    || request.request.get_meta().protocol_version().is_some();
+                self.session(is_modern && !matches!(request.request, ClientRequest::InitializeRequest(_)), message)
+                    .await;
+            }
+            // Either may have the request that is cancelled; the other one passes it over.
+            JsonRpcMessage::Notification(notification)
+                if matches!(notification.notification, ClientNotification::CancelledNotification(_)) =>
+            {
+                for session in [&self.legacy, &self.modern].into_iter().flatten() {
+                    // A session that has ended has nothing to cancel.
+                    let _ = session.send(message.clone()).await;
+                }
+            }
+            JsonRpcMessage::Notification(_) => match &self.legacy {
+                Some(session) => drop(session.send(message).await),
+                None => tracing::warn!("passed over a notification that came before the first request"),
+            },
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
+                tracing::debug!("passed over an answer to a request that was never made");
+            }
         }
     }
 
-    async fn close(&mut self) -> Result<(), T::Error> {
-        self.inner.close().await
+    /// Hands a request to the session of its era, which is opened when it is needed.
+    async fn session(&mut self, is_modern: bool, mut message: RxJsonRpcMessage<RoleServer>) {
+        // A second time, if the session has ended in the meantime.
+        for _ in 0..2 {
+            let slot = if is_modern { &mut self.modern } else { &mut self.legacy };
+            let sender = match slot.take().filter(|sender| !sender.is_closed()) {
+                Some(sender) => sender,
+                None => {
+                    let (sender, messages) = mpsc::channel(WAITING_MAX);
+                    let session = Session::new(messages, self.out.clone());
+                    let (handler, kill) = (self.handler.clone(), self.kill.clone());
+                    self.running.spawn(serve(handler, session, kill));
+                    sender
+                }
+            };
+            let sent = sender.send(message).await;
+            *slot = Some(sender);
+            match sent {
+                Ok(()) => return,
+                Err(mpsc::error::SendError(unsent)) => message = unsent,
+            }
+        }
+    }
+
+    /// Lets what was asked be answered, unless we are told to close.
+    async fn end(mut self, closing: &CancellationToken) {
+        self.legacy = None;
+        self.modern = None;
+        tokio::select! {
+            () = async { while self.running.join_next().await.is_some() {} } => {}
+            () = closing.cancelled() => {
+                self.kill.cancel();
+                while self.running.join_next().await.is_some() {}
+            }
+        }
+    }
+}
+
+async fn serve<W>(handler: Arc<Handler>, session: Session<W>, kill: CancellationToken)
+where
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    match handler.serve_with_ct(session, kill).await {
+        Ok(running) => drop(running.waiting().await),
+        // The client has read why, or has gone.
+        Err(error) => tracing::debug!(%error, "a session was not opened"),
+    }
+}
+
+/// The message of a line, or why it is none.
+fn read(line: Line) -> Result<RxJsonRpcMessage<RoleServer>, Box<Refusal>> {
+    let Line::Whole(line) = line else {
+        let why = format!("the message is longer than {LINE_BYTES_MAX} bytes");
+        return Err(Box::new(Refusal::new(Value::Null, ErrorCode::INVALID_REQUEST, why)));
+    };
+    let line = message::readable(&line);
+    let unread = |line: &[u8]| Box::new(message::refusal(line));
+    let mut value: Value = serde_json::from_slice(&line).map_err(|_| unread(&line))?;
+    if value.get("id").is_some_and(Value::is_null) && value.get("method").is_some() {
+        return Err(unread(&line));
+    }
+    message::mend_client(&mut value);
+    let read: RxJsonRpcMessage<RoleServer> = serde_json::from_value(value).map_err(|_| unread(&line))?;
+    match &read {
+        JsonRpcMessage::Request(request) => match &request.request {
+            ClientRequest::CustomRequest(custom) => Err(Box::new(Refusal {
+                id: serde_json::to_value(&request.id).unwrap_or_default(),
+                error: message::misfit(&custom.method, custom.params.as_ref()),
+            })),
+            _ => Ok(read),
+        },
+        _ => Ok(read),
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::{Store, StoreError};
 use crate::{
     desk::{Applied, ArticleChange, ArticleChanges, ArticlePage, ArticleVersion, KnowledgeBase, PortError},
-    domain::{Article, ArticleHit, ArticleId, Link, Timestamp},
+    domain::{Article, ArticleEntry, ArticleHit, ArticleId, Link, Timestamp},
 };
 
 /// Words of a query that are looked at.
@@ -60,8 +60,11 @@ impl KnowledgeBase for Store {
         let after = after.map(|id| id.as_str().to_owned()).unwrap_or_default();
         self.read_slow(move |connection| {
             let mut articles = connection
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM articles WHERE id > ?1 ORDER BY id LIMIT ?2"))?
-                .query_and_then(params![after, limit + 1], read)?
+                // The length is in the record's head: the text itself is not read.
+                .prepare_cached(
+                    "SELECT id, title, octet_length(body) FROM articles WHERE id > ?1 ORDER BY id LIMIT ?2",
+                )?
+                .query_and_then(params![after, limit + 1], entry)?
                 .collect::<Result<Vec<_>, _>>()?;
             let more = articles.len() > limit as usize;
             articles.truncate(limit as usize);
@@ -103,6 +106,16 @@ fn words(query: &str) -> Vec<String> {
     let topical: Vec<&String> = all.iter().filter(|word| !TOPICLESS.contains(&word.as_str())).collect();
     let chosen = if topical.is_empty() { all.iter().collect() } else { topical };
     chosen.into_iter().take(QUERY_WORDS_MAX).map(|word| format!("\"{word}\"")).collect()
+}
+
+fn entry(row: &Row<'_>) -> Result<ArticleEntry, StoreError> {
+    let id: String = row.get(0)?;
+    let body_bytes: i64 = row.get(2)?;
+    Ok(ArticleEntry {
+        id: ArticleId::parse(&id)?,
+        title: row.get(1)?,
+        body_bytes: u64::try_from(body_bytes).unwrap_or_default(),
+    })
 }
 
 fn read(row: &Row<'_>) -> Result<Article, StoreError> {

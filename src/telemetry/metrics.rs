@@ -127,7 +127,7 @@ pub(crate) fn http_connections(open: usize) {
     gauge!(HTTP_CONNECTIONS).set(open as f64);
 }
 
-/// `what`: requests, streams or connections.
+/// `what`: requests, streams, answers or connections.
 pub(crate) fn shed(what: &'static str) {
     counter!(HTTP_SHED, "reason" => what).increment(1);
 }

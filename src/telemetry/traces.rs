@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    hash::{BuildHasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -77,10 +78,26 @@ impl HttpClient for Client {
     }
 }
 
-/// A share of the traces, whoever began them: a caller must not be able to decide how much is sent. By the id of the
-/// trace, so that others who keep the same share keep the same ones.
+/// A share of the traces, whoever began them: a caller must not be able to decide what is sent. Whether the trace of
+/// somebody else is kept depends on its id and on a key of this process, so that no id can be chosen that is.
 #[derive(Debug, Clone)]
-struct Share(Sampler);
+struct Share {
+    sample: f64,
+    own: Sampler,
+    key: RandomState,
+}
+
+impl Share {
+    fn new(sample: f64) -> Self {
+        Self { sample, own: Sampler::TraceIdRatioBased(sample), key: RandomState::new() }
+    }
+
+    fn keeps(&self, trace: TraceId) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a share is no more exact than that")]
+        let at = self.key.hash_one(trace.to_bytes()) as f64 / u64::MAX as f64;
+        self.sample >= 1.0 || at < self.sample
+    }
+}
 
 impl ShouldSample for Share {
     fn should_sample(
@@ -93,12 +110,16 @@ impl ShouldSample for Share {
         links: &[Link],
     ) -> SamplingResult {
         let parents = parent.map(|parent| parent.span().span_context().clone());
-        let local = parents.filter(|parents| parents.is_valid() && !parents.is_remote());
-        match local.map(|parents| parents.is_sampled()) {
-            Some(true) => Sampler::AlwaysOn.should_sample(parent, trace, name, kind, attributes, links),
-            Some(false) => Sampler::AlwaysOff.should_sample(parent, trace, name, kind, attributes, links),
-            None => self.0.should_sample(parent, trace, name, kind, attributes, links),
-        }
+        let decided = parents.filter(SpanContext::is_valid).map(|parents| match parents.is_remote() {
+            true => self.keeps(trace),
+            false => parents.is_sampled(),
+        });
+        let sampler = match decided {
+            Some(true) => &Sampler::AlwaysOn,
+            Some(false) => &Sampler::AlwaysOff,
+            None => &self.own,
+        };
+        sampler.should_sample(parent, trace, name, kind, attributes, links)
     }
 }
 
@@ -126,7 +147,7 @@ where
         .map_err(|error| TracesError(Box::new(error)))?;
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_sampler(Share(Sampler::TraceIdRatioBased(options.sample)))
+        .with_sampler(Share::new(options.sample))
         .with_resource(Resource::builder().with_service_name(options.service_name.clone()).build())
         .build();
     let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("frontdesk"));
@@ -196,6 +217,18 @@ fn parse(traceparent: &str) -> Option<SpanContext> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_caller_can_choose_an_id_that_is_kept() {
+        let share = Share::new(0.25);
+        // The smallest ids are those that a share of all ids keeps first.
+        let kept = (1..=1000_u128).filter(|id| share.keeps(TraceId::from(*id))).count();
+        assert!((150..350).contains(&kept), "{kept} of 1000");
+        assert!(
+            (1..=1000_u128)
+                .all(|id| Share::new(1.0).keeps(TraceId::from(id)) && !Share::new(0.0).keeps(TraceId::from(id)))
+        );
+    }
 
     #[test]
     fn only_a_proper_traceparent_is_joined() {

@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 
 use regex_lite::Regex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-use super::error::RegistryError;
+use super::{
+    error::RegistryError,
+    schema::{NOT_BLANK, OR_EMPTY},
+};
 use crate::domain::text::lines;
 
 /// Keywords that [`Arguments::check`] enforces or that only describe. A schema with another one is refused at start-up.
@@ -28,8 +31,16 @@ const PROPERTY_KEYWORDS: &[&str] = &[
 /// What an order number looks like where the configuration says nothing else.
 pub(super) const USUAL_ORDER_ID: &str = r"^#?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
 
+/// What models write where a strict schema makes them send a property that they have nothing for. `Null` is not among
+/// them: it is a surname.
+const PLACEHOLDERS: &[&str] = &["null", "undefined", "none", "None", "n/a", "N/A"];
+
+/// The largest integer up to which every whole number has a floating-point number of its own.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// A flat input schema, ready to check with.
 pub(super) struct Arguments {
+    tool: &'static str,
     properties: Vec<Property>,
 }
 
@@ -43,6 +54,8 @@ struct Property {
 enum Pattern {
     /// [`USUAL_ORDER_ID`]: in nearly every call, and checked a hundred times faster than by a regular expression.
     UsualOrderId,
+    /// [`NOT_BLANK`]: blank values are empty, and empty ones are gone before.
+    NotBlank,
     Other(Regex),
 }
 
@@ -55,7 +68,12 @@ enum Kind {
 }
 
 impl Arguments {
-    pub(super) fn new(tool: &'static str, schema: &Map<String, Value>) -> Result<Self, RegistryError> {
+    /// `own_forms` names properties whose published pattern is not enforced here, because the tool takes more than that.
+    pub(super) fn new(
+        tool: &'static str,
+        schema: &Map<String, Value>,
+        own_forms: &[&str],
+    ) -> Result<Self, RegistryError> {
         let refuse = |keyword: &str| RegistryError::Keyword { tool, keyword: keyword.to_owned() };
         let keywords = ["type", "properties", "required", "description"];
         if let Some(other) = schema.keys().find(|key| !keywords.contains(&key.as_str())) {
@@ -69,86 +87,143 @@ impl Arguments {
             if let Some(other) = members.keys().find(|key| !PROPERTY_KEYWORDS.contains(&key.as_str())) {
                 return Err(refuse(other));
             }
-            let required = required.contains(&name.as_str());
-            properties.push(Property {
-                name: name.clone(),
-                required,
-                kind: Kind::new(members).map_err(|key| refuse(&key))?,
-            });
+            let mut kind = Kind::new(members).map_err(|key| refuse(&key))?;
+            if let Kind::Text { pattern, .. } = &mut kind
+                && own_forms.contains(&name.as_str())
+            {
+                *pattern = None;
+            }
+            properties.push(Property { name: name.clone(), required: required.contains(&name.as_str()), kind });
         }
-        Ok(Self { properties })
+        Ok(Self { tool, properties })
     }
 
-    /// The arguments without those that are empty, or every fault in one sentence.
-    pub(super) fn check(&self, mut arguments: Map<String, Value>) -> Result<Map<String, Value>, String> {
-        let mut faults = Vec::new();
-        arguments.values_mut().for_each(clean);
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.properties.iter().any(|property| property.name == name)
+    }
+
+    /// The arguments as the tool takes them: without those that are empty, numbers and texts each in their one form. Or
+    /// every fault, and the call to make instead, in one text. `instead` says what to do instead of sending an argument
+    /// that the tool does not have.
+    pub(super) fn check(
+        &self,
+        mut arguments: Map<String, Value>,
+        instead: impl Fn(&str) -> Option<&'static str>,
+    ) -> Result<Map<String, Value>, String> {
+        let (mut faults, mut leave_out, mut repair) = (Vec::new(), Vec::new(), false);
         for property in &self.properties {
-            // Strict clients send every optional field; for those null, "" and 0 mean absent.
-            if !property.required && arguments.get(&property.name).is_some_and(is_empty) {
-                arguments.remove(&property.name);
+            let name = property.name.as_str();
+            // Strict clients send every property: what is empty is absent, as it came and as it is written here.
+            let absent = arguments.get_mut(name).is_some_and(|value| {
+                property.is_empty(value) || {
+                    property.kind.normalise(value);
+                    property.is_empty(value)
+                }
+            });
+            if absent {
+                arguments.remove(name);
             }
-            match arguments.get(&property.name) {
-                None if property.required => faults.push(format!("{} is required", property.name)),
+            match arguments.get(name) {
+                None if property.required => {
+                    faults.push(format!("{name} is required"));
+                    repair = true;
+                }
                 None => {}
                 Some(value) if property.kind.accepts(value) => {}
-                Some(_) => faults.push(format!("{} must be {}", property.name, property.kind)),
+                Some(_) => {
+                    faults.push(format!("{name} must be {}", property.kind));
+                    match property.required {
+                        true => repair = true,
+                        false => leave_out.push(name),
+                    }
+                }
             }
         }
-        let unknown: Vec<&str> = arguments
-            .keys()
-            .map(String::as_str)
-            .filter(|name| !self.properties.iter().any(|p| p.name == *name))
-            .collect();
-        faults.extend(unknown.into_iter().map(|name| self.unknown(name)));
-        match faults.is_empty() {
-            true => Ok(arguments),
-            false => {
-                Err(format!("The arguments were not accepted: {}. Correct them and call again.", faults.join("; ")))
-            }
+        let unknown: Vec<&str> = arguments.keys().map(String::as_str).filter(|name| !self.has(name)).collect();
+        let shown: Vec<String> = unknown.into_iter().map(shown).collect();
+        faults.extend(shown.iter().map(|name| instead(name).map_or_else(|| self.unknown(name), str::to_owned)));
+        if faults.is_empty() {
+            return Ok(arguments);
         }
+        leave_out.extend(shown.iter().map(String::as_str));
+        let next = match (repair, leave_out.as_slice()) {
+            (true, []) => {
+                format!("Correct that and call {} again; ask the customer for what you do not know.", self.tool)
+            }
+            (true, out) => format!(
+                "Correct that, leave out {}, and call {} again; ask the customer for what you do not know.",
+                out.join(", "),
+                self.tool
+            ),
+            (false, out) if out.len() == shown.len() => {
+                format!("Call {} again without {}.", self.tool, out.join(", "))
+            }
+            (false, out) => {
+                format!("Call {} again without {}, or with a value of that form.", self.tool, out.join(", "))
+            }
+        };
+        Err(format!("The arguments were not accepted: {}. {next}", faults.join("; ")))
     }
 
     fn unknown(&self, name: &str) -> String {
-        let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-        let lower = shown.to_lowercase();
-        if ["customer", "email", "user", "contact_id"].iter().any(|word| lower.contains(word)) {
-            return format!(
-                "there is no argument {shown}: who the customer is comes with the call and cannot be chosen"
-            );
-        }
         let known: Vec<&str> = self.properties.iter().map(|property| property.name.as_str()).collect();
-        format!("there is no argument {shown}; the arguments are {}", known.join(", "))
-    }
-}
-
-/// Takes out of a text what nobody can see.
-fn clean(value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            if let Cow::Owned(clean) = lines(text) {
-                *text = clean;
-            }
+        let known = known.join(", ");
+        match names_a_person(name) {
+            true => format!(
+                "there is no argument {name}: who the customer is comes with the call and cannot be chosen; the \
+                 arguments are {known}"
+            ),
+            false => format!("there is no argument {name}; the arguments are {known}"),
         }
-        Value::Array(items) => items.iter_mut().for_each(clean),
-        _ => {}
     }
 }
 
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        _ => false,
+/// A name that somebody else made up, fit to be repeated.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+/// Whether an argument of that name would say who the customer is: `customerEmail` and `user_id`, not `user_agent`.
+fn names_a_person(name: &str) -> bool {
+    const WHO: &[&str] = &["customer", "user", "client", "account", "contact", "requester", "email", "mail", "subject"];
+    const WHAT: &[&str] = &["id", "ids", "identifier", "name", "email", "mail", "address", "number", "ref", "key"];
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for c in name.chars() {
+        if !c.is_alphanumeric() || c.is_uppercase() && before.is_lowercase() {
+            words.push(String::new());
+        }
+        if c.is_alphanumeric() {
+            words.last_mut().into_iter().for_each(|word| word.extend(c.to_lowercase()));
+        }
+        before = c;
+    }
+    words.retain(|word| !word.is_empty());
+    let is_who = |word: &String| WHO.contains(&word.as_str());
+    words.iter().any(is_who) && words.iter().all(|word| is_who(word) || WHAT.contains(&word.as_str()))
+}
+
+impl Property {
+    fn is_empty(&self, value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::String(text) => {
+                let blank = text.chars().all(|c| c.is_whitespace() || c.is_control());
+                blank || !self.required && PLACEHOLDERS.contains(&text.trim())
+            }
+            Value::Number(number) => !self.required && number.as_f64() == Some(0.0),
+            Value::Array(items) => !self.required && items.is_empty(),
+            _ => false,
+        }
     }
 }
 
 impl Pattern {
     fn new(pattern: &str) -> Result<Self, regex_lite::Error> {
-        Ok(match pattern {
+        Ok(match pattern.strip_prefix(OR_EMPTY).unwrap_or(pattern) {
             USUAL_ORDER_ID => Self::UsualOrderId,
-            other => Self::Other(Regex::new(other)?),
+            NOT_BLANK => Self::NotBlank,
+            _ => Self::Other(Regex::new(pattern)?),
         })
     }
 
@@ -161,16 +236,8 @@ impl Pattern {
                     && number.first().is_some_and(u8::is_ascii_alphanumeric)
                     && number.iter().all(may_follow)
             }
+            Self::NotBlank => !text.trim().is_empty(),
             Self::Other(pattern) => pattern.is_match(text),
-        }
-    }
-}
-
-impl std::fmt::Display for Pattern {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::UsualOrderId => f.write_str(USUAL_ORDER_ID),
-            Self::Other(pattern) => pattern.fmt(f),
         }
     }
 }
@@ -184,11 +251,14 @@ impl Kind {
         }
         match schema.get("type").and_then(Value::as_str) {
             Some("string") => {
-                let pattern = schema.get("pattern").and_then(Value::as_str).map(Pattern::new);
+                let pattern = schema.get("pattern").and_then(Value::as_str);
+                if let Some(choices) = pattern.and_then(super::schema::choices) {
+                    return Ok(Self::Choice(choices));
+                }
                 Ok(Self::Text {
                     chars_min: number("minLength").unwrap_or(0),
                     chars_max: number("maxLength"),
-                    pattern: pattern.transpose().map_err(|_| "pattern".to_owned())?,
+                    pattern: pattern.map(Pattern::new).transpose().map_err(|_| "pattern".to_owned())?,
                 })
             }
             Some("integer") => Ok(Self::Integer {
@@ -204,15 +274,43 @@ impl Kind {
         }
     }
 
+    /// Writes what means the same in the same way: hosts send order numbers as numbers, and numbers as texts or as 3.0.
+    fn normalise(&self, value: &mut Value) {
+        match (self, &mut *value) {
+            (Self::Text { .. }, Value::Number(number)) => {
+                if let Some(digits) = digits(number) {
+                    *value = Value::String(digits);
+                }
+            }
+            // What nobody can see is taken out. An id that has something of the kind is none.
+            (Self::Text { pattern: None | Some(Pattern::NotBlank), .. }, Value::String(text)) => clean(text),
+            (Self::Texts { .. }, Value::Array(items)) => items.iter_mut().for_each(|item| {
+                if let Value::String(text) = item {
+                    clean(text);
+                }
+            }),
+            (Self::Integer { .. }, Value::Number(number)) if number.as_i64().is_none() => {
+                if let Some(whole) = number.as_f64().and_then(whole) {
+                    *value = whole.into();
+                }
+            }
+            (Self::Integer { .. }, Value::String(text)) => {
+                let text = text.trim();
+                if let Some(whole) = text.parse().ok().or_else(|| text.parse().ok().and_then(whole)) {
+                    *value = Value::from(whole);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn accepts(&self, value: &Value) -> bool {
         match (self, value) {
             (Self::Text { chars_min, chars_max, pattern }, Value::String(text)) => {
                 let chars = text.chars().count() as u64;
-                // A NUL ends a text in half of the systems behind the desk.
                 chars >= *chars_min
                     && chars_max.is_none_or(|max| chars <= max)
                     && pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
-                    && !text.contains('\0')
             }
             (Self::Choice(choices), Value::String(text)) => choices.contains(text),
             (Self::Integer { min, max }, Value::Number(number)) => {
@@ -227,10 +325,37 @@ impl Kind {
     }
 }
 
+fn clean(text: &mut String) {
+    if let Cow::Owned(clean) = lines(text) {
+        *text = clean;
+    }
+}
+
+/// The whole number that a floating-point number is, if it is one that no rounding made.
+fn whole(number: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within the bounds")]
+    (number.fract() == 0.0 && number.abs() < WHOLE_MAX).then_some(number as i64)
+}
+
+/// A whole number as its digits.
+fn digits(number: &Number) -> Option<String> {
+    match (number.as_i64(), number.as_u64()) {
+        (Some(number), _) => Some(number.to_string()),
+        (None, Some(number)) => Some(number.to_string()),
+        (None, None) => number.as_f64().and_then(whole).map(|number| number.to_string()),
+    }
+}
+
 impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Text { pattern: Some(pattern), .. } => write!(f, "a text that matches {pattern}"),
+            Self::Text { pattern: Some(Pattern::UsualOrderId), .. } => {
+                write!(f, "a text of letters, digits and . _ - that may begin with #, at most 64 characters")
+            }
+            Self::Text { pattern: Some(Pattern::Other(pattern)), .. } => write!(f, "a text that matches {pattern}"),
+            Self::Text { chars_max: Some(max), pattern: Some(Pattern::NotBlank), .. } => {
+                write!(f, "a text of 1 to {max} characters")
+            }
             Self::Text { chars_min, chars_max: Some(max), .. } => {
                 write!(f, "a text of {chars_min} to {max} characters")
             }
@@ -248,8 +373,81 @@ impl std::fmt::Display for Kind {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
+
+    fn check(arguments: Value) -> Result<Value, String> {
+        let schema = json!({
+            "type": "object", "required": ["id"],
+            "properties": {
+                "id": { "type": "string", "pattern": USUAL_ORDER_ID },
+                "sort": { "type": "string", "pattern": "^(low|high)?$" },
+                "limit": { "type": "integer", "minimum": 0, "maximum": 10 },
+                "note": { "type": "string", "maxLength": 5 }
+            }
+        });
+        let Value::Object(arguments) = arguments else { panic!("{arguments}") };
+        Arguments::new("a_tool", schema.as_object().unwrap(), &[])
+            .unwrap()
+            .check(arguments, |_| None)
+            .map(Value::Object)
+    }
+
+    #[test]
+    fn what_means_the_same_is_written_in_the_same_way() {
+        for same in [
+            json!({ "id": "1001", "limit": 3 }),
+            json!({ "id": 1001, "limit": 3.0, "note": "" }),
+            json!({ "id": 1001.0, "limit": "3", "note": null, "sort": "" }),
+            json!({ "id": "1001", "limit": " 3.0 ", "note": " \t\u{a0}", "sort": "null" }),
+            json!({ "id": "1001", "limit": 3, "note": "\u{0}", "sort": "undefined" }),
+        ] {
+            assert_eq!(check(same.clone()).unwrap(), json!({ "id": "1001", "limit": 3 }), "{same}");
+        }
+        for absent in [json!(0), json!("0"), json!(""), json!(null), json!(0.0)] {
+            assert_eq!(check(json!({ "id": "1", "limit": absent, "note": 0 })).unwrap(), json!({ "id": "1" }));
+        }
+        assert_eq!(check(json!({ "id": "null", "note": "Null" })).unwrap(), json!({ "id": "null", "note": "Null" }));
+    }
+
+    #[test]
+    fn a_fault_names_the_call_to_make_instead() {
+        for (arguments, expected) in [
+            (json!({}), "id is required. Correct that and call a_tool again; ask the customer"),
+            (json!({ "id": " " }), "id is required."),
+            (json!({ "id": 1.5 }), "id must be a text"),
+            (json!({ "id": 1e300 }), "id must be a text"),
+            (
+                json!({ "id": "1", "sort": "asap" }),
+                "sort must be one of low, high. Call a_tool again without sort, or with",
+            ),
+            (
+                json!({ "id": "1", "limit": "many" }),
+                "limit must be a whole number from 0 to 10. Call a_tool again without",
+            ),
+            (
+                json!({ "id": "1", "verbose": 1 }),
+                "there is no argument verbose; the arguments are id, sort, limit, note. Call",
+            ),
+            (json!({ "id": "/", "verbose": 1 }), "Correct that, leave out verbose, and call a_tool again"),
+        ] {
+            let sentence = check(arguments.clone()).unwrap_err();
+            assert!(sentence.contains(expected), "{arguments}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_people_are_taken_for_an_attempt_to_choose_one() {
+        for who in
+            ["customer", "customer_email", "customerId", "userID", "email", "contact_id", "requester", "client-ref"]
+        {
+            assert!(names_a_person(who), "{who}");
+        }
+        for what in ["user_agent", "customer_message", "emailed", "name", "id", "subject_line", "", "_", "verbose"] {
+            assert!(!names_a_person(what), "{what}");
+        }
+    }
 
     proptest! {
         #[test]

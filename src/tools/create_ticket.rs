@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Options,
     error::{RegistryError, ToolError},
-    lookup_order::{self, LookupOrder},
+    lookup_order::LookupOrder,
     schema,
     tool::{Hints, Tool},
 };
@@ -18,6 +18,12 @@ use crate::{
     desk::{Call, Desk, DeskError, TicketRequest},
     domain::{Level, OrderId, Priority, Scope, TicketStatus},
 };
+
+/// For an order that is absent, somebody else's or not proven to be the customer's: a ticket needs none.
+const NO_ORDER: &str = "No order with this number can be shown for this customer, so no ticket was opened. Call create_ticket \
+    again without order_id, and write the number that the customer gave into the description.";
+
+const WITHOUT_ORDER: &str = "To open the ticket now, call create_ticket again without order_id.";
 
 pub(super) struct CreateTicket {
     order_id_pattern: String,
@@ -36,18 +42,18 @@ impl CreateTicket {
 
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Input {
-    /// One line that says what the matter is.
+    /// The matter in one line.
     #[schemars(length(min = 1, max = 200))]
     subject: String,
-    /// What happened and what the customer wants, in plain text. Include what you already tried.
+    /// What happened, what the customer wants, what you tried; plain text.
     #[schemars(length(min = 1, max = 10_000))]
     description: String,
-    /// Leave it out unless the customer is blocked (high) or harm is imminent (urgent).
+    /// low, normal, high (customer is blocked) or urgent (harm is imminent); usually empty.
     priority: Option<Priority>,
-    /// One word to sort by, for example returns.
+    /// One word to sort by, as returns; or empty.
     #[schemars(length(max = 64))]
     category: Option<String>,
-    /// The order that it is about, if it is about one.
+    /// The order it is about; else empty.
     #[schemars(with = "Option<String>")]
     order_id: Option<OrderId>,
 }
@@ -57,10 +63,10 @@ pub(super) struct Input {
 pub(super) struct Output {
     ticket_id: String,
     status: TicketStatus,
-    /// Where the customer can follow the ticket.
+    // Where the customer can follow the ticket.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
-    /// False when the same request had opened this ticket before.
+    // False when the same request had opened this ticket before.
     created: bool,
 }
 
@@ -69,9 +75,8 @@ impl Tool for CreateTicket {
     const NAME: &'static str = "create_ticket";
     const TITLE: &'static str = "Create support ticket";
     const DESCRIPTION: &'static str = "Open a support ticket for the customer in this conversation, so that a person \
-        takes over. Use it when the customer asks for a human, or when you cannot solve the matter with the other tools \
-        and search_articles has no answer. Do not use it for what lookup_order can answer. Tell the customer the \
-        ticket_id. Repeating the same call is safe: it returns the ticket that is there.";
+        takes over. Use it when the customer asks for a human, or when the other tools and search_articles have no answer. \
+        Do not use it for what lookup_order can answer. Tell the customer the ticket_id. Repeating the same call is safe.";
     const HINTS: Hints = Hints { read_only: false, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Anonymous;
     const SCOPE: Scope = Scope::TicketsWrite;
@@ -97,12 +102,7 @@ impl Tool for CreateTicket {
 
     async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
         if input.order_id.is_some() && call.caller.customer().is_none_or(|customer| customer.level < self.order_level) {
-            return Err(ToolError::step_up(self.order_level));
-        }
-        if input.subject.trim().is_empty() || input.description.trim().is_empty() {
-            return Err(ToolError::invalid(
-                "subject and description must say something. Ask the customer what the matter is, then call again.",
-            ));
+            return Err(ToolError::step_up(self.order_level).or(WITHOUT_ORDER));
         }
         let request = TicketRequest {
             subject: one_line(&input.subject),
@@ -112,7 +112,7 @@ impl Tool for CreateTicket {
             order_id: input.order_id,
         };
         let opened = desk.open_ticket(call, request).await.map_err(|error| match error {
-            DeskError::NotFound => lookup_order::not_found(),
+            DeskError::NotFound => ToolError::refused(NO_ORDER),
             other => other.into(),
         })?;
         Ok(Output {

@@ -45,7 +45,10 @@ impl ToolError {
 
     /// Arguments that no schema check had caught.
     pub(super) fn arguments(error: &serde_json::Error) -> Self {
-        Self::invalid(format!("The arguments were not accepted: {error}. Correct them and call again."))
+        Self::invalid(format!(
+            "The arguments were not accepted: {error}. Ask the customer for a correct value, or leave that argument out, \
+             and call again."
+        ))
     }
 
     /// The customer has to prove more of who they are.
@@ -68,6 +71,17 @@ impl ToolError {
             Self::Port(_) | Self::Render(_) => true,
             Self::Partly { rest, .. } => rest.is_failure(),
             _ => false,
+        }
+    }
+
+    /// The same refusal, with another way out.
+    pub(super) fn or(self, way_out: &str) -> Self {
+        match self {
+            Self::Refused(sentence) => Self::Refused(format!("{sentence} {way_out}")),
+            Self::Unrecorded { verdict, sentence } => {
+                Self::Unrecorded { verdict, sentence: format!("{sentence} {way_out}") }
+            }
+            other => other,
         }
     }
 
@@ -191,6 +205,8 @@ pub enum RegistryError {
     NoteField,
     #[error("tools.{key} names {name}, which is not a tool; the tools are {known}")]
     UnknownTool { key: &'static str, name: String, known: String },
+    #[error("tools.ignored_arguments must not hold {name}: {tool} has an argument of that name")]
+    IgnoredArgument { tool: &'static str, name: String },
     #[error("tools.deadlines_ms.{0} must be 100 to 120000")]
     Deadline(String),
     #[error("the input schema of {tool} has a keyword that is not enforced: {keyword}")]

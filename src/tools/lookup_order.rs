@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Options,
     error::{RegistryError, ToolError},
-    schema,
+    schema::{self, Open},
     tool::{Hints, Tool},
 };
 use crate::{
@@ -31,10 +31,10 @@ impl LookupOrder {
 
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Input {
-    /// The order number as the customer gave it, for example 1001.
+    /// As the customer gave it, for example 1001.
     #[schemars(with = "String")]
     order_id: OrderId,
-    /// full adds prices, totals, refunds and the delivery city; use it only for questions about money or the address.
+    /// full adds prices, totals, refunds and city; only for questions about money or address. Else empty or summary.
     detail: Option<Detail>,
 }
 
@@ -45,30 +45,36 @@ enum Detail {
     Full,
 }
 
-/// An order of the customer.
+/// An order of the customer. Its schema is short, because every conversation pays for it: what only `full` adds is an
+/// object without members there.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
     order_id: String,
     status: OrderStatus,
-    /// The shop's own word for the status.
+    // The shop's own word for the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_detail: Option<String>,
-    /// RFC 3339, UTC.
+    // RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     placed_at: Option<String>,
-    /// A day, as 2026-03-30.
+    // A day, as 2026-03-30.
     #[serde(skip_serializing_if = "Option::is_none")]
     estimated_delivery: Option<String>,
     tracking: Vec<Parcel>,
     items: Vec<Item>,
+    /// subtotal, shipping, tax, total: each amount_minor (12900 is 129.00), currency, display
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Open>")]
     totals: Option<OrderTotals>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<Open>>")]
     refunds: Option<Vec<OrderRefund>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Open>")]
     ship_to: Option<Place>,
-    /// What is there and could not be read: this answer is incomplete.
+    /// What could not be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     missing: Vec<OrderPart>,
 }
 
@@ -90,10 +96,11 @@ struct Item {
     #[serde(skip_serializing_if = "Option::is_none")]
     sku: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Open>")]
     unit_price: Option<Amount>,
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
 struct OrderTotals {
     #[serde(skip_serializing_if = "Option::is_none")]
     subtotal: Option<Amount>,
@@ -105,7 +112,7 @@ struct OrderTotals {
     total: Option<Amount>,
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
 struct OrderRefund {
     amount: Amount,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,21 +120,21 @@ struct OrderRefund {
 }
 
 /// An amount of money.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
 struct Amount {
-    /// Minor units: 12900 is 129.00 EUR.
+    // Minor units: 12900 is 129.00 EUR.
     amount_minor: i64,
-    /// ISO 4217.
+    // ISO 4217.
     currency: String,
-    /// The same for reading.
+    // The same for reading.
     display: String,
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
 struct Place {
     #[serde(skip_serializing_if = "Option::is_none")]
     city: Option<String>,
-    /// ISO 3166-1 alpha-2.
+    // ISO 3166-1 alpha-2.
     #[serde(skip_serializing_if = "Option::is_none")]
     country: Option<String>,
 }
@@ -136,10 +143,10 @@ struct Place {
 impl Tool for LookupOrder {
     const NAME: &'static str = "lookup_order";
     const TITLE: &'static str = "Look up order";
-    const DESCRIPTION: &'static str = "Get the status, tracking and items of one order of the customer in this \
-        conversation. Use it whenever the customer asks where an order is, what is in it or what it cost, and they have \
-        given its number; ask for the number if it is missing. It cannot list or search orders, and cannot see orders of \
-        anybody else. It changes nothing: for returns, cancellations and complaints use create_ticket.";
+    const DESCRIPTION: &'static str = "Get status, tracking and items of one order of the customer in this conversation. \
+        Use it when the customer asks where an order is, what is in it or what it cost; ask for the number if it is \
+        missing. It cannot list or search orders, nor see those of anybody else, and changes nothing: for returns, \
+        cancellations and complaints use create_ticket.";
     const HINTS: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Otp;
     const SCOPE: Scope = Scope::OrdersRead;

@@ -49,6 +49,9 @@ pub struct Options {
     /// What an order number looks like: a regular expression that the whole number has to match. Whatever it allows, an
     /// order number has at most 64 printable ASCII characters, none of them / \ ? %.
     pub order_id_pattern: String,
+    /// Arguments that hosts add to calls by themselves, as n8n does. They are taken away before a call is looked at; any
+    /// other that a tool does not have is refused.
+    pub ignored_arguments: Vec<String>,
     /// The contact fields that update_crm may change. Never email: who the customer is must not change in a chat.
     pub contact_fields: Vec<FieldName>,
     /// The level that a customer needs for a tool, where it differs from the tool's own: lookup_order otp, create_ticket
@@ -66,6 +69,7 @@ impl Default for Options {
         let fields = ["phone", "first_name", "last_name", "company", "language"];
         Self {
             order_id_pattern: USUAL_ORDER_ID.to_owned(),
+            ignored_arguments: ["toolCallId", "tool", "sessionId", "action", "chatInput"].map(str::to_owned).to_vec(),
             contact_fields: fields.iter().filter_map(|name| FieldName::parse(name).ok()).collect(),
             levels: BTreeMap::new(),
             deadline_ms: 15_000,

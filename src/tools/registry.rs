@@ -25,6 +25,8 @@ pub struct Registry {
     guide_mode: Option<GuideMode>,
     customers: Limiter<CustomerId>,
     deadlines: Vec<Duration>,
+    /// Arguments that hosts add by themselves: taken away before anything looks at them.
+    ignored_arguments: Vec<String>,
     desk: Arc<Desk>,
 }
 
@@ -94,7 +96,10 @@ impl Registry {
             if guide_mode.as_ref().is_some_and(|mode| !mode.offers(&mut spec)) {
                 continue;
             }
-            let arguments = Arguments::new(spec.name, &spec.input_schema)?;
+            let arguments = Arguments::new(spec.name, &spec.input_schema, tool.own_forms())?;
+            if let Some(name) = options.ignored_arguments.iter().find(|name| arguments.has(name)) {
+                return Err(RegistryError::IgnoredArgument { tool: spec.name, name: name.clone() });
+            }
             entries.push(Entry { spec, arguments, tool });
         }
         let by_name = entries.iter().enumerate().map(|(at, entry)| (entry.spec.name, at)).collect();
@@ -103,7 +108,8 @@ impl Registry {
             Duration::from_millis(own.unwrap_or(options.deadline_ms))
         };
         let deadlines = entries.iter().map(deadline).collect();
-        Ok(Self { entries, by_name, guide_mode, customers: limits.customers(), deadlines, desk })
+        let ignored_arguments = options.ignored_arguments.clone();
+        Ok(Self { entries, by_name, guide_mode, customers: limits.customers(), deadlines, ignored_arguments, desk })
     }
 
     /// What clients are told, always in the same order.
@@ -125,10 +131,11 @@ impl Registry {
         self.by_name.get(tool).map_or(Duration::ZERO, |at| self.deadlines[*at])
     }
 
-    pub async fn call(&self, request: Request) -> Result<Reply, ToolError> {
+    pub async fn call(&self, mut request: Request) -> Result<Reply, ToolError> {
         let entry =
             self.by_name.get(request.tool.as_str()).map(|at| &self.entries[*at]).ok_or(ToolError::UnknownTool)?;
         let spec = &entry.spec;
+        request.arguments.retain(|name, _| !self.ignored_arguments.contains(name));
         let caller = self.caller(spec, request.agent, request.who, &request.arguments).await?;
         let admitted =
             self.admit(&caller, spec).and_then(|()| checked(entry, request.arguments, request.idempotency_key));
@@ -251,7 +258,7 @@ fn checked(
     arguments: Map<String, Value>,
     key: Option<Value>,
 ) -> Result<(Map<String, Value>, Option<IdempotencyKey>), Refused> {
-    let arguments = entry.arguments.check(arguments);
+    let arguments = entry.arguments.check(arguments, |name| entry.tool.instead_of(name));
     arguments
         .and_then(|arguments| Ok((arguments, key.map(idempotency_key).transpose()?)))
         .map_err(|sentence| (Verdict::InvalidArguments, ToolError::Refused(sentence)))
@@ -259,7 +266,8 @@ fn checked(
 
 fn idempotency_key(value: Value) -> Result<IdempotencyKey, String> {
     value.as_str().and_then(|text| IdempotencyKey::parse(text).ok()).ok_or_else(|| {
-        "The idempotency key in _meta must be a text of 1 to 255 visible ASCII characters. Correct it and call again."
+        "The idempotency key in _meta must be a text of 1 to 255 visible ASCII characters. Correct it, or call again without \
+         one."
             .to_owned()
     })
 }

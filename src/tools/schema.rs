@@ -1,6 +1,9 @@
 //! JSON Schemas, made once at start-up and cleaned of what clients stumble over.
 
-use schemars::{JsonSchema, generate::SchemaSettings};
+use std::borrow::Cow;
+
+use regex_lite::Regex;
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value};
 
 /// The schema of a tool's input or output: in one piece, without `$schema`, `title`, null types and number formats.
@@ -16,11 +19,103 @@ pub(super) fn of<T: JsonSchema>() -> Map<String, Value> {
     }
 }
 
+/// The schema of a tool's output, as short as it can be: a model pays for it in every conversation.
+pub(super) fn output<T: JsonSchema>() -> Map<String, Value> {
+    let mut schema = Value::Object(of::<T>());
+    shorten(&mut schema);
+    match schema {
+        Value::Object(mut schema) => {
+            schema.remove("description");
+            schema
+        }
+        _ => Map::new(),
+    }
+}
+
+/// Removes what the names and values say already.
+fn shorten(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.contains_key("enum") {
+                members.remove("description");
+            }
+            members.retain(|name, value| name != "minimum" || !value.is_number());
+            members.values_mut().for_each(shorten);
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        _ => {}
+    }
+}
+
+/// An object of an output whose members are not listed in the schema.
+pub(super) struct Open;
+
+impl JsonSchema for Open {
+    fn schema_name() -> Cow<'static, str> {
+        "Open".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
+}
+
 /// Gives a property of an input schema the pattern that the configuration says.
 pub(super) fn set_pattern(input_schema: &mut Map<String, Value>, property: &str, pattern: &str) {
     if let Some(property) = input_schema.get_mut("properties").and_then(|all| all.get_mut(property)) {
         property["pattern"] = pattern.into();
     }
+}
+
+/// In front of the pattern of an optional text: or nothing at all.
+pub(super) const OR_EMPTY: &str = "^$|";
+
+/// The pattern of a required text: more than white space.
+pub(super) const NOT_BLANK: &str = r"\S";
+
+/// Lets every optional property of an input schema be empty, and no required one.
+///
+/// Strict conversions (OpenAI's and those that follow it) make every property required: a model whose grammar does not
+/// allow the empty string has to invent a value. An `enum` becomes a pattern, because Gemini refuses enums with an empty
+/// value.
+pub(super) fn let_optional_be_empty(input_schema: &mut Map<String, Value>) {
+    let required = input_schema.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|other| other == name));
+    for (name, property) in input_schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        let Some(property) = property.as_object_mut() else { continue };
+        match property.get("type").and_then(Value::as_str) {
+            Some("string") if is_required(name) => {
+                let not_empty = property.get("minLength").is_some_and(|min| min == 1);
+                if not_empty && !property.contains_key("pattern") {
+                    property.remove("minLength");
+                    property.insert("pattern".to_owned(), NOT_BLANK.into());
+                }
+            }
+            Some("string") => {
+                property.remove("minLength");
+                if let Some(Value::Array(choices)) = property.remove("enum") {
+                    let words: Vec<&str> = choices.iter().filter_map(Value::as_str).collect();
+                    property.insert("pattern".to_owned(), format!("^({})?$", words.join("|")).into());
+                }
+                let refuses_empty = |pattern: &&str| Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(""));
+                if let Some(pattern) = property.get("pattern").and_then(Value::as_str).filter(refuses_empty) {
+                    let pattern = format!("{OR_EMPTY}{pattern}");
+                    property.insert("pattern".to_owned(), pattern.into());
+                }
+            }
+            Some("integer") if !is_required(name) && property.get("minimum").and_then(Value::as_i64) == Some(1) => {
+                property.insert("minimum".to_owned(), 0.into());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The words of a pattern that [`let_optional_be_empty`] made of an enum.
+pub(super) fn choices(pattern: &str) -> Option<Vec<String>> {
+    let words = pattern.strip_prefix("^(")?.strip_suffix(")?$")?;
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    words.split('|').all(is_word).then(|| words.split('|').map(str::to_owned).collect())
 }
 
 /// The schema of a whole document, as it is written to `schemas/`.

@@ -25,7 +25,7 @@ pub(super) struct Input {
     /// A few words in the language of the articles.
     #[schemars(length(min = 1, max = 300))]
     query: String,
-    /// How many articles at most; 5 if left out.
+    /// Articles at most; 0 or left out: 5.
     #[schemars(range(min = 1, max = 10))]
     limit: Option<u32>,
 }
@@ -38,13 +38,13 @@ pub(super) struct Output {
 
 #[derive(Serialize, JsonSchema)]
 struct Found {
-    /// The whole text is the resource article://{article_id}.
+    /// Whole text: resource article://{article_id}
     article_id: String,
     title: String,
     excerpt: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
-    /// RFC 3339, UTC.
+    // RFC 3339, UTC.
     updated_at: String,
 }
 
@@ -54,7 +54,7 @@ impl Tool for SearchArticles {
     const TITLE: &'static str = "Search help articles";
     const DESCRIPTION: &'static str = "Search the company's published help articles: policies, how-tos, shipping, \
         returns, payment. Use it before you answer a general question, and answer from what it finds. It knows nothing \
-        about the customer or their orders: for those use lookup_order.";
+        about the customer or their orders.";
     const HINTS: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Anonymous;
     const SCOPE: Scope = Scope::ArticlesRead;

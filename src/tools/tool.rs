@@ -35,6 +35,16 @@ pub(super) trait Tool: Send + Sync + 'static {
     /// Adds to the input schema what the configuration decides.
     fn refine(&self, _input_schema: &mut Map<String, Value>) {}
 
+    /// Properties whose form the tool judges itself: it takes more than their published pattern says.
+    fn own_forms(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What to do instead of sending an argument that the tool does not have, where models try one.
+    fn instead_of(&self, _argument: &str) -> Option<&'static str> {
+        None
+    }
+
     /// Writes arguments that mean the same in the same way, so that a repeat of a request is recognised.
     fn canonical(&self, _arguments: &mut Map<String, Value>) {}
 
@@ -68,6 +78,8 @@ pub struct Spec {
 #[async_trait]
 pub(super) trait AnyTool: Send + Sync {
     fn spec(&self) -> Spec;
+    fn own_forms(&self) -> &'static [&'static str];
+    fn instead_of(&self, argument: &str) -> Option<&'static str>;
     fn canonical(&self, arguments: &mut Map<String, Value>);
     async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<Reply, ToolError>;
 }
@@ -83,17 +95,26 @@ impl<T: Tool> AnyTool for Erased<T> {
     fn spec(&self) -> Spec {
         let mut input_schema = schema::of::<T::Input>();
         self.0.refine(&mut input_schema);
+        schema::let_optional_be_empty(&mut input_schema);
         Spec {
             name: T::NAME,
             title: T::TITLE,
             description: T::DESCRIPTION,
             input_schema,
-            output_schema: schema::of::<T::Output>(),
+            output_schema: schema::output::<T::Output>(),
             hints: T::HINTS,
             level: T::LEVEL,
             scope: T::SCOPE,
             staff_scope: T::STAFF_SCOPE,
         }
+    }
+
+    fn own_forms(&self) -> &'static [&'static str] {
+        self.0.own_forms()
+    }
+
+    fn instead_of(&self, argument: &str) -> Option<&'static str> {
+        self.0.instead_of(argument)
     }
 
     fn canonical(&self, arguments: &mut Map<String, Value>) {

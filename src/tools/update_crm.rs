@@ -46,7 +46,7 @@ const NOT_THEIRS: &str = "Nothing was changed: the contact of this customer cann
 
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Input {
-    /// A remark for the staff, in plain text.
+    /// A remark for the staff, plain text.
     #[schemars(length(max = 5_000))]
     note: Option<String>,
     /// The contact fields; [`UpdateCrm::refine`] writes their schema.
@@ -62,7 +62,7 @@ pub(super) struct Output {
     #[serde(skip)]
     fields: String,
     contact_id: String,
-    /// Only the fields that are different now.
+    // Only the fields that are different now.
     changed: Vec<Change>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note_id: Option<String>,
@@ -81,9 +81,9 @@ impl Tool for UpdateCrm {
     const NAME: &'static str = "update_crm";
     const TITLE: &'static str = "Update contact";
     const DESCRIPTION: &'static str = "Correct contact details of the customer in this conversation, or leave a note \
-        for the staff. Use it when the customer states a new value themselves; send only the fields that change. Do not \
-        use it to guess or complete data, and not for anything that needs an answer: that is create_ticket. The email \
-        address cannot be changed here: open a ticket for that.";
+        for the staff. Use it when the customer states a new value; leave out, or empty, what does not change. Do not use \
+        it to guess or complete data, nor for what needs an answer: that is create_ticket. The email address cannot be \
+        changed here: open a ticket for that.";
     const HINTS: Hints = Hints { read_only: false, destructive: true, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Verified;
     const SCOPE: Scope = Scope::CrmWrite;
@@ -99,6 +99,18 @@ impl Tool for UpdateCrm {
         }
         input_schema.insert("properties".to_owned(), Value::Object(properties));
         input_schema.remove("additionalProperties");
+    }
+
+    /// People write phone numbers in more ways than a pattern can say.
+    fn own_forms(&self) -> &'static [&'static str] {
+        &["phone", "language"]
+    }
+
+    fn instead_of(&self, argument: &str) -> Option<&'static str> {
+        argument.to_lowercase().contains("mail").then_some(
+            "the email address says who the customer is, so it is not changed in a chat; if the customer wants another \
+             one, open a ticket with create_ticket, and a person changes it",
+        )
     }
 
     async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
@@ -148,10 +160,12 @@ impl Tool for UpdateCrm {
 fn property(field: &FieldName) -> Value {
     match field.as_str() {
         "phone" => json!({
-            "type": "string", "maxLength": 64,
-            "description": "With + and country code, for example +44 20 7946 0199."
+            "type": "string", "pattern": "^([+][1-9][0-9]{6,14})?$",
+            "description": "With country code, as +442079460199."
         }),
-        "language" => json!({ "type": "string", "maxLength": 35, "description": "BCP 47, for example en or pt-BR." }),
+        "language" => json!({
+            "type": "string", "pattern": "^([a-z]{2,3}(-[A-Za-z]{2,4})?)?$", "description": "BCP 47, as pt-BR."
+        }),
         _ => json!({ "type": "string", "maxLength": 255 }),
     }
 }

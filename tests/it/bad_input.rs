@@ -12,16 +12,17 @@ fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
     let server = setup.serve();
     let cases: Vec<(&str, Value, &str)> = vec![
         ("lookup_order", json!({}), "order_id is required"),
-        ("lookup_order", json!({ "order_id": 1001 }), "order_id must be a text"),
-        ("lookup_order", json!({ "order_id": null }), "order_id must be"),
-        ("lookup_order", json!({ "order_id": "" }), "order_id must be"),
+        ("lookup_order", json!({ "order_id": 10.5 }), "order_id must be a text"),
+        ("lookup_order", json!({ "order_id": ["1001"] }), "order_id must be a text"),
+        ("lookup_order", json!({ "order_id": null }), "order_id is required"),
+        ("lookup_order", json!({ "order_id": " " }), "order_id is required"),
         ("lookup_order", json!({ "order_id": "1001", "detail": "all" }), "detail must be one of summary, full"),
         ("lookup_order", json!({ "order_id": "1001", "customer_email": "grace@example.com" }), "cannot be chosen"),
         ("lookup_order", json!({ "order_id": "1001", "customerId": "cus_grace" }), "cannot be chosen"),
         (
             "lookup_order",
             json!({ "order_id": "1001", "verbose": true }),
-            "there is no argument verbose; the arguments are order_id, detail",
+            "there is no argument verbose; the arguments are order_id, detail. Call lookup_order again without verbose",
         ),
         ("create_ticket", json!({ "subject": "x" }), "description is required"),
         (
@@ -29,8 +30,18 @@ fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
             json!({ "subject": "x".repeat(201), "description": "y" }),
             "subject must be a text of 1 to 200",
         ),
-        ("create_ticket", json!({ "subject": " ", "description": "y" }), "must say something"),
-        ("create_ticket", json!({ "subject": "x", "description": "y\u{0}" }), "description must be"),
+        ("create_ticket", json!({ "subject": " ", "description": "y" }), "subject is required"),
+        ("create_ticket", json!({ "subject": "x", "description": "\u{0}\n" }), "description is required"),
+        (
+            "create_ticket",
+            json!({ "subject": "x", "description": "y", "order_id": "9999" }),
+            "Call create_ticket again without order_id",
+        ),
+        (
+            "create_ticket",
+            json!({ "subject": "x", "description": "y", "order_id": "my last one" }),
+            "Call create_ticket again without order_id",
+        ),
         (
             "create_ticket",
             json!({ "subject": "x", "description": "y", "priority": "asap" }),
@@ -45,8 +56,8 @@ fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
         ("update_crm", json!({ "phone": "", "note": null }), "Nothing to change"),
         ("update_crm", json!({ "phone": "0151 234" }), "phone must begin with +"),
         ("update_crm", json!({ "language": "English, please" }), "BCP 47"),
-        ("update_crm", json!({ "email": "grace@example.com" }), "cannot be chosen"),
-        ("search_articles", json!({ "query": "x", "limit": 11 }), "limit must be a whole number from 1 to 10"),
+        ("update_crm", json!({ "email": "grace@example.com" }), "open a ticket with create_ticket"),
+        ("search_articles", json!({ "query": "x", "limit": 11 }), "limit must be a whole number from 0 to 10"),
         ("search_articles", json!({ "query": "x", "limit": 1.5 }), "limit must be a whole number"),
         ("search_articles", json!({ "query": ["x"] }), "query must be"),
     ];
@@ -77,6 +88,12 @@ fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
         assert!(!is_error(&server.client().call(Era::Legacy, "lookup_order", strict).await));
         let strict = json!({ "query": "returns", "limit": 0 });
         assert!(!is_error(&server.client().call(Era::Legacy, "search_articles", strict).await));
+        let fraction = json!({ "query": "returns", "limit": "3.0" });
+        let found = server.client().call(Era::Modern, "search_articles", fraction).await;
+        assert_eq!(found["structuredContent"]["articles"].as_array().unwrap().len(), 3, "{found}");
+        let hosts_own = json!({ "order_id": 1001, "toolCallId": "call_0", "tool": "lookup_order", "sessionId": "s",
+            "action": "sendMessage", "chatInput": "Where is it?" });
+        assert!(!is_error(&server.client().call(Era::Modern, "lookup_order", hosts_own).await));
         let query = json!({ "query": "\"AND ( NEAR* -^:" });
         assert!(!is_error(&server.client().call(Era::Legacy, "search_articles", query).await));
     });

@@ -34,7 +34,7 @@ fn an_agent_gets_its_burst_and_then_a_429_with_the_time_to_wait() {
         let refused = answers.iter().find(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS).unwrap();
         let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=3).contains(&wait), "{wait}");
-        assert_eq!(refused.json()["retry_after_s"], wait);
+        assert_eq!(refused.json()["error"]["data"]["retry_after_s"], wait);
         let calm = with_token(&server, &other).request(Era::Modern, "tools/list", json!({})).await;
         assert_eq!(calm.status, 200, "every agent has its own");
         tokio::time::sleep(Duration::from_secs(wait)).await;

@@ -5,6 +5,7 @@
 mod access_tokens;
 mod agents;
 mod alerts;
+mod arguments;
 mod backup;
 mod bad_input;
 mod cli;
@@ -25,6 +26,7 @@ mod inbox_ops;
 mod inbox_trouble;
 mod kill;
 mod limits;
+mod messages;
 mod migration;
 mod mixed;
 mod notify;

@@ -34,6 +34,8 @@ fn inputs_are_flat_and_of_the_types_that_every_client_can_take() {
                 "const\"",
                 "additionalProperties",
                 "null",
+                // Gemini refuses an enum with an empty value, and an optional property has to take one.
+                "\"enum\"",
                 "\"properties\"",
                 "\"default\"",
             ] {
@@ -44,6 +46,32 @@ fn inputs_are_flat_and_of_the_types_that_every_client_can_take() {
                 assert!(!lower.contains(word), "{}.{name} looks like an identity", spec.name);
             }
         }
+    }
+}
+
+#[test]
+fn every_optional_property_takes_what_a_strict_conversion_sends_for_nothing() {
+    for spec in tools() {
+        let required = spec.input_schema.get("required").cloned().unwrap_or_default();
+        for (name, property) in spec.input_schema["properties"].as_object().unwrap() {
+            let pattern = property.get("pattern").and_then(Value::as_str).map(|p| regex_lite::Regex::new(p).unwrap());
+            let takes_empty = property.get("minLength").is_none() && pattern.is_none_or(|p| p.is_match(""));
+            match required.as_array().is_some_and(|names| names.contains(&json!(name))) {
+                true => assert!(!takes_empty, "{}.{name} is required, and may be empty", spec.name),
+                false if property["type"] == "integer" => assert_eq!(property["minimum"], 0, "{}.{name}", spec.name),
+                false => assert!(takes_empty, "{}.{name} cannot be left empty", spec.name),
+            }
+        }
+        let text = format!("{}{}", spec.description, serde_json::to_string(&spec.input_schema).unwrap());
+        assert!(
+            required
+                .as_array()
+                .is_some_and(|all| all.len() == spec.input_schema["properties"].as_object().unwrap().len())
+                || text.contains("empty")
+                || text.contains("left out"),
+            "{} does not say so",
+            spec.name
+        );
     }
 }
 
@@ -95,12 +123,19 @@ fn all_tools_together_cost_a_model_at_most_1500_tokens() {
     let told: Vec<Value> = tools()
         .iter()
         .map(|spec| {
+            let hints = spec.hints;
             json!({
-                "name": spec.name, "title": spec.title, "description": spec.description, "inputSchema": spec.input_schema
+                "name": spec.name, "title": spec.title, "description": spec.description,
+                "inputSchema": spec.input_schema, "outputSchema": spec.output_schema,
+                "annotations": {
+                    "title": spec.title, "readOnlyHint": hints.read_only, "destructiveHint": hints.destructive,
+                    "idempotentHint": hints.idempotent, "openWorldHint": hints.open_world
+                }
             })
         })
         .collect();
-    let tokens = tiktoken_rs::o200k_base().unwrap().encode_ordinary(&serde_json::to_string(&told).unwrap()).len();
+    let told = json!({ "tools": told }).to_string();
+    let tokens = tiktoken_rs::o200k_base().unwrap().encode_ordinary(&told).len();
     assert!(tokens <= 1500, "{tokens} tokens");
     eprintln!("the tools cost {tokens} tokens (o200k)");
 }

@@ -107,6 +107,7 @@ fn site(endpoint: mcp::Endpoint, store: &Store) -> http::Site {
         limiter: limits.agents(),
         bodies: bodies(),
         streams: Gate::streams(10),
+        answers: Default::default(),
         log: Default::default(),
     };
     let operations = http::Operations {

@@ -1,7 +1,7 @@
 //! A small MCP client over stdio.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio},
 };
@@ -45,10 +45,22 @@ impl StdioClient {
     }
 
     pub fn write(&mut self, line: &str) {
+        self.write_bytes(line.as_bytes());
+    }
+
+    pub fn write_bytes(&mut self, line: &[u8]) {
         let to = self.to.as_mut().unwrap();
-        to.write_all(line.as_bytes()).unwrap();
+        to.write_all(line).unwrap();
         to.write_all(b"\n").unwrap();
         to.flush().unwrap();
+    }
+
+    /// Writes a last line without its end, closes our end, and reads all that still comes.
+    pub fn end_with(mut self, line: &str) -> String {
+        self.to.take().unwrap().write_all(line.as_bytes()).unwrap();
+        let mut rest = String::new();
+        self.from.read_to_string(&mut rest).unwrap();
+        rest
     }
 
     pub fn read(&mut self) -> Value {
@@ -62,8 +74,7 @@ impl StdioClient {
         self.next_id += 1;
         self.write(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string());
         let answer = self.read();
-        // An answer to a request that could not be read has no id.
-        assert!(answer["id"] == id || answer["id"].is_null(), "{answer}");
+        assert_eq!(answer["id"], id, "{answer}");
         answer
     }
 

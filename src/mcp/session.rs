@@ -1,0 +1,150 @@
+//! One era's session over standard input and output: what the library sees of the client.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{ClientNotification, ClientRequest, ErrorCode, JsonRpcMessage, RequestId},
+    service::{RxJsonRpcMessage, TxJsonRpcMessage},
+    transport::Transport,
+};
+use tokio::{
+    io::AsyncWrite,
+    sync::{Notify, mpsc},
+};
+
+use super::lines::Out;
+
+/// How long answers may take once the client has closed its end; what writes goes on to its end all the same.
+const LAST_ANSWERS: Duration = Duration::from_secs(30);
+
+pub(super) struct Session<W: AsyncWrite + Unpin + Send + 'static> {
+    messages: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
+    out: Out<W>,
+    /// The library ends a session that begins with anything but a request.
+    opened: bool,
+    unanswered: Arc<Unanswered>,
+}
+
+/// Requests that wait for their answer.
+#[derive(Default)]
+struct Unanswered {
+    ids: Mutex<HashSet<RequestId>>,
+    fewer: Notify,
+}
+
+impl Unanswered {
+    /// False: one with this id waits already.
+    fn add(&self, id: &RequestId) -> bool {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
+    }
+
+    fn remove(&self, id: &RequestId) {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.fewer.notify_one();
+    }
+
+    fn are_none(&self) -> bool {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    async fn all_answered(&self) {
+        while !self.are_none() {
+            self.fewer.notified().await;
+        }
+    }
+}
+
+impl<W: AsyncWrite + Unpin + Send + 'static> Session<W> {
+    pub(super) fn new(messages: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>, out: Out<W>) -> Self {
+        Self { messages, out, opened: false, unanswered: Arc::default() }
+    }
+
+    /// Whether the library shall see the message.
+    async fn admits(&mut self, message: &RxJsonRpcMessage<RoleServer>) -> bool {
+        match message {
+            JsonRpcMessage::Request(request) => {
+                // Not before: the library answers these and waits for the request that opens the session.
+                self.opened |=
+                    !matches!(request.request, ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_));
+                // An open stream is answered when it ends, and at the end nobody waits for that.
+                if matches!(request.request, ClientRequest::SubscriptionsListenRequest(_))
+                    || self.unanswered.add(&request.id)
+                {
+                    return true;
+                }
+                let why = "a request with this id is still being worked on";
+                refuse(self.out.clone(), request.id.clone(), why).await;
+                false
+            }
+            JsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    // Nobody waits for its answer any more.
+                    self.unanswered.remove(id);
+                }
+                self.opened
+            }
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => false,
+        }
+    }
+}
+
+async fn refuse<W: AsyncWrite + Unpin>(out: Out<W>, id: RequestId, why: &'static str) {
+    let error = ErrorData::new(ErrorCode::INVALID_REQUEST, why, None);
+    if let Err(error) = out.send(&TxJsonRpcMessage::<RoleServer>::error(error, Some(id))).await {
+        tracing::debug!(%error, "a refusal was not read");
+    }
+}
+
+impl<W: AsyncWrite + Unpin + Send + 'static> Transport<RoleServer> for Session<W> {
+    type Error = std::io::Error;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        let (out, unanswered) = (self.out.clone(), self.unanswered.clone());
+        async move {
+            let sent = out.send(&message).await;
+            match &message {
+                JsonRpcMessage::Response(response) => unanswered.remove(&response.id),
+                JsonRpcMessage::Error(error) => error.id.iter().for_each(|id| unanswered.remove(id)),
+                JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => {}
+            }
+            sent
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        while let Some(message) = self.messages.recv().await {
+            if self.admits(&message).await {
+                return Some(message);
+            }
+        }
+        // To return would end the session, and what is being worked on with it.
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.unanswered.all_answered()).await;
+        None
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+impl<W: AsyncWrite + Unpin + Send + 'static> Drop for Session<W> {
+    /// What waits for a session that has ended is refused, and not left without an answer.
+    fn drop(&mut self) {
+        self.messages.close();
+        while let Ok(message) = self.messages.try_recv() {
+            if let JsonRpcMessage::Request(request) = message {
+                tokio::spawn(refuse(self.out.clone(), request.id, "the session has ended; send the request again"));
+            }
+        }
+    }
+}
