@@ -50,6 +50,12 @@ impl Envelope {
         self.id.clone().unwrap_or_default()
     }
 
+    fn has_odd_cursor(&self) -> bool {
+        let cursor = self.params.as_ref().and_then(|params| params.cursor.as_ref());
+        self.method.as_deref().is_some_and(|method| method.ends_with("/list"))
+            && cursor.is_some_and(|cursor| !message::is_cursor(cursor))
+    }
+
     /// Whether the client says something of itself that has to be looked at before the library reads it.
     fn describes_itself_oddly(&self) -> bool {
         self.method.as_deref() == Some("initialize") || self.params.as_ref().is_some_and(|params| params.meta.is_odd)
@@ -72,6 +78,7 @@ impl Envelope {
 struct Params {
     name: Option<Value>,
     uri: Option<Value>,
+    cursor: Option<Value>,
     #[serde(rename = "_meta", default)]
     meta: Meta,
 }
@@ -187,6 +194,11 @@ where
             return Err(refused(StatusCode::BAD_REQUEST, &message::refusal(&body)));
         }
         check_headers(&parts.headers, &envelope)?;
+        if envelope.has_odd_cursor() {
+            let params: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let error = message::misfit(envelope.method.as_deref().unwrap_or_default(), params.get("params"));
+            return Err(refused(StatusCode::OK, &Refusal { id, error }));
+        }
         scopes::check(&guard.parts, &guard.challenge, &parts, &envelope).await?;
         is_call = envelope.method.as_deref() == Some("tools/call");
         is_large = envelope.method.as_deref() == Some("resources/read");

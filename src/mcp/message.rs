@@ -47,7 +47,7 @@ fn without_half_surrogates(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The code unit of `\uXXXX` at the beginning of the bytes.
+/// The code unit that the bytes begin with in the form of an escape: `\u` and four digits.
 fn escaped(bytes: &[u8]) -> Option<u16> {
     let digits = bytes.strip_prefix(br"\u")?.get(..4)?;
     digits
@@ -160,6 +160,11 @@ pub(super) fn misfit(method: &str, params: Option<&Value>) -> ErrorData {
     };
     let why = why.unwrap_or_else(|| format!("the params are not those of {method}"));
     ErrorData::invalid_params(format!("{why}; {method} was not carried out"), None)
+}
+
+/// The one misfit that the library passes over: a cursor that is none would begin the list anew, for ever.
+pub(super) fn is_cursor(cursor: &Value) -> bool {
+    cursor.is_string() || cursor.is_null()
 }
 
 fn misfit_member(params: &Map<String, Value>, name: &str, shape: Shape) -> Option<String> {

@@ -182,6 +182,13 @@ fn read(line: Line) -> Result<RxJsonRpcMessage<RoleServer>, Box<Refusal>> {
         return Err(unread(&line));
     }
     message::mend_client(&mut value);
+    let params = value.get("params");
+    let odd_list = value
+        .get("method")
+        .and_then(Value::as_str)
+        .filter(|method| method.ends_with("/list"))
+        .filter(|_| params.and_then(|params| params.get("cursor")).is_some_and(|cursor| !message::is_cursor(cursor)))
+        .map(|method| message::misfit(method, params));
     let read: RxJsonRpcMessage<RoleServer> = serde_json::from_value(value).map_err(|_| unread(&line))?;
     match &read {
         JsonRpcMessage::Request(request) => match &request.request {
@@ -189,7 +196,12 @@ fn read(line: Line) -> Result<RxJsonRpcMessage<RoleServer>, Box<Refusal>> {
                 id: serde_json::to_value(&request.id).unwrap_or_default(),
                 error: message::misfit(&custom.method, custom.params.as_ref()),
             })),
-            _ => Ok(read),
+            _ => match odd_list {
+                Some(error) => {
+                    Err(Box::new(Refusal { id: serde_json::to_value(&request.id).unwrap_or_default(), error }))
+                }
+                None => Ok(read),
+            },
         },
         _ => Ok(read),
     }

@@ -5,6 +5,7 @@
 mod arguments;
 mod create_ticket;
 mod error;
+mod forms;
 mod guide_mode;
 mod lookup_order;
 mod registry;
@@ -23,7 +24,7 @@ pub use schema::{clean, document};
 pub use tool::{Hints, Spec};
 
 use crate::domain::{FieldName, Level};
-use arguments::USUAL_ORDER_ID;
+use forms::USUAL_ORDER_ID;
 use tool::{AnyTool, boxed};
 
 /// Every tool there is, in the order of `tools/list`. A new one is a file and a line.

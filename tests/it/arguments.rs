@@ -98,7 +98,7 @@ fn nothing_that_the_published_schema_allows_is_refused() {
     });
     server.terminate();
     let audit = frontdesk(setup.path(), &["audit", "--verdict", "invalid_arguments"]);
-    assert_eq!(stdout(&audit), "");
+    assert!(!stdout(&audit).contains("invalid_arguments"), "{}", stdout(&audit));
 }
 
 #[test]
