@@ -236,11 +236,12 @@ fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
         // Two effects, each on record by itself.
         let updates: Vec<_> = audit.iter().filter(|record| record.tool == "update_crm").collect();
         assert_eq!(updates[0].fields, ["phone"]);
-        assert_eq!(updates[0].objects, ["contact:cus_ada"]);
+        let [contact] = &updates[0].objects[..] else { panic!("{:?}", updates[0].objects) };
+        assert!(contact.starts_with("contact:"), "{contact}");
         assert!(updates[1].fields.is_empty());
-        assert_eq!(updates[1].objects, ["contact:cus_ada", "note:N-1"]);
+        assert_eq!(updates[1].objects, [contact.as_str(), "note:N-1"]);
         let text = serde_json::to_string(&audit).unwrap();
-        for secret in ["cus_ada@", "ada@example.com", "+49151", "call back", "Ada\"", "../x"] {
+        for secret in ["cus_ada", "ada@example.com", "+49151", "call back", "Ada\"", "../x"] {
             assert!(!text.contains(secret), "{secret}");
         }
         assert!(audit.iter().all(|record| record.customer_hash.as_ref().is_some_and(|hash| hash.len() == 32)));
