@@ -91,14 +91,48 @@ impl Sought {
 
     fn is_among(&self, value: &Value, key: &HashKey) -> bool {
         match value {
-            // A body is kept as a text inside JSON.
             Value::String(text) => {
                 self.mention_hashes.contains(&key.hash(text)) || (text.starts_with(['{', '[']) && self.is_in(text, key))
             }
             Value::Number(number) => self.mention_hashes.contains(&key.hash(&number.to_string())),
             Value::Array(values) => values.iter().any(|value| self.is_among(value, key)),
-            Value::Object(members) => members.values().any(|value| self.is_among(value, key)),
+            Value::Object(members) => members.iter().any(|(name, value)| match value {
+                // A whole body, whatever it is.
+                Value::String(body) if name == "unmappable" => self.is_in(body, key),
+                value => self.is_among(value, key),
+            }),
             Value::Null | Value::Bool(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_somebodys_if_a_value_of_it_is_their_id() {
+        let key = HashKey::new([7; 64]);
+        let sought = |by_hash| Sought {
+            mention_hashes: BTreeSet::from([key.hash("cus_ada"), key.hash("4711")]),
+            mentions: BTreeSet::from(["cus_ada".to_owned(), "4711".to_owned()]),
+            by_hash,
+        };
+        let kept = |body: &str| serde_json::json!({ "unmappable": body }).to_string();
+        for theirs in [
+            r#"{"a":[{"b":"cus_ada"}]}"#.to_owned(),
+            kept(r#"{"customer":4711}"#),
+            kept(r#"{"nested":"{\"customer\":\"cus_ada\"}"}"#),
+            kept("customer=cus_ada&x=1"),
+            kept("{not JSON, cus_ada"),
+        ] {
+            assert!(sought(false).is_in(&theirs, &key), "{theirs}");
+        }
+        for others in [kept(r#"{"customer":"cus_adam"}"#), kept(r#"{"customer":47110}"#), kept("customer=grace")] {
+            assert!(!sought(false).is_in(&others, &key), "{others}");
+        }
+        // By hashes alone a text cannot be searched: it goes, since it may be theirs.
+        assert!(sought(true).is_in(&kept("customer=grace"), &key));
+        assert!(!sought(true).is_in(&kept(r#"{"customer":"grace"}"#), &key));
     }
 }
