@@ -23,7 +23,7 @@ use crate::{
         Identity, KeyError, Mode,
         agents::{Authentication, OptionsError},
     },
-    inbox::{Intake, Queue, Watch, Worker},
+    inbox::{self, Intake, Queue, Watch, Worker},
     limits::Gate,
     mcp::{self, EndpointOptions, Parts, Shutdown, StdioError},
     store::{Store, StoreError},
@@ -128,10 +128,23 @@ impl App {
         let by_argument = identity.mode() == Mode::Argument;
         let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
         warn(config);
+        if desk.helpdesk.needs_email()
+            && desk.options.fallback_requester.is_none()
+            && let Some(route) = routes.iter().find(|route| route.source.escalates())
+        {
+            tracing::warn!(
+                "the helpdesk {} needs an email address, and webhooks.{} can report customers without one: their escalations \
+                 will wait; set desk.fallback_requester to a mailbox of the company",
+                desk.options.helpdesk,
+                route.source.name()
+            );
+        }
         let arrived = Arc::new(Notify::new());
         let queue: Arc<dyn Queue> = Arc::new(store.clone());
         let handlers = Handlers::new(config.identity.subject_system.clone());
         let alerts = config.inbox.alerts.clone();
+        let (inbox, limits) = (&config.inbox, &config.limits);
+        let intake = Arc::new(Intake::new(routes, queue.clone(), arrived.clone(), clock.clone(), inbox, limits));
         Ok(Self {
             http: config.http.clone(),
             operations: config.operations.clone(),
@@ -139,21 +152,15 @@ impl App {
             tls,
             hosts: config.hosts(),
             doors,
-            intake: Arc::new(Intake::new(
-                routes,
-                queue.clone(),
-                arrived.clone(),
-                clock.clone(),
-                &config.inbox,
-                &config.limits,
-            )),
+            intake: intake.clone(),
             watch: Watch { queue: queue.clone(), sink, clock: clock.clone(), options: alerts },
             worker: Worker {
                 queue,
-                dispatch: Arc::new(work::Dispatcher { handlers, desk: desk.clone() }),
+                dispatch: Arc::new(work::Dispatcher { handlers, desk: desk.clone(), intake }),
                 arrived,
                 clock,
                 options: config.inbox.clone(),
+                away: inbox::FirstAway::default(),
             },
             parts: Parts {
                 registry: Arc::new(registry),

@@ -1,14 +1,14 @@
 //! Events worked off: by one process of those on a store, with the handlers of the events room.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    desk::{Desk, DeskError},
-    events::{Arrival, EventError, Handlers, Remedy},
-    inbox::{self, Claimed, Dispatch, Failure, Handled, Watch, Worker},
+    desk::{BUILTIN, Desk, DeskError},
+    events::{Arrival, EventError, Handlers, Remedy, System},
+    inbox::{self, Claimed, Dispatch, Failure, Handled, Intake, KEPT, Watch, Worker},
     store::{RetentionOptions, Store},
     telemetry::causes,
 };
@@ -50,11 +50,28 @@ pub(super) async fn work(worker: Worker, watch: Watch, keeping: Keeping, store: 
 pub(super) struct Dispatcher {
     pub(super) handlers: Handlers,
     pub(super) desk: Arc<Desk>,
+    pub(super) intake: Arc<Intake>,
+}
+
+impl Dispatcher {
+    /// The name of the upstream behind a system.
+    fn upstream_of(&self, system: System) -> String {
+        let options = &self.desk.options;
+        match system {
+            System::Helpdesk => options.helpdesk.clone(),
+            System::Crm => options.crm.clone(),
+            System::Knowledge if options.article_mirrors.is_empty() => BUILTIN.to_owned(),
+            System::Knowledge => options.article_mirrors.join(", "),
+        }
+    }
 }
 
 #[async_trait]
 impl Dispatch for Dispatcher {
     async fn handle(&self, event: &Claimed) -> Result<Handled, Failure> {
+        if event.kind == KEPT {
+            return self.intake.map_again(&event.payload).await;
+        }
         let arrival = Arrival { id: event.id, at: event.received_at };
         match self.handlers.handle(&self.desk, arrival, &event.kind, &event.payload).await {
             Ok(receipt) => Ok(Handled { receipt }),
@@ -62,13 +79,31 @@ impl Dispatch for Dispatcher {
             Err(EventError::Desk(DeskError::Erased)) => Ok(Handled { receipt: "erased".to_owned() }),
             Err(cause) => {
                 let error = causes(&cause);
+                let upstream = || self.upstream(&event.kind);
                 Err(match cause.remedy() {
                     Remedy::Retry { in_doubt } => Failure::Retry { error, in_doubt },
                     Remedy::Defer { after } => Failure::Defer { error, after },
-                    Remedy::Closed { after, tried } => Failure::Closed { error, after, tried },
+                    Remedy::Outage { away, in_doubt } => {
+                        Failure::Outage { error, upstream: upstream(), away, in_doubt }
+                    }
+                    Remedy::Park(cause) => Failure::Park { error, upstream: upstream(), cause },
                     Remedy::GiveUp { in_doubt } => Failure::Dead { error, in_doubt },
                 })
             }
         }
+    }
+
+    fn upstream(&self, kind: &str) -> String {
+        self.handlers.system(kind).map_or_else(|| BUILTIN.to_owned(), |system| self.upstream_of(system))
+    }
+
+    fn upstreams(&self) -> BTreeMap<String, Vec<String>> {
+        let mut upstreams: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for kind in self.handlers.kinds() {
+            upstreams.entry(self.upstream(kind)).or_default().push(kind.to_owned());
+        }
+        // Filters of sources may hold up what was kept.
+        upstreams.extend(self.intake.sources().map(|source| (format!("webhooks.{source}"), Vec::new())));
+        upstreams
     }
 }

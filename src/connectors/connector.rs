@@ -278,6 +278,10 @@ impl Helpdesk for Connector {
         self.helpdesk_settlement
     }
 
+    fn needs_email(&self) -> bool {
+        self.ticket_needs_email
+    }
+
     fn comment_settlement(&self) -> Settlement {
         self.comment_settlement
     }

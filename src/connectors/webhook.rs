@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::Secret,
-    webhooks::{Compared, Handshake, Identity, Mapped, Source, VerifiedWebhook, Verifier, read_event},
+    webhooks::{Compared, Handshake, Identity, Mapped, Read, Source, VerifiedWebhook, Verifier, read_event, read_json},
 };
 
 /// Events in one delivery.
@@ -35,6 +35,7 @@ pub struct WebhookSource {
     threads: FilterThreads,
     sample: Option<Vec<u8>>,
     handshakes: Vec<Handshake>,
+    escalates: bool,
 }
 
 /// What a source is configured with.
@@ -109,6 +110,7 @@ impl CompiledWebhook {
             varies: section.varies,
             settings: to_val(&settings),
             threads: threads.clone(),
+            escalates: [&section.events, &file.definitions].iter().any(|code| code.contains("conversation.escalated")),
             sample: sample.map(|example| example.body.clone().into_bytes()),
             handshakes: section.handshakes.clone(),
         })
@@ -123,6 +125,10 @@ impl Source for WebhookSource {
 
     fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    fn escalates(&self) -> bool {
+        self.escalates
     }
 
     fn sample(&self) -> Option<Vec<u8>> {
@@ -140,7 +146,7 @@ impl Source for WebhookSource {
         }
         let unmappable =
             |why: &str| Mapped::Unmappable { kind: "unknown".to_owned(), faults: vec![why.to_owned()], identity: None };
-        let Ok(body) = serde_json::from_slice::<Value>(webhook.body()) else {
+        let Some(Read { value: body, damaged }) = read_json(webhook.body()) else {
             return unmappable("the body is not JSON");
         };
         let signed = webhook.signed();
@@ -160,7 +166,7 @@ impl Source for WebhookSource {
         match self.threads.run(run).await {
             Ok((None | Some(Value::Null), _)) => Mapped::Skipped,
             Ok((Some(Value::Array(events)), _)) if events.is_empty() => Mapped::Skipped,
-            Ok((Some(Value::Array(events)), identity)) => self.mapped(events, identity),
+            Ok((Some(Value::Array(events)), identity)) => self.mapped(webhook, damaged, events, identity),
             Ok(_) => unmappable("the events filter gave no list"),
             Err(error) if error.is_not_now() => Mapped::NotNow { why: error.to_string() },
             Err(error) => unmappable(&format!("events: {error}")),
@@ -169,21 +175,26 @@ impl Source for WebhookSource {
 }
 
 impl WebhookSource {
-    fn mapped(&self, events: Vec<Value>, identity: Option<Value>) -> Mapped {
-        let kind = |events: &[Value]| {
-            let kind = events.first().and_then(|event| event.get("kind")).and_then(Value::as_str);
-            kind.unwrap_or("unknown").to_owned()
-        };
-        let unmappable =
-            |why: &str| Mapped::Unmappable { kind: kind(&events), faults: vec![why.to_owned()], identity: None };
+    fn mapped(&self, webhook: &VerifiedWebhook, damaged: bool, events: Vec<Value>, identity: Option<Value>) -> Mapped {
+        let kinds: Vec<&str> = events.iter().filter_map(|event| event.get("kind")?.as_str()).collect();
+        let kind = kinds.first().copied().unwrap_or("unknown").to_owned();
+        let conversations = kinds.iter().all(|kind| kind.starts_with("conversation."));
+        let unmappable = |why: &str| Mapped::Unmappable { kind, faults: vec![why.to_owned()], identity: None };
         if events.len() > EVENTS_MAX {
             return unmappable("holds too many events");
         }
         let identity = match identity {
             Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= IDENTITY_CHARS_MAX => text,
+            // The bytes tell it from others, too, if not every repeat.
+            _ if conversations => format!("sha256-{}", hex(&webhook.body_hash())),
             _ => return unmappable("identity: what tells this delivery from others is missing"),
         };
-        match events.into_iter().map(read_event).collect::<Result<Vec<_>, _>>() {
+        let arrived = webhook.received_at();
+        match events.into_iter().map(|event| read_event(event, arrived)).collect::<Result<Vec<_>, _>>() {
+            // Half an article is never published.
+            Ok(events) if damaged && events.iter().any(|event| event.talk().is_none()) => {
+                unmappable("the body: something of it cannot be kept")
+            }
             Ok(events) => Mapped::Events {
                 identity: Identity::Unique(identity),
                 events,
@@ -193,4 +204,8 @@ impl WebhookSource {
             Err((kind, faults)) => Mapped::Unmappable { kind, faults, identity: Some(identity) },
         }
     }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

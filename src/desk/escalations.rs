@@ -63,7 +63,7 @@ impl Desk {
                     Ok(Outcome { receipt: opened.clone(), effect: Effect::Changed })
                 }
                 None => {
-                    let Created { record, .. } = self.helpdesk.create_ticket(&ticket, &effect).await?;
+                    let Created { record, .. } = self.ticket_for(&ticket, &effect).await?;
                     Ok(Outcome { receipt: record, effect: Effect::Created })
                 }
             },
@@ -104,5 +104,8 @@ fn line(record: &StoredAudit) -> String {
     let named = record.objects.iter().map(|object| if object.starts_with("contact:") { "contact" } else { object });
     let objects = named.collect::<Vec<_>>().join(", ");
     let objects = if objects.is_empty() { objects } else { format!(" {objects}") };
-    format!("- {} {}{objects}{verdict}", record.at, record.tool)
+    let line = format!("- {} {}{objects}{verdict}", record.at, record.tool);
+    // An id of a vendor's must not become a heading or a message.
+    let is_break = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    line.split(is_break).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

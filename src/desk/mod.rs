@@ -9,6 +9,7 @@ mod contacts;
 mod denials;
 mod effects;
 mod escalations;
+mod fallback;
 mod ledger;
 mod legibility;
 mod orders;
@@ -37,7 +38,7 @@ pub use tickets::{OpenedTicket, TicketRequest};
 pub use turns::Turns;
 
 use crate::{
-    domain::{Caller, Clock},
+    domain::{Caller, Clock, Email},
     limits::Wait,
 };
 
@@ -76,6 +77,10 @@ pub struct Options {
     pub article_mirrors: Vec<String>,
     /// Whether k1001 and K1001 are two orders. Left false, the shop's K1001 is the answer to k1001.
     pub order_case_sensitive: bool,
+    /// A mailbox of the company, as support@example.com: where the helpdesk needs an email address and the customer has none,
+    /// the ticket of an escalation is opened under it, and says so. Without it such an event waits, and people are alerted.
+    #[schemars(with = "Option<String>")]
+    pub fallback_requester: Option<Email>,
     /// For how long a repeated request is recognised and answered with the first one's result, in seconds.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub repeat_window_s: u64,
@@ -89,6 +94,7 @@ impl Default for Options {
             helpdesk: builtin(),
             crm: builtin(),
             article_mirrors: Vec::new(),
+            fallback_requester: None,
             order_case_sensitive: false,
             repeat_window_s: 24 * 60 * 60,
         }

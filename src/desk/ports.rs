@@ -41,6 +41,11 @@ pub trait Helpdesk: Send + Sync {
     /// How it is found out whether a ticket was opened, when the answer was lost.
     fn settlement(&self) -> Settlement;
 
+    /// Whether it opens tickets under an email address alone.
+    fn needs_email(&self) -> bool {
+        false
+    }
+
     /// The same of a comment.
     fn comment_settlement(&self) -> Settlement;
 }
@@ -260,7 +265,7 @@ impl PortError {
     pub(super) fn before_any_write(self) -> Self {
         match self {
             Self::Unavailable { system, closed_for, source } => Self::NotDone { system, closed_for, source },
-            Self::Unexpected { system, source } => Self::NotDone { system, closed_for: None, source },
+            Self::Unexpected { system, source } => Self::Unprocessable { system, source },
             other => other,
         }
     }

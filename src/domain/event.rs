@@ -42,6 +42,19 @@ pub struct Talk {
     pub messages: Vec<Message>,
     pub intent: Option<String>,
     pub duration_s: Option<u64>,
+    /// Members that could not be read, by their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
+}
+
+impl Talk {
+    /// The system of a customer whose id could not be read.
+    pub const NOBODY: &'static str = "unknown";
+
+    /// Whether it is known whose conversation it was.
+    pub fn has_customer(&self) -> bool {
+        self.customer.split_once(':').is_none_or(|(system, _)| system != Self::NOBODY)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,15 +62,18 @@ pub struct Escalation {
     #[serde(flatten)]
     pub talk: Talk,
     pub reason: String,
-    /// 0 to 1.
-    pub confidence: f64,
+    /// 0 to 1, if it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EndedConversation {
     #[serde(flatten)]
     pub talk: Talk,
-    pub resolved: bool,
+    /// None: it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<bool>,
 }
 
 impl EndedConversation {
@@ -78,6 +94,8 @@ pub struct Message {
 pub enum Speaker {
     Customer,
     Assistant,
+    /// Whose words they are could not be read.
+    Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -20,6 +20,7 @@ mod secret;
 pub mod text;
 mod ticket;
 mod time;
+mod waiting;
 
 pub use article::{Article, ArticleEntry, ArticleHit};
 pub use contact::{Contact, ContactFields, FieldName, FieldValue};
@@ -38,3 +39,4 @@ pub use scope::{Scope, Scopes};
 pub use secret::{OCTETS_MIN, Secret, SecretError, SecretReader, SecretRef, TextRef};
 pub use ticket::{Comment, NewTicket, Priority, Ticket, TicketStatus};
 pub use time::{Clock, Day, Timestamp};
+pub use waiting::{Away, WaitCause};

@@ -16,6 +16,12 @@ pub struct Schedule {
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 
 impl Schedule {
+    /// The pause after `made` attempts, however many there may be.
+    pub fn pause(&self, made: u32, random: f64) -> Duration {
+        let exponential = self.base.saturating_mul(2u32.saturating_pow(made.saturating_sub(1))).min(self.cap);
+        exponential.mul_f64(random.clamp(0.0, 1.0))
+    }
+
     /// How long to wait before attempt `made` + 1, after `made` attempts have failed; none when there is to be no other.
     ///
     /// Exponential with full jitter: `random`, from 0 to 1, draws from nothing to `base` · 2^(made − 1), at most `cap`. An
@@ -25,8 +31,7 @@ impl Schedule {
         if made > self.retries {
             return None;
         }
-        let exponential = self.base.saturating_mul(2u32.saturating_pow(made.saturating_sub(1))).min(self.cap);
-        let drawn = exponential.mul_f64(random.clamp(0.0, 1.0));
+        let drawn = self.pause(made, random);
         let pause = match asked {
             Some(asked) if asked > self.cap => return None,
             Some(asked) => drawn.max(asked),

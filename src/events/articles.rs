@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use super::{EventError, Handler, Work};
+use super::{EventError, Handler, System, Work};
 use crate::{
     desk::{Applied, ArticleChange, ArticleVersion},
     domain::{Article, Event},
@@ -15,6 +15,10 @@ pub(super) struct Articles;
 impl Handler for Articles {
     fn kinds(&self) -> &'static [&'static str] {
         &["article.published", "article.updated", "article.unpublished"]
+    }
+
+    fn system(&self) -> System {
+        System::Knowledge
     }
 
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {

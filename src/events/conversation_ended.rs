@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{EventError, Handler, Work};
+use super::{
+    EventError, Handler, System, Work,
+    transcript::{cut, one_line, said, speaker},
+};
 use crate::{
     desk::{ContactUpdate, DeskError, PortError},
-    domain::{ContactFields, EndedConversation, Event, FieldName, FieldValue, Message, Speaker, Timestamp},
+    domain::{ContactFields, EndedConversation, Event, FieldName, FieldValue, Message, Timestamp},
 };
 
 const KIND: &str = "conversation.ended";
@@ -25,9 +28,16 @@ impl Handler for ConversationEnded {
         &[KIND]
     }
 
+    fn system(&self) -> System {
+        System::Crm
+    }
+
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
         let Event::Ended(ended) = event else { return Err(EventError::Unhandled) };
         let talk = &ended.talk;
+        if !talk.has_customer() {
+            return Ok(skipped("the customer's id could not be read"));
+        }
         let Ok(call) = work.call(KIND, talk) else { return Ok(skipped("the event names no usable customer")) };
         let proven = talk.verified == Some(true);
         if !proven && talk.email.is_none() {
@@ -71,15 +81,19 @@ fn receipt(update: &ContactUpdate, proven: bool) -> String {
 }
 
 fn outcome(ended: &EndedConversation) -> &'static str {
-    if ended.resolved { "resolved" } else { "unresolved" }
+    match ended.resolved {
+        Some(true) => "resolved",
+        Some(false) => "unresolved",
+        None => "unknown",
+    }
 }
 
 fn fields(ended: &EndedConversation) -> Result<ContactFields, EventError> {
     let [interaction, resolution, intent] = EndedConversation::CONTACT_FIELDS;
     let set = [
         (interaction, Some(ended.talk.at.to_string())),
-        (resolution, Some(outcome(ended).to_owned())),
-        (intent, ended.talk.intent.clone()),
+        (resolution, ended.resolved.map(|_| outcome(ended).to_owned())),
+        (intent, ended.talk.intent.as_deref().map(one_line)),
     ];
     let mut fields = ContactFields::new();
     for (name, value) in set {
@@ -100,14 +114,15 @@ fn summary(ended: &EndedConversation) -> String {
         lines.push("Not proven: the customer was not signed in, and typed this address in the chat.".to_owned());
     }
     lines.extend([
-        format!("Intent: {}", talk.intent.as_deref().unwrap_or("unknown")),
+        format!("Intent: {}", one_line(talk.intent.as_deref().unwrap_or("unknown"))),
         format!("Messages: {}", talk.messages.len()),
     ]);
     lines.extend(talk.duration_s.map(|seconds| format!("Duration: {seconds} s")));
-    let quote = |message: &Message| {
-        let speaker = if message.from == Speaker::Customer { "Customer" } else { "AI Agent" };
-        format!("{speaker}: {}", cut(&message.text, QUOTED_CHARS_MAX))
-    };
+    if !talk.unreadable.is_empty() {
+        lines.push(format!("Could not be read: {}", one_line(&talk.unreadable.join(", "))));
+    }
+    let quote =
+        |message: &Message| said(&format!("{}: ", speaker(message.from)), &cut(&message.text, QUOTED_CHARS_MAX));
     if talk.messages.len() <= 2 * QUOTED {
         lines.extend(talk.messages.iter().map(quote));
     } else {
@@ -116,13 +131,6 @@ fn summary(ended: &EndedConversation) -> String {
         lines.extend(talk.messages[talk.messages.len() - QUOTED..].iter().map(quote));
     }
     FieldValue::harmless(&lines.join("\n"))
-}
-
-fn cut(text: &str, chars_max: usize) -> String {
-    match text.char_indices().nth(chars_max) {
-        Some((at, _)) => format!("{}…", &text[..at]).chars().take(chars_max).collect(),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -5,16 +5,22 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::{EventError, Handler, Work, transcript};
+use super::{
+    Arrival, EventError, Handler, System, Work,
+    transcript::{cut, one_line, transcript},
+};
 use crate::{
     desk::EscalationTicket,
-    domain::{Escalation, Event, Priority, Talk, Timestamp},
+    domain::{Escalation, Event, Priority, Talk},
 };
 
 const KIND: &str = "conversation.escalated";
 /// Below this the assistant itself did not believe in its answers.
 const CONFIDENCE_LOW: f64 = 0.3;
 const FRUSTRATED: &str = "customer_frustrated";
+/// It is a tag and the subject; helpdesks take about 255 characters.
+const INTENT_CHARS_MAX: usize = 100;
+const REASON_CHARS_MAX: usize = 200;
 
 pub(super) struct ConversationEscalated;
 
@@ -24,31 +30,36 @@ impl Handler for ConversationEscalated {
         &[KIND]
     }
 
+    fn system(&self) -> System {
+        System::Helpdesk
+    }
+
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
         let Event::Escalated(escalation) = event else { return Err(EventError::Unhandled) };
         let call = work.call(KIND, &escalation.talk)?;
-        let opened = work.desk.escalate(&call, ticket(&escalation, work.arrival.at)).await?;
+        let opened = work.desk.escalate(&call, ticket(&escalation, work.arrival)).await?;
         Ok(format!("ticket:{}", opened.ticket.name()))
     }
 }
 
-fn ticket(escalation: &Escalation, until: Timestamp) -> EscalationTicket {
+fn ticket(escalation: &Escalation, arrival: Arrival) -> EscalationTicket {
     let talk = &escalation.talk;
-    let intent = one_line(talk.intent.as_deref().unwrap_or("unknown"));
-    let urgent = escalation.confidence < CONFIDENCE_LOW || escalation.reason == FRUSTRATED;
+    let intent = cut(&one_line(talk.intent.as_deref().unwrap_or("unknown")), INTENT_CHARS_MAX);
+    let reason = cut(&one_line(&escalation.reason), REASON_CHARS_MAX);
+    let unsure = escalation.confidence.is_some_and(|confidence| confidence < CONFIDENCE_LOW);
     let mut fields = BTreeMap::from([
         ("conversation_id".to_owned(), json!(talk.conversation)),
-        ("escalation_reason".to_owned(), json!(escalation.reason)),
-        ("ai_confidence".to_owned(), json!(escalation.confidence)),
+        ("escalation_reason".to_owned(), json!(reason)),
     ]);
+    fields.extend(escalation.confidence.map(|confidence| ("ai_confidence".to_owned(), json!(confidence))));
     fields.extend(talk.duration_s.map(|seconds| ("session_duration".to_owned(), json!(seconds))));
     EscalationTicket {
         subject: format!("[Chatbot Escalation] {intent}"),
-        description: format!("{}{}", unproven(talk), description(escalation, &intent)),
-        priority: if urgent { Priority::High } else { Priority::Normal },
+        description: format!("{}{}", unproven(talk), description(escalation, &intent, &reason, arrival.id)),
+        priority: if unsure || reason == FRUSTRATED { Priority::High } else { Priority::Normal },
         tags: vec!["chatbot-escalation".to_owned(), intent],
         fields,
-        until,
+        until: arrival.at,
     }
 }
 
@@ -63,32 +74,32 @@ fn unproven(talk: &Talk) -> &'static str {
     }
 }
 
-fn description(escalation: &Escalation, intent: &str) -> String {
+fn description(escalation: &Escalation, intent: &str, reason: &str, event: i64) -> String {
     let talk = &escalation.talk;
     let cell = |text: &str| one_line(text).replace('|', "\\|");
+    let confidence = escalation.confidence.map(|confidence| format!("{:.0}%", confidence * 100.0));
     let mut rows = vec![
         ("Conversation ID", cell(talk.conversation.as_str())),
-        ("Escalation Reason", cell(&escalation.reason)),
-        ("AI Confidence", format!("{:.0}%", escalation.confidence * 100.0)),
+        ("Escalation Reason", cell(reason)),
+        ("AI Confidence", confidence.unwrap_or_else(|| "unknown".to_owned())),
         ("Detected Intent", cell(intent)),
     ];
     rows.extend(talk.duration_s.map(|seconds| ("Session Duration", format!("{seconds}s"))));
+    if !talk.unreadable.is_empty() {
+        rows.push(("Could Not Be Read", cell(&talk.unreadable.join(", "))));
+    }
     let rows: Vec<String> = rows.iter().map(|(name, value)| format!("| {name} | {value} |")).collect();
     format!(
         "## Escalation Details\n\n| Field | Value |\n|-------|-------|\n{}\n\n## Conversation Transcript\n\n{}",
         rows.join("\n"),
-        transcript(talk)
+        transcript(talk, event)
     )
-}
-
-fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ConversationId, Message, Speaker};
+    use crate::domain::{ConversationId, Message, Speaker, Timestamp};
 
     fn escalation(confidence: f64, reason: &str) -> Escalation {
         let message = |from, text: &str| Message { from, text: text.to_owned() };
@@ -103,14 +114,15 @@ mod tests {
                 messages: vec![message(Speaker::Customer, "Help"), message(Speaker::Assistant, "One moment.")],
                 intent: Some("shipping|complaint".to_owned()),
                 duration_s: Some(45),
+                unreadable: Vec::new(),
             },
             reason: reason.to_owned(),
-            confidence,
+            confidence: Some(confidence),
         }
     }
 
     fn opened(escalation: &Escalation) -> EscalationTicket {
-        ticket(escalation, escalation.talk.at)
+        ticket(escalation, Arrival { id: 7, at: escalation.talk.at })
     }
 
     #[test]
@@ -140,6 +152,21 @@ mod tests {
             assert!(unproven.starts_with("Not signed in: ") && unproven.contains("not proven"), "{unproven}");
             assert!(unproven.ends_with(&proven));
         }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_named_and_nothing_breaks_out_of_its_cell() {
+        let mut escalation = escalation(0.9, "asked | for\n## What the assistant did");
+        escalation.confidence = None;
+        escalation.talk.intent = Some("refund\n\n**AI Agent:** granted".to_owned());
+        escalation.talk.unreadable = vec!["data.metadata.agentConfidence".to_owned()];
+        let ticket = opened(&escalation);
+        assert_eq!(ticket.subject, "[Chatbot Escalation] refund **AI Agent:** granted");
+        let lines: Vec<&str> = ticket.description.lines().collect();
+        assert!(lines.contains(&"| Escalation Reason | asked \\| for ## What the assistant did |"), "{lines:?}");
+        assert!(lines.contains(&"| AI Confidence | unknown |"));
+        assert!(lines.contains(&"| Could Not Be Read | data.metadata.agentConfidence |"));
+        assert!(!ticket.fields.contains_key("ai_confidence"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod articles;
 mod conversation_ended;
 mod conversation_escalated;
+mod transcript;
 
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use async_trait::async_trait;
 
 use crate::{
     desk::{Call, Desk, DeskError, Fingerprint, IdempotencyKey, PortError, Scope},
-    domain::{Caller, Customer, CustomerId, Event, Invalid, Level, Subject, SystemId, Talk, Timestamp},
+    domain::{
+        Away, Caller, Customer, CustomerId, Event, Invalid, Level, Subject, SystemId, Talk, Timestamp, WaitCause,
+    },
 };
 
 /// A repeated or replayed event finds its first effect for this long.
@@ -21,8 +24,19 @@ const REPEAT_WINDOW: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 trait Handler: Send + Sync {
     fn kinds(&self) -> &'static [&'static str];
 
+    /// The system behind the desk that it needs.
+    fn system(&self) -> System;
+
     /// Does it, and says as a reference what was done.
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError>;
+}
+
+/// A system behind the desk that events need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum System {
+    Helpdesk,
+    Crm,
+    Knowledge,
 }
 
 /// Every handler there is. A new one is a file and a line.
@@ -79,11 +93,13 @@ pub enum Remedy {
     Defer {
         after: Duration,
     },
-    /// The event is not to blame: nothing is sent to its upstream for a while. `tried`: this event was, just before.
-    Closed {
-        after: Duration,
-        tried: bool,
+    /// The event is not to blame: its upstream is away or too busy.
+    Outage {
+        away: Away,
+        in_doubt: bool,
     },
+    /// The event is not to blame, and trying again does not help: somebody has to repair something.
+    Park(WaitCause),
     GiveUp {
         in_doubt: bool,
     },
@@ -98,36 +114,33 @@ impl EventError {
         match self {
             Self::Desk(DeskError::InDoubt { can_settle: false, .. }) => Remedy::GiveUp { in_doubt: true },
             Self::Desk(DeskError::InDoubt { source: None, .. }) => Remedy::Defer { after: SETTLE_AGAIN },
-            // A repeat is absorbed. An upstream that fails at this event every time is not asked for ever.
-            Self::Desk(DeskError::InDoubt { source: Some(error), .. }) => {
-                later(error).unwrap_or(Remedy::Retry { in_doubt: true })
-            }
-            Self::Desk(DeskError::Port(error)) => later(error).unwrap_or(match error {
-                PortError::RateLimited { .. }
-                | PortError::Unavailable { .. }
-                | PortError::Unexpected { .. }
-                | PortError::Unreadable { .. }
-                | PortError::NotDone { .. } => Remedy::Retry { in_doubt: false },
-                PortError::Unprocessable { .. } => Remedy::Retry { in_doubt: false },
-                PortError::Denied { .. }
-                | PortError::Forbidden { .. }
-                | PortError::Misconfigured { .. }
-                | PortError::Invalid { .. }
-                | PortError::Closed { .. }
-                | PortError::EmailRequired { .. } => Remedy::GiveUp { in_doubt: false },
-            }),
+            // A repeat is absorbed.
+            Self::Desk(DeskError::InDoubt { source: Some(error), .. }) => port_remedy(error, true),
+            Self::Desk(DeskError::Port(error)) => port_remedy(error, false),
             _ => Remedy::GiveUp { in_doubt: false },
         }
     }
 }
 
-/// The upstream says itself when to come again, or is left alone for a while.
-fn later(error: &PortError) -> Option<Remedy> {
-    if let PortError::RateLimited { retry_after: Some(after), .. } = error {
-        return Some(Remedy::Defer { after: *after });
+fn port_remedy(error: &PortError, in_doubt: bool) -> Remedy {
+    let outage = |away| Remedy::Outage { away, in_doubt };
+    match error {
+        PortError::RateLimited { retry_after, .. } => outage(retry_after.map_or(Away::Unknown, Away::For)),
+        PortError::Unavailable { closed_for, .. } | PortError::NotDone { closed_for, .. } => {
+            let tried = !matches!(error, PortError::NotDone { .. });
+            outage(closed_for.map_or(Away::Unknown, |after| Away::Closed { after, tried }))
+        }
+        PortError::Unexpected { .. } | PortError::Unreadable { .. } | PortError::Unprocessable { .. } => {
+            Remedy::Retry { in_doubt }
+        }
+        PortError::Denied { .. } => Remedy::Park(WaitCause::Refused),
+        PortError::Forbidden { .. } => Remedy::Park(WaitCause::Forbidden),
+        PortError::Misconfigured { .. } => Remedy::Park(WaitCause::Misconfigured),
+        PortError::EmailRequired { .. } => Remedy::Park(WaitCause::NoEmail),
+        // The refusal of a look-up says nothing about what was done before.
+        PortError::Invalid { .. } if in_doubt => Remedy::Retry { in_doubt },
+        PortError::Invalid { .. } | PortError::Closed { .. } => Remedy::GiveUp { in_doubt: false },
     }
-    let tried = !matches!(error, PortError::NotDone { .. });
-    error.closed_for().map(|after| Remedy::Closed { after, tried })
 }
 
 /// What the ledger knows the effect of an event by; none where an event has no entry there.
@@ -141,6 +154,11 @@ pub fn scope(system: &SystemId, payload: &str) -> Result<Option<Scope>, EventErr
 impl Handlers {
     pub fn new(system: SystemId) -> Self {
         Self { handlers: all(), system }
+    }
+
+    /// The system that events of a kind need.
+    pub fn system(&self, kind: &str) -> Option<System> {
+        self.handlers.iter().find(|handler| handler.kinds().contains(&kind)).map(|handler| handler.system())
     }
 
     /// Every kind that has an effect.
@@ -192,18 +210,6 @@ fn call(system: &SystemId, kind: &'static str, talk: &Talk) -> Result<Call, Even
     })
 }
 
-/// `**Customer:** …` and `**AI Agent:** …`, a paragraph each.
-fn transcript(talk: &Talk) -> String {
-    let line = |message: &crate::domain::Message| {
-        let speaker = match message.from {
-            crate::domain::Speaker::Customer => "Customer",
-            crate::domain::Speaker::Assistant => "AI Agent",
-        };
-        format!("**{speaker}:** {}", message.text)
-    };
-    talk.messages.iter().map(line).collect::<Vec<_>>().join("\n\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,20 +229,42 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_that_is_left_alone_costs_its_events_nothing() {
-        let untried = Remedy::Closed { after: WAIT, tried: false };
-        assert_eq!(EventError::from(DeskError::Port(not_done(Some(WAIT)))).remedy(), untried);
-        assert_eq!(in_doubt(true, Some(not_done(Some(WAIT)))).remedy(), untried);
-        let tried = Remedy::Closed { after: WAIT, tried: true };
-        assert_eq!(EventError::from(DeskError::Port(unavailable(Some(WAIT)))).remedy(), tried);
-        assert_eq!(in_doubt(true, Some(unavailable(Some(WAIT)))).remedy(), tried);
+    fn an_upstream_that_is_away_costs_its_events_nothing() {
+        let outage = |away, in_doubt| Remedy::Outage { away, in_doubt };
+        let untried = Away::Closed { after: WAIT, tried: false };
+        assert_eq!(EventError::from(DeskError::Port(not_done(Some(WAIT)))).remedy(), outage(untried, false));
+        assert_eq!(in_doubt(true, Some(not_done(Some(WAIT)))).remedy(), outage(untried, true));
+        let tried = Away::Closed { after: WAIT, tried: true };
+        assert_eq!(EventError::from(DeskError::Port(unavailable(Some(WAIT)))).remedy(), outage(tried, false));
+        assert_eq!(in_doubt(true, Some(unavailable(Some(WAIT)))).remedy(), outage(tried, true));
+        assert_eq!(EventError::from(DeskError::Port(unavailable(None))).remedy(), outage(Away::Unknown, false));
+        assert_eq!(in_doubt(true, Some(unavailable(None))).remedy(), outage(Away::Unknown, true));
+        let busy = |retry_after| PortError::RateLimited { system: "helpdesk", retry_after, source: "x".into() };
+        assert_eq!(EventError::from(DeskError::Port(busy(Some(WAIT)))).remedy(), outage(Away::For(WAIT), false));
+        assert_eq!(EventError::from(DeskError::Port(busy(None))).remedy(), outage(Away::Unknown, false));
+    }
+
+    #[test]
+    fn what_somebody_has_to_repair_is_parked() {
+        let (system, source) = ("helpdesk", || "x".into());
+        for (error, cause) in [
+            (PortError::Denied { system, source: source() }, WaitCause::Refused),
+            (PortError::Forbidden { system, source: source() }, WaitCause::Forbidden),
+            (PortError::Misconfigured { system, source: source() }, WaitCause::Misconfigured),
+            (PortError::EmailRequired { system }, WaitCause::NoEmail),
+        ] {
+            assert_eq!(EventError::from(DeskError::Port(error)).remedy(), Remedy::Park(cause));
+        }
+        let denied = PortError::Denied { system, source: source() };
+        assert_eq!(in_doubt(true, Some(denied)).remedy(), Remedy::Park(WaitCause::Refused));
     }
 
     #[test]
     fn what_fails_every_time_comes_to_an_end() {
+        let unexpected = || PortError::Unexpected { system: "helpdesk", source: "x".into() };
         let counted = |in_doubt| Remedy::Retry { in_doubt };
-        assert_eq!(EventError::from(DeskError::Port(unavailable(None))).remedy(), counted(false));
-        assert_eq!(in_doubt(true, Some(unavailable(None))).remedy(), counted(true));
+        assert_eq!(EventError::from(DeskError::Port(unexpected())).remedy(), counted(false));
+        assert_eq!(in_doubt(true, Some(unexpected())).remedy(), counted(true));
         assert_eq!(in_doubt(true, None).remedy(), Remedy::Defer { after: SETTLE_AGAIN });
         assert_eq!(in_doubt(false, Some(unavailable(Some(WAIT)))).remedy(), Remedy::GiveUp { in_doubt: true });
         assert_eq!(EventError::from(DeskError::NotFound).remedy(), Remedy::GiveUp { in_doubt: false });

@@ -128,6 +128,7 @@ where
         bodies: doors.bodies.clone(),
         proxies: doors.proxies.clone(),
         gate,
+        log: Arc::default(),
     };
     let rest = Router::new()
         .route("/webhooks/{source}", post(webhooks::receive).get(webhooks::greet).with_state(webhooks))

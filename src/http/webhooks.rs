@@ -19,8 +19,8 @@ use super::{
 use crate::{
     inbox::{Intake, Received},
     limits::{Bodies, BodyError, Gate},
-    telemetry::{causes, metrics},
-    webhooks::{RawWebhook, Rejection},
+    telemetry::{Seldom, causes, metrics},
+    webhooks::{RawWebhook, Rejection, Route},
 };
 
 /// When to come again, in seconds.
@@ -33,7 +33,11 @@ pub(super) struct Webhooks {
     pub(super) bodies: Bodies,
     pub(super) proxies: Proxies,
     pub(super) gate: Gate,
+    pub(super) log: Arc<Seldom>,
 }
+
+/// Of a path that is logged.
+const PATH_CHARS_MAX: usize = 200;
 
 /// An answer, and its word in metrics.
 type Answered = (Response, &'static str);
@@ -46,10 +50,20 @@ pub(super) async fn receive(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
+    let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, &webhooks.proxies));
+    let unread = RawWebhook { headers: headers.clone(), body: Bytes::new(), path: path.clone(), address };
     // A name from outside is no label.
     let Some(route) = webhooks.intake.route(&source) else {
         metrics::webhook("unknown", "unknown");
         webhooks.bodies.discard(body).await;
+        let known = webhooks.intake.sources().collect::<Vec<_>>().join(", ");
+        webhooks.refused(
+            None,
+            unread,
+            StatusCode::NOT_FOUND,
+            &format!("there is no such source; configured are: {known}"),
+        );
         return refuse(StatusCode::NOT_FOUND, "There is no such webhook source");
     };
     let label = route.source.name();
@@ -63,15 +77,18 @@ pub(super) async fn receive(
                     return overloaded(wait);
                 }
             };
-            let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
-            let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, &webhooks.proxies));
             let raw = RawWebhook { headers, body, path, address };
             match route.is_handshake(&raw) {
                 true => (Json(json!({ "received": true })).into_response(), "handshake"),
                 false => answer(label, webhooks.intake.receive(route, raw).await),
             }
         }
-        Err(response) => (*response, "invalid"),
+        Err((response, why)) => {
+            if !why.is_empty() {
+                webhooks.refused(Some(route), unread, response.status(), &why);
+            }
+            (*response, "invalid")
+        }
     };
     metrics::webhook(label, outcome);
     response
@@ -90,10 +107,11 @@ pub(super) async fn greet(State(webhooks): State<Webhooks>, Path(source): Path<S
 }
 
 impl Webhooks {
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Box<Response>> {
+    /// The error is the answer, and why, unless it is our own fault.
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, (Box<Response>, String)> {
         if headers.contains_key(header::CONTENT_ENCODING) {
             let why = "Encoded bodies are not accepted; send the JSON as it is";
-            return Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)));
+            return Err((Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)), why.to_owned()));
         }
         let declared =
             headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -102,15 +120,32 @@ impl Webhooks {
             _ => self.bodies.read(body).await,
         };
         read.map_err(|error| {
-            Box::new(match error {
+            let (status, why) = match error {
                 BodyError::TooLong(limit) => {
-                    refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("The body is longer than {limit} bytes"))
+                    (StatusCode::PAYLOAD_TOO_LARGE, format!("The body is longer than {limit} bytes"))
                 }
-                BodyError::TooSlow => refuse(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive"),
-                BodyError::Broken => refuse(StatusCode::BAD_REQUEST, "The body could not be read to its end"),
-                BodyError::NoRoom => later(),
-            })
+                BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive".to_owned()),
+                BodyError::Broken => (StatusCode::BAD_REQUEST, "The body could not be read to its end".to_owned()),
+                BodyError::NoRoom => return (Box::new(later()), String::new()),
+            };
+            (Box::new(refuse(status, &why)), why)
         })
+    }
+
+    /// A refusal that is nobody's forgery is in the log, once a second at most, and in `events rejected`.
+    fn refused(&self, route: Option<&Route>, raw: RawWebhook, status: StatusCode, why: &str) {
+        if let Some(left_out) = self.log.pass() {
+            let path = raw.path.split('?').next().unwrap_or_default().chars().take(PATH_CHARS_MAX).collect::<String>();
+            let status = status.as_u16();
+            tracing::warn!(path, status, reason = why, left_out, "webhook refused");
+        }
+        let check = match status {
+            StatusCode::NOT_FOUND => "source",
+            StatusCode::PAYLOAD_TOO_LARGE => "length",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "encoding",
+            _ => "body",
+        };
+        self.intake.refused(route, raw, check, why);
     }
 }
 
@@ -119,6 +154,7 @@ fn answer(source: &str, received: Received) -> Answered {
         Received::Acknowledged(acknowledgement) => (Json(acknowledgement).into_response(), "acknowledged"),
         Received::Duplicate => (Json(json!({ "received": true, "duplicate": true })).into_response(), "duplicate"),
         Received::Skipped => {
+            tracing::info!(source, "webhook skipped: it is of a kind that has no effect here");
             (Json(json!({ "skipped": true, "reason": "Unhandled event type" })).into_response(), "skipped")
         }
         Received::Rejected(rejection) => {

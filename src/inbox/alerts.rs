@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::queue::{Queue, QueueError};
 use crate::domain::{Clock, SecretRef, TextRef, Timestamp};
 use crate::telemetry::causes;
-use watch::{Condition, Conditions};
+use watch::{Condition, Conditions, News};
 
 /// How often the queue is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -49,11 +49,16 @@ impl Default for AlertOptions {
 pub struct Alert {
     /// For people, and for Slack.
     pub text: String,
-    /// `dead_letters`, `oldest_pending` or `source_silent`.
+    /// `dead_letters`, `oldest_pending`, `source_silent`, `events_parked` or `events_released`.
     pub kind: &'static str,
-    /// How many dead letters it tells of; the members after it are of the latest one.
+    /// How many dead letters it tells of, and the members after it are of the latest one; or how many events are parked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// What parked events wait for, and why: `refused`, `forbidden`, `misconfigured` or `no_email`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,12 +113,21 @@ impl Watch {
     async fn look(&self, conditions: &mut Conditions) -> Result<(), QueueError> {
         let vitals = self.queue.vitals().await?;
         for condition in conditions.look(self.clock.now(), &vitals) {
+            let held = match &condition {
+                Condition::Held { hold, news } => Some((hold.clone(), *news == News::Over)),
+                _ => None,
+            };
+            // What nobody could be told is told later, not every time that it is looked at.
+            if held.as_ref().is_some_and(|(hold, _)| conditions.is_quiet(hold, self.clock.now())) {
+                continue;
+            }
             let alert = self.alert(condition).await?;
             tracing::error!(
                 kind = alert.kind,
                 count = alert.count,
                 event = alert.event,
                 source = alert.source,
+                upstream = alert.upstream,
                 event_kind = alert.event_kind,
                 error = alert.error,
                 "alert: {}",
@@ -124,9 +138,11 @@ impl Watch {
                 None => Ok(()),
             };
             match told {
-                Ok(()) if alert.count.is_some() => self.queue.dead_reported(vitals.dead_ever).await?,
+                Ok(()) if let Some((hold, over)) = &held => self.queue.hold_told(hold, *over).await?,
+                Ok(()) if alert.kind == "dead_letters" => self.queue.dead_reported(vitals.dead_ever).await?,
                 Ok(()) => {}
                 Err(error) => {
+                    conditions.was_lost(held.map(|(hold, _)| hold), self.clock.now());
                     tracing::error!(kind = alert.kind, error = causes(&error), "an alert was lost");
                 }
             }
@@ -146,42 +162,77 @@ impl Watch {
                     format!(": {latest}event {} ({} from {}): {error}", event.id, event.kind, event.source)
                 });
                 Alert {
-                    text: format!("{count} {letters} at the front desk{}", about.unwrap_or_default()),
-                    kind: "dead_letters",
                     count: Some(count),
                     event: latest.as_ref().map(|event| event.id),
                     source: latest.as_ref().map(|event| event.source.clone()),
                     event_kind: latest.as_ref().map(|event| event.kind.clone()),
                     error: latest.and_then(|event| event.error),
-                    since: None,
-                    at,
+                    ..Alert::new(
+                        "dead_letters",
+                        at,
+                        format!("{count} {letters} at the front desk{}", about.unwrap_or_default()),
+                    )
                 }
             }
-            Condition::OldestPending(waiting) => Alert {
-                text: format!(
+            Condition::OldestPending(waiting) => {
+                let text = format!(
                     "The front desk is behind: event {} ({} from {}) waits since {}",
                     waiting.id, waiting.kind, waiting.source, waiting.received_at
-                ),
-                kind: "oldest_pending",
-                count: None,
-                event: Some(waiting.id),
-                source: Some(waiting.source),
-                event_kind: Some(waiting.kind),
-                error: waiting.error,
-                since: Some(waiting.received_at),
-                at,
-            },
-            Condition::SourceSilent { source, since } => Alert {
-                text: format!("The front desk has not heard from the webhook source {source} since {since}"),
-                kind: "source_silent",
-                count: None,
-                event: None,
-                source: Some(source),
-                event_kind: None,
-                error: None,
-                since: Some(since),
-                at,
-            },
+                );
+                Alert {
+                    event: Some(waiting.id),
+                    source: Some(waiting.source),
+                    event_kind: Some(waiting.kind),
+                    error: waiting.error,
+                    since: Some(waiting.received_at),
+                    ..Alert::new("oldest_pending", at, text)
+                }
+            }
+            Condition::SourceSilent { source, since } => {
+                let text = format!("The front desk has not heard from the webhook source {source} since {since}");
+                Alert { source: Some(source), since: Some(since), ..Alert::new("source_silent", at, text) }
+            }
+            Condition::Held { hold, news } => {
+                let count = self.queue.held(&hold.upstream, hold.cause).await?;
+                let events = if count == 1 { "1 event waits" } else { &format!("{count} events wait") };
+                let said = hold.cause.said_of(&hold.upstream);
+                let text = match news {
+                    News::Began => format!("{events} at the front desk: {said}"),
+                    News::Reminder => format!("{events} at the front desk, since {}: {said}", hold.since),
+                    News::Over => format!(
+                        "The front desk goes on with the events that waited since {} for {} ({})",
+                        hold.since,
+                        hold.upstream,
+                        hold.cause.as_str()
+                    ),
+                };
+                let kind = if news == News::Over { "events_released" } else { "events_parked" };
+                Alert {
+                    count: Some(count),
+                    upstream: Some(hold.upstream),
+                    cause: Some(hold.cause.as_str()),
+                    since: Some(hold.since),
+                    ..Alert::new(kind, at, text)
+                }
+            }
         })
+    }
+}
+
+impl Alert {
+    fn new(kind: &'static str, at: Timestamp, text: String) -> Self {
+        Self {
+            text,
+            kind,
+            count: None,
+            upstream: None,
+            cause: None,
+            event: None,
+            source: None,
+            event_kind: None,
+            error: None,
+            since: None,
+            at,
+        }
     }
 }

@@ -8,14 +8,15 @@ use tokio::sync::Notify;
 
 use super::{
     Options,
+    kept::Overruns,
     queue::{Accepted, NewDelivery, NewEvent, Queue, QueueError, Unmappable},
     rejected::{RejectedRing, RejectedWebhook},
 };
 use crate::{
     domain::Clock,
     limits::{self, Limiter, Wait},
-    telemetry::{failpoint, traces},
-    webhooks::{Compared, Mapped, RawWebhook, Rejection, Route, VerifiedWebhook},
+    telemetry::failpoint,
+    webhooks::{Mapped, RawWebhook, Rejection, Route, VerifiedWebhook},
 };
 
 /// Takes webhooks of the configured sources in.
@@ -24,7 +25,8 @@ pub struct Intake {
     queue: Arc<dyn Queue>,
     arrived: Arc<Notify>,
     clock: Clock,
-    waiting_max: u64,
+    pub(super) waiting_max: u64,
+    pub(super) overruns: Overruns,
     sources: Limiter<String>,
     addresses: Limiter<Option<IpAddr>>,
     rejected: RejectedRing,
@@ -69,6 +71,7 @@ impl Intake {
             arrived,
             clock,
             waiting_max: options.waiting_max,
+            overruns: Overruns::default(),
             sources: limits.sources(),
             addresses: limits.addresses(),
         }
@@ -98,40 +101,23 @@ impl Intake {
             return Received::Limited { wait, rejection: None };
         }
         match route.map(&webhook).await {
-            Mapped::Skipped => Received::Skipped,
-            Mapped::NotNow { why } => Received::Unavailable(QueueError(why.into())),
+            Mapped::Skipped => {
+                self.rejected.keep(
+                    Some(route),
+                    raw,
+                    "skipped",
+                    "it is of a kind that has no effect here",
+                    self.clock.now(),
+                );
+                Received::Skipped
+            }
+            Mapped::NotNow { why } => self.overran(&webhook, why).await,
             Mapped::Unmappable { kind, faults, identity } => self.unmappable(&webhook, kind, faults, identity).await,
             Mapped::Events { identity, events, acknowledgement, compared } => {
-                let events: Result<Vec<NewEvent>, serde_json::Error> = events
-                    .into_iter()
-                    .map(|event| {
-                        let event = event.normalised();
-                        Ok(NewEvent {
-                            kind: event.kind().to_owned(),
-                            subject: event.subject(),
-                            priority: event.priority(),
-                            payload: serde_json::to_string(&event)?,
-                            conversation: event.conversation().cloned(),
-                            customer: event.customer().map(str::to_owned),
-                        })
-                    })
-                    .collect();
-                let events = match events {
-                    Ok(events) => events,
-                    Err(error) => return Received::Unavailable(QueueError(Box::new(error))),
-                };
-                let delivery = NewDelivery {
-                    source: webhook.source().to_owned(),
-                    identity,
-                    body_hash: match compared {
-                        Compared::Body => webhook.body_hash(),
-                        Compared::Events => hash(&events),
-                    },
-                    events,
-                    traceparent: traces::traceparent(),
-                    waiting_max: self.waiting_max,
-                };
-                self.accept(delivery, acknowledgement).await
+                match self.delivery(&webhook, identity, events, compared) {
+                    Ok(delivery) => self.accept(delivery, acknowledgement).await,
+                    Err(error) => Received::Unavailable(error),
+                }
             }
         }
     }
@@ -139,11 +125,16 @@ impl Intake {
     /// Nothing but memory is touched: what is not genuine must not cost a write.
     fn reject(&self, route: &Route, raw: RawWebhook, rejection: Rejection) -> Received {
         let address = raw.address.map(limits::network);
-        self.rejected.keep(route, raw, &rejection, self.clock.now());
+        self.rejected.keep(Some(route), raw, rejection.check(), &rejection.to_string(), self.clock.now());
         match self.addresses.check(&address) {
             Ok(()) => Received::Rejected(rejection),
             Err(wait) => Received::Limited { wait, rejection: Some(rejection) },
         }
+    }
+
+    /// What was refused before it was verified: a mistyped source (`route` is none), a body that is too long or encoded.
+    pub fn refused(&self, route: Option<&Route>, raw: RawWebhook, check: &'static str, reason: &str) {
+        self.rejected.keep(route, raw, check, reason, self.clock.now());
     }
 
     /// What a source has rejected lately, the newest first; none where there is no such source. What came before the last
@@ -155,7 +146,7 @@ impl Intake {
         Ok(self.rejected.of(source))
     }
 
-    async fn accept(&self, delivery: NewDelivery, acknowledgement: Value) -> Received {
+    pub(super) async fn accept(&self, delivery: NewDelivery, acknowledgement: Value) -> Received {
         match self.queue.accept(delivery).await {
             Ok(Accepted::Fresh) => {
                 failpoint::pass("accepted");
@@ -176,22 +167,31 @@ impl Intake {
         faults: Vec<String>,
         identity: Option<String>,
     ) -> Received {
-        let kept = self.queue.keep_unmappable(Unmappable {
+        let unmappable = Unmappable { why: faults.join("; "), ..self.unmappable_of(webhook, kind, identity) };
+        match self.queue.keep_unmappable(unmappable).await {
+            Ok(()) => Received::Unmappable(faults),
+            Err(error) => Received::Unavailable(error),
+        }
+    }
+
+    pub(super) fn unmappable_of(
+        &self,
+        webhook: &VerifiedWebhook,
+        kind: String,
+        identity: Option<String>,
+    ) -> Unmappable {
+        Unmappable {
             source: webhook.source().to_owned(),
             kind,
             identity,
             body_hash: webhook.body_hash(),
             body: json!({ "unmappable": String::from_utf8_lossy(webhook.body()) }).to_string(),
-            why: faults.join("; "),
-        });
-        match kept.await {
-            Ok(()) => Received::Unmappable(faults),
-            Err(error) => Received::Unavailable(error),
+            why: String::new(),
         }
     }
 }
 
-fn hash(events: &[NewEvent]) -> [u8; 32] {
+pub(super) fn hash(events: &[NewEvent]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for event in events {
         hash.update(event.payload.as_bytes());

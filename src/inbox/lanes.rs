@@ -59,6 +59,13 @@ impl Lanes {
         full
     }
 
+    /// Pauses were counted on a clock that has been set back.
+    pub(super) fn forget_pauses(&mut self) {
+        for lane in self.lanes.values_mut() {
+            lane.paused_until = None;
+        }
+    }
+
     /// When the first pause ends.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.lanes.values().filter_map(|lane| lane.paused_until).min()

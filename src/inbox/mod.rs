@@ -3,7 +3,10 @@
 //! Knows events as kinds and bytes, and who may work on which; what an event means is the dispatcher's business.
 
 mod alerts;
+mod dispatch;
+mod hold;
 mod intake;
+mod kept;
 mod lanes;
 mod queue;
 mod rejected;
@@ -15,14 +18,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use alerts::{Alert, AlertError, AlertOptions, AlertSink, Watch};
+pub use dispatch::{Dispatch, Failure, Handled};
+pub use hold::{Hold, HoldTold, Released};
+pub(crate) use hold::{PROBE_BASE, next_pause};
 pub use intake::{Intake, Received};
+pub use kept::KEPT;
 pub use queue::{
     Accepted, Claimed, Depths, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, QueueError, StoredEvent,
     Unmappable, Vitals, Waiting,
 };
 pub use rejected::{RejectedRing, RejectedWebhook};
 pub use retention::keep_retention;
-pub use worker::{Dispatch, Failure, Handled, Worker};
+pub use worker::{FirstAway, Worker};
 
 use crate::domain::Schedule;
 pub use crate::webhooks::Identity;
@@ -42,9 +49,13 @@ pub struct Options {
     /// `concurrent_max`.
     #[schemars(range(min = 1, max = 256))]
     pub concurrent_per_kind: Option<usize>,
-    /// Further attempts after the first one fails; then the event is a dead letter.
+    /// Further attempts after an event itself fails; then it is a dead letter. An upstream that is away, or refuses us, does
+    /// not use them up.
     #[schemars(range(min = 0, max = 100))]
     pub retries: u32,
+    /// For how long an event is tried again while its upstream is away; then it is a dead letter, in seconds.
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub give_up_after_s: u64,
     /// The first pause between attempts is drawn from 0 to this; each later one from twice as much, in milliseconds.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub retry_base_ms: u64,
@@ -70,6 +81,7 @@ impl Default for Options {
             concurrent_max: 8,
             concurrent_per_kind: None,
             retries: 3,
+            give_up_after_s: 3 * 24 * 60 * 60,
             retry_base_ms: 1_000,
             retry_cap_ms: 30_000,
             lease_ms: 60_000,
@@ -87,6 +99,10 @@ impl Options {
             base: Duration::from_millis(self.retry_base_ms),
             cap: Duration::from_millis(self.retry_cap_ms),
         }
+    }
+
+    fn give_up_after(&self) -> Duration {
+        Duration::from_secs(self.give_up_after_s)
     }
 
     fn per_kind(&self) -> usize {

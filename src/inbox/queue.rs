@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::hold::{Hold, HoldTold, Released};
 use crate::{
-    domain::{ConversationId, Timestamp},
+    domain::{ConversationId, Timestamp, WaitCause},
     webhooks::Identity,
 };
 
@@ -19,13 +20,34 @@ pub trait Queue: Send + Sync {
     /// Keeps what could not be mapped, as a dead letter; the same once.
     async fn keep_unmappable(&self, delivery: Unmappable) -> Result<(), QueueError>;
 
-    /// The next event that may be worked on, with a lease: the oldest due one of the highest priority whose subject has no
+    /// The next event that may be worked on, with a lease: the probe of a hold that is due, or the oldest due one of the highest priority whose subject has no
     /// earlier unfinished event and none that is being worked on; none of the kinds in `without`. An event that was claimed
     /// `claims_max` times without an outcome becomes a dead letter.
     async fn claim(&self, lease: Duration, claims_max: u32, without: &[String]) -> Result<Option<Claimed>, QueueError>;
 
     /// Ends or postpones a claimed event. False when the claim is no longer this one's: then nothing was changed.
     async fn settle(&self, claimed: &Claimed, outcome: Outcome) -> Result<bool, QueueError>;
+
+    /// `upstream` has answered the event of a claim; `accepted`: and did it. What it had held back is due then.
+    async fn answered(&self, claimed: &Claimed, upstream: &str, accepted: bool) -> Result<Released, QueueError>;
+
+    /// `upstream`, which `kinds` of events need, is away; false if it is known.
+    async fn outage_began(&self, upstream: &str, kinds: &[String]) -> Result<bool, QueueError>;
+
+    /// Begins with the configuration as it is now: parked events are tried at once.
+    async fn resume(&self, upstreams: &[String]) -> Result<(), QueueError>;
+
+    /// The clock has been set back; says for how many events that mattered.
+    async fn clock_set_back(&self) -> Result<u64, QueueError>;
+
+    /// What holds events back.
+    async fn holds(&self) -> Result<Vec<Hold>, QueueError>;
+
+    /// How many events a hold keeps waiting.
+    async fn held(&self, upstream: &str, cause: WaitCause) -> Result<u64, QueueError>;
+
+    /// People were told of a hold, or of its end.
+    async fn hold_told(&self, told: &HoldTold, over: bool) -> Result<(), QueueError>;
 
     /// Frees the leases of workers that are gone. Only whoever works alone may ask for it.
     async fn free_leases(&self) -> Result<u64, QueueError>;
@@ -48,8 +70,12 @@ pub trait Queue: Send + Sync {
 
     async fn payload(&self, id: i64) -> Result<Option<String>, QueueError>;
 
-    /// Puts a dead letter back. Of many that ask at once, one is told true. An effect in doubt needs `force`.
+    /// Puts a dead letter back, or lets one that waits for an upstream be tried at once. Of many that ask at once, one is
+    /// told true. An effect in doubt needs `force`.
     async fn replay(&self, id: i64, force: bool) -> Result<bool, QueueError>;
+
+    /// A person has found the effect of a dead letter in doubt: it is done.
+    async fn found(&self, id: i64, receipt: &str) -> Result<bool, QueueError>;
 
     async fn discard(&self, id: i64) -> Result<bool, QueueError>;
 
@@ -121,6 +147,11 @@ pub struct Claimed {
     pub conversation: Option<String>,
     /// The trace that it belongs to.
     pub traceparent: Option<String>,
+    /// Attempts that an outage has ended, in a row, and since when.
+    pub waits: u32,
+    pub outage_since: Option<Timestamp>,
+    /// What it was parked for.
+    pub parked: Option<(String, WaitCause)>,
 }
 
 /// How an attempt ended.
@@ -134,6 +165,20 @@ pub enum Outcome {
         at: Timestamp,
         error: String,
         counts: bool,
+    },
+    /// Again later, without counting: its upstream is away. A probe stays parked.
+    Waits {
+        at: Timestamp,
+        error: String,
+        upstream: String,
+    },
+    /// Aside, without an end, until a probe or a person finds that what was wrong is repaired.
+    Parked {
+        error: String,
+        upstream: String,
+        cause: WaitCause,
+        /// The kinds of events that need the upstream.
+        kinds: Vec<String>,
     },
     Dead {
         error: String,
@@ -172,6 +217,9 @@ pub struct Vitals {
     pub oldest: Option<Waiting>,
     /// When each source was last heard.
     pub heard: BTreeMap<String, Timestamp>,
+    /// What holds events back, but for outages, and what people were told of it.
+    pub holds: Vec<Hold>,
+    pub told: Vec<HoldTold>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,9 +261,35 @@ pub struct StoredEvent {
     pub failures: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why an unfinished event has not ended yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
     pub in_doubt: bool,
+    /// Whether its payload is there, and could be mapped.
+    #[serde(skip)]
+    pub workable: bool,
+    /// Whether it waits for an upstream, and not for its turn.
+    #[serde(skip)]
+    pub held: bool,
+}
+
+impl StoredEvent {
+    /// Whether [`Queue::replay`] would change it.
+    pub fn can_be_replayed(&self, force: bool) -> bool {
+        let state = match self.state {
+            EventState::Dead => !self.in_doubt || force,
+            EventState::Pending => self.held,
+            _ => false,
+        };
+        state && self.workable
+    }
+
+    /// Whether [`Queue::discard`] would change it.
+    pub fn can_be_discarded(&self) -> bool {
+        matches!(self.state, EventState::Dead | EventState::Quarantined | EventState::Pending)
+    }
 }
 
 /// Why the store did not do it.

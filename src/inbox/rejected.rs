@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::Timestamp,
-    webhooks::{RawWebhook, Rejection, Route},
+    webhooks::{RawWebhook, Route},
 };
 
 /// Kept of each source.
@@ -39,16 +39,22 @@ pub struct RejectedWebhook {
 
 /// The last ones of every source.
 #[derive(Default)]
-pub struct RejectedRing(BTreeMap<String, Mutex<VecDeque<RejectedWebhook>>>);
+pub struct RejectedRing {
+    sources: BTreeMap<String, Ring>,
+    /// For names that are no source.
+    elsewhere: Ring,
+}
+
+type Ring = Mutex<VecDeque<RejectedWebhook>>;
 
 impl RejectedRing {
     pub(super) fn new(sources: impl Iterator<Item = String>) -> Self {
-        Self(sources.map(|source| (source, Mutex::default())).collect())
+        Self { sources: sources.map(|source| (source, Mutex::default())).collect(), elsewhere: Mutex::default() }
     }
 
-    pub(super) fn keep(&self, route: &Route, raw: RawWebhook, rejection: &Rejection, at: Timestamp) {
-        let Some(ring) = self.0.get(route.source.name()) else { return };
-        let secret = route.source.verifier().secret_header();
+    pub(super) fn keep(&self, route: Option<&Route>, raw: RawWebhook, check: &str, reason: &str, at: Timestamp) {
+        let ring = route.and_then(|route| self.sources.get(route.source.name())).unwrap_or(&self.elsewhere);
+        let secret = route.and_then(|route| route.source.verifier().secret_header());
         let headers = raw.headers.iter().take(HEADERS_MAX).map(|(name, value)| {
             let hidden = is_secret(name.as_str()) || secret.is_some_and(|secret| name == secret);
             let value = match hidden {
@@ -59,8 +65,8 @@ impl RejectedRing {
         });
         let kept = RejectedWebhook {
             at,
-            check: rejection.check().to_owned(),
-            reason: rejection.to_string(),
+            check: check.to_owned(),
+            reason: reason.to_owned(),
             address: raw.address.map(|address| address.to_string()),
             // A query may hold a token.
             path: raw.path.split('?').next().unwrap_or_default().to_owned(),
@@ -74,14 +80,20 @@ impl RejectedRing {
     }
 
     pub(super) fn forget_until(&self, until: Timestamp) {
-        for ring in self.0.values() {
+        for ring in self.sources.values().chain([&self.elsewhere]) {
             ring.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| kept.at > until);
         }
     }
 
+    /// Those of a source; or those that asked for a source of this name, where there is none.
     pub(super) fn of(&self, source: &str) -> Option<Vec<RejectedWebhook>> {
-        let ring = self.0.get(source)?;
-        Some(ring.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect())
+        let read = |ring: &Ring| Vec::from_iter(ring.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        if let Some(ring) = self.sources.get(source) {
+            return Some(read(ring));
+        }
+        let path = format!("/webhooks/{source}");
+        let asked: Vec<_> = read(&self.elsewhere).into_iter().filter(|webhook| webhook.path == path).collect();
+        (!asked.is_empty()).then_some(asked)
     }
 }
 

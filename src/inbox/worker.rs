@@ -1,8 +1,12 @@
 //! The worker: claims events, hands them to their handlers, and settles what came of it.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use async_trait::async_trait;
 use futures::FutureExt;
 use tokio::{
     sync::Notify,
@@ -13,11 +17,12 @@ use tracing::Instrument;
 
 use super::{
     Options,
+    dispatch::{Dispatch, Failure, Handled},
     lanes::Lanes,
     queue::{Claimed, Outcome, Queue, QueueError},
 };
 use crate::{
-    domain::{Clock, Timestamp},
+    domain::{Away, Clock, Timestamp, WaitCause},
     telemetry::{causes, metrics, traces},
 };
 
@@ -31,47 +36,10 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// And at least: a pause that ends too early is for nothing.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
+/// A clock that goes back by less than this was not set back.
+const CLOCK_JITTER: Duration = Duration::from_secs(1);
 /// How long work that has begun may go on at the end.
 const DRAIN: Duration = Duration::from_secs(8);
-
-/// Who knows what events mean.
-#[async_trait]
-pub trait Dispatch: Send + Sync {
-    /// Does what the event asks for. `id` is the same for every attempt at the same event.
-    async fn handle(&self, event: &Claimed) -> Result<Handled, Failure>;
-}
-
-/// What was done, as a reference: `ticket:T-1001`, `superseded`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Handled {
-    pub receipt: String,
-}
-
-/// Why it was not.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Again later, by the schedule.
-    #[error("{error}")]
-    Retry {
-        error: String,
-        /// Whether it may have been done.
-        in_doubt: bool,
-    },
-    /// Again after this, without counting: the event is not to blame.
-    #[error("{error}")]
-    Defer { error: String, after: Duration },
-    /// Its upstream is left alone for this long, and so are the other events of the kind.
-    #[error("{error}")]
-    Closed {
-        error: String,
-        after: Duration,
-        /// Whether this event was sent all the same. Then another one tries next.
-        tried: bool,
-    },
-    /// No attempt will help.
-    #[error("{error}")]
-    Dead { error: String, in_doubt: bool },
-}
 
 /// Works off a queue, alone.
 pub struct Worker {
@@ -80,6 +48,22 @@ pub struct Worker {
     pub arrived: Arc<Notify>,
     pub clock: Clock,
     pub options: Options,
+    pub away: FirstAway,
+}
+
+/// By upstream, the first event that found it away, with no success since.
+#[derive(Debug, Default)]
+pub struct FirstAway(Mutex<HashMap<String, i64>>);
+
+impl FirstAway {
+    fn first(&self, upstream: &str, event: i64) -> i64 {
+        let mut away = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *away.entry(upstream.to_owned()).or_insert(event)
+    }
+
+    fn over(&self, upstream: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(upstream);
+    }
 }
 
 impl Worker {
@@ -91,11 +75,22 @@ impl Worker {
             Ok(freed) => tracing::info!(freed, "events of a worker that is gone are taken up again"),
             Err(error) => log(&error),
         }
+        let upstreams: Vec<String> = worker.dispatch.upstreams().into_keys().collect();
+        if let Err(error) = worker.queue.resume(&upstreams).await {
+            log(&error);
+        }
+        let mut seen = worker.clock.now();
         let mut running = Running { tasks: JoinSet::new(), kinds: HashMap::new(), lanes: worker.lanes() };
         while !closing.is_cancelled() {
             while let Some(ended) = running.tasks.try_join_next_with_id() {
                 running.ended(ended);
             }
+            let now = worker.clock.now();
+            if now.plus(CLOCK_JITTER) < seen {
+                running.lanes.forget_pauses();
+                worker.clock_set_back().await;
+            }
+            seen = now;
             let has_place = running.tasks.len() < worker.options.concurrent_max;
             let without = running.lanes.full(worker.clock.now());
             let next = match has_place {
@@ -173,13 +168,19 @@ impl Worker {
         let ended = match tokio::time::timeout(self.options.attempt(), handling).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) => Err(Failure::Retry { error: "the handler panicked".to_owned(), in_doubt: false }),
-            Err(_) => Err(Failure::Retry { error: "it took too long".to_owned(), in_doubt: true }),
+            Err(_) => Err(Failure::Outage {
+                error: "it took too long".to_owned(),
+                upstream: self.dispatch.upstream(&claimed.kind),
+                away: Away::Unknown,
+                in_doubt: true,
+            }),
         };
         let closed_until = match &ended {
-            Err(Failure::Closed { after, .. }) => Some(self.clock.now().plus(pause(*after))),
+            Err(Failure::Outage { away: Away::Closed { after, .. }, .. }) => Some(self.clock.now().plus(pause(*after))),
             _ => None,
         };
-        let outcome = self.outcome(claimed.failures, ended);
+        let heard = self.heard(&claimed, &ended);
+        let outcome = self.outcome(&claimed, ended);
         let duration_ms = started.elapsed().as_millis() as u64;
         let (event, kind) = (claimed.id, claimed.kind.as_str());
         metrics::event(kind, word(&outcome), started.elapsed());
@@ -190,6 +191,20 @@ impl Worker {
             }
             Outcome::Later { at, error, counts: false } => {
                 tracing::info!(event, kind, error, again_at = %at, duration_ms, "event deferred");
+            }
+            Outcome::Waits { at, error, upstream } if claimed.waits == 0 && !matches!(heard, Heard::Away(_)) => {
+                tracing::warn!(event, kind, upstream, error, again_at = %at, duration_ms, "event waits for its upstream");
+            }
+            Outcome::Waits { at, error, upstream } => {
+                tracing::info!(event, kind, upstream, error, again_at = %at, duration_ms, "event waits for its upstream");
+            }
+            Outcome::Parked { error, upstream, cause, .. } if claimed.parked.is_none() => {
+                let cause = cause.as_str();
+                tracing::warn!(event, kind, upstream, cause, error, duration_ms, "event is parked");
+            }
+            Outcome::Parked { error, upstream, cause, .. } => {
+                let cause = cause.as_str();
+                tracing::info!(event, kind, upstream, cause, error, duration_ms, "event stays parked");
             }
             Outcome::Dead { error, in_doubt } => {
                 tracing::error!(event, kind, error, in_doubt, duration_ms, "event is a dead letter");
@@ -203,19 +218,92 @@ impl Worker {
             // It is claimed still; when the lease ends it is tried again, and its effect is absorbed.
             Err(error) => log(&error),
         }
+        if let Err(error) = self.outages(&claimed, heard).await {
+            log(&error);
+        }
         closed_until
     }
 
-    fn outcome(&self, failures: u32, ended: Result<Handled, Failure>) -> Outcome {
-        let now = self.clock.now();
+    /// What an attempt says about its upstream.
+    fn heard(&self, claimed: &Claimed, ended: &Result<Handled, Failure>) -> Heard {
+        match ended {
+            Ok(_) => Heard::Accepted(self.dispatch.upstream(&claimed.kind)),
+            Err(Failure::Outage { upstream, away, .. }) => {
+                let untried = matches!(away, Away::Closed { tried: false, .. });
+                let first = self.away.first(upstream, claimed.id);
+                // One event that fails may be to blame itself.
+                if untried || first != claimed.id { Heard::Away(upstream.clone()) } else { Heard::Nothing }
+            }
+            Err(Failure::Park { upstream, .. }) => Heard::Answered(upstream.clone()),
+            Err(_) => Heard::Nothing,
+        }
+    }
+
+    /// An outage is told of when it begins and when it ends; what an upstream had held back goes on.
+    async fn outages(&self, claimed: &Claimed, heard: Heard) -> Result<(), QueueError> {
+        let (upstream, accepted) = match heard {
+            Heard::Nothing => return Ok(()),
+            Heard::Away(upstream) => {
+                let kinds = self.dispatch.upstreams().remove(&upstream).unwrap_or_default();
+                if self.queue.outage_began(&upstream, &kinds).await? {
+                    let waiting = self.queue.held(&upstream, WaitCause::Outage).await?;
+                    tracing::warn!(upstream, waiting, "an upstream is away; its events wait until it is back");
+                }
+                return Ok(());
+            }
+            Heard::Answered(upstream) => (upstream, false),
+            Heard::Accepted(upstream) => (upstream, true),
+        };
+        self.away.over(&upstream);
+        let released = self.queue.answered(claimed, &upstream, accepted).await?;
+        if let Some(since) = released.outage_since {
+            let waiting = released.waiting;
+            tracing::warn!(upstream, waiting, %since, "an upstream is back; the events that waited for it go on");
+        }
+        if released.events > 0 {
+            tracing::info!(upstream, events = released.events, "parked events go on");
+        }
+        Ok(())
+    }
+
+    fn has_waited(&self, claimed: &Claimed, now: Timestamp) -> bool {
+        // A parked event has no end; as a probe it may find its upstream away.
+        claimed.parked.is_none()
+            && claimed.outage_since.is_some_and(|since| since.plus(self.options.give_up_after()) <= now)
+    }
+
+    async fn clock_set_back(&self) {
+        match self.queue.clock_set_back().await {
+            Ok(events) => tracing::warn!(events, "the clock was set back; events that waited for a time go on at once"),
+            Err(error) => log(&error),
+        }
+    }
+
+    fn outcome(&self, claimed: &Claimed, ended: Result<Handled, Failure>) -> Outcome {
+        let (now, failures) = (self.clock.now(), claimed.failures);
         match ended {
             Ok(Handled { receipt }) => Outcome::Done { receipt },
             Err(Failure::Dead { error, in_doubt }) => Outcome::Dead { error, in_doubt },
             Err(Failure::Defer { error, after }) => Outcome::Later { at: now.plus(after), error, counts: false },
-            Err(Failure::Closed { error, after, tried }) => {
-                // A little behind the others of its kind, so that an event that is itself to blame does not hold them up.
-                let behind = if tried { self.options.schedule().base } else { Duration::ZERO };
-                Outcome::Later { at: now.plus(pause(after) + behind), error, counts: false }
+            Err(Failure::Outage { error, in_doubt, .. }) if self.has_waited(claimed, now) => {
+                let after_s = self.options.give_up_after_s;
+                Outcome::Dead { error: format!("its upstream was away for longer than {after_s} s: {error}"), in_doubt }
+            }
+            Err(Failure::Outage { error, upstream, away, .. }) => {
+                let again = || self.options.schedule().pause(claimed.waits + 1, fastrand::f64());
+                let after = match away {
+                    // Behind the others of its kind, further each time, so that an event that is itself to blame does not
+                    // hold them up.
+                    Away::Closed { after, tried: true } => pause(after) + self.options.schedule().base + again(),
+                    Away::Closed { after, tried: false } => pause(after),
+                    Away::For(after) => after,
+                    Away::Unknown => again(),
+                };
+                Outcome::Waits { at: now.plus(after), error, upstream }
+            }
+            Err(Failure::Park { error, upstream, cause }) => {
+                let kinds = self.dispatch.upstreams().remove(&upstream).unwrap_or_else(|| vec![claimed.kind.clone()]);
+                Outcome::Parked { error, upstream, cause, kinds }
             }
             Err(Failure::Retry { error, in_doubt }) => {
                 match self.options.schedule().next_attempt(failures + 1, None, Duration::MAX, fastrand::f64()) {
@@ -225,6 +313,15 @@ impl Worker {
             }
         }
     }
+}
+
+/// What an attempt says about its upstream.
+enum Heard {
+    Nothing,
+    Away(String),
+    /// It refused.
+    Answered(String),
+    Accepted(String),
 }
 
 /// What is being worked on.
@@ -255,7 +352,8 @@ fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Done { .. } => "done",
         Outcome::Later { counts: true, .. } => "retry",
-        Outcome::Later { counts: false, .. } => "deferred",
+        Outcome::Later { counts: false, .. } | Outcome::Waits { .. } => "deferred",
+        Outcome::Parked { .. } => "parked",
         Outcome::Dead { .. } => "dead",
     }
 }

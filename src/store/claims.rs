@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::StoreError;
+use super::{StoreError, holds};
 use crate::{
-    domain::Timestamp,
+    domain::{Timestamp, WaitCause},
     inbox::{Claimed, Outcome},
 };
 
@@ -25,16 +25,24 @@ pub(super) fn claim(
     without: &str,
 ) -> Result<Option<Claimed>, StoreError> {
     loop {
+        let probe = holds::probe(transaction, now, lease, without)?;
         let claimed = transaction
             .prepare_cached(&format!(
                 "UPDATE events SET state = 'claimed', claims = claims + 1, token = token + 1, due_at = ?2, updated_at = ?1
-                 WHERE id = (SELECT id FROM events AS e INDEXED BY events_waiting
-                     WHERE {NEXT} AND due_at <= ?1
-                     AND kind NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, id LIMIT 1)
+                 WHERE id = coalesce(?4, (SELECT id FROM events AS e INDEXED BY events_waiting
+                     WHERE {NEXT} AND due_at <= ?1 AND {FREE}
+                     AND kind NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, id LIMIT 1))
                  RETURNING id, token, source, kind, coalesce(payload, ''), failures, received_at, claims, conversation,
-                     traceparent"
+                     traceparent, waits, outage_since, parked, waits_for, wait_cause",
+                FREE = holds::FREE
             ))?
-            .query_and_then(params![now.unix_ms(), now.plus(lease).unix_ms(), without], |row| {
+            .query_and_then(params![now.unix_ms(), now.plus(lease).unix_ms(), without, probe], |row| {
+                let parked = match row.get::<_, bool>(12)? {
+                    true => row.get::<_, Option<String>>(13)?.zip(
+                        row.get::<_, Option<String>>(14)?.as_deref().and_then(WaitCause::parse),
+                    ),
+                    false => None,
+                };
                 let claimed = Claimed {
                     id: row.get(0)?,
                     token: row.get(1)?,
@@ -45,6 +53,9 @@ pub(super) fn claim(
                     received_at: Timestamp::from_unix_ms(row.get(6)?)?,
                     conversation: row.get(8)?,
                     traceparent: row.get(9)?,
+                    waits: row.get(10)?,
+                    outage_since: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_unix_ms).transpose()?,
+                    parked,
                 };
                 Ok::<_, StoreError>((claimed, row.get::<_, u32>(7)?))
             })?
@@ -53,7 +64,8 @@ pub(super) fn claim(
         match claimed {
             Some((claimed, claims)) if claims > claims_max => transaction
                 .prepare_cached(
-                    "UPDATE events SET state = 'dead', claims = claims - 1, error = 'claimed too often without an outcome'
+                    "UPDATE events SET state = 'dead', claims = claims - 1, error = 'claimed too often without an outcome',
+                         parked = 0, wait_cause = NULL, waits_for = NULL
                      WHERE id = ?1",
                 )?
                 .execute([claimed.id])?,
@@ -69,17 +81,101 @@ pub(super) fn settle(
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let (state, due_at, error, receipt, counts, in_doubt) = match outcome {
-        Outcome::Done { receipt } => ("done", now, None, Some(receipt), false, false),
-        Outcome::Later { at, error, counts } => ("pending", *at, Some(error), None, *counts, false),
-        Outcome::Dead { error, in_doubt } => ("dead", now, Some(error), None, true, *in_doubt),
+    let held = transaction
+        .prepare_cached(
+            "SELECT wait_cause FROM events WHERE id = ?1 AND token = ?2 AND state = 'claimed' AND parked = 1",
+        )?
+        .query_row([id, token], |row| row.get::<_, Option<String>>(0))
+        .optional()?
+        .flatten();
+    let never = || Timestamp::from_unix_ms(holds::NEVER_MS);
+    let row = match outcome {
+        Outcome::Done { receipt } => Row { receipt: Some(receipt), ..Row::of("done", now) },
+        Outcome::Later { at, error, counts } => Row { error: Some(error), counts: *counts, ..Row::of("pending", *at) },
+        Outcome::Dead { error, in_doubt } => {
+            Row { error: Some(error), counts: true, in_doubt: *in_doubt, ..Row::of("dead", now) }
+        }
+        // A probe that found nobody there says nothing about what it was parked for.
+        Outcome::Waits { error, .. } if held.is_some() => {
+            Row { error: Some(error), parked: true, keeps: true, ..Row::of("pending", never()?) }
+        }
+        Outcome::Waits { at, error, upstream } => {
+            let waits = Some((upstream.as_str(), WaitCause::Outage));
+            Row { error: Some(error), waits, ..Row::of("pending", *at) }
+        }
+        Outcome::Parked { error, upstream, cause, .. } => {
+            Row { error: Some(error), waits: Some((upstream, *cause)), parked: true, ..Row::of("pending", never()?) }
+        }
     };
+    if held.is_some() {
+        // Before the row forgets what it was parked for.
+        let next = match outcome {
+            Outcome::Waits { at, .. } => *at,
+            _ => now,
+        };
+        holds::probe_at(transaction, id, next)?;
+    }
+    let outage = row.waits.is_some_and(|(_, cause)| cause == WaitCause::Outage);
     let changed = transaction
         .prepare_cached(
             "UPDATE events SET state = ?3, due_at = ?4, error = ?5, receipt = coalesce(?6, receipt), updated_at = ?7,
-                 failures = failures + ?8, claims = 0, in_doubt = ?9
+                 failures = failures + ?8, claims = 0, in_doubt = ?9, parked = ?10,
+                 waits_for = CASE WHEN ?11 THEN waits_for ELSE ?12 END,
+                 wait_cause = CASE WHEN ?11 THEN wait_cause ELSE ?13 END,
+                 waits = CASE WHEN ?14 THEN waits + 1 ELSE 0 END,
+                 outage_since = CASE WHEN ?14 THEN coalesce(outage_since, ?7) END
              WHERE id = ?1 AND token = ?2 AND state = 'claimed'",
         )?
-        .execute(params![id, token, state, due_at.unix_ms(), error, receipt, now.unix_ms(), counts, in_doubt])?;
+        .execute(params![
+            id,
+            token,
+            row.state,
+            row.due_at.unix_ms(),
+            row.error,
+            row.receipt,
+            now.unix_ms(),
+            row.counts,
+            row.in_doubt,
+            row.parked,
+            row.keeps,
+            row.waits.map(|(upstream, _)| upstream),
+            row.waits.map(|(_, cause)| cause.as_str()),
+            outage,
+        ])?;
+    if let Outcome::Parked { upstream, cause, kinds, .. } = outcome
+        && changed == 1
+    {
+        holds::park(transaction, id, held.as_deref(), (upstream, *cause, kinds), now)?;
+    }
     Ok(changed == 1)
+}
+
+/// What an outcome makes of an event's row.
+struct Row<'a> {
+    state: &'static str,
+    due_at: Timestamp,
+    error: Option<&'a String>,
+    receipt: Option<&'a String>,
+    counts: bool,
+    in_doubt: bool,
+    parked: bool,
+    /// It stays parked for what it was.
+    keeps: bool,
+    waits: Option<(&'a str, WaitCause)>,
+}
+
+impl Row<'_> {
+    fn of(state: &'static str, due_at: Timestamp) -> Self {
+        Self {
+            state,
+            due_at,
+            error: None,
+            receipt: None,
+            counts: false,
+            in_doubt: false,
+            parked: false,
+            keeps: false,
+            waits: None,
+        }
+    }
 }

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::{
     Store, StoreError,
     claims::{NEXT, claim, settle},
+    deliveries::{accept, remember},
     events::{COLUMNS, stored, word},
-    keyed::HashKey,
-    watch,
+    holds, watch,
 };
 use crate::{
-    domain::Timestamp,
+    domain::{Timestamp, WaitCause},
     inbox::{
-        Accepted, Claimed, Depths, EventFilter, EventState, Identity, NewDelivery, Outcome, Queue, QueueError,
+        Accepted, Claimed, Depths, EventFilter, Hold, HoldTold, NewDelivery, Outcome, Queue, QueueError, Released,
         StoredEvent, Unmappable, Vitals,
     },
     telemetry::failpoint,
@@ -72,8 +72,10 @@ impl Queue for Store {
         let due = self.read(|connection| {
             Ok(connection
                 .prepare_cached(&format!(
-                    "SELECT 1 FROM events AS e INDEXED BY events_due WHERE {NEXT} AND due_at <= ?1
-                       AND kind NOT IN (SELECT value FROM json_each(?2)) LIMIT 1"
+                    "SELECT 1 WHERE EXISTS (SELECT 1 FROM holds WHERE probe_at <= ?1)
+                       OR EXISTS (SELECT 1 FROM events AS e INDEXED BY events_due WHERE {NEXT} AND due_at <= ?1 AND {FREE}
+                           AND kind NOT IN (SELECT value FROM json_each(?2)))",
+                    FREE = holds::FREE
                 ))?
                 .exists(params![now.unix_ms(), without])?)
         })?;
@@ -90,6 +92,49 @@ impl Queue for Store {
         let (id, token, now) = (claimed.id, claimed.token, self.clock.now());
         failpoint::pass("done");
         Ok(self.write(move |transaction| settle(transaction, id, token, &outcome, now)).await?)
+    }
+
+    async fn answered(&self, claimed: &Claimed, upstream: &str, accepted: bool) -> Result<Released, QueueError> {
+        let held = self.read(|connection| {
+            Ok(connection.prepare_cached("SELECT 1 FROM holds WHERE upstream = ?1")?.exists([upstream])?)
+        })?;
+        // Most of the time nothing waits.
+        if !held && claimed.parked.is_none() {
+            return Ok(Released::default());
+        }
+        let (upstream, parked, now) = (upstream.to_owned(), claimed.parked.clone(), self.clock.now());
+        Ok(self
+            .write(move |transaction| holds::answered(transaction, &upstream, parked.as_ref(), accepted, now))
+            .await?)
+    }
+
+    async fn outage_began(&self, upstream: &str, kinds: &[String]) -> Result<bool, QueueError> {
+        let (upstream, kinds, now) = (upstream.to_owned(), kinds.to_vec(), self.clock.now());
+        Ok(self.write(move |transaction| holds::outage(transaction, &upstream, &kinds, now)).await?)
+    }
+
+    async fn resume(&self, upstreams: &[String]) -> Result<(), QueueError> {
+        let (upstreams, now) = (upstreams.to_vec(), self.clock.now());
+        Ok(self.write(move |transaction| holds::resume(transaction, &upstreams, now)).await?)
+    }
+
+    async fn clock_set_back(&self) -> Result<u64, QueueError> {
+        let now = self.clock.now();
+        Ok(self.write(move |transaction| holds::clock_set_back(transaction, now)).await?)
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, QueueError> {
+        Ok(self.read_slow(holds::all).await?)
+    }
+
+    async fn held(&self, upstream: &str, cause: WaitCause) -> Result<u64, QueueError> {
+        let upstream = upstream.to_owned();
+        Ok(self.read_slow(move |connection| holds::waiting(connection, &upstream, cause)).await?)
+    }
+
+    async fn hold_told(&self, told: &HoldTold, over: bool) -> Result<(), QueueError> {
+        let told = told.clone();
+        Ok(self.write(move |transaction| holds::tell(transaction, &told, over)).await?)
     }
 
     async fn free_leases(&self) -> Result<u64, QueueError> {
@@ -111,11 +156,13 @@ impl Queue for Store {
         Ok(self.read(|connection| {
             let due: Option<i64> = connection
                 .prepare_cached(&format!(
-                    "SELECT due_at FROM events AS e INDEXED BY events_due WHERE {NEXT} AND kind NOT IN (SELECT value FROM json_each(?2))
-                     ORDER BY due_at LIMIT 1"
+                    "SELECT min(at) FROM (SELECT min(probe_at) AS at FROM holds UNION ALL SELECT * FROM
+                         (SELECT due_at FROM events AS e INDEXED BY events_due
+                          WHERE {NEXT} AND {FREE} AND kind NOT IN (SELECT value FROM json_each(?2)) ORDER BY due_at LIMIT 1))",
+                    FREE = holds::FREE
                 ))?
-                .query_row(params![now, without], |row| row.get(0))
-                .optional()?;
+                .query_row(params![now, without], |row| row.get::<_, Option<i64>>(0))?
+                .filter(|at| *at < holds::NEVER_MS);
             Ok(due.map(Timestamp::from_unix_ms).transpose()?)
         })?)
     }
@@ -207,11 +254,27 @@ impl Queue for Store {
                 let changed = transaction
                     .prepare_cached(
                         "UPDATE events SET state = 'pending', due_at = ?2, updated_at = ?2, claims = 0, failures = 0,
-                             token = token + 1
-                         WHERE id = ?1 AND state = 'dead' AND payload IS NOT NULL AND (in_doubt = 0 OR ?3)
-                           AND identity NOT LIKE 'unmappable:%'",
+                             token = token + 1, waits = 0, outage_since = NULL
+                         WHERE id = ?1 AND payload IS NOT NULL AND identity NOT LIKE 'unmappable:%'
+                           AND ((state = 'dead' AND (in_doubt = 0 OR ?3))
+                             OR (state = 'pending' AND wait_cause IS NOT NULL))",
                     )?
                     .execute(params![id, now, force])?;
+                Ok(changed == 1)
+            })
+            .await?)
+    }
+
+    async fn found(&self, id: i64, receipt: &str) -> Result<bool, QueueError> {
+        let (receipt, now) = (receipt.to_owned(), self.clock.now().unix_ms());
+        Ok(self
+            .write(move |transaction| {
+                let changed = transaction
+                    .prepare_cached(
+                        "UPDATE events SET state = 'done', receipt = ?2, error = NULL, in_doubt = 0, updated_at = ?3
+                         WHERE id = ?1 AND state = 'dead' AND in_doubt = 1",
+                    )?
+                    .execute(params![id, receipt, now])?;
                 Ok(changed == 1)
             })
             .await?)
@@ -253,89 +316,4 @@ impl Queue for Store {
             Ok(at.map(Timestamp::from_unix_ms).transpose()?)
         })?)
     }
-}
-
-/// Enters an identity; false if it is known.
-fn remember(
-    transaction: &Transaction<'_>,
-    source: &str,
-    identity: &str,
-    body_hash: &[u8],
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let entered = transaction
-        .prepare_cached(
-            "INSERT INTO deliveries (source, identity, body_hash, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![source, identity, body_hash, now.unix_ms()])?;
-    Ok(entered == 1)
-}
-
-fn accept(
-    transaction: &Transaction<'_>,
-    delivery: &NewDelivery,
-    now: Timestamp,
-    key: &HashKey,
-) -> Result<Accepted, StoreError> {
-    // Only to be recognised: an identity holds ids of conversations, and outlives what it delivered.
-    let plain = match &delivery.identity {
-        Identity::Unique(identity) => identity.clone(),
-        Identity::Latest(subject) => format!("latest:{subject}"),
-    };
-    let (identity, body_hash) = (key.hash(&plain), key.of_hash(&delivery.body_hash));
-    let known: Option<Vec<u8>> = transaction
-        .prepare_cached("SELECT body_hash FROM deliveries WHERE source = ?1 AND identity = ?2")?
-        .query_row(params![delivery.source, identity], |row| row.get(0))
-        .optional()?;
-    let state = match (&known, &delivery.identity) {
-        (Some(hash), _) if *hash == body_hash => return Ok(Accepted::Duplicate),
-        (Some(_), Identity::Unique(_)) => EventState::Quarantined,
-        _ => EventState::Pending,
-    };
-    if state == EventState::Quarantined {
-        // The same conflict is kept once.
-        let hash: String = delivery.body_hash.iter().map(|octet| format!("{octet:02x}")).collect();
-        let conflict = key.hash(&format!("conflict:{hash}:{plain}"));
-        if !remember(transaction, &delivery.source, &conflict, &body_hash, now)? {
-            return Ok(Accepted::Conflict);
-        }
-    } else {
-        let waiting: i64 = transaction
-            .prepare_cached("SELECT coalesce(sum(n), 0) FROM event_counts WHERE state IN ('pending', 'claimed')")?
-            .query_row([], |row| row.get(0))?;
-        if u64::try_from(waiting).unwrap_or(0) >= delivery.waiting_max {
-            return Ok(Accepted::Full);
-        }
-        transaction
-            .prepare_cached(
-                "INSERT OR REPLACE INTO deliveries (source, identity, body_hash, at) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![delivery.source, identity, body_hash, now.unix_ms()])?;
-    }
-    let error = (state == EventState::Quarantined).then_some("the same identity came before with other bytes");
-    for event in &delivery.events {
-        transaction
-            .prepare_cached(
-                "INSERT INTO events (source, kind, identity, body_hash, subject, priority, state, due_at, received_at,
-                     updated_at, error, conversation, customer, payload, traceparent)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?9, ?10, ?11, ?12, ?13)",
-            )?
-            .execute(params![
-                delivery.source,
-                event.kind,
-                identity,
-                body_hash,
-                event.subject,
-                event.priority,
-                word(state),
-                now.unix_ms(),
-                error,
-                event.conversation.as_ref().map(|id| id.as_str()),
-                event.customer,
-                event.payload,
-                delivery.traceparent
-            ])?;
-    }
-    failpoint::pass("insert");
-    Ok(if state == EventState::Pending { Accepted::Fresh } else { Accepted::Conflict })
 }

@@ -224,3 +224,18 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
         .execute(params![now.unix_ms(), PRUNED_PER_CLAIM])?;
     Ok(Begin::Fresh { effect })
 }
+
+impl Store {
+    /// The effect that the ledger knows something by: its external id at vendors.
+    pub async fn effect_of(&self, scope: &Scope) -> Result<Option<EffectId>, StoreError> {
+        let scope = scope.as_bytes().to_vec();
+        self.read_slow(move |connection| {
+            let effect: Option<String> = connection
+                .prepare_cached("SELECT effect FROM ledger WHERE scope = ?1")?
+                .query_row([scope], |row| row.get(0))
+                .optional()?;
+            Ok(effect.map(|effect| EffectId::parse(&effect)).transpose()?)
+        })
+        .await
+    }
+}

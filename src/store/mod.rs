@@ -7,12 +7,14 @@ mod backup;
 mod claims;
 mod contact_writes;
 mod contacts;
+mod deliveries;
 mod erase;
 mod erasure_log;
 mod events;
 mod export;
 mod helpdesk;
 mod holdings;
+mod holds;
 mod import;
 mod inbox;
 mod keyed;
@@ -193,10 +195,14 @@ impl Store {
     }
 
     /// The right to work events off, held by one process at a time; the system takes it back when the process ends.
+    /// By the file's identity: however its path is spelt, and by whatever link, it is the same lock.
     pub fn work_lock(path: &Path) -> std::io::Result<Option<std::fs::File>> {
-        let mut name = path.as_os_str().to_owned();
-        name.push("-worker");
-        let file = std::fs::File::options().create(true).truncate(false).write(true).open(PathBuf::from(name))?;
+        use std::os::unix::fs::MetadataExt;
+        let store = path.canonicalize()?;
+        let identity = store.metadata()?;
+        let name = format!(".frontdesk-worker-{:x}-{:x}", identity.dev(), identity.ino());
+        let file =
+            std::fs::File::options().create(true).truncate(false).write(true).open(store.with_file_name(name))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),

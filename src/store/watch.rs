@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::StoreError;
+use super::{StoreError, holds};
 use crate::{
-    domain::Timestamp,
+    domain::{Timestamp, WaitCause},
     inbox::{Vitals, Waiting},
 };
 
@@ -13,10 +13,15 @@ pub(super) fn vitals(connection: &Connection) -> Result<Vitals, StoreError> {
         .prepare_cached("SELECT ever, reported FROM dead_letters")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let oldest = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT id, source, kind, received_at, error FROM events
-             WHERE id = (SELECT min(id) FROM events WHERE state IN ('pending', 'claimed'))",
-        )?
+             WHERE id = (SELECT min(id) FROM (
+                 SELECT * FROM (SELECT id FROM events AS e INDEXED BY events_state
+                     WHERE state = 'pending' AND parked = 0 AND {FREE} ORDER BY id LIMIT 1)
+                 UNION ALL SELECT * FROM (SELECT id FROM events AS e INDEXED BY events_state
+                     WHERE state = 'claimed' AND parked = 0 ORDER BY id LIMIT 1)))",
+            FREE = holds::FREE
+        ))?
         .query_row([], |row| {
             let received_at: i64 = row.get(3)?;
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, received_at, row.get(4)?))
@@ -35,6 +40,8 @@ pub(super) fn vitals(connection: &Connection) -> Result<Vitals, StoreError> {
             })
             .transpose()?,
         heard,
+        holds: holds::all(connection)?.into_iter().filter(|hold| hold.cause != WaitCause::Outage).collect(),
+        told: holds::told(connection)?,
     })
 }
 

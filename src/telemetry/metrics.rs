@@ -95,7 +95,7 @@ pub(crate) fn begin<'a>(sources: impl Iterator<Item = &'a str>, kinds: impl Into
         }
     }
     for kind in kinds {
-        for outcome in ["done", "retry", "deferred", "dead"] {
+        for outcome in ["done", "retry", "deferred", "parked", "dead"] {
             counter!(EVENTS, "kind" => kind, "outcome" => outcome).absolute(0);
         }
     }
@@ -173,7 +173,7 @@ pub(crate) fn webhook_rejected(source: &str, check: &'static str) {
     counter!(WEBHOOK_REJECTIONS, "source" => source.to_owned(), "reason" => check).increment(1);
 }
 
-/// `outcome`: done, retry, deferred or dead.
+/// `outcome`: done, retry, deferred, parked or dead.
 pub(crate) fn event(kind: &str, outcome: &'static str, took: Duration) {
     counter!(EVENTS, "kind" => kind.to_owned(), "outcome" => outcome).increment(1);
     histogram!(EVENT_DURATION, "kind" => kind.to_owned()).record(took);

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::domain::{CustomerId, Event, SystemId, Talk};
+use super::reader::{self, Form};
+use crate::domain::{Event, Timestamp};
 
 const TITLE_CHARS_MAX: usize = 300;
-const MESSAGES_MAX: usize = 2_000;
 
 /// The kind of fault alone: serde repeats values.
 pub(super) fn fault(error: &serde_json::Error) -> Option<String> {
@@ -18,12 +18,16 @@ pub(super) fn fault(error: &serde_json::Error) -> Option<String> {
     }
 }
 
-/// An event in the form that filters give; the error is its kind, and its faults.
-pub fn read_event(mut value: Value) -> Result<Event, (String, Vec<String>)> {
+/// An event in the form that filters give; the error is its kind, and its faults. Of a conversation what can be read is
+/// taken; half an article is never published.
+pub fn read_event(mut value: Value, arrived: Timestamp) -> Result<Event, (String, Vec<String>)> {
     if let Value::Object(members) = &mut value {
         members.retain(|_, member| !member.is_null());
     }
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+    if kind.starts_with("conversation.") && Event::KINDS.contains(&kind.as_str()) {
+        return reader::conversation(&value, Form::Flat, &kind, arrived).map_err(|faults| (kind, faults));
+    }
     let event = match serde_json::from_value::<Event>(value) {
         Ok(event) => event,
         // What is not serde's own was said by a domain type, which repeats nothing.
@@ -37,32 +41,12 @@ pub fn read_event(mut value: Value) -> Result<Event, (String, Vec<String>)> {
 }
 
 fn faults(event: &Event) -> Vec<String> {
-    let named = |member: &str, why: Option<String>| why.map(|why| format!("{member}: {why}"));
-    let talk =
-        |talk: &Talk| [named("customer", customer(&talk.customer)), named("messages", messages(talk.messages.len()))];
-    let faults: Vec<Option<String>> = match event {
-        Event::Escalated(escalation) => {
-            let confidence = named("confidence", confidence(escalation.confidence));
-            talk(&escalation.talk).into_iter().chain([confidence]).collect()
+    match event {
+        Event::ArticlePublished(text) | Event::ArticleUpdated(text) => {
+            title(&text.title).map(|why| format!("title: {why}")).into_iter().collect()
         }
-        Event::Ended(ended) => talk(&ended.talk).into(),
-        Event::ArticlePublished(text) | Event::ArticleUpdated(text) => vec![named("title", title(&text.title))],
-        Event::ArticleUnpublished { .. } => Vec::new(),
-    };
-    faults.into_iter().flatten().collect()
-}
-
-pub(super) fn customer(id: &str) -> Option<String> {
-    let wrong = CustomerId::parse_or_in(&SystemId::builtin(), id).is_err();
-    wrong.then(|| "must be an id, or system:id, without white space and of at most 128 characters".to_owned())
-}
-
-pub(super) fn messages(count: usize) -> Option<String> {
-    (count > MESSAGES_MAX).then(|| format!("must be at most {MESSAGES_MAX}"))
-}
-
-pub(super) fn confidence(value: f64) -> Option<String> {
-    (!(0.0..=1.0).contains(&value)).then(|| "must be 0 to 1".to_owned())
+        _ => Vec::new(),
+    }
 }
 
 pub(super) fn title(title: &str) -> Option<String> {

@@ -1,21 +1,22 @@
 //! The guide's three sources: escalations, all chatbot events, and changes of help articles.
 
 use async_trait::async_trait;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
     Compared, Identity, Mapped, Source, VerifiedWebhook, Verifier,
     checks::{self, fault},
-    payload::{ChatPayload, CmsPayload, Role},
+    json::{self, Read},
+    payload::CmsPayload,
+    reader::{self, Form},
     samples::sample,
     scheme::{Encoding, Hash, HmacScheme, Scheme, SchemeError, SecretForm},
 };
-use crate::domain::{
-    ArticleId, ArticleText, ConversationId, Email, EndedConversation, Escalation, Event, Invalid, Link, Message,
-    Secret, Speaker, Talk, Timestamp,
-};
+use crate::domain::{ArticleId, ArticleText, ConversationId, Event, Invalid, Link, Secret};
 
+/// A time that tells one event from another.
+const TIME_CHARS_MAX: usize = 64;
 const SIGNATURE_HEADER: &str = "x-webhook-signature";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,37 +74,30 @@ impl Source for Guide {
         &self.verifier
     }
 
+    fn escalates(&self) -> bool {
+        self.kind != GuideKind::CmsUpdate
+    }
+
     fn sample(&self) -> Option<Vec<u8>> {
         Some(sample(self.kind).as_bytes().to_vec())
     }
 
     async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {
         match self.kind {
-            GuideKind::Escalation => chat(&webhook.body, &["conversation.escalated"]),
-            GuideKind::Chatbot => chat(&webhook.body, &["conversation.escalated", "conversation.ended"]),
+            GuideKind::Escalation => chat(webhook, &["conversation.escalated"]),
+            GuideKind::Chatbot => chat(webhook, &["conversation.escalated", "conversation.ended"]),
             GuideKind::CmsUpdate => cms(&webhook.body),
         }
     }
 }
 
-/// As much as tells whether an event is one of ours at all.
-#[derive(Deserialize)]
-struct Head {
-    event: Option<Value>,
-    action: Option<Value>,
-}
-
 /// The error is the fault.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body)).map_err(|error| {
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let why = fault(&error.into_inner()).unwrap_or_else(|| "cannot be read".to_owned());
         if path == "." { why } else { format!("{path}: {why}") }
     })
-}
-
-fn head(body: &[u8]) -> Option<Head> {
-    serde_json::from_slice(body).ok()
 }
 
 fn no_json() -> Mapped {
@@ -114,34 +108,33 @@ fn no_json() -> Mapped {
     }
 }
 
-fn chat(body: &[u8], handled: &[&str]) -> Mapped {
-    let kind = match head(body) {
-        Some(head) => head.event.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
-        None => return no_json(),
+fn chat(webhook: &VerifiedWebhook, handled: &[&str]) -> Mapped {
+    let Some(root) = json::read(&webhook.body).map(|read| read.value).filter(Value::is_object) else {
+        return no_json();
     };
-    if !handled.contains(&kind.as_str()) {
+    let kind = root.get("event").and_then(Value::as_str).unwrap_or_default();
+    if !handled.contains(&kind) {
         return Mapped::Skipped;
     }
-    let payload: ChatPayload = match read(body) {
-        Ok(payload) => payload,
-        Err(fault) => return Mapped::Unmappable { kind, faults: vec![fault], identity: None },
+    let event = match reader::conversation(&root, Form::Native, kind, webhook.received_at()) {
+        Ok(event) => event,
+        Err(faults) => return Mapped::Unmappable { kind: kind.to_owned(), faults, identity: None },
     };
-    let mut faults = Vec::new();
-    let identity = format!("{kind}:{}:{}", payload.data.conversation_id, payload.timestamp);
-    let event = match kind.as_str() {
-        "conversation.escalated" => escalation(payload, &mut faults).map(Event::Escalated),
-        _ => ended(payload, &mut faults).map(Event::Ended),
-    };
-    match event {
-        Some(event) if faults.is_empty() => Mapped::Events {
-            acknowledgement: json!({
-                "received": true, "conversationId": event.conversation().map(ConversationId::as_str),
-            }),
-            identity: Identity::Unique(identity),
-            events: vec![event],
-            compared: Compared::Body,
-        },
-        _ => Mapped::Unmappable { kind, faults, identity: None },
+    let conversation = event.conversation().map(ConversationId::as_str).unwrap_or_default();
+    let identity =
+        match root.get("timestamp").and_then(Value::as_str).filter(|at| !at.is_empty() && at.len() <= TIME_CHARS_MAX) {
+            Some(at) => format!("{kind}:{conversation}:{at}"),
+            // Without a time, the bytes tell one from another.
+            None => {
+                let hash: String = webhook.body_hash().iter().map(|octet| format!("{octet:02x}")).collect();
+                format!("{kind}:{conversation}:sha256-{hash}")
+            }
+        };
+    Mapped::Events {
+        acknowledgement: json!({ "received": true, "conversationId": conversation }),
+        identity: Identity::Unique(identity),
+        events: vec![event],
+        compared: Compared::Body,
     }
 }
 
@@ -157,66 +150,24 @@ fn needed<T>(member: &str, value: Option<T>, faults: &mut Vec<String>) -> Option
     value
 }
 
-fn talk(payload: &ChatPayload, duration_s: Option<u64>, faults: &mut Vec<String>) -> Option<Talk> {
-    let data = &payload.data;
-    let conversation = good("data.conversationId", ConversationId::parse(&data.conversation_id), faults);
-    let at = good("timestamp", Timestamp::parse(&payload.timestamp), faults);
-    let email = data.customer_email.as_deref().filter(|email| !email.is_empty()).map(Email::parse).transpose();
-    let email = good("data.customerEmail", email, faults);
-    faults.extend(checks::customer(&data.customer_id).map(|why| format!("data.customerId: {why}")));
-    faults.extend(checks::messages(data.messages.len()).map(|why| format!("data.messages: {why}")));
-    let messages = data.messages.iter().map(|message| Message {
-        from: match message.role {
-            Role::User => Speaker::Customer,
-            Role::Assistant => Speaker::Assistant,
-        },
-        text: message.content.clone(),
-    });
-    Some(Talk {
-        conversation: conversation?,
-        at: at?,
-        customer: data.customer_id.clone(),
-        email: email?,
-        name: data.customer_name.clone().filter(|name| !name.is_empty()),
-        verified: data.customer_verified,
-        messages: messages.collect(),
-        intent: data.metadata.detected_intent.clone().filter(|intent| !intent.is_empty()),
-        duration_s,
-    })
-}
-
-fn escalation(payload: ChatPayload, faults: &mut Vec<String>) -> Option<Escalation> {
-    let metadata = &payload.data.metadata;
-    let confidence = needed("data.metadata.agentConfidence", metadata.agent_confidence, faults);
-    let wrong = confidence.and_then(checks::confidence);
-    faults.extend(wrong.map(|why| format!("data.metadata.agentConfidence: {why}")));
-    let reason = needed("data.metadata.escalationReason", metadata.escalation_reason.clone(), faults);
-    needed("data.metadata.detectedIntent", metadata.detected_intent.as_ref(), faults);
-    let talk = talk(&payload, metadata.session_duration_seconds, faults);
-    Some(Escalation { talk: talk?, reason: reason?, confidence: confidence? })
-}
-
-fn ended(payload: ChatPayload, faults: &mut Vec<String>) -> Option<EndedConversation> {
-    let metadata = &payload.data.metadata;
-    let resolved = needed("data.metadata.resolved", metadata.resolved, faults);
-    let talk = talk(&payload, metadata.duration_seconds, faults);
-    Some(EndedConversation { talk: talk?, resolved: resolved? })
-}
-
+/// Half an article is never published: whatever is wrong with it makes it unmappable.
 fn cms(body: &[u8]) -> Mapped {
-    let action = match head(body) {
-        Some(head) => head.action.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
-        None => return no_json(),
+    let Some(Read { value, damaged }) = json::read(body).filter(|read| read.value.is_object()) else {
+        return no_json();
     };
+    let action = value.get("action").and_then(Value::as_str).unwrap_or_default().to_owned();
     if !["published", "updated", "unpublished"].contains(&action.as_str()) {
         return Mapped::Skipped;
     }
     let kind = format!("article.{action}");
-    let payload: CmsPayload = match read(body) {
+    let payload: CmsPayload = match read(value) {
         Ok(payload) => payload,
         Err(fault) => return Mapped::Unmappable { kind, faults: vec![fault], identity: None },
     };
     let mut faults = Vec::new();
+    if damaged {
+        faults.push("the body: something of it cannot be kept".to_owned());
+    }
     let article = good("articleId", ArticleId::parse(&payload.article_id), &mut faults);
     let event = match action.as_str() {
         "unpublished" => article.map(|article| Event::ArticleUnpublished { article, changed_at: None }),

@@ -7,8 +7,11 @@ mod checks;
 mod contentful;
 mod guide;
 mod handshake;
+mod json;
+mod kept;
 mod mac;
 mod payload;
+mod reader;
 mod rejection;
 mod samples;
 mod scheme;
@@ -28,6 +31,8 @@ pub use address::{AllowedAddresses, NotAnAddress};
 pub use checks::read_event;
 pub use guide::{Guide, GuideKind};
 pub use handshake::Handshake;
+pub use json::{Read, read as read_json};
+pub use kept::KeptWebhook;
 pub use payload::{CmsPayload, EndedPayload, EscalatedPayload};
 pub use rejection::Rejection;
 pub use scheme::{Scheme, SchemeError};
@@ -94,9 +99,15 @@ pub struct VerifiedWebhook {
     source: String,
     body: Bytes,
     signed: Signed,
+    received_at: Timestamp,
 }
 
 impl VerifiedWebhook {
+    /// When it was verified.
+    pub fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -126,6 +137,9 @@ pub trait Source: Send + Sync {
     fn verifier(&self) -> &Verifier;
 
     async fn map(&self, webhook: &VerifiedWebhook) -> Mapped;
+
+    /// Whether it can report conversations that a person is to take over.
+    fn escalates(&self) -> bool;
 
     /// A body to try things out with.
     fn sample(&self) -> Option<Vec<u8>>;

@@ -7,6 +7,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 use super::{
     RawWebhook, Rejection, VerifiedWebhook, WINDOW, contentful,
@@ -19,7 +20,7 @@ use crate::domain::{Secret, Timestamp};
 const SIGNATURES_MAX: usize = 16;
 
 /// What else was signed besides the body.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
     pub id: Option<String>,
     pub timestamp: Option<String>,
@@ -121,7 +122,7 @@ impl Verifier {
             }
             Method::Contentful => contentful::verify(raw, &self.keys, now)?,
         };
-        Ok(VerifiedWebhook { source: source.to_owned(), body: raw.body.clone(), signed })
+        Ok(VerifiedWebhook { source: source.to_owned(), body: raw.body.clone(), signed, received_at: now })
     }
 
     /// The header that is a secret itself, if the scheme has one.

@@ -43,10 +43,10 @@ fn is_signed(seen: &Seen) {
     assert_eq!(seen.header("webhook-signature"), Some(good.as_str()));
 }
 
-/// Events whose confidence is no number: kept as dead letters.
+/// Events without a conversation: kept as dead letters.
 fn unmappable(n: usize) -> Value {
-    let mut body = escalated(&format!("conv_{n}"));
-    body["data"]["metadata"]["agentConfidence"] = json!("CANARY");
+    let mut body = escalated("conv");
+    body["data"]["conversationId"] = json!([format!("CANARY {n}")]);
     body
 }
 

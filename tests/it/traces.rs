@@ -190,7 +190,7 @@ fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
         let changed = body.replace("canary-transcript", "canary-other");
         assert_eq!(platform.send("escalation", signed(changed.as_bytes()), changed.clone()).await.unwrap().status, 409);
         assert_eq!(platform.send("escalation", signed(b"else"), body.clone()).await.unwrap().status, 401);
-        let missing = body.replace("\"customerId\"", "\"canary-member\"");
+        let missing = body.replace("\"conversationId\"", "\"canary-member\"");
         assert_eq!(platform.send("escalation", signed(missing.as_bytes()), missing.clone()).await.unwrap().status, 422);
         let article =
             json!({ "articleId": "a-1", "action": "published", "title": "canary-title", "content": "canary-content",

@@ -208,7 +208,7 @@ fn erasure_removes_what_was_said_and_keeps_that_it_was_dealt_with() {
         platform.post("chatbot", &said(events::escalated("conv_1", 0), "CANARYONE and a conflict")).await;
         platform.post("chatbot", &said(events::ended("conv_1", 0), "CANARYONE")).await;
         let mut broken = said(events::ended("conv_1", 1), "CANARYONE");
-        broken["data"]["metadata"] = json!({});
+        broken["data"]["conversationId"] = json!({ "id": "conv_1" });
         assert_eq!(platform.post("chatbot", &broken).await.status, 422);
         platform.post("chatbot", &said(events::escalated("conv_2", 0), "CANARYTWO")).await;
         settled(&setup.store()).await;

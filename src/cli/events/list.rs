@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{ConfigArgs, Filter, with_store};
 use crate::{
     cli::output,
+    events,
     inbox::{EventFilter, Queue, StoredEvent},
 };
 
@@ -46,8 +47,16 @@ impl List {
     }
 }
 
-pub(super) const TITLES: &[&str] =
-    &["id", "received", "state", "source", "kind", "conversation or article", "failures", "done, or what went wrong"];
+pub(super) const TITLES: &[&str] = &[
+    "id",
+    "received",
+    "state",
+    "source",
+    "kind",
+    "conversation or article",
+    "failures",
+    "done, why it waits, or what went wrong",
+];
 
 pub(super) fn columns(event: &StoredEvent) -> Vec<String> {
     let state = serde_json::to_value(event.state).unwrap_or_default();
@@ -59,19 +68,37 @@ pub(super) fn columns(event: &StoredEvent) -> Vec<String> {
         event.kind.clone(),
         event.subject.clone(),
         event.failures.to_string(),
-        event.receipt.as_ref().or(event.error.as_ref()).cloned().unwrap_or_default(),
+        event.receipt.as_ref().or(event.waits.as_ref()).or(event.error.as_ref()).cloned().unwrap_or_default(),
     ]
 }
 
 impl Show {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (event, payload) = with_store(&self.config, async |store, _| {
+        let (event, payload, effect) = with_store(&self.config, async |store, loaded| {
             let one = EventFilter { id: Some(self.id), limit: 1, ..EventFilter::default() };
-            Ok((store.list(&one).await?.pop(), store.payload(self.id).await?))
+            let payload = store.payload(self.id).await?;
+            let system = &loaded.config.identity.subject_system;
+            // What cannot be read has no effect that could be looked for.
+            let scope = payload.as_deref().and_then(|payload| events::scope(system, payload).ok().flatten());
+            let effect = match &scope {
+                Some(scope) => store.effect_of(scope).await?,
+                None => None,
+            };
+            Ok((store.list(&one).await?.pop(), payload, effect))
         })?;
         let event = event
             .ok_or_else(|| anyhow!("there is no event {}; frontdesk events list shows those there are", self.id))?;
         let mut shown = serde_json::to_value(&event)?;
+        if let Some(effect) = effect {
+            shown["external_id"] = json!(effect.as_str());
+            if event.in_doubt {
+                shown["next"] = json!(format!(
+                    "look in the system for {}; then frontdesk events settle {} --found ID, or --not-found",
+                    effect.as_str(),
+                    event.id
+                ));
+            }
+        }
         if self.payload {
             let payload = payload.map(|text| serde_json::from_str::<Value>(&text).unwrap_or(Value::String(text)));
             shown["payload"] = payload.unwrap_or(json!("removed after the retention, or erased"));

@@ -1,5 +1,6 @@
 //! `frontdesk events`: what webhooks reported, what came of it, and what to do about the rest.
 
+mod found;
 mod list;
 mod rejected;
 mod send;
@@ -28,6 +29,7 @@ enum EventsCommand {
     List(list::List),
     Show(list::Show),
     Replay(settle::Replay),
+    Settle(found::Settle),
     Discard(settle::Discard),
     Rejected(rejected::Rejected),
     Send(send::Send),
@@ -40,6 +42,7 @@ impl Events {
             EventsCommand::List(command) => command.run(),
             EventsCommand::Show(command) => command.run(),
             EventsCommand::Replay(command) => command.run(),
+            EventsCommand::Settle(command) => command.run(),
             EventsCommand::Discard(command) => command.run(),
             EventsCommand::Rejected(command) => command.run(),
             EventsCommand::Send(command) => command.run(),

@@ -89,14 +89,20 @@ impl Which {
         &self,
         tool: &'static str,
         done: &str,
+        would: impl Fn(&StoredEvent) -> bool,
         work: impl AsyncFn(&Store, &Loaded, &StoredEvent) -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
         let (changed, left) = with_store(&self.config, async |store, loaded| {
             let (mut changed, mut left) = (0, 0);
             let events = self.events(store).await?;
             if self.dry_run {
-                output::list(self.json, TITLES, &events, columns)?;
-                return Ok((0, 0));
+                let (would, left): (Vec<StoredEvent>, Vec<StoredEvent>) =
+                    events.into_iter().partition(|event| would(event));
+                output::list(self.json, TITLES, &would, columns)?;
+                for event in &left {
+                    output::remark(format_args!("{} would be left as it is: {}", event.id, why(tool, event)));
+                }
+                return Ok((would.len(), left.len()));
             }
             for event in events {
                 if work(store, loaded, &event).await? {
@@ -118,6 +124,7 @@ impl Which {
         })?;
         match left {
             0 => Ok(()),
+            left if self.dry_run => bail!("{left} of {} would be left as they are", changed + left),
             left => bail!("{left} of {} were left as they are", changed + left),
         }
     }
@@ -126,9 +133,10 @@ impl Which {
 fn why(tool: &str, event: &StoredEvent) -> String {
     let state = serde_json::to_value(event.state).unwrap_or_default();
     match (tool, event.state) {
-        ("events replay", EventState::Dead) if event.in_doubt => {
-            "its effect is in doubt; look at the system, then use --force".to_owned()
-        }
+        ("events replay", EventState::Dead) if event.in_doubt && event.workable => format!(
+            "its effect is in doubt; look at the system (events show {0} tells for what), then use events settle {0} or --force",
+            event.id
+        ),
         ("events replay", EventState::Dead) => {
             "it cannot be worked on: it could not be mapped, or its payload is gone".to_owned()
         }
@@ -136,7 +144,7 @@ fn why(tool: &str, event: &StoredEvent) -> String {
     }
 }
 
-fn record(tool: &str, event: &StoredEvent) -> anyhow::Result<AuditRecord> {
+pub(super) fn record(tool: &str, event: &StoredEvent) -> anyhow::Result<AuditRecord> {
     Ok(AuditRecord {
         at: Clock::system().now(),
         agent: Some(AgentId::parse("operator")?),
@@ -152,8 +160,9 @@ fn record(tool: &str, event: &StoredEvent) -> anyhow::Result<AuditRecord> {
 impl Replay {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let force = self.force;
-        self.which.each("events replay", "is worked on again", async |store, loaded, event| {
-            if force && event.in_doubt && event.state == EventState::Dead {
+        let would = |event: &StoredEvent| event.can_be_replayed(force);
+        self.which.each("events replay", "is worked on again", would, async |store, loaded, event| {
+            if force && event.in_doubt && event.can_be_replayed(force) {
                 forget_doubt(store, loaded, event.id).await?;
             }
             Ok(store.replay(event.id, force).await?)
@@ -173,6 +182,8 @@ async fn forget_doubt(store: &Store, loaded: &Loaded, id: i64) -> anyhow::Result
 
 impl Discard {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        self.which.each("events discard", "is given up", async |store, _, event| Ok(store.discard(event.id).await?))
+        self.which.each("events discard", "is given up", StoredEvent::can_be_discarded, async |store, _, event| {
+            Ok(store.discard(event.id).await?)
+        })
     }
 }

@@ -7,14 +7,21 @@ use std::{
 
 use super::AlertOptions;
 use crate::{
-    domain::Timestamp,
-    inbox::queue::{Vitals, Waiting},
+    domain::{Timestamp, WaitCause},
+    inbox::{
+        hold::HoldTold,
+        queue::{Vitals, Waiting},
+    },
 };
 
 /// How many times the time of gathering may double.
 const DOUBLINGS_MAX: u32 = 5;
 /// After a start, silence of before is not counted for this long: the sender may have found nobody here.
 const GRACE: Duration = Duration::from_secs(600);
+/// An alert that was lost is sent again after this.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// People are reminded of what still holds events back.
+const REMIND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Something to tell people now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +29,15 @@ pub(super) enum Condition {
     DeadLetters { count: u64 },
     OldestPending(Waiting),
     SourceSilent { source: String, since: Timestamp },
+    Held { hold: HoldTold, news: News },
+}
+
+/// What is new of events that are parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    Began,
+    Reminder,
+    Over,
 }
 
 /// What has been told, and has not cleared since.
@@ -34,6 +50,8 @@ pub(super) struct Conditions {
     gathering: Option<Gathering>,
     behind: bool,
     silent: BTreeSet<String>,
+    /// When an alert of a hold was lost.
+    lost: BTreeMap<(String, WaitCause), Timestamp>,
 }
 
 /// Dead letters told of, or about to be.
@@ -54,7 +72,17 @@ impl Conditions {
             gathering: None,
             behind: false,
             silent: BTreeSet::new(),
+            lost: BTreeMap::new(),
         }
+    }
+
+    /// Whether people were tried to be told of it a moment ago, in vain.
+    pub(super) fn is_quiet(&self, hold: &HoldTold, now: Timestamp) -> bool {
+        self.lost.get(&(hold.upstream.clone(), hold.cause)).is_some_and(|at| *at <= now && now < at.plus(TELL_AGAIN))
+    }
+
+    pub(super) fn was_lost(&mut self, hold: Option<HoldTold>, now: Timestamp) {
+        self.lost.extend(hold.map(|hold| ((hold.upstream, hold.cause), now)));
     }
 
     /// What is to be told now, and was not before.
@@ -73,6 +101,7 @@ impl Conditions {
                 self.silent.remove(source);
             }
         }
+        told.extend(held(now, vitals));
         told
     }
 
@@ -97,9 +126,32 @@ impl Conditions {
     }
 }
 
+/// What is kept with the queue decides, so that a restart tells nothing twice.
+fn held(now: Timestamp, vitals: &Vitals) -> Vec<Condition> {
+    let mut news = Vec::new();
+    for hold in &vitals.holds {
+        let before = vitals.told.iter().find(|told| (&told.upstream, told.cause) == (&hold.upstream, hold.cause));
+        let since = before.map_or(hold.since, |told| told.since);
+        let told = HoldTold { upstream: hold.upstream.clone(), cause: hold.cause, since, told_at: now };
+        match before {
+            None => news.push(Condition::Held { hold: told, news: News::Began }),
+            Some(before) if before.told_at.plus(REMIND) <= now => {
+                news.push(Condition::Held { hold: told, news: News::Reminder });
+            }
+            Some(_) => {}
+        }
+    }
+    let is_held =
+        |told: &HoldTold| vitals.holds.iter().any(|hold| (&hold.upstream, hold.cause) == (&told.upstream, told.cause));
+    let over = vitals.told.iter().filter(|told| !is_held(told));
+    news.extend(over.map(|told| Condition::Held { hold: told.clone(), news: News::Over }));
+    news
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inbox::hold::Hold;
 
     fn at(s: u64) -> Timestamp {
         Timestamp::parse("2026-11-24T12:00:00Z").unwrap().plus(Duration::from_secs(s))
@@ -159,6 +211,28 @@ mod tests {
         assert!(conditions.look(at(901), &behind).is_empty());
         assert!(conditions.look(at(902), &heard(100_000)).is_empty());
         assert_eq!(conditions.look(at(903), &behind).len(), 1);
+    }
+
+    #[test]
+    fn parked_events_are_told_of_when_it_begins_once_a_day_and_when_it_ends() {
+        let mut conditions = conditions();
+        let (upstream, cause) = ("desk".to_owned(), WaitCause::Refused);
+        let hold = Hold { upstream: upstream.clone(), cause, since: at(5), stopped: true, kinds: Vec::new() };
+        let told = |s| HoldTold { upstream: upstream.clone(), cause, since: at(5), told_at: at(s) };
+        let vitals = |told: &[HoldTold]| Vitals { holds: vec![hold.clone()], told: told.to_vec(), ..heard(1_000_000) };
+        let held = |s, news| [Condition::Held { hold: told(s), news }];
+        assert_eq!(conditions.look(at(10), &vitals(&[])), held(10, News::Began));
+        assert!(conditions.look(at(12), &vitals(&[told(10)])).is_empty());
+        assert!(conditions.look(at(86_409), &vitals(&[told(10)])).is_empty());
+        assert_eq!(conditions.look(at(86_410), &vitals(&[told(10)])), held(86_410, News::Reminder));
+        // Another start knows what was told.
+        assert!(self::conditions().look(at(86_412), &vitals(&[told(86_410)])).is_empty());
+        let over = Vitals { told: vec![told(86_410)], ..heard(1_000_000) };
+        assert_eq!(conditions.look(at(86_500), &over), held(86_410, News::Over));
+        assert!(conditions.look(at(86_502), &heard(1_000_000)).is_empty());
+        let other = Hold { cause: WaitCause::Misconfigured, ..hold.clone() };
+        let two = Vitals { holds: vec![hold.clone(), other], told: vec![told(10)], ..heard(1_000_000) };
+        assert_eq!(conditions.look(at(20), &two).len(), 1, "each cause by itself");
     }
 
     #[test]

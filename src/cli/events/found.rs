@@ -1,0 +1,77 @@
+//! `frontdesk events settle`: what a person found out about an effect in doubt.
+
+use anyhow::{anyhow, bail};
+use clap::{ArgGroup, Args};
+use serde_json::{Value, json};
+
+use super::{ConfigArgs, settle::record, with_store};
+use crate::{
+    cli::output,
+    desk::{AuditLog, Ledger},
+    domain::{NoteId, Ticket, TicketId, TicketStatus},
+    events,
+    inbox::{EventFilter, EventState, Queue},
+};
+
+/// Record what a person found out about an event whose effect is in doubt
+///
+/// Look at the system for the external id that events show prints. Found: the event is done, and is not done again. Not
+/// found: it is worked on again, under a new external id.
+#[derive(Args)]
+#[command(group = ArgGroup::new("outcome").args(["found", "not_found"]).required(true))]
+pub(super) struct Settle {
+    /// The event's id, from events list
+    id: i64,
+    /// The ticket or note that is there, as HD-77
+    #[arg(long, value_name = "ID")]
+    found: Option<String>,
+    /// Nothing is there
+    #[arg(long)]
+    not_found: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Settle {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let done = with_store(&self.config, async |store, loaded| {
+            let one = EventFilter { id: Some(self.id), limit: 1, ..EventFilter::default() };
+            let event = store.list(&one).await?.pop().ok_or_else(|| anyhow!("there is no event {}", self.id))?;
+            if event.state != EventState::Dead || !event.in_doubt {
+                bail!("event {} is not in doubt: there is nothing to find out", self.id);
+            }
+            let payload =
+                store.payload(self.id).await?.ok_or_else(|| anyhow!("the payload of event {} is gone", self.id))?;
+            let system = &loaded.config.identity.subject_system;
+            let scope = events::scope(system, &payload)?
+                .ok_or_else(|| anyhow!("event {} has no effect that could be looked for", self.id))?;
+            let audit = record("events settle", &event)?;
+            let Some(found) = &self.found else {
+                store.forget(&scope).await?;
+                if !store.replay(self.id, true).await? {
+                    bail!("event {} was left as it is: another command was faster", self.id);
+                }
+                store.record(audit).await?;
+                return Ok(format!("{} is worked on again, under a new external id", self.id));
+            };
+            let (receipt, told): (Value, String) = match event.kind.as_str() {
+                "conversation.ended" => (json!(NoteId::parse(found)?), format!("note:{found}")),
+                _ => {
+                    let id = TicketId::parse(found)?;
+                    let ticket = Ticket { id, number: None, status: TicketStatus::Unknown, url: None };
+                    (serde_json::to_value(ticket)?, format!("ticket:{found}"))
+                }
+            };
+            if let Some(effect) = store.effect_of(&scope).await? {
+                store.finish(&effect, receipt, audit).await?;
+            } else {
+                store.record(audit).await?;
+            }
+            if !store.found(self.id, &told).await? {
+                bail!("event {} was left as it is: another command was faster", self.id);
+            }
+            Ok(format!("{} is done: {told}", self.id))
+        })?;
+        output::line(done)
+    }
+}

@@ -1,0 +1,41 @@
+//! Tickets of customers without an email address, at a helpdesk that needs one: under the company's own mailbox.
+
+use super::{Created, Desk, PortError};
+use crate::domain::{Customer, CustomerId, EffectId, Level, NewTicket, SystemId, Ticket};
+
+impl Desk {
+    /// Opens a ticket; under `desk.fallback_requester` where the helpdesk needs an address and the customer has none.
+    pub(super) async fn ticket_for(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError> {
+        match self.helpdesk.create_ticket(ticket, effect).await {
+            // Nothing was done.
+            Err(error @ PortError::EmailRequired { .. }) => match self.fallback(ticket) {
+                Some(ticket) => self.helpdesk.create_ticket(&ticket, effect).await,
+                None => Err(error),
+            },
+            opened => opened,
+        }
+    }
+
+    fn fallback(&self, ticket: &NewTicket) -> Option<NewTicket> {
+        let email = self.options.fallback_requester.clone()?;
+        let customer = &ticket.requester;
+        let one_line = |text: &str| text.split(char::is_control).collect::<Vec<_>>().join(" ");
+        let name = customer.name.as_deref().map(|name| format!("{}, ", one_line(name))).unwrap_or_default();
+        let requester = Customer {
+            // Not the customer's: the mailbox is nobody's account.
+            id: CustomerId::new(SystemId::parse("fallback").ok()?, "requester").ok()?,
+            linked: Vec::new(),
+            level: Level::Verified,
+            email: Some(email),
+            email_verified: true,
+            name: Some("Front desk".to_owned()),
+            typed: false,
+        };
+        let remark = format!(
+            "No usable email address is known of this customer ({name}{}): this ticket is under the company's own mailbox, \
+             and an answer to it does not reach them.",
+            customer.id
+        );
+        Some(NewTicket { requester, description: format!("{remark}\n\n{}", ticket.description), ..ticket.clone() })
+    }
+}

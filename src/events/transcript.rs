@@ -1,0 +1,166 @@
+//! What was said, as text that nobody can forge: a message never looks like another speaker, a heading or a remark of ours.
+
+use crate::domain::{Message, Speaker, Talk};
+
+/// Characters of one message, and octets of all, that go into a ticket. Helpdesks take about 64 KiB.
+const MESSAGE_CHARS_MAX: usize = 8_000;
+const BYTES_MAX: usize = 48_000;
+/// Of these the beginning of the conversation gets one part, and its end the rest.
+const BEGINNING: usize = 4;
+
+/// `**Customer:** …` and `**AI Agent:** …`, a paragraph each; what is left out is said, with where it is kept.
+pub(super) fn transcript(talk: &Talk, event: i64) -> String {
+    let paragraphs: Vec<String> = talk.messages.iter().map(|message| paragraph(message, event)).collect();
+    let fits = |budget: usize, mut sizes: Box<dyn Iterator<Item = usize> + '_>| {
+        let mut left = budget;
+        std::iter::from_fn(|| {
+            left = left.checked_sub(sizes.next()? + 2)?;
+            Some(())
+        })
+        .count()
+    };
+    let whole = paragraphs.iter().map(|paragraph| paragraph.len() + 2).sum::<usize>() <= BYTES_MAX;
+    if whole {
+        return paragraphs.join("\n\n");
+    }
+    let first = fits(BYTES_MAX / BEGINNING, Box::new(paragraphs.iter().map(String::len)));
+    let rest = paragraphs.len() - first;
+    let last = fits(BYTES_MAX - BYTES_MAX / BEGINNING, Box::new(paragraphs.iter().rev().map(String::len))).min(rest);
+    let left_out = &talk.messages[first..talk.messages.len() - last];
+    let characters: usize = left_out.iter().map(|message| message.text.chars().count()).sum();
+    let messages = if left_out.len() == 1 { "1 message".to_owned() } else { format!("{} messages", left_out.len()) };
+    let remark = format!("*({messages} of {characters} characters left out here; {})*", kept(event));
+    let mut parts = paragraphs[..first].to_vec();
+    if !left_out.is_empty() {
+        parts.push(remark);
+    }
+    parts.extend_from_slice(&paragraphs[paragraphs.len() - last..]);
+    parts.join("\n\n")
+}
+
+fn paragraph(message: &Message, event: i64) -> String {
+    let count = message.text.chars().count();
+    let name = speaker(message.from);
+    if count <= MESSAGE_CHARS_MAX {
+        return said(&format!("**{name}:** "), &message.text);
+    }
+    let begun: String = message.text.chars().take(MESSAGE_CHARS_MAX).collect();
+    let left_out = count - MESSAGE_CHARS_MAX;
+    let remark = format!("*({left_out} more characters of this message left out; {})*", kept(event));
+    format!("{}\n\n{remark}", said(&format!("**{name}:** "), &begun))
+}
+
+fn kept(event: i64) -> String {
+    format!("frontdesk events show {event} --payload has them")
+}
+
+pub(super) fn speaker(from: Speaker) -> &'static str {
+    match from {
+        Speaker::Customer => "Customer",
+        Speaker::Assistant => "AI Agent",
+        Speaker::Unknown => "Unknown speaker",
+    }
+}
+
+/// `text` behind a prefix; every further line of it begins with `> `.
+pub(super) fn said(prefix: &str, text: &str) -> String {
+    let text = text.trim_end_matches(is_break).replace("\r\n", "\n");
+    let mut said = prefix.to_owned();
+    for (n, line) in text.split(is_break).enumerate() {
+        if n > 0 {
+            said.push_str("\n> ");
+        }
+        said.push_str(line);
+    }
+    said
+}
+
+/// On one line, without control characters.
+pub(super) fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control() || is_break(c)).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Everything that some program shows as the end of a line.
+fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// The beginning of a text that is to be short.
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((at, _)) => format!("{}…", &text[..at]).chars().take(chars_max).collect(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{ConversationId, Timestamp};
+
+    fn talk(texts: &[&str]) -> Talk {
+        let message = |(n, text): (usize, &&str)| Message {
+            from: if n % 2 == 0 { Speaker::Customer } else { Speaker::Assistant },
+            text: (*text).to_owned(),
+        };
+        Talk {
+            conversation: ConversationId::parse("conv_1").unwrap(),
+            at: Timestamp::parse("2026-03-30T14:22:00Z").unwrap(),
+            customer: "cus_1".to_owned(),
+            email: None,
+            name: None,
+            verified: None,
+            messages: texts.iter().enumerate().map(message).collect(),
+            intent: None,
+            duration_s: None,
+            unreadable: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_short_is_as_in_the_guide() {
+        assert_eq!(transcript(&talk(&["Help", "One moment."]), 7), "**Customer:** Help\n\n**AI Agent:** One moment.");
+        assert_eq!(transcript(&talk(&[]), 7), "");
+    }
+
+    #[test]
+    fn a_text_of_a_hundred_kilobytes_is_cut_and_said() {
+        let text = transcript(&talk(&[&"ä".repeat(100_000), "Ok."]), 7);
+        assert!(text.len() < 64 * 1024 && text.ends_with("**AI Agent:** Ok."), "{}", text.len());
+        assert!(text.contains("*(92000 more characters of this message left out; frontdesk events show 7 --payload"));
+        let many: Vec<String> = (0..5_000).map(|n| format!("message {n} of a conversation without an end")).collect();
+        let text = transcript(&talk(&many.iter().map(String::as_str).collect::<Vec<_>>()), 7);
+        assert!(text.len() < 64 * 1024 && text.contains("message 0 ") && text.contains("message 4999 "));
+        let shown = text.matches("message ").count();
+        assert!(text.contains(&format!("*({} messages of ", 5_000 - shown)), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_transcript_cannot_be_forged(
+            texts in proptest::collection::vec("(.|\n|\r|\u{2028}|\u{85}|\\*\\*AI Agent:\\*\\* |## What the assistant did|> ){0,40}", 0..6),
+        ) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let written = transcript(&talk(&texts), 7);
+            // Every line that does not begin with "> " is one of ours: a speaker, or the space between two.
+            let mut speakers = Vec::new();
+            for line in written.split(is_break) {
+                if let Some(name) = ["**Customer:** ", "**AI Agent:** "].iter().find(|name| line.starts_with(**name)) {
+                    speakers.push(*name);
+                } else {
+                    prop_assert!(line.is_empty() || line.starts_with("> "), "{line:?}");
+                }
+            }
+            let wanted: Vec<&str> =
+                (0..texts.len()).map(|n| if n % 2 == 0 { "**Customer:** " } else { "**AI Agent:** " }).collect();
+            prop_assert_eq!(speakers, wanted);
+        }
+
+        #[test]
+        fn a_cell_is_one_line(text in "(.|\n|\r|\u{2028}|\u{85})*") {
+            prop_assert!(!one_line(&text).contains(is_break));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What a source sends again and again because its filters take too long: kept, acknowledged, and mapped by the worker. A
+//! sender that is told "not now" for ever switches its webhook off.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    Failure, Handled,
+    intake::{Intake, Received},
+    queue::{Accepted, NewDelivery, NewEvent, QueueError, Unmappable},
+};
+use crate::{
+    domain::WaitCause,
+    telemetry::{causes, traces},
+    webhooks::{Compared, Identity, KeptWebhook, Mapped, VerifiedWebhook},
+};
+
+/// The kind of an event that is still to be mapped.
+pub const KEPT: &str = "webhook.kept";
+/// The same bytes are kept when they could not be mapped in time for the third time.
+const OVERRUNS: u32 = 3;
+/// Bodies that are counted at once.
+const COUNTED_MAX: usize = 1024;
+/// After the store has refused.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// How often the same bytes could not be mapped in time.
+#[derive(Debug, Default)]
+pub(super) struct Overruns(Mutex<HashMap<(String, [u8; 32]), u32>>);
+
+impl Overruns {
+    /// One more; true if it is to be kept now.
+    fn count(&self, webhook: &VerifiedWebhook) -> bool {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.len() >= COUNTED_MAX {
+            counted.clear();
+        }
+        let count = counted.entry((webhook.source().to_owned(), webhook.body_hash())).or_default();
+        *count += 1;
+        *count >= OVERRUNS
+    }
+}
+
+impl Intake {
+    /// The filters took too long: "not now", or, after the third time, kept.
+    pub(super) async fn overran(&self, webhook: &VerifiedWebhook, why: String) -> Received {
+        if !self.overruns.count(webhook) {
+            return Received::Unavailable(QueueError(why.into()));
+        }
+        let payload = match serde_json::to_string(&KeptWebhook::from(webhook)) {
+            Ok(payload) => payload,
+            Err(error) => return Received::Unavailable(QueueError(Box::new(error))),
+        };
+        let hash: String = webhook.body_hash().iter().map(|octet| format!("{octet:02x}")).collect();
+        let source = webhook.source().to_owned();
+        let event = NewEvent {
+            kind: KEPT.to_owned(),
+            subject: format!("webhook:{source}:{hash}"),
+            // Somebody may be waiting for a person.
+            priority: 1,
+            payload,
+            conversation: None,
+            customer: None,
+        };
+        let delivery = NewDelivery {
+            source: source.clone(),
+            identity: Identity::Unique(format!("kept:{hash}")),
+            body_hash: webhook.body_hash(),
+            events: vec![event],
+            traceparent: traces::traceparent(),
+            waiting_max: self.waiting_max,
+        };
+        tracing::error!(
+            source,
+            error = why,
+            "a webhook is kept as it is: its filters take too long, and it came three times"
+        );
+        self.accept(delivery, serde_json::json!({ "received": true })).await
+    }
+
+    /// Maps what was kept.
+    pub async fn map_again(&self, payload: &str) -> Result<Handled, Failure> {
+        let dead = |error: String| Failure::Dead { error, in_doubt: false };
+        let kept: KeptWebhook =
+            serde_json::from_str(payload).map_err(|_| dead("the kept webhook cannot be read".to_owned()))?;
+        let webhook = kept.restore();
+        let route = self.route(webhook.source());
+        let route = route.ok_or_else(|| dead("its source is not configured any more".to_owned()))?;
+        let handled = |receipt: &str| Ok(Handled { receipt: receipt.to_owned() });
+        match route.map(&webhook).await {
+            Mapped::Skipped => handled("skipped: of a kind that has no effect here"),
+            Mapped::NotNow { why } => {
+                let upstream = format!("webhooks.{}", webhook.source());
+                Err(Failure::Park { error: why, upstream, cause: WaitCause::Unmapped })
+            }
+            Mapped::Unmappable { kind, faults, identity } => {
+                let why = faults.join("; ");
+                let unmappable = Unmappable { why, ..self.unmappable_of(&webhook, kind, identity) };
+                self.queue().keep_unmappable(unmappable).await.map_err(|error| later(&error))?;
+                handled("kept as a dead letter: it could not be mapped")
+            }
+            Mapped::Events { identity, events, compared, .. } => {
+                let delivery = self.delivery(&webhook, identity, events, compared).map_err(|error| later(&error))?;
+                match self.queue().accept(delivery).await {
+                    Ok(Accepted::Full) => {
+                        Err(Failure::Defer { error: "too many events wait".to_owned(), after: AGAIN })
+                    }
+                    Ok(Accepted::Conflict) => handled("quarantined: it came before with other content"),
+                    Ok(Accepted::Fresh | Accepted::Duplicate) => handled("mapped"),
+                    Err(error) => Err(later(&error)),
+                }
+            }
+        }
+    }
+
+    /// A delivery as the queue takes it.
+    pub(super) fn delivery(
+        &self,
+        webhook: &VerifiedWebhook,
+        identity: Identity,
+        events: Vec<crate::domain::Event>,
+        compared: Compared,
+    ) -> Result<NewDelivery, QueueError> {
+        let events: Result<Vec<NewEvent>, serde_json::Error> = events
+            .into_iter()
+            .map(|event| {
+                let event = event.normalised();
+                Ok(NewEvent {
+                    kind: event.kind().to_owned(),
+                    subject: event.subject(),
+                    priority: event.priority(),
+                    payload: serde_json::to_string(&event)?,
+                    conversation: event.conversation().cloned(),
+                    customer: event.customer().map(str::to_owned),
+                })
+            })
+            .collect();
+        let events = events.map_err(|error| QueueError(Box::new(error)))?;
+        Ok(NewDelivery {
+            source: webhook.source().to_owned(),
+            identity,
+            body_hash: match compared {
+                Compared::Body => webhook.body_hash(),
+                Compared::Events => super::intake::hash(&events),
+            },
+            events,
+            traceparent: traces::traceparent(),
+            waiting_max: self.waiting_max,
+        })
+    }
+}
+
+fn later(error: &QueueError) -> Failure {
+    Failure::Defer { error: causes(error), after: AGAIN }
+}

@@ -1,0 +1,95 @@
+//! Deliveries taken in: an identity once, and its events in the same commit.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{StoreError, events::word, keyed::HashKey};
+use crate::{
+    domain::Timestamp,
+    inbox::{Accepted, EventState, Identity, NewDelivery},
+    telemetry::failpoint,
+};
+
+/// Enters an identity; false if it is known.
+pub(super) fn remember(
+    transaction: &Transaction<'_>,
+    source: &str,
+    identity: &str,
+    body_hash: &[u8],
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let entered = transaction
+        .prepare_cached(
+            "INSERT INTO deliveries (source, identity, body_hash, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![source, identity, body_hash, now.unix_ms()])?;
+    Ok(entered == 1)
+}
+
+pub(super) fn accept(
+    transaction: &Transaction<'_>,
+    delivery: &NewDelivery,
+    now: Timestamp,
+    key: &HashKey,
+) -> Result<Accepted, StoreError> {
+    // Only to be recognised: an identity holds ids of conversations, and outlives what it delivered.
+    let plain = match &delivery.identity {
+        Identity::Unique(identity) => identity.clone(),
+        Identity::Latest(subject) => format!("latest:{subject}"),
+    };
+    let (identity, body_hash) = (key.hash(&plain), key.of_hash(&delivery.body_hash));
+    let known: Option<Vec<u8>> = transaction
+        .prepare_cached("SELECT body_hash FROM deliveries WHERE source = ?1 AND identity = ?2")?
+        .query_row(params![delivery.source, identity], |row| row.get(0))
+        .optional()?;
+    let state = match (&known, &delivery.identity) {
+        (Some(hash), _) if *hash == body_hash => return Ok(Accepted::Duplicate),
+        (Some(_), Identity::Unique(_)) => EventState::Quarantined,
+        _ => EventState::Pending,
+    };
+    if state == EventState::Quarantined {
+        // The same conflict is kept once.
+        let hash: String = delivery.body_hash.iter().map(|octet| format!("{octet:02x}")).collect();
+        let conflict = key.hash(&format!("conflict:{hash}:{plain}"));
+        if !remember(transaction, &delivery.source, &conflict, &body_hash, now)? {
+            return Ok(Accepted::Conflict);
+        }
+    } else {
+        let waiting: i64 = transaction
+            .prepare_cached("SELECT coalesce(sum(n), 0) FROM event_counts WHERE state IN ('pending', 'claimed')")?
+            .query_row([], |row| row.get(0))?;
+        if u64::try_from(waiting).unwrap_or(0) >= delivery.waiting_max {
+            return Ok(Accepted::Full);
+        }
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO deliveries (source, identity, body_hash, at) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![delivery.source, identity, body_hash, now.unix_ms()])?;
+    }
+    let error = (state == EventState::Quarantined).then_some("the same identity came before with other bytes");
+    for event in &delivery.events {
+        transaction
+            .prepare_cached(
+                "INSERT INTO events (source, kind, identity, body_hash, subject, priority, state, due_at, received_at,
+                     updated_at, error, conversation, customer, payload, traceparent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
+            .execute(params![
+                delivery.source,
+                event.kind,
+                identity,
+                body_hash,
+                event.subject,
+                event.priority,
+                word(state),
+                now.unix_ms(),
+                error,
+                event.conversation.as_ref().map(|id| id.as_str()),
+                event.customer,
+                event.payload,
+                delivery.traceparent
+            ])?;
+    }
+    failpoint::pass("insert");
+    Ok(if state == EventState::Pending { Accepted::Fresh } else { Accepted::Conflict })
+}
