@@ -74,7 +74,7 @@ pub(super) struct Output {
     ship_to: Option<Place>,
     /// What could not be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Option<Vec<String>>")]
     missing: Vec<OrderPart>,
 }
 

@@ -90,6 +90,10 @@ fn nothing_that_the_published_schema_allows_is_refused() {
                     arguments["company"] = "Analytical Engines".into();
                 }
                 let result = client.call(Era::Modern, name, arguments.clone()).await;
+                let promised = tool["outputSchema"]["required"].as_array().into_iter().flatten();
+                for member in promised.filter(|_| !is_error(&result)).filter_map(Value::as_str) {
+                    assert!(result["structuredContent"].get(member).is_some(), "{name}: no {member}: {result}");
+                }
                 for refusal in ["not accepted", " must ", "Nothing to change", "did not accept"] {
                     assert!(!text(&result).contains(refusal), "{name} {arguments}: {}", text(&result));
                 }
