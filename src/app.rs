@@ -3,6 +3,7 @@
 mod agents;
 mod alerts;
 mod health;
+mod requests;
 mod scrape;
 mod sources;
 mod upstreams;
@@ -123,7 +124,13 @@ impl App {
         let tls = tls(config, secrets)?;
         let store = Store::open(&config.store.path, clock.clone())?;
         let doors = Arc::new(agents::doors(config, &store, clock.clone())?);
-        let desk = Arc::new(desk(config, &store, &connectors, clock.clone()));
+        let arrived = Arc::new(Notify::new());
+        let requests = requests::Requests {
+            store: store.clone(),
+            arrived: arrived.clone(),
+            waiting_max: config.inbox.waiting_max,
+        };
+        let desk = Arc::new(desk(config, &store, &connectors, requests, clock.clone()));
         check_settlement(&desk)?;
         let by_argument = identity.mode() == Mode::Argument;
         let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
@@ -139,7 +146,6 @@ impl App {
                 route.source.name()
             );
         }
-        let arrived = Arc::new(Notify::new());
         let queue: Arc<dyn Queue> = Arc::new(store.clone());
         let handlers = Handlers::new(config.identity.subject_system.clone());
         let alerts = config.inbox.alerts.clone();
@@ -258,7 +264,11 @@ impl App {
     pub async fn stdio(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), AppError> {
         let shutdown = self.parts.shutdown.clone();
         close_at(stop, &shutdown);
+        // What was written down while the helpdesk was away is brought by this process, unless another one does that.
+        let working = tokio::spawn(work::work(self.worker, self.watch, self.store_path, shutdown.closing.clone()));
         let ended = mcp::stdio(self.parts).await;
+        shutdown.closing.cancel();
+        let _ = working.await;
         finish(&shutdown, &self.store).await?;
         Ok(ended?)
     }
@@ -274,7 +284,7 @@ fn tls(config: &Config, secrets: &Secrets) -> Result<Option<KeptTls>, AppError> 
 }
 
 /// The desk, in front of the systems that the configuration names, or of the store.
-fn desk(config: &Config, store: &Store, connectors: &Connectors, clock: Clock) -> Desk {
+fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: requests::Requests, clock: Clock) -> Desk {
     let embedded = Arc::new(store.clone());
     let options = config.desk.clone();
     Desk {
@@ -293,6 +303,8 @@ fn desk(config: &Config, store: &Store, connectors: &Connectors, clock: Clock) -
         knowledge: embedded.clone(),
         changes: embedded.clone(),
         ledger: embedded.clone(),
+        locks: embedded.clone(),
+        requests: Some(Arc::new(requests)),
         audit: embedded,
         clock,
         options,

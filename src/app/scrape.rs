@@ -28,7 +28,7 @@ pub(super) struct Scrape {
 impl Scrape {
     /// Series that are known beforehand begin at 0: a rate cannot see the first event of a new one.
     pub(super) fn begin(&self, intake: &Intake) {
-        metrics::begin(intake.sources(), Event::KINDS);
+        metrics::begin(intake.sources(), Event::KINDS.into_iter().chain(["ticket.requested"]));
     }
 
     /// Folds until `closing` is cancelled.

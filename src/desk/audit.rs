@@ -149,6 +149,8 @@ pub enum Effect {
     Repeated,
     /// A record was changed.
     Changed,
+    /// It is written down, and is done later.
+    Accepted,
 }
 
 impl Effect {
@@ -158,6 +160,7 @@ impl Effect {
             Self::None => "none",
             Self::Created => "created",
             Self::Repeated => "repeated",
+            Self::Accepted => "accepted",
             Self::Changed => "changed",
         }
     }
@@ -226,7 +229,7 @@ mod tests {
         for word in verdicts {
             assert_eq!(serde_json::from_value::<Verdict>(word.into()).unwrap().as_str(), word);
         }
-        for word in ["none", "created", "repeated", "changed"] {
+        for word in ["none", "created", "repeated", "changed", "accepted"] {
             assert_eq!(serde_json::from_value::<Effect>(word.into()).unwrap().as_str(), word);
         }
     }

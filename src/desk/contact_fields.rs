@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, ContactChange, ContactUpdate, Decision, Desk, DeskError, Effect, Fingerprint, OwnedContact, PortError, Scope,
-    Verdict,
+    Call, ContactChange, ContactUpdate, Decision, Desk, DeskError, Effect, Fingerprint, OwnedContact, Plan, PortError,
+    Scope, Verdict,
     contacts::{Change, SYSTEM},
     effects::{Once, Outcome, UNDER_WAY_MAX, Write},
     turns::Turn,
@@ -202,6 +202,7 @@ impl Desk {
                 written.store(true, Ordering::Relaxed);
                 Ok(Outcome { receipt: Made { contact_id: saved.id }, effect: Effect::Created })
             },
+            plan: Plan::default(),
         };
         self.once_under(Scope::of_new_contact(customer), &once, write).await
     }

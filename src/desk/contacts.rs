@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Begin, Call, Decision, Desk, DeskError, Effect, Scope, Verdict,
+    Begin, Call, Decision, Desk, DeskError, Effect, Plan, Scope, Verdict,
     contact_fields::Saved,
     effects::{Outcome, Write, unreadable},
     ports::customer,
@@ -170,6 +170,7 @@ impl Desk {
                 let note_id = self.crm.add_note(contact, text, &effect).await?;
                 Ok(Outcome { effect: Effect::Changed, receipt: Noted::Note(note_id) })
             },
+            plan: Plan::default(),
         };
         let noted = self.once(call, &customer.id, write).await?.receipt;
         noted.id().cloned().ok_or_else(|| unreadable("a note without an id").into())

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Begin, Call, Cause, Claim, Decision, Desk, DeskError, Effect, PortError, Scope, Settlement, Verdict,
+    Begin, Call, Cause, Claim, Decision, Desk, DeskError, Effect, Plan, PortError, Scope, Settlement, Verdict,
     audit::AuditRecord, ports::customer, settlement::Next,
 };
 use crate::{
@@ -39,6 +39,8 @@ pub(super) struct Write<D, F, W> {
     pub find: F,
     /// May run again for an effect that is in doubt, under the same [`EffectId`], where the settlement says so.
     pub write: W,
+    /// What is kept with the claim.
+    pub plan: Plan,
 }
 
 impl Desk {
@@ -77,8 +79,8 @@ impl Desk {
         W: FnOnce(EffectId) -> WF,
         WF: Future<Output = Result<Outcome<T>, DeskError>>,
     {
-        let Write { system, settlement, describe, find, write } = write;
-        let claim = self.claim(scope, call)?;
+        let Write { system, settlement, describe, find, write, plan } = write;
+        let claim = Claim { plan, ..self.claim(scope, call)? };
         // A system that keeps effects unique absorbs parallel requests better than a queue does.
         let _turn = match settlement.unique {
             true => None,
@@ -168,6 +170,7 @@ impl Desk {
             customer: owner.id.clone(),
             linked: owner.linked.clone(),
             conversation: call.caller.conversation.clone(),
+            plan: Plan::default(),
         })
     }
 
@@ -196,7 +199,7 @@ impl Desk {
         Ok(DeskError::InDoubt { system, can_settle, source })
     }
 
-    fn age(&self, since: Timestamp) -> Duration {
+    pub(super) fn age(&self, since: Timestamp) -> Duration {
         let ms = self.clock.now().unix_ms().saturating_sub(since.unix_ms());
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
     }

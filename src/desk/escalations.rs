@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    AuditFilter, Call, Created, Decision, Desk, DeskError, Effect, Scope, StoredAudit, Verdict,
-    effects::{Outcome, Write},
-    ports::customer,
-    tickets::OpenedTicket,
+    AuditFilter, Call, Desk, DeskError, StoredAudit, TicketOutcome, Verdict, ports::customer, target::Urgency,
+    tickets::Matter,
 };
-use crate::domain::{Comment, EffectId, NewTicket, Priority, Ticket, Timestamp};
+use crate::domain::{NewTicket, Priority, Timestamp};
 
 /// What the agent did in a conversation that goes along to the person who takes over.
 const HANDOFF_LINES_MAX: u32 = 50;
@@ -28,18 +26,15 @@ pub struct EscalationTicket {
 }
 
 impl Desk {
-    /// Opens the ticket of an escalated conversation; or, if the agent had opened one there, adds to it.
-    pub async fn escalate(&self, call: &Call, request: EscalationTicket) -> Result<OpenedTicket, DeskError> {
+    /// Opens the ticket of an escalated conversation; or adds to the one that the conversation has.
+    pub async fn escalate(&self, call: &Call, request: EscalationTicket) -> Result<TicketOutcome, DeskError> {
         let requester = customer(&call.caller)?.clone();
-        let id = requester.id.clone();
-        let conversation = call.caller.conversation.as_ref().ok_or(DeskError::NotFound)?;
-        // Whoever opens the ticket of this conversation first, the other one finds it.
-        let _turn = self.turns.take(Scope::of_conversation(conversation, &id)).await;
-        let existing = self.ledger.linked_ticket(conversation, &id).await?.map(|(ticket, _)| ticket);
+        let conversation = call.caller.conversation.clone().ok_or(DeskError::NotFound)?;
         let description = format!("{}{}", request.description, self.handoff(call, request.until).await?);
+        let comment = description.clone();
         let ticket = NewTicket {
             requester,
-            conversation: Some(conversation.clone()),
+            conversation: Some(conversation),
             subject: request.subject,
             description,
             priority: request.priority,
@@ -48,29 +43,8 @@ impl Desk {
             tags: request.tags,
             fields: request.fields,
         };
-        let write = Write {
-            system: "helpdesk",
-            settlement: match &existing {
-                Some(_) => self.helpdesk.comment_settlement(),
-                None => self.helpdesk.settlement(),
-            },
-            describe: |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", ticket.name()),
-            find: async |effect: EffectId| self.helpdesk.find_ticket(&effect).await,
-            write: async |effect: EffectId| match &existing {
-                Some(opened) => {
-                    let comment = Comment { text: ticket.description.clone(), priority: None };
-                    self.helpdesk.add_comment(&opened.id, &comment, &effect).await?;
-                    Ok(Outcome { receipt: opened.clone(), effect: Effect::Changed })
-                }
-                None => {
-                    let Created { record, .. } = self.ticket_for(&ticket, &effect).await?;
-                    Ok(Outcome { receipt: record, effect: Effect::Created })
-                }
-            },
-        };
-        let done = self.once(call, &id, write).await?;
-        self.ledger.link_ticket(conversation, &id, &done.receipt, true).await?;
-        Ok(OpenedTicket { ticket: done.receipt, created: existing.is_none() && !done.repeated })
+        // The transcript belongs to the ticket that is there, whether or not its priority can be raised.
+        self.bring(call, &Matter { ticket, comment, urgency: Urgency::Wished(request.priority), fallback: true }).await
     }
 
     /// What the agent did for this customer in this conversation, by the audit.

@@ -4,8 +4,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Call, PortError, audit::AuditRecord};
-use crate::domain::{ContactId, ConversationId, Customer, CustomerId, EffectId, FieldName, Invalid, Ticket, Timestamp};
+use super::{Call, Fence, Plan, PortError, Target, TicketLink, audit::AuditRecord};
+use crate::domain::{
+    ContactId, ConversationId, Customer, CustomerId, EffectId, FieldName, Invalid, Priority, Ticket, TicketId,
+    Timestamp,
+};
 
 /// The book of effects. Survives a restart; several processes may share it.
 #[async_trait]
@@ -26,21 +29,38 @@ pub trait Ledger: Send + Sync {
     /// once, one is told true.
     async fn begin_again(&self, effect: &EffectId, since: Timestamp) -> Result<bool, PortError>;
 
-    /// Remembers which ticket a customer's conversation has. `escalated`: it is the one that people work on.
+    /// Where the effect of a scope goes, if it was begun and never finished; none inside, if that was not kept.
+    async fn target(&self, scope: &Scope) -> Result<Option<Option<Target>>, PortError>;
+
+    /// An effect that was to open a ticket for this conversation and was never finished, other than `but`.
+    async fn unsettled(&self, conversation: &Scope, but: &Scope) -> Result<Option<(EffectId, Timestamp)>, PortError>;
+
+    /// Remembers which ticket a customer's conversation has, and that it was used. `priority`: what it has now, if that is
+    /// known to be another. Whoever has lost the lock replaces nothing.
     async fn link_ticket(
         &self,
         conversation: &ConversationId,
         customer: &CustomerId,
         ticket: &Ticket,
-        escalated: bool,
+        priority: Option<Priority>,
+        fence: &Fence,
     ) -> Result<(), PortError>;
 
-    /// The ticket of a customer's conversation, and whether it was escalated.
+    /// The ticket of a customer's conversation, if it was used after `since`.
     async fn linked_ticket(
         &self,
         conversation: &ConversationId,
         customer: &CustomerId,
-    ) -> Result<Option<(Ticket, bool)>, PortError>;
+        since: Timestamp,
+    ) -> Result<Option<TicketLink>, PortError>;
+
+    /// The ticket of a customer's conversation takes no more comments.
+    async fn close_link(
+        &self,
+        conversation: &ConversationId,
+        customer: &CustomerId,
+        ticket: &TicketId,
+    ) -> Result<(), PortError>;
 
     /// Enters that `effect` sets these fields of a contact, and says which of them it may set: all of them when it is the
     /// `first` time, and of a repeated effect those that no other one has set since.
@@ -80,6 +100,7 @@ pub struct Claim {
     /// The same person in other systems.
     pub linked: Vec<CustomerId>,
     pub conversation: Option<ConversationId>,
+    pub plan: Plan,
 }
 
 /// What the ledger knows of a claim.
@@ -107,7 +128,7 @@ pub enum Begin {
 pub struct Scope([u8; 32]);
 
 /// The canonical arguments of a call (SHA-256).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint([u8; 32]);
 
 /// A caller's own idempotency key: 1 to 255 visible ASCII characters.
@@ -180,6 +201,11 @@ impl Scope {
 
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// In hexadecimal.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|octet| format!("{octet:02x}")).collect()
     }
 
     #[cfg(test)]

@@ -12,10 +12,13 @@ mod escalations;
 mod fallback;
 mod ledger;
 mod legibility;
+mod locks;
 mod orders;
 mod ownership;
 mod ports;
+mod requests;
 mod settlement;
+mod target;
 mod tickets;
 mod turns;
 
@@ -28,13 +31,16 @@ pub use contacts::{ContactChange, ContactUpdate};
 pub use denials::Denials;
 pub use escalations::EscalationTicket;
 pub use ledger::{Begin, Claim, Fingerprint, IdempotencyKey, Ledger, Scope};
+pub use locks::{Fence, Locks};
 pub use ownership::{OwnedContact, OwnedOrder};
 pub use ports::{
     Applied, ArticleChange, ArticleChanges, ArticleMirror, ArticlePage, ArticleVersion, Cause, Created, Crm, Helpdesk,
     KnowledgeBase, OrderSystem, PortError, SavedContact,
 };
+pub use requests::{Taken, TicketRequests, WaitingTicket};
 pub use settlement::Settlement;
-pub use tickets::{OpenedTicket, TicketRequest};
+pub use target::{Plan, Target, TicketLink};
+pub use tickets::{TicketOutcome, TicketRequest};
 pub use turns::Turns;
 
 use crate::{
@@ -54,6 +60,9 @@ pub struct Desk {
     pub clock: Clock,
     pub options: Options,
     pub turns: Turns,
+    pub locks: Arc<dyn Locks>,
+    /// Where requests wait while the helpdesk is away; none, where nobody would bring them later.
+    pub requests: Option<Arc<dyn TicketRequests>>,
     pub denials: Denials,
     /// Where changes of help articles are copied to.
     pub mirrors: Vec<Arc<dyn ArticleMirror>>,
@@ -84,6 +93,12 @@ pub struct Options {
     /// For how long a repeated request is recognised and answered with the first one's result, in seconds.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub repeat_window_s: u64,
+    /// For how long after its last use the ticket of a conversation gets what else is asked for in that conversation, in
+    /// days. Later requests open a new one.
+    #[schemars(range(min = 1, max = 3650))]
+    pub conversation_days: u32,
+    /// While the helpdesk is away, requests for tickets are written down and brought to it later.
+    pub accept_tickets: bool,
 }
 
 impl Default for Options {
@@ -97,6 +112,8 @@ impl Default for Options {
             fallback_requester: None,
             order_case_sensitive: false,
             repeat_window_s: 24 * 60 * 60,
+            conversation_days: 7,
+            accept_tickets: true,
         }
     }
 }
@@ -104,6 +121,10 @@ impl Default for Options {
 impl Options {
     pub(crate) fn repeat_window(&self) -> Duration {
         Duration::from_secs(self.repeat_window_s)
+    }
+
+    fn conversation(&self) -> Duration {
+        Duration::from_secs(u64::from(self.conversation_days) * 24 * 60 * 60)
     }
 }
 

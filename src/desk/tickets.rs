@@ -1,16 +1,21 @@
-//! Tickets, opened once.
+//! Tickets: opened once, and one for each conversation of a customer.
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
-    Call, Decision, Desk, DeskError, Effect, Scope, Verdict,
-    effects::{Outcome, Write},
+    Call, Decision, Desk, DeskError, Effect, Fence, Plan, PortError, Scope, Target, TicketLink, Verdict,
+    effects::{Outcome, UNDER_WAY_MAX, Write},
     ports::{Created, customer},
+    target::Urgency,
 };
-use crate::domain::{EffectId, NewTicket, OrderId, Priority, Ticket};
+use crate::domain::{
+    Comment, ConversationId, CustomerId, EffectId, NewTicket, OrderId, Priority, Ticket, TicketStatus,
+};
 
 /// What an agent may say about a ticket. Whose it is comes from the call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TicketRequest {
     pub subject: String,
     pub description: String,
@@ -19,63 +24,235 @@ pub struct TicketRequest {
     pub order_id: Option<OrderId>,
 }
 
-/// A ticket, and whether this call opened it.
+/// What became of a request for a ticket.
 #[derive(Debug, Clone)]
-pub struct OpenedTicket {
-    pub ticket: Ticket,
-    pub created: bool,
+pub enum TicketOutcome {
+    /// It has a ticket of its own.
+    Opened(Ticket),
+    /// The same request had been brought before; this is what became of it.
+    Repeated(Ticket),
+    /// It is a comment on the ticket of its conversation.
+    Added(Ticket),
+    /// The helpdesk is away. It is written down, and becomes a ticket later.
+    Accepted,
+}
+
+impl TicketOutcome {
+    pub fn ticket(&self) -> Option<&Ticket> {
+        match self {
+            Self::Opened(ticket) | Self::Repeated(ticket) | Self::Added(ticket) => Some(ticket),
+            Self::Accepted => None,
+        }
+    }
+}
+
+/// Something for people to read, as a ticket and as a comment.
+pub(super) struct Matter {
+    pub ticket: NewTicket,
+    pub comment: String,
+    pub urgency: Urgency,
+    /// A customer without an address gets their ticket under `desk.fallback_requester`.
+    pub fallback: bool,
+}
+
+/// A conversation of a customer, with the lock on its ticket.
+struct Place<'a> {
+    conversation: &'a ConversationId,
+    customer: &'a CustomerId,
+    fence: &'a Fence,
 }
 
 impl Desk {
-    /// Opens a ticket for the customer of the call, unless the same request had opened one.
-    pub async fn open_ticket(&self, call: &Call, request: TicketRequest) -> Result<OpenedTicket, DeskError> {
-        let requester = customer(&call.caller)?.clone();
+    /// Opens a ticket for the customer of the call, or adds to the one that the conversation has; unless the same request
+    /// was brought before. While the helpdesk is away the request is written down.
+    pub async fn open_ticket(&self, call: &Call, request: TicketRequest) -> Result<TicketOutcome, DeskError> {
         if let Some(id) = &request.order_id {
             self.owned_order(call, id).await?;
         }
-        let customer = requester.id.clone();
-        let conversation = call.caller.conversation.as_ref();
-        // An escalation that comes meanwhile finds the ticket.
-        let _turn = match conversation {
-            Some(conversation) => Some(self.turns.take(Scope::of_conversation(conversation, &customer)).await),
-            None => None,
-        };
-        // Where people have taken over, the matter has its ticket.
-        if let Some(conversation) = conversation
-            && let Some((ticket, true)) = self.ledger.linked_ticket(conversation, &customer).await?
-        {
-            let decision = Decision::new(Verdict::Allowed).on("ticket", ticket.name()).effect(Effect::Repeated);
-            self.note(call, decision).await?;
-            return Ok(OpenedTicket { ticket, created: false });
+        match self.bring_request(call, &request).await {
+            Err(error) => self.accept(call, &request, error).await,
+            outcome => outcome,
         }
+    }
+
+    /// The same for a request whose order was found to be the customer's, without writing it down.
+    pub(super) async fn bring_request(&self, call: &Call, request: &TicketRequest) -> Result<TicketOutcome, DeskError> {
+        let requester = customer(&call.caller)?.clone();
         let ticket = NewTicket {
             requester,
             conversation: call.caller.conversation.clone(),
-            subject: request.subject,
-            description: request.description,
+            subject: request.subject.clone(),
+            description: request.description.clone(),
             priority: request.priority,
-            category: request.category,
-            order_id: request.order_id,
+            category: request.category.clone(),
+            order_id: request.order_id.clone(),
             tags: Vec::new(),
             fields: BTreeMap::new(),
         };
-        let mut created = false;
-        let describe = |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", ticket.name());
+        let matter =
+            Matter { ticket, comment: comment(request), urgency: Urgency::Needed(request.priority), fallback: false };
+        self.bring(call, &matter).await
+    }
+
+    /// Brings a matter to the helpdesk. Those of one conversation take turns, in all processes on the store.
+    pub(super) async fn bring(&self, call: &Call, matter: &Matter) -> Result<TicketOutcome, DeskError> {
+        let customer = &matter.ticket.requester.id;
+        let Some(conversation) = &call.caller.conversation else {
+            return self.bring_to(call, matter, None).await?.ok_or(DeskError::NotFound);
+        };
+        let lock = self.lock(Scope::of_conversation(conversation, customer)).await?;
+        let place = Place { conversation, customer, fence: lock.fence() };
+        let mut outcome = self.bring_to(call, matter, Some(&place)).await;
+        if let Ok(None) = outcome {
+            // The refusal is on record by now: once more, for a ticket of its own under an effect of its own.
+            outcome = self.bring_to(call, matter, Some(&place)).await;
+        }
+        lock.free().await;
+        outcome?.ok_or(DeskError::NotFound)
+    }
+
+    /// None: it was to be a comment, which the helpdesk refuses; that is on record.
+    async fn bring_to(
+        &self,
+        call: &Call,
+        matter: &Matter,
+        place: Option<&Place<'_>>,
+    ) -> Result<Option<TicketOutcome>, DeskError> {
+        let customer = &matter.ticket.requester.id;
+        let scope = Scope::of(call, customer);
+        let link = match place {
+            Some(place) => self.link(call, &scope, place).await?,
+            None => None,
+        };
+        let fresh = || Target::of(link.as_ref(), matter.urgency, self.helpdesk.raises_priority());
+        let target = match self.ledger.target(&scope).await? {
+            Some(Some(target)) => target,
+            // Begun before targets were kept. An agent's request was for a ticket.
+            Some(None) if call.repeat_window.is_none() => Target::Ticket { follows: None },
+            _ => fresh(),
+        };
+        let opens = matches!(target, Target::Ticket { .. });
+        let plan = Plan {
+            target: Some(target.clone()),
+            conversation: place.filter(|_| opens).map(|place| place.fence.key),
+            fence: place.map(|place| place.fence.clone()),
+            repeats: (call.tool == "create_ticket").then(|| self.options.repeat_window()),
+        };
         let write = Write {
             system: "helpdesk",
-            settlement: self.helpdesk.settlement(),
-            describe,
+            settlement: if opens { self.helpdesk.settlement() } else { self.helpdesk.comment_settlement() },
+            describe: |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", ticket.name()),
             find: async |effect: EffectId| self.helpdesk.find_ticket(&effect).await,
-            write: async |effect: EffectId| {
-                let Created { record, fresh } = self.helpdesk.create_ticket(&ticket, &effect).await?;
-                created = fresh;
-                Ok(Outcome { receipt: record, effect: if fresh { Effect::Created } else { Effect::Repeated } })
-            },
+            write: async |effect: EffectId| self.carry_out(matter, &target, place, effect).await,
+            plan,
         };
-        let done = self.once(call, &customer, write).await?;
-        if let Some(conversation) = conversation {
-            self.ledger.link_ticket(conversation, &customer, &done.receipt, false).await?;
-        }
-        Ok(OpenedTicket { ticket: done.receipt, created: created && !done.repeated })
+        let done = match self.once(call, customer, write).await {
+            Ok(done) => done,
+            Err(error) => {
+                return match (place, &target) {
+                    (Some(place), Target::Comment { ticket, .. }) if is_refusal(&error) => {
+                        self.ledger.close_link(place.conversation, place.customer, &ticket.id).await?;
+                        Ok(None)
+                    }
+                    _ => Err(error),
+                };
+            }
+        };
+        Ok(Some(match (done.repeated, opens) {
+            (true, _) => TicketOutcome::Repeated(done.receipt),
+            (false, true) => TicketOutcome::Opened(done.receipt),
+            (false, false) => TicketOutcome::Added(done.receipt),
+        }))
     }
+
+    /// Writes the ticket or the comment, and remembers it for the conversation before the ledger knows that it is done: after
+    /// a crash in between, the effect is in doubt and finds itself.
+    async fn carry_out(
+        &self,
+        matter: &Matter,
+        target: &Target,
+        place: Option<&Place<'_>>,
+        effect: EffectId,
+    ) -> Result<Outcome<Ticket>, DeskError> {
+        let (outcome, priority) = match target {
+            Target::Comment { ticket, raise } => {
+                let comment = Comment { text: matter.comment.clone(), priority: *raise };
+                self.helpdesk.add_comment(&ticket.id, &comment, &effect).await?;
+                (Outcome { receipt: ticket.clone(), effect: Effect::Changed }, *raise)
+            }
+            Target::Ticket { follows } => {
+                let mut ticket = matter.ticket.clone();
+                if let Some(number) = follows {
+                    ticket.description =
+                        format!("This follows on ticket {number} of the same conversation.\n\n{}", ticket.description);
+                }
+                let Created { record, fresh } = match matter.fallback {
+                    true => self.ticket_for(&ticket, &effect).await?,
+                    false => self.helpdesk.create_ticket(&ticket, &effect).await?,
+                };
+                let effect = if fresh { Effect::Created } else { Effect::Repeated };
+                (Outcome { receipt: record, effect }, Some(ticket.priority))
+            }
+        };
+        if let Some(place) = place {
+            self.remember(place, &outcome.receipt, priority).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn remember(&self, place: &Place<'_>, ticket: &Ticket, priority: Option<Priority>) -> Result<(), DeskError> {
+        Ok(self.ledger.link_ticket(place.conversation, place.customer, ticket, priority, place.fence).await?)
+    }
+
+    /// The ticket of the conversation. One whose answer was lost is looked for: it may be there.
+    async fn link(&self, call: &Call, scope: &Scope, place: &Place<'_>) -> Result<Option<TicketLink>, DeskError> {
+        let since = self.clock.now().minus(self.options.conversation());
+        let link = self.ledger.linked_ticket(place.conversation, place.customer, since).await?;
+        if link.as_ref().is_some_and(|link| !link.closed) {
+            return Ok(link);
+        }
+        let Some((effect, since)) = self.ledger.unsettled(&place.fence.key, scope).await? else { return Ok(link) };
+        let settlement = self.helpdesk.settlement();
+        if !settlement.unique && settlement.find_after.is_none() {
+            // Nobody can tell. What is asked for now must not be lost over it.
+            return Ok(link);
+        }
+        let found = self.helpdesk.find_ticket(&effect).await.map_err(PortError::before_any_write)?;
+        let Some(ticket) = found else {
+            let age = self.age(since);
+            let late = settlement.unique || settlement.find_after.is_none_or(|after| age >= after);
+            return match late || age >= UNDER_WAY_MAX {
+                true => Ok(link),
+                false => Err(DeskError::InDoubt { system: "helpdesk", can_settle: true, source: None }),
+            };
+        };
+        let decision = Decision::new(Verdict::Allowed).on("ticket", ticket.name()).effect(Effect::Repeated);
+        self.remember(place, &ticket, None).await?;
+        self.finish(call, &effect, &ticket, decision).await?;
+        let closed = ticket.status == TicketStatus::Closed;
+        Ok(Some(TicketLink { ticket, priority: Priority::Normal, closed }))
+    }
+}
+
+/// The helpdesk does not take it as a comment on this ticket. Whatever the reason, it may take it as a ticket.
+fn is_refusal(error: &DeskError) -> bool {
+    matches!(
+        error,
+        DeskError::Port(
+            PortError::Closed { .. }
+                | PortError::Invalid { .. }
+                | PortError::Forbidden { .. }
+                | PortError::Unprocessable { .. }
+        )
+    )
+}
+
+/// A request as a comment on a ticket that is there already.
+fn comment(request: &TicketRequest) -> String {
+    let mut lines = vec![format!("Another request in this conversation: {}", request.subject)];
+    lines.extend(request.category.as_ref().map(|category| format!("Category: {category}")));
+    lines.extend(request.order_id.as_ref().map(|id| format!("Order: {id}")));
+    let priority = serde_json::to_value(request.priority).unwrap_or_default();
+    lines.push(format!("Priority: {}", priority.as_str().unwrap_or_default()));
+    format!("{}\n\n{}", lines.join("\n"), request.description)
 }

@@ -37,8 +37,8 @@ impl Handler for ConversationEscalated {
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
         let Event::Escalated(escalation) = event else { return Err(EventError::Unhandled) };
         let call = work.call(KIND, &escalation.talk)?;
-        let opened = work.desk.escalate(&call, ticket(&escalation, work.arrival)).await?;
-        Ok(format!("ticket:{}", opened.ticket.name()))
+        let outcome = work.desk.escalate(&call, ticket(&escalation, work.arrival)).await?;
+        Ok(outcome.ticket().map_or_else(|| "ticket".to_owned(), |ticket| format!("ticket:{}", ticket.name())))
     }
 }
 

@@ -3,6 +3,7 @@
 mod articles;
 mod conversation_ended;
 mod conversation_escalated;
+mod ticket_requested;
 mod transcript;
 
 use std::time::Duration;
@@ -145,6 +146,9 @@ fn port_remedy(error: &PortError, in_doubt: bool) -> Remedy {
 
 /// What the ledger knows the effect of an event by; none where an event has no entry there.
 pub fn scope(system: &SystemId, payload: &str) -> Result<Option<Scope>, EventError> {
+    if let Ok(scope) = ticket_requested::scope(payload) {
+        return Ok(Some(scope));
+    }
     let event: Event = serde_json::from_str(payload).map_err(EventError::Unreadable)?;
     let Some(talk) = event.talk() else { return Ok(None) };
     let call = call(system, event.kind(), talk)?;
@@ -158,15 +162,22 @@ impl Handlers {
 
     /// The system that events of a kind need.
     pub fn system(&self, kind: &str) -> Option<System> {
+        if kind == ticket_requested::KIND {
+            return Some(System::Helpdesk);
+        }
         self.handlers.iter().find(|handler| handler.kinds().contains(&kind)).map(|handler| handler.system())
     }
 
     /// Every kind that has an effect.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
-        self.handlers.iter().flat_map(|handler| handler.kinds().iter().copied())
+        self.handlers.iter().flat_map(|handler| handler.kinds().iter().copied()).chain([ticket_requested::KIND])
     }
 
     pub async fn handle(&self, desk: &Desk, arrival: Arrival, kind: &str, payload: &str) -> Result<String, EventError> {
+        // It is no `Event`, so that no source can report one.
+        if kind == ticket_requested::KIND {
+            return ticket_requested::handle(desk, payload).await;
+        }
         let handler = self.handlers.iter().find(|handler| handler.kinds().contains(&kind));
         let handler = handler.ok_or(EventError::Unhandled)?;
         let event = serde_json::from_str(payload).map_err(EventError::Unreadable)?;

@@ -152,7 +152,7 @@ fn read(row: &Row<'_>) -> Result<Ticket, StoreError> {
     Ok(Ticket { id, number: None, status, url: None })
 }
 
-fn priority_of(word: &str) -> Priority {
+pub(super) fn priority_of(word: &str) -> Priority {
     match word {
         "low" => Priority::Low,
         "high" => Priority::High,
@@ -161,7 +161,7 @@ fn priority_of(word: &str) -> Priority {
     }
 }
 
-fn priority_word(priority: Priority) -> &'static str {
+pub(super) fn priority_word(priority: Priority) -> &'static str {
     match priority {
         Priority::Low => "low",
         Priority::Normal => "normal",

@@ -75,6 +75,7 @@ pub(super) enum Age {
     Deliveries,
     Audit,
     Ledger,
+    ConversationTickets,
     ContactChanges,
     ArticleVersions,
 }
@@ -90,6 +91,7 @@ impl Age {
             Self::Deliveries => "deliveries_days",
             Self::Audit => "audit_days",
             Self::Ledger => "ledger_days",
+            Self::ConversationTickets => "conversation_tickets_days",
             Self::ContactChanges => "contact_changes_days",
             Self::ArticleVersions => "article_versions_days",
         }

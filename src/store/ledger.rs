@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, audit, contact_writes, keyed::HashKey, subject};
+use super::{Store, StoreError, audit, contact_writes, conversations, keyed::HashKey, locks, requests, subject};
 use crate::{
-    desk::{AuditRecord, Begin, Claim, Ledger, PortError, Scope},
-    domain::{ConversationId, CustomerId, EffectId, FieldName, Ticket, Timestamp},
+    desk::{AuditRecord, Begin, Claim, Fence, Ledger, PortError, Scope, Target, TicketLink},
+    domain::{ConversationId, CustomerId, EffectId, FieldName, Priority, Ticket, TicketId, Timestamp},
 };
 
 /// Expired entries removed with each new one, so that the table stays as large as the window.
@@ -29,11 +29,21 @@ impl Ledger for Store {
         record: AuditRecord,
     ) -> Result<(), PortError> {
         let row = self.audit.row(record);
-        let effect = effect.clone();
+        let (effect, now) = (effect.clone(), self.clock.now());
         self.write(move |transaction| {
-            transaction
-                .prepare_cached("UPDATE ledger SET receipt = ?2 WHERE effect = ?1 AND receipt IS NULL")?
-                .execute(params![effect.as_str(), serde_json::to_string(&receipt)?])?;
+            let finished: Option<(Vec<u8>, bool)> = transaction
+                .prepare_cached(
+                    "UPDATE ledger SET receipt = ?2, expires_at = coalesce(?3 + repeats_ms, expires_at)
+                     WHERE effect = ?1 AND receipt IS NULL RETURNING scope, repeats_ms IS NOT NULL",
+                )?
+                .query_row(params![effect.as_str(), serde_json::to_string(&receipt)?, now.unix_ms()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?;
+            if let Some((scope, true)) = finished {
+                let ticket: Ticket = serde_json::from_value(receipt)?;
+                requests::done(transaction, &scope, &format!("ticket:{}", ticket.name()), now)?;
+            }
             audit::insert(transaction, &row)
         })
         .await
@@ -79,23 +89,29 @@ impl Ledger for Store {
         .map_err(|error| error.of("ledger"))
     }
 
+    async fn target(&self, scope: &Scope) -> Result<Option<Option<Target>>, PortError> {
+        let now = self.clock.now();
+        self.read(|connection| conversations::target(connection, scope, now)).map_err(|error| error.of("ledger"))
+    }
+
+    async fn unsettled(&self, conversation: &Scope, but: &Scope) -> Result<Option<(EffectId, Timestamp)>, PortError> {
+        let now = self.clock.now();
+        self.read(|connection| conversations::unsettled(connection, conversation, but, now))
+            .map_err(|error| error.of("ledger"))
+    }
+
     async fn link_ticket(
         &self,
         conversation: &ConversationId,
         customer: &CustomerId,
         ticket: &Ticket,
-        escalated: bool,
+        priority: Option<Priority>,
+        fence: &Fence,
     ) -> Result<(), PortError> {
-        let (conversation, customer, ticket) = (conversation.clone(), customer.to_string(), ticket.clone());
+        let (conversation, customer, ticket) = (conversation.clone(), customer.clone(), ticket.clone());
+        let (fence, now) = (fence.clone(), self.clock.now());
         self.write(move |transaction| {
-            // The first one stays, and once it is escalated it stays so.
-            transaction
-                .prepare_cached(
-                    "INSERT INTO conversation_tickets (conversation, customer, ticket, escalated) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT DO UPDATE SET escalated = max(escalated, excluded.escalated)",
-                )?
-                .execute(params![conversation.as_str(), customer, serde_json::to_string(&ticket)?, escalated])?;
-            Ok(())
+            conversations::link(transaction, &conversation, &customer, &ticket, priority, &fence, now)
         })
         .await
         .map_err(|error| error.of("ledger"))
@@ -105,19 +121,22 @@ impl Ledger for Store {
         &self,
         conversation: &ConversationId,
         customer: &CustomerId,
-    ) -> Result<Option<(Ticket, bool)>, PortError> {
-        self.read(|connection| {
-            let linked: Option<(String, bool)> = connection
-                .prepare_cached(
-                    "SELECT ticket, escalated FROM conversation_tickets WHERE conversation = ?1 AND customer = ?2",
-                )?
-                .query_row([conversation.as_str(), &customer.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            Ok(linked
-                .map(|(ticket, escalated)| Ok::<_, serde_json::Error>((serde_json::from_str(&ticket)?, escalated)))
-                .transpose()?)
-        })
-        .map_err(|error| error.of("ledger"))
+        since: Timestamp,
+    ) -> Result<Option<TicketLink>, PortError> {
+        self.read(|connection| conversations::linked(connection, conversation, customer, since))
+            .map_err(|error| error.of("ledger"))
+    }
+
+    async fn close_link(
+        &self,
+        conversation: &ConversationId,
+        customer: &CustomerId,
+        ticket: &TicketId,
+    ) -> Result<(), PortError> {
+        let (conversation, customer, ticket) = (conversation.clone(), customer.clone(), ticket.clone());
+        self.write(move |transaction| conversations::close(transaction, &conversation, &customer, &ticket))
+            .await
+            .map_err(|error| error.of("ledger"))
     }
 
     async fn take_fields(
@@ -199,11 +218,18 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
             }
         });
     }
+    let plan = &claim.plan;
+    if let Some(fence) = &plan.fence
+        && !locks::is_held(transaction, fence)?
+    {
+        return Err(StoreError::LockLost);
+    }
     let effect = EffectId::fresh();
     transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO ledger (scope, effect, fingerprint, expires_at, begun_at, customer_hash, conversation_hash)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO ledger (scope, effect, fingerprint, expires_at, begun_at, customer_hash, conversation_hash,
+                 target, conversation, repeats_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             claim.scope.as_bytes(),
@@ -213,6 +239,9 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
             now.unix_ms(),
             key.hash(&claim.customer.to_string()),
             claim.conversation.as_ref().map(|id| key.hash(id.as_str())),
+            plan.target.as_ref().map(serde_json::to_string).transpose()?,
+            plan.conversation.as_ref().map(Scope::as_bytes),
+            plan.repeats.map(|repeats| i64::try_from(repeats.as_millis()).unwrap_or(i64::MAX))
         ])?;
     for linked in &claim.linked {
         subject::link(transaction, &claim.customer, linked)?;

@@ -7,6 +7,7 @@ mod backup;
 mod claims;
 mod contact_writes;
 mod contacts;
+mod conversations;
 mod deliveries;
 mod erase;
 mod erasure_log;
@@ -20,10 +21,12 @@ mod inbox;
 mod keyed;
 mod knowledge;
 mod ledger;
+mod locks;
 mod open;
 mod orders;
 mod pending;
 mod readers;
+mod requests;
 mod retention;
 mod scrub;
 mod subject;
@@ -127,6 +130,8 @@ pub enum StoreError {
     Value(#[from] crate::domain::Invalid),
     #[error("too many audit records wait for the store")]
     AuditWaits,
+    #[error("the lock that this was decided under is another's by now")]
+    LockLost,
     #[error("a command of the store failed")]
     Failed,
     #[error("the store is closed or its writer failed")]

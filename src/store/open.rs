@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_inbox.sql"),
     include_str!("migrations/0004_watch.sql"),
     include_str!("migrations/0005_agents.sql"),
+    include_str!("migrations/0006_conversations.sql"),
     include_str!("migrations/0007_contacts.sql"),
     include_str!("migrations/0008_waiting.sql"),
     include_str!("migrations/0009_privacy.sql"),

@@ -38,6 +38,9 @@ pub struct RetentionOptions {
     /// What came of requests and events, by which a late repeat is recognised. Entries whose time is over go at once.
     #[schemars(range(min = 30, max = 36_500))]
     pub ledger_days: u32,
+    /// Which ticket a conversation has, after its last use. `desk.conversation_days` should be shorter.
+    #[schemars(range(min = 7, max = 36_500))]
+    pub conversation_tickets_days: u32,
     /// What contact fields held before a change under an idempotency key.
     #[schemars(range(min = 1, max = 36_500))]
     pub contact_changes_days: u32,
@@ -53,6 +56,7 @@ impl Default for RetentionOptions {
             deliveries_days: 400,
             audit_days: 400,
             ledger_days: 400,
+            conversation_tickets_days: 400,
             contact_changes_days: 30,
             article_versions_days: 400,
         }
@@ -66,6 +70,7 @@ impl RetentionOptions {
             Age::Deliveries => self.deliveries_days,
             Age::Audit => self.audit_days,
             Age::Ledger => self.ledger_days,
+            Age::ConversationTickets => self.conversation_tickets_days,
             Age::ContactChanges => self.contact_changes_days,
             Age::ArticleVersions => self.article_versions_days,
         }
@@ -106,6 +111,10 @@ fn statement(table: &str) -> Option<&'static str> {
             "DELETE FROM article_versions WHERE ?1 > ?2 AND ?4 IS NOT NULL AND article IN (
                  SELECT article FROM article_versions
                  WHERE at < ?2 AND article NOT IN (SELECT id FROM articles) LIMIT ?3)"
+        }
+        "conversation_tickets" => {
+            "DELETE FROM conversation_tickets WHERE ?1 > ?2 AND ?4 IS NOT NULL AND (conversation, customer) IN (
+                 SELECT conversation, customer FROM conversation_tickets WHERE used_at < ?2 LIMIT ?3)"
         }
         "contact_writes" => {
             "DELETE FROM contact_writes WHERE ?1 > ?2 AND ?4 IS NOT NULL AND (contact, field) IN (

@@ -15,7 +15,7 @@ use super::{
     tool::{Hints, Tool},
 };
 use crate::{
-    desk::{Call, Desk, DeskError, TicketRequest},
+    desk::{Call, Desk, DeskError, TicketOutcome, TicketRequest},
     domain::{Level, OrderId, Priority, Scope, TicketStatus},
 };
 
@@ -58,15 +58,28 @@ pub(super) struct Input {
     order_id: Option<OrderId>,
 }
 
-/// The ticket.
+// What became of the request.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Opened,
+    Repeated,
+    Added,
+    Accepted,
+}
+
+// The ticket. None yet if the outcome is `accepted`.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
-    ticket_id: String,
-    status: TicketStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<TicketStatus>,
     // Where the customer can follow the ticket.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
-    // False when the same request had opened this ticket before.
+    outcome: Outcome,
+    // True if outcome is opened.
     created: bool,
 }
 
@@ -74,8 +87,8 @@ pub(super) struct Output {
 impl Tool for CreateTicket {
     const NAME: &'static str = "create_ticket";
     const TITLE: &'static str = "Create support ticket";
-    const DESCRIPTION: &'static str = "Open a support ticket for the customer in this conversation, so that a person \
-        takes over. Use it when the customer asks for a human, or when the other tools and search_articles have no answer. \
+    const DESCRIPTION: &'static str = "Open a support ticket for the customer in this conversation, or add to the one \
+        it has, so that a person takes over. Use it when the customer asks for a human, or when the other tools and search_articles have no answer. \
         Do not use it for what lookup_order can answer. Tell the customer the ticket_id. Repeating the same call is safe.";
     const HINTS: Hints = Hints { read_only: false, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Anonymous;
@@ -111,15 +124,22 @@ impl Tool for CreateTicket {
             category: input.category.as_deref().map(one_line),
             order_id: input.order_id,
         };
-        let opened = desk.open_ticket(call, request).await.map_err(|error| match error {
+        let outcome = desk.open_ticket(call, request).await.map_err(|error| match error {
             DeskError::NotFound => ToolError::refused(NO_ORDER),
             other => other.into(),
         })?;
+        let ticket = outcome.ticket();
         Ok(Output {
-            ticket_id: opened.ticket.name().to_string(),
-            status: opened.ticket.status,
-            url: opened.ticket.url.map(|url| url.to_string()),
-            created: opened.created,
+            ticket_id: ticket.map(|ticket| ticket.name().to_string()),
+            status: ticket.map(|ticket| ticket.status),
+            url: ticket.and_then(|ticket| ticket.url.as_ref()).map(|url| url.to_string()),
+            created: matches!(outcome, TicketOutcome::Opened(_)),
+            outcome: match outcome {
+                TicketOutcome::Opened(_) => Outcome::Opened,
+                TicketOutcome::Repeated(_) => Outcome::Repeated,
+                TicketOutcome::Added(_) => Outcome::Added,
+                TicketOutcome::Accepted => Outcome::Accepted,
+            },
         })
     }
 }
@@ -131,19 +151,25 @@ fn one_line(text: &str) -> String {
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.created {
-            true => match self.status {
-                TicketStatus::Open => write!(f, "Ticket {} is open.", self.ticket_id)?,
-                TicketStatus::Pending => write!(f, "Ticket {} has been opened and is pending.", self.ticket_id)?,
-                TicketStatus::Solved => write!(f, "Ticket {} has been opened and is solved already.", self.ticket_id)?,
-                TicketStatus::Closed => write!(f, "Ticket {} has been opened and is closed already.", self.ticket_id)?,
-                TicketStatus::Unknown => {
-                    write!(f, "Ticket {} has been opened. Where it stands is not known.", self.ticket_id)?
-                }
-            },
-            false => {
-                write!(f, "Ticket {} had been opened for this request before; there is no second one.", self.ticket_id)?
+        let id = self.ticket_id.as_deref().unwrap_or_default();
+        match (self.outcome, self.status.unwrap_or(TicketStatus::Unknown)) {
+            (Outcome::Opened, TicketStatus::Open) => write!(f, "Ticket {id} is open.")?,
+            (Outcome::Opened, TicketStatus::Pending) => write!(f, "Ticket {id} has been opened and is pending.")?,
+            (Outcome::Opened, TicketStatus::Solved) => write!(f, "Ticket {id} has been opened and is solved already.")?,
+            (Outcome::Opened, TicketStatus::Closed) => write!(f, "Ticket {id} has been opened and is closed already.")?,
+            (Outcome::Opened, TicketStatus::Unknown) => {
+                write!(f, "Ticket {id} has been opened. Where it stands is not known.")?
             }
+            (Outcome::Repeated, _) => {
+                write!(f, "This request is with ticket {id} already; it has not been made a second time.")?
+            }
+            (Outcome::Added, _) => {
+                write!(f, "The request has been added to ticket {id}, which this conversation has already.")?
+            }
+            (Outcome::Accepted, _) => f.write_str(
+                "The helpdesk cannot be reached right now. The request is taken down and becomes a ticket later; there is \
+                 no ticket number yet, so tell the customer of none. To learn it, repeat the same call later.",
+            )?,
         }
         match &self.url {
             Some(url) => write!(f, " It can be followed at {url}"),

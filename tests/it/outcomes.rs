@@ -18,6 +18,7 @@ pub fn setup(vendor: &Vendor, more: &str) -> Setup {
         orders = "shop"
         helpdesk = "shop"
         crm = "shop"
+        accept_tickets = false
         [upstreams.shop]
         connector = "generic"
         system = "builtin"

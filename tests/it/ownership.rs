@@ -57,6 +57,8 @@ fn desks() -> Desks {
         audit: embedded,
         clock: Clock::system(),
         options: Default::default(),
+        locks: Arc::new(store.clone()),
+        requests: None,
         turns: Default::default(),
         denials: frontdesk::desk::Denials::new(&frontdesk::limits::Options::none()),
         mirrors: Vec::new(),

@@ -48,6 +48,7 @@ fn own(vendor: &Vendor) -> Setup {
         r#"
         [desk]
         helpdesk = "own"
+        accept_tickets = false
         [upstreams.own]
         base_url = "{}"
         limits = {{ attempt_timeout_ms = 200, call_timeout_ms = 1000, retry_base_ms = 1, retries = 1 }}

@@ -90,6 +90,7 @@ fn claim(clock: &Clock, key: &str, arguments: &str) -> Claim {
         customer: ada().id,
         linked: Vec::new(),
         conversation: None,
+        plan: Default::default(),
     }
 }
 

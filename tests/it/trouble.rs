@@ -152,6 +152,8 @@ async fn serve(deadline_ms: u64) -> Fixture {
         audit: embedded,
         clock: Clock::system(),
         options: Default::default(),
+        locks: Arc::new(store.clone()),
+        requests: None,
         turns: Default::default(),
         denials: frontdesk::desk::Denials::new(&Options::none()),
         mirrors: Vec::new(),

@@ -135,8 +135,10 @@ fn a_conversation_has_one_ticket_whoever_opened_it() {
         ["builtin:cus_ada|By the agent", "builtin:cus_grace|By the agent of Grace",]
     );
     let comments = rows(&setup.store(), "SELECT ticket, text FROM comments ORDER BY n");
-    assert_eq!(comments.len(), 2, "{comments:?}");
-    assert!(comments.iter().all(|comment| comment.starts_with("1|") && comment.contains("**Customer:** I need help")));
+    assert_eq!(comments.len(), 3, "{comments:?}");
+    assert!(comments.iter().all(|comment| comment.starts_with("1|")), "{comments:?}");
+    assert!(comments[1].contains("Another request in this conversation: Again by the agent"), "{comments:?}");
+    assert!([&comments[0], &comments[2]].iter().all(|comment| comment.contains("**Customer:** I need help")));
     let receipts = rows(&setup.store(), "SELECT DISTINCT state, receipt FROM events");
     assert_eq!(receipts, ["done|ticket:T-1001"]);
 }

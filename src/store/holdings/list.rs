@@ -140,7 +140,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         found_by: &[Key::Customer("customer"), Key::Conversation("conversation")],
         or: None,
         erasure: Erasure::Delete,
-        kept: Kept::Always,
+        kept: Kept::Days(Age::ConversationTickets),
     },
     Holding {
         table: "ledger",
@@ -154,8 +154,12 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
                 ("scope", "CAST(keyed_hash(hex(scope)) AS BLOB)"),
                 ("fingerprint", "CAST(keyed_hash(hex(fingerprint)) AS BLOB)"),
                 ("receipt", ERASED_SQL),
+                ("target", "NULL"),
+                ("conversation", "NULL"),
             ],
-            stay: &["effect", "expires_at", "begun_at", "joined", "ended", "customer_hash", "conversation_hash"],
+            stay: &[
+                "effect", "expires_at", "begun_at", "joined", "ended", "repeats_ms", "customer_hash", "conversation_hash",
+            ],
             left: "receipt IS NOT '{\"erased\":true}'",
         },
         kept: Kept::Days(Age::Ledger),
@@ -216,6 +220,8 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
     Holding { table: "articles_text_docsize", ..OF_NOBODY },
     Holding { table: "articles_text_idx", ..OF_NOBODY },
     Holding { table: "article_changes", ..OF_NOBODY },
+    // For seconds: digests of what is being worked on.
+    Holding { table: "locks", ..OF_NOBODY },
     // Agents, sources and counts.
     Holding { table: "agent_token", ..OF_NOBODY },
     Holding { table: "dead_letters", ..OF_NOBODY },

@@ -1,0 +1,35 @@
+//! Requests for tickets while the helpdesk is away: kept in the inbox's store, for the worker that brings them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use crate::{
+    desk::{PortError, Scope, Taken, TicketRequests, WaitingTicket},
+    store::{Store, StoreError},
+    telemetry::traces,
+};
+
+pub(super) struct Requests {
+    pub(super) store: Store,
+    pub(super) arrived: Arc<Notify>,
+    pub(super) waiting_max: u64,
+}
+
+#[async_trait]
+impl TicketRequests for Requests {
+    async fn take(&self, request: &WaitingTicket) -> Result<Taken, PortError> {
+        let taken = self.store.take_request(request, self.waiting_max, traces::traceparent()).await.map_err(failed)?;
+        self.arrived.notify_one();
+        Ok(taken)
+    }
+
+    async fn waits(&self, scope: &Scope) -> Result<bool, PortError> {
+        self.store.request_waits(scope).map_err(failed)
+    }
+}
+
+fn failed(source: StoreError) -> PortError {
+    PortError::NotDone { system: "inbox", closed_for: None, source: Box::new(source) }
+}

@@ -1,0 +1,20 @@
+//! `ticket.requested`: what an agent asked for while the helpdesk was away becomes a ticket. No webhook reports it.
+
+use super::EventError;
+use crate::desk::{Desk, Scope, WaitingTicket};
+
+pub(super) const KIND: &str = "ticket.requested";
+
+pub(super) async fn handle(desk: &Desk, payload: &str) -> Result<String, EventError> {
+    let outcome = desk.bring_waiting(&read(payload)?).await?;
+    Ok(outcome.ticket().map_or_else(|| "ticket".to_owned(), |ticket| format!("ticket:{}", ticket.name())))
+}
+
+/// What the ledger knows its effect by.
+pub(super) fn scope(payload: &str) -> Result<Scope, EventError> {
+    Ok(read(payload)?.scope())
+}
+
+fn read(payload: &str) -> Result<WaitingTicket, EventError> {
+    serde_json::from_str(payload).map_err(EventError::Unreadable)
+}
