@@ -22,8 +22,9 @@ const WAIT_MAX: Duration = Duration::from_secs(45);
 /// The book of locks. Several processes share it.
 #[async_trait]
 pub trait Locks: Send + Sync {
-    /// Takes the lock of `key` under `token`, unless somebody else's lease has not ended.
-    async fn take(&self, key: &Scope, token: &str, lease: Duration) -> Result<bool, PortError>;
+    /// Takes the lock of `key` under `token`, unless somebody else's lease has not ended. What a `worker` holds is free at
+    /// once when the next one begins, since there is one at a time.
+    async fn take(&self, key: &Scope, token: &str, lease: Duration, worker: bool) -> Result<bool, PortError>;
 
     /// Lengthens the lease; false if the lock is another's by now.
     async fn renew(&self, key: &Scope, token: &str, lease: Duration) -> Result<bool, PortError>;
@@ -51,11 +52,11 @@ pub(super) struct Held {
 
 impl Desk {
     /// Waits until this call alone has the lock of `key`.
-    pub(super) async fn lock(&self, key: Scope) -> Result<Held, DeskError> {
+    pub(super) async fn lock(&self, key: Scope, worker: bool) -> Result<Held, DeskError> {
         let turn = self.turns.take(key).await;
         let fence = Fence { key, token: EffectId::fresh().to_string() };
         let asked = Instant::now();
-        while !self.locks.take(&fence.key, &fence.token, LEASE).await? {
+        while !self.locks.take(&fence.key, &fence.token, LEASE, worker).await? {
             if asked.elapsed() >= WAIT_MAX {
                 let source = "another process is at work on the same conversation".into();
                 return Err(PortError::NotDone { system: "helpdesk", closed_for: None, source }.into());

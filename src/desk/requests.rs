@@ -88,6 +88,8 @@ impl WaitingTicket {
                     email: self.email.clone(),
                     email_verified: self.email_verified,
                     name: self.name.clone(),
+                    // An agent acts for nobody whose address is only typed.
+                    typed: false,
                 }),
                 agent: self.agent.clone(),
                 conversation: self.conversation.clone(),

@@ -1,6 +1,9 @@
 //! Tickets: opened once, and one for each conversation of a customer.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +103,7 @@ impl Desk {
         let Some(conversation) = &call.caller.conversation else {
             return self.bring_to(call, matter, None).await?.ok_or(DeskError::NotFound);
         };
-        let lock = self.lock(Scope::of_conversation(conversation, customer)).await?;
+        let lock = self.lock(Scope::of_conversation(conversation, customer), call.repeat_window.is_some()).await?;
         let place = Place { conversation, customer, fence: lock.fence() };
         let mut outcome = self.bring_to(call, matter, Some(&place)).await;
         if let Ok(None) = outcome {
@@ -138,12 +141,18 @@ impl Desk {
             fence: place.map(|place| place.fence.clone()),
             repeats: (call.tool == "create_ticket").then(|| self.options.repeat_window()),
         };
+        // Of several at once, all but one are told by the helpdesk that it was there.
+        let anew = AtomicBool::new(true);
         let write = Write {
             system: "helpdesk",
             settlement: if opens { self.helpdesk.settlement() } else { self.helpdesk.comment_settlement() },
             describe: |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", ticket.name()),
             find: async |effect: EffectId| self.helpdesk.find_ticket(&effect).await,
-            write: async |effect: EffectId| self.carry_out(matter, &target, place, effect).await,
+            write: async |effect: EffectId| {
+                let outcome = self.carry_out(matter, &target, place, effect).await?;
+                anew.store(outcome.effect != Effect::Repeated, Ordering::Relaxed);
+                Ok(outcome)
+            },
             plan,
         };
         let done = match self.once(call, customer, write).await {
@@ -158,7 +167,11 @@ impl Desk {
                 };
             }
         };
-        Ok(Some(match (done.repeated, opens) {
+        // One that was found after its answer was lost is the conversation's from now on.
+        if let (Some(place), true, None) = (place, done.repeated && opens, &link) {
+            self.remember(place, &done.receipt, Some(matter.ticket.priority)).await?;
+        }
+        Ok(Some(match (done.repeated || !anew.load(Ordering::Relaxed), opens) {
             (true, _) => TicketOutcome::Repeated(done.receipt),
             (false, true) => TicketOutcome::Opened(done.receipt),
             (false, false) => TicketOutcome::Added(done.receipt),

@@ -141,6 +141,8 @@ impl Queue for Store {
         let now = self.clock.now().unix_ms();
         Ok(self
             .write(move |transaction| {
+                // The locks under which it worked, too.
+                transaction.prepare_cached("DELETE FROM locks WHERE worker")?.execute([])?;
                 Ok(transaction
                     .prepare_cached(
                         "UPDATE events SET state = 'pending', due_at = ?1, token = token + 1 WHERE state = 'claimed'",

@@ -15,17 +15,18 @@ const AHEAD_MAX_MS: i64 = 60_000;
 
 #[async_trait]
 impl Locks for Store {
-    async fn take(&self, key: &Scope, token: &str, lease: Duration) -> Result<bool, PortError> {
+    async fn take(&self, key: &Scope, token: &str, lease: Duration, worker: bool) -> Result<bool, PortError> {
         let (key, token, now) = (*key, token.to_owned(), self.clock.now());
         let ends = now.plus(lease).unix_ms();
         self.write(move |transaction| {
             let taken = transaction
                 .prepare_cached(
-                    "INSERT INTO locks (key, token, lease_ends_at) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (key) DO UPDATE SET token = excluded.token, lease_ends_at = excluded.lease_ends_at
+                    "INSERT INTO locks (key, token, lease_ends_at, worker) VALUES (?1, ?2, ?3, ?6)
+                     ON CONFLICT (key) DO UPDATE SET
+                         token = excluded.token, lease_ends_at = excluded.lease_ends_at, worker = excluded.worker
                      WHERE lease_ends_at <= ?4 OR lease_ends_at > excluded.lease_ends_at + ?5",
                 )?
-                .execute(params![key.as_bytes(), token, ends, now.unix_ms(), AHEAD_MAX_MS])?;
+                .execute(params![key.as_bytes(), token, ends, now.unix_ms(), AHEAD_MAX_MS, worker])?;
             transaction
                 .prepare_cached(
                     "DELETE FROM locks WHERE key IN

@@ -42,7 +42,10 @@ fn a_repeated_request_gets_the_first_ticket_across_restarts_and_transports() {
     let mut beside = StdioClient::start(setup.path(), &["--store", store.to_str().unwrap(), "--customer", "cus_ada"]);
     beside.initialize();
     let again = beside.call("create_ticket", ticket("Broken again"));
-    assert_eq!(again["structuredContent"], json!({ "ticket_id": other, "status": "open", "created": false }));
+    assert_eq!(
+        again["structuredContent"],
+        json!({ "ticket_id": other, "status": "open", "outcome": "repeated", "created": false })
+    );
 }
 
 #[test]

@@ -19,7 +19,8 @@ CREATE INDEX ledger_conversation ON ledger (conversation) WHERE conversation IS 
 CREATE TABLE locks (
     key           BLOB PRIMARY KEY,
     token         TEXT NOT NULL,
-    lease_ends_at INTEGER NOT NULL
+    lease_ends_at INTEGER NOT NULL,
+    worker        INTEGER NOT NULL -- 1: taken by the one process that works events off
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX locks_ended ON locks (lease_ends_at);
 
