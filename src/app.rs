@@ -265,7 +265,8 @@ impl App {
         let shutdown = self.parts.shutdown.clone();
         close_at(stop, &shutdown);
         // What was written down while the helpdesk was away is brought by this process, unless another one does that.
-        let working = tokio::spawn(work::work(self.worker, self.watch, self.store_path, shutdown.closing.clone()));
+        let working =
+            tokio::spawn(work::work(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
         let ended = mcp::stdio(self.parts).await;
         shutdown.closing.cancel();
         let _ = working.await;

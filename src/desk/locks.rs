@@ -22,7 +22,8 @@ const WAIT_MAX: Duration = Duration::from_secs(45);
 /// The book of locks. Several processes share it.
 #[async_trait]
 pub trait Locks: Send + Sync {
-    /// Takes the lock of `key` under `token`, unless somebody else's lease has not ended. What a `worker` holds is free at
+    /// Takes the lock of `key` under `token`, unless somebody else's lease has not ended. Tokens of one process have the
+    /// same 26 first letters: what it failed to give back it may take again. What a `worker` holds is free at
     /// once when the next one begins, since there is one at a time.
     async fn take(&self, key: &Scope, token: &str, lease: Duration, worker: bool) -> Result<bool, PortError>;
 
@@ -54,7 +55,7 @@ impl Desk {
     /// Waits until this call alone has the lock of `key`.
     pub(super) async fn lock(&self, key: Scope, worker: bool) -> Result<Held, DeskError> {
         let turn = self.turns.take(key).await;
-        let fence = Fence { key, token: EffectId::fresh().to_string() };
+        let fence = Fence { key, token: format!("{}.{}", self.turns.instance, EffectId::fresh()) };
         let asked = Instant::now();
         while !self.locks.take(&fence.key, &fence.token, LEASE, worker).await? {
             if asked.elapsed() >= WAIT_MAX {

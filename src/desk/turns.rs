@@ -8,10 +8,14 @@ use std::{
 use tokio::sync::OwnedMutexGuard;
 
 use super::Scope;
+use crate::domain::EffectId;
 
 /// Who is at work on which effect.
-#[derive(Default)]
-pub struct Turns(Arc<Mutex<Queues>>);
+pub struct Turns {
+    queues: Arc<Mutex<Queues>>,
+    /// Tells this process from others on the same store.
+    pub(super) instance: EffectId,
+}
 
 type Queues = HashMap<Scope, Arc<tokio::sync::Mutex<()>>>;
 
@@ -22,14 +26,20 @@ pub(super) struct Turn {
     guard: Option<OwnedMutexGuard<()>>,
 }
 
+impl Default for Turns {
+    fn default() -> Self {
+        Self { queues: Arc::default(), instance: EffectId::fresh() }
+    }
+}
+
 impl Turns {
     pub(super) async fn take(&self, scope: Scope) -> Turn {
         let queue = {
-            let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
             queues.entry(scope).or_default().clone()
         };
         // Made first, so that a caller that goes away while it waits tidies up, too.
-        let mut turn = Turn { queues: self.0.clone(), scope, guard: None };
+        let mut turn = Turn { queues: self.queues.clone(), scope, guard: None };
         turn.guard = Some(queue.lock_owned().await);
         turn
     }
@@ -65,7 +75,7 @@ mod tests {
             });
             drop((first, other));
             second.await.unwrap();
-            assert!(turns.0.lock().unwrap().is_empty());
+            assert!(turns.queues.lock().unwrap().is_empty());
         });
     }
 }

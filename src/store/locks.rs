@@ -24,7 +24,9 @@ impl Locks for Store {
                     "INSERT INTO locks (key, token, lease_ends_at, worker) VALUES (?1, ?2, ?3, ?6)
                      ON CONFLICT (key) DO UPDATE SET
                          token = excluded.token, lease_ends_at = excluded.lease_ends_at, worker = excluded.worker
-                     WHERE lease_ends_at <= ?4 OR lease_ends_at > excluded.lease_ends_at + ?5",
+                     WHERE lease_ends_at <= ?4 OR lease_ends_at > excluded.lease_ends_at + ?5
+                       OR substr(token, 1, 26) = substr(excluded.token, 1, 26)
+                       OR (worker AND excluded.worker)",
                 )?
                 .execute(params![key.as_bytes(), token, ends, now.unix_ms(), AHEAD_MAX_MS, worker])?;
             transaction

@@ -160,7 +160,10 @@ fn a_ticket_that_is_found_is_the_result() {
         let client = server.client();
         assert!(is_error(&open(&client).await));
         let found = open(&client).await;
-        assert_eq!(found["structuredContent"], json!({ "ticket_id": "T-77", "status": "open", "created": false }));
+        assert_eq!(
+            found["structuredContent"],
+            json!({ "ticket_id": "T-77", "status": "open", "outcome": "repeated", "created": false })
+        );
         assert_eq!(open(&client).await["structuredContent"]["ticket_id"], "T-77");
     });
     assert_eq!((vendor.count("POST"), vendor.count("GET")), (1, 1));
@@ -191,7 +194,10 @@ fn that_none_is_found_is_believed_only_after_a_while() {
         assert_eq!((vendor.count("POST"), vendor.count("GET")), (1, 1));
         tokio::time::sleep(Duration::from_millis(2100)).await;
         let late = open(&client).await;
-        assert_eq!(late["structuredContent"], json!({ "ticket_id": "8", "status": "open", "created": true }));
+        assert_eq!(
+            late["structuredContent"],
+            json!({ "ticket_id": "8", "status": "open", "outcome": "opened", "created": true })
+        );
     });
     assert_eq!((vendor.count("POST"), vendor.count("GET")), (2, 2));
 }
@@ -259,7 +265,10 @@ fn many_at_once_and_two_processes_open_one_ticket() {
         |answer: &Value| answer["structuredContent"]["ticket_id"] == "1" || text(answer).contains("not certain yet");
     assert!(answers.iter().all(told), "{answers:?}");
     let again = block_on(async { open(&beside.client()).await });
-    assert_eq!(again["structuredContent"], json!({ "ticket_id": "1", "status": "open", "created": false }));
+    assert_eq!(
+        again["structuredContent"],
+        json!({ "ticket_id": "1", "status": "open", "outcome": "repeated", "created": false })
+    );
 }
 
 #[test]

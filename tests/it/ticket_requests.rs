@@ -187,7 +187,7 @@ fn what_was_taken_down_over_stdio_is_brought_by_that_process() {
     let fixed = "[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\nemail = \"ada@example.com\"\n";
     std::fs::write(setup.path().join("frontdesk.toml"), format!("{}{fixed}{}", &config[..start], &config[end..]))
         .unwrap();
-    let mut client = StdioClient::start(setup.path(), &["stdio"]);
+    let mut client = StdioClient::start(setup.path(), &[]);
     client.initialize();
     let taken = client.call("create_ticket", json!({ "subject": "s", "description": "d" }));
     assert_eq!(taken["structuredContent"]["outcome"], "accepted", "{taken}");
