@@ -226,7 +226,10 @@ fn a_call_that_overruns_its_deadline_is_answered() {
         assert!(is_error(&late) && text(&late).contains("Repeat the same call"), "{late}");
         tokio::time::sleep(Duration::from_millis(600)).await;
         let again = fixture.client.call(Era::Modern, "create_ticket", ticket).await;
-        assert_eq!(again["structuredContent"], json!({ "ticket_id": "T-1001", "status": "open", "outcome": "repeated", "created": false }));
+        assert_eq!(
+            again["structuredContent"],
+            json!({ "ticket_id": "T-1001", "status": "open", "outcome": "repeated", "created": false })
+        );
         assert_eq!(fixture.unruly.tickets.load(Ordering::SeqCst), 1);
     });
 }
