@@ -41,6 +41,8 @@ fn fill(store: &Path, now: i64, days: i64, n: u32) {
              (x'01', 'over', x'00', {old}, '{{}}', {young}), (x'02', 'old', x'00', {later}, '{{}}', {old}),
              (x'03', 'doubt', x'00', {later}, NULL, {old}), (x'04', 'young', x'00', {later}, '{{}}', {young}),
              (x'05', 'ancient', x'00', {later}, '{{}}', 0);
+         INSERT INTO conversation_tickets (conversation, customer, ticket, used_at) VALUES
+             ('old', 'c', '{{}}', {old}), ('young', 'c', '{{}}', {young});
          INSERT INTO contact_changes (effect, contact, before, at) VALUES
              ('old', 'c', '{{}}', {old}), ('doubt', 'c', '{{}}', {old}), ('young', 'c', '{{}}', {young});
          INSERT INTO articles (id, title, body, updated_at) VALUES ('there', 't', 'b', 1);
@@ -64,6 +66,7 @@ fn what_is_old_goes_in_small_steps_and_what_is_needed_stays() {
             deliveries_days: 100,
             audit_days: 100,
             ledger_days: 100,
+            conversation_tickets_days: 100,
             contact_changes_days: 100,
             article_versions_days: 100,
         };
@@ -84,6 +87,7 @@ fn what_is_old_goes_in_small_steps_and_what_is_needed_stays() {
         );
         assert_eq!(one("SELECT source || identity FROM deliveries ORDER BY source"), "timedyoung untimedold");
         assert_eq!(one("SELECT effect FROM ledger ORDER BY scope"), "doubt young ancient");
+        assert_eq!(one("SELECT conversation FROM conversation_tickets"), "young");
         assert_eq!(one("SELECT effect FROM contact_changes ORDER BY effect"), "doubt young");
         assert_eq!(one("SELECT article FROM article_versions ORDER BY article"), "fresh there");
         store.close().await.unwrap();
