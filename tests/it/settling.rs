@@ -250,7 +250,8 @@ fn what_was_certainly_refused_can_be_asked_for_again() {
 
 #[test]
 fn many_at_once_and_two_processes_open_one_ticket() {
-    let vendor = Vendor::always(Answer::json(201, json!({ "id": 1 })).late(Duration::from_millis(100)));
+    let vendor =
+        Vendor::always(Answer::json(201, json!({ "id": 1, "status": "open" })).late(Duration::from_millis(100)));
     let setup = setup(&vendor, "");
     let (server, beside) = (setup.serve(), setup.serve());
     let answers = block_on(async {
