@@ -77,6 +77,13 @@ impl Restore {
             ));
         }
         let restored = block_on(async { Ok(Store::restore(path, &self.file, &log, Clock::system()).await?) })?;
+        if restored.foreign > 0 {
+            output::remark(format_args!(
+                "{} entries of {} are another store's and say nothing of this one",
+                restored.foreign,
+                log.display()
+            ));
+        }
         if self.json {
             return output::json(&json!({
                 "store": path, "erasures_applied": restored.erasures, "replaced": restored.replaced,

@@ -25,6 +25,8 @@ const AGAIN: Duration = Duration::from_millis(50);
 pub struct Restored {
     /// Erasures of after the backup that were applied to it.
     pub erasures: usize,
+    /// Entries of the log that another store has written: whom they are about cannot be told.
+    pub foreign: usize,
     /// Where the store is that was there before.
     pub replaced: Option<PathBuf>,
 }
@@ -71,15 +73,17 @@ impl Store {
         }
         drop(private(&partial)?);
         copy(file, &partial)?;
-        let entries = erasure_log::read(log)?;
-        let mut erasures = 0;
         let store = Self::open(&partial, clock)?;
         let own = erasure_log::store_of(&store.key);
+        let (entries, foreign): (Vec<_>, Vec<_>) =
+            erasure_log::read(log)?.into_iter().partition(|entry| entry.store == own);
+        // A log of which nothing is this store's is the wrong one; a store that was made anew leaves older entries in its.
+        if entries.is_empty() && !foreign.is_empty() {
+            store.close().await?;
+            return Err(StoreError::ForeignErasures(log.to_owned()));
+        }
+        let mut erasures = 0;
         for entry in entries {
-            if entry.store != own {
-                store.close().await?;
-                return Err(StoreError::ForeignErasures(log.to_owned()));
-            }
             erasures += usize::from(store.erase_again(entry).await?);
         }
         store.close().await?;
@@ -92,7 +96,7 @@ impl Store {
         failpoint::pass("restore-kept");
         rename(&partial, path)?;
         failpoint::pass("restored");
-        Ok(Restored { erasures, replaced })
+        Ok(Restored { erasures, foreign: foreign.len(), replaced })
     }
 }
 

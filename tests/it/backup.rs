@@ -172,4 +172,9 @@ fn what_cannot_be_right_is_refused() {
     let refused = run(&setup, &["restore", "nightly.db"]);
     assert!(stderr(&refused).contains("another store"), "{}", stderr(&refused));
     assert_eq!(rows(&setup.store(), "SELECT count(*) > 0 FROM contacts"), ["1"]);
+    // One that has entries of this store, too: a store was made anew.
+    done(&setup, &["erase", "--customer", "cus_grace"]);
+    let restored = run(&setup, &["restore", "nightly.db"]);
+    assert!(restored.status.success() && stderr(&restored).contains("1 entries"), "{}", stderr(&restored));
+    assert!(stdout(&restored).contains("applied 1 erasures"), "{}", stdout(&restored));
 }

@@ -193,8 +193,20 @@ fn nothing_of_the_erased_is_left_in_any_file_and_everything_of_others_is() {
         });
         assert!(!files_with(setup.path(), gone.word).is_empty());
         let before = exported(&setup, &stays);
-        for table in ["contacts", "orders", "tickets", "notes", "events", "contact_changes", "audit", "customer_links"]
-        {
+        for table in [
+            "contacts",
+            "orders",
+            "tickets",
+            "notes",
+            "events",
+            "contact_changes",
+            "contact_writes",
+            "conversation_ends",
+            "conversation_tickets",
+            "customer_links",
+            "ledger",
+            "audit",
+        ] {
             assert!(exported(&setup, &gone)["records"][table].is_object(), "seed {seed}: {table} holds something");
         }
 
