@@ -16,6 +16,9 @@ use crate::{
 /// How long a call to the embedded desk may be under way.
 const CALL: Duration = Duration::from_secs(2);
 
+/// A running server writes records of reads a moment after it has answered them.
+const RECORDS: Duration = Duration::from_millis(200);
+
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Which {
@@ -85,8 +88,9 @@ impl Erase {
                 output::remark(format_args!("waiting until {until}: something of theirs was under way"));
                 let wait = until.unix_ms().saturating_sub(Clock::system().now().unix_ms());
                 tokio::time::sleep(Duration::from_millis(u64::try_from(wait).unwrap_or(0))).await;
-                all.extend(store.erase_rest(&erased).await?);
             }
+            tokio::time::sleep(RECORDS).await;
+            all.extend(store.erase_rest(&erased).await?);
             Ok((all, path))
         })?;
         if !self.dry_run {
