@@ -64,26 +64,43 @@ impl Desk {
             Some(contact) => self.save_into(call, customer, &contact, change, effect, first).await,
             None if self.crm.contact_settlement().is_natural() => self.save_new(call, customer, change, effect).await,
             None => {
-                let Once { receipt: Made { contact_id }, repeated } =
-                    self.make_contact(call, customer, &change.fields).await?;
-                if !repeated {
-                    self.remember_end(&contact_id, change).await?;
-                    return Ok(Saved {
-                        update: updated(contact_id, &change.fields, &ContactFields::new()),
-                        recorded: true,
-                    });
-                }
-                // Somebody else made it, or an earlier attempt did. A search may not show it yet.
-                let found = self.own_contact(customer).await?.ok().flatten();
-                let contact = found.unwrap_or_else(|| Contact {
-                    id: contact_id,
-                    customer: None,
-                    email: None,
-                    fields: ContactFields::new(),
-                });
-                self.save_into(call, customer, &contact, change, effect, first).await
+                // Among all processes on the store: whoever comes second finds what the first one has made.
+                let lock = self.lock(Scope::of_making(customer), call.repeat_window.is_some()).await?;
+                let saved = self.save_made(call, customer, change, effect, first).await;
+                lock.free().await;
+                saved
             }
         }
+    }
+
+    /// The fields of a contact that was not there a moment ago.
+    async fn save_made(
+        &self,
+        call: &Call,
+        customer: &Customer,
+        change: &Change,
+        effect: &EffectId,
+        first: bool,
+    ) -> Result<Saved, DeskError> {
+        if let Ok(Some(contact)) = self.own_contact(customer).await? {
+            return self.save_into(call, customer, &contact, change, effect, first).await;
+        }
+        let Once { receipt: Made { contact_id }, repeated, .. } =
+            self.make_contact(call, customer, &change.fields).await?;
+        if !repeated {
+            self.remember_end(&contact_id, change).await?;
+            let update = updated(contact_id, &change.fields, &ContactFields::new());
+            return Ok(Saved { update, recorded: true });
+        }
+        // Somebody else made it, or an earlier attempt did. A search may not show it yet.
+        let found = self.own_contact(customer).await?.ok().flatten();
+        let contact = found.unwrap_or_else(|| Contact {
+            id: contact_id,
+            customer: None,
+            email: None,
+            fields: ContactFields::new(),
+        });
+        self.save_into(call, customer, &contact, change, effect, first).await
     }
 
     /// The customer's own contact; or, for the audit alone, why the one that was found is not.

@@ -176,6 +176,11 @@ impl Scope {
         Self(digest(&[b"contact", Self::identity(customer).as_bytes()]))
     }
 
+    /// The lock of making a contact for a customer.
+    pub(super) fn of_making(customer: &Customer) -> Self {
+        Self(digest(&[b"making a contact", Self::identity(customer).as_bytes()]))
+    }
+
     /// That a customer gets a contact.
     pub(super) fn of_new_contact(customer: &Customer) -> Self {
         Self(digest(&[b"new contact", Self::identity(customer).as_bytes()]))

@@ -199,12 +199,8 @@ fn two_processes_make_one_contact_of_one_customer() {
         futures::future::join_all(calls).await
     });
     assert_eq!(crm.lock().unwrap().contacts.len(), 1);
-    // Who was not certain was told so; nobody heard that something was done that was not.
-    let phone = crm.lock().unwrap().contacts[0]["fields"]["phone"].as_str().unwrap().to_owned();
-    assert!(answers.iter().any(|answer| text(answer).contains(&phone)), "{phone}: {answers:?}");
-    for answer in answers.iter().filter(|answer| is_error(answer)) {
-        assert!(text(answer).contains("not certain yet"), "{answer}");
-    }
+    // Each of them waited for its turn, and changed the one contact.
+    assert!(answers.iter().all(|answer| text(answer).starts_with("Changed phone to ")), "{answers:?}");
 }
 
 #[test]
