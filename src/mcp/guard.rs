@@ -196,7 +196,7 @@ where
         check_headers(&parts.headers, &envelope)?;
         if envelope.has_odd_cursor() {
             let params: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let error = message::misfit(envelope.method.as_deref().unwrap_or_default(), params.get("params"));
+            let error = message::misfit(envelope.method.as_deref().unwrap_or_default(), params.get("params"), false);
             return Err(refused(StatusCode::OK, &Refusal { id, error }));
         }
         scopes::check(&guard.parts, &guard.challenge, &parts, &envelope).await?;

@@ -226,12 +226,16 @@ impl ServerHandler for Handler {
         Ok(result.into())
     }
 
-    /// There are none, and none are declared; clients that ask all the same are told so.
+    /// There are none, and none are declared. Clients of the older era that ask all the same get an empty list; in the newer
+    /// one a method that is not declared is none.
     async fn list_prompts(
         &self,
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
+        if is_modern(&context) {
+            return Err(message::no_method("prompts/list"));
+        }
         only_page(request)?;
         let mut result = ListPromptsResult::default().with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(CacheScope::Public);
         self.stamp(is_modern(&context), &mut result.meta);
@@ -253,9 +257,9 @@ impl ServerHandler for Handler {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(message::misfit(&request.method, request.params.as_ref()))
+        Err(message::misfit(&request.method, request.params.as_ref(), is_modern(&context)))
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {

@@ -97,7 +97,7 @@ pub(super) fn refusal(bytes: &[u8]) -> Refusal {
         }
         Value::Object(members) if members.get("params").is_some_and(|params| !params.is_object()) => {
             let method = members.get("method").and_then(Value::as_str).unwrap_or_default();
-            Refusal { id: id.clone(), error: misfit(method, members.get("params")) }
+            Refusal { id: id.clone(), error: misfit(method, members.get("params"), false) }
         }
         Value::Object(_) => invalid("the message is neither a request nor a notification nor an answer of MCP"),
         _ => invalid("a message is a JSON object"),
@@ -144,11 +144,17 @@ fn shapes(method: &str) -> Option<&'static [(&'static str, Shape)]> {
     })
 }
 
+/// A method that is not served.
+pub(super) fn no_method(method: &str) -> ErrorData {
+    let shown: String = method.chars().filter(|c| !c.is_control()).take(64).collect();
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method {shown}"), None)
+}
+
 /// What the library took for a method of somebody else's: one that is not served, or one of ours whose params do not fit.
-pub(super) fn misfit(method: &str, params: Option<&Value>) -> ErrorData {
-    let Some(shapes) = shapes(method) else {
-        let shown: String = method.chars().filter(|c| !c.is_control()).take(64).collect();
-        return ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method {shown}"), None);
+/// Since 2026-07-28 nothing is initialized.
+pub(super) fn misfit(method: &str, params: Option<&Value>, modern: bool) -> ErrorData {
+    let Some(shapes) = shapes(method).filter(|_| !(modern && matches!(method, "initialize" | "ping"))) else {
+        return no_method(method);
     };
     let why = match params {
         None | Some(Value::Null) => {
@@ -330,9 +336,15 @@ mod tests {
             ("initialize", json!({}), -32602, "params.protocolVersion is missing"),
             ("nothing/here", json!({}), -32601, "there is no method nothing/here"),
         ] {
-            let error = misfit(method, Some(&params));
+            let error = misfit(method, Some(&params), false);
             assert!(error.code.0 == code && error.message.contains(why), "{method} {params}: {}", error.message);
         }
+    }
+
+    #[test]
+    fn what_the_newer_era_has_no_more_is_no_method_there() {
+        assert_eq!(misfit("initialize", Some(&json!({})), true).code, ErrorCode::METHOD_NOT_FOUND);
+        assert_eq!(misfit("tools/call", Some(&json!({})), true).code, ErrorCode::INVALID_PARAMS);
     }
 
     #[test]

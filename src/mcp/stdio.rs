@@ -96,10 +96,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Client<W> {
     async fn pass(&mut self, message: RxJsonRpcMessage<RoleServer>) {
         match &message {
             JsonRpcMessage::Request(request) => {
-                let is_modern = matches!(request.request, ClientRequest::DiscoverRequest(_))
-                    || request.request.get_meta().protocol_version().is_some();
-                self.session(is_modern && !matches!(request.request, ClientRequest::InitializeRequest(_)), message)
-                    .await;
+                self.session(is_modern(&request.request), message).await;
             }
             // Either may have the request that is cancelled; the other one passes it over.
             JsonRpcMessage::Notification(notification)
@@ -158,6 +155,15 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Client<W> {
     }
 }
 
+/// Whether a request brings what a session of the newer era lives on.
+fn is_modern(request: &ClientRequest) -> bool {
+    match request {
+        ClientRequest::InitializeRequest(_) => false,
+        ClientRequest::DiscoverRequest(_) => true,
+        request => request.get_meta().protocol_version().is_some(),
+    }
+}
+
 async fn serve<W>(handler: Arc<Handler>, session: Session<W>, kill: CancellationToken)
 where
     W: AsyncWrite + Unpin + Send + 'static,
@@ -188,13 +194,13 @@ fn read(line: Line) -> Result<RxJsonRpcMessage<RoleServer>, Box<Refusal>> {
         .and_then(Value::as_str)
         .filter(|method| method.ends_with("/list"))
         .filter(|_| params.and_then(|params| params.get("cursor")).is_some_and(|cursor| !message::is_cursor(cursor)))
-        .map(|method| message::misfit(method, params));
+        .map(|method| message::misfit(method, params, false));
     let read: RxJsonRpcMessage<RoleServer> = serde_json::from_value(value).map_err(|_| unread(&line))?;
     match &read {
         JsonRpcMessage::Request(request) => match &request.request {
             ClientRequest::CustomRequest(custom) => Err(Box::new(Refusal {
                 id: serde_json::to_value(&request.id).unwrap_or_default(),
-                error: message::misfit(&custom.method, custom.params.as_ref()),
+                error: message::misfit(&custom.method, custom.params.as_ref(), is_modern(&request.request)),
             })),
             _ => match odd_list {
                 Some(error) => {

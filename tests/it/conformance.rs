@@ -23,7 +23,6 @@ fn generic(era: Era) -> &'static [&'static str] {
             "server-sse-multiple-streams",
             "input-required-result-unsupported-methods",
             "resources-list",
-            "prompts-list",
             "caching",
             "completion-complete",
             "http-header-validation",

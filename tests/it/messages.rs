@@ -51,7 +51,7 @@ fn params_that_do_not_fit_are_invalid_params_over_http() {
     block_on(async {
         for (method, params, why) in misfits() {
             for era in Era::BOTH {
-                if era == Era::Modern && (!params.is_object() || method == "initialize") {
+                if era == Era::Modern && (!params.is_object() || ["initialize", "prompts/list"].contains(&method)) {
                     continue;
                 }
                 let answer = match era {

@@ -48,7 +48,6 @@ fn every_result_of_the_modern_era_names_the_server() {
         ("resources/list", json!({})),
         ("resources/templates/list", json!({})),
         ("resources/read", json!({ "uri": "article://returns" })),
-        ("prompts/list", json!({})),
         ("server/discover", json!({})),
     ];
     block_on(async {
