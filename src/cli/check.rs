@@ -128,7 +128,7 @@ fn online(config: &Config, secrets: &Secrets, say: impl Fn(String)) -> anyhow::R
         let (reachable, advice) = match &probe.result {
             Ok(Asked::Health) => ("yes", "nothing".to_owned()),
             Ok(Asked::Nothing) => ("?", "its connector has no [health]: nothing but a token was asked for".to_owned()),
-            Err(error) => ("no", advice(&probe.base_url, error.as_ref())),
+            Err(error) => ("no", advice(&probe.base_url, probe.health.as_deref(), error.as_ref())),
         };
         let ports = probe.ports.join(",");
         let latency_ms = probe.took.as_millis();
@@ -144,8 +144,15 @@ fn online(config: &Config, secrets: &Secrets, say: impl Fn(String)) -> anyhow::R
 }
 
 /// What went wrong, and where to look.
-fn advice(base_url: &str, error: &(dyn std::error::Error + 'static)) -> String {
+fn advice(base_url: &str, health: Option<&str>, error: &(dyn std::error::Error + 'static)) -> String {
     let why = causes(error);
+    let not_there = why.contains("status 404") || why.contains("not found");
+    if let (true, Some(health)) = (not_there, health) {
+        return format!(
+            "there is nothing at {health} below base_url: base_url lacks its path or has too much of one, or the vendor's \
+             API is not switched on there ({base_url}: {why})"
+        );
+    }
     let step = if why.contains("refuses our credentials") {
         "check the credentials in auth, and what they are allowed"
     } else if why.contains("not set up") {

@@ -238,6 +238,12 @@ impl Test {
                     continue;
                 }
             };
+            if results.is_empty() {
+                failed += 1;
+                output::remark(format_args!(
+                    "{name}: has no examples, so that nothing was tested; write [[examples]] (docs/connectors.md, Examples)"
+                ));
+            }
             for result in results {
                 match &result.failure {
                     None => passed += 1,

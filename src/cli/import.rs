@@ -24,7 +24,8 @@ const SHOWN_MAX: usize = 50;
 ///
 /// Reads JSON Lines: one object a line, with "type": "customer", "order" or "article"; schemas/import.json describes them.
 /// Records replace those of the same id (contact fields that a customer line does not name stay), so importing a file
-/// again changes nothing. A line that is wrong is reported with its number; then nothing is written, unless --keep-going is
+/// again changes nothing. An order that would take the place of another customer's stops the import before anything is
+/// written. A line that is wrong is reported with its number; then nothing is written, unless --keep-going is
 /// given. Articles are also copied to the upstreams in desk.article_mirrors.
 #[derive(Args)]
 pub(super) struct Import {
@@ -36,6 +37,9 @@ pub(super) struct Import {
     /// Write the good lines although there are bad ones (the exit status is 1 all the same)
     #[arg(long)]
     keep_going: bool,
+    /// Let orders take the place of other customers' orders of the same number (#K1 and K1 are one number)
+    #[arg(long)]
+    change_owners: bool,
 }
 
 impl Import {
@@ -51,11 +55,14 @@ impl Import {
         if bad > 0 && !self.keep_going {
             bail!("{bad} bad lines; nothing was imported. Correct them, or import the good ones with --keep-going");
         }
-        let path = &loaded.config.store.path;
+        let (path, change_owners) = (&loaded.config.store.path, self.change_owners);
         let mirrors = app::article_mirrors(&loaded.config, &loaded.secrets, &Clock::system())?;
         let (imported, not_copied) = block_on(async move {
             let articles = if mirrors.is_empty() { Vec::new() } else { articles(&records) };
             let store = Store::open(path, Clock::system())?;
+            if !change_owners {
+                store.check_owners(&records)?;
+            }
             let imported = store.import(records).await?;
             store.close().await?;
             Ok((imported, copy(&articles, &mirrors).await))

@@ -59,6 +59,8 @@ pub struct Probe {
     pub ports: Vec<&'static str>,
     pub auth: &'static str,
     pub base_url: String,
+    /// What the health operation asks, as `GET /ping`.
+    pub health: Option<String>,
     /// Whether it was asked anything, or why it cannot be used.
     pub result: Result<Asked, Cause>,
     pub took: Duration,
@@ -95,6 +97,10 @@ impl Connector {
                 ports,
                 auth: upstream.auth().kind().as_str(),
                 base_url: upstream.base().as_str().to_owned(),
+                health: self.vendor.operations.health.as_ref().and_then(|operation| {
+                    let step = operation.steps.first()?;
+                    Some(format!("{} {}", step.method.http(), step.path))
+                }),
                 result,
                 took: started.elapsed(),
             });

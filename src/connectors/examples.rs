@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -81,6 +84,7 @@ async fn run_one(
     let effect = input.get("external_id").and_then(Value::as_str).unwrap_or(EFFECT);
     let task = Task { transport: &script, input: &input, effect: Some(effect) };
     let got = result(&vendor, &example.operation, &task).await;
+    let made_nothing = script.made_nothing.load(Ordering::Relaxed);
     match (script.end(), &got) {
         (Ok(()), _) => {}
         // A filter that fails before anything is sent says more than that nothing was sent.
@@ -91,6 +95,11 @@ async fn run_one(
     }
     match (got, &example.expect, &example.error) {
         (_, Some(_), Some(_)) | (_, None, None) => Err("write either expect or error".to_owned()),
+        // An example that expects nothing says that it is meant.
+        (Ok(got), Some(expected), None) if made_nothing && !(got.is_null() && expected.0.is_null()) => {
+            let why = "a reply filter gave nothing for a reply with a body; has a member of its output no value, as first(empty)?";
+            Err(differs("the result", &expected.0, &got).map_or(why.to_owned(), |differs| format!("{differs}; {why}")))
+        }
         (Ok(got), Some(expected), None) => differs("the result", &expected.0, &got).map_or(Ok(()), Err),
         (Err(error), None, Some(expected)) => {
             let (meaning, field, retry_after) = meaning(&error);
@@ -169,6 +178,7 @@ fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String>, Option<D
 /// Plays the vendor.
 struct Script {
     base: BaseUrl,
+    made_nothing: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -182,7 +192,7 @@ impl Script {
     fn new(exchanges: &[Exchange]) -> Self {
         let base = BaseUrl::parse(BASE, false).unwrap_or_else(|_| unreachable!("the base of examples is a good one"));
         let state = State { exchanges: exchanges.iter().cloned().collect(), sent: 0, failure: None };
-        Self { base, state: Mutex::new(state) }
+        Self { base, made_nothing: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// What was sent otherwise than expected, or not sent.
@@ -229,6 +239,10 @@ impl Transport for Script {
     }
 
     fn trip(&self) {}
+
+    fn made_nothing(&self) {
+        self.made_nothing.store(true, Ordering::Relaxed);
+    }
 }
 
 fn compare(what: &str, exchange: &Exchange, request: &Request) -> Option<String> {

@@ -73,6 +73,7 @@ pub enum Failure {
     Upstream(#[from] UpstreamError),
 }
 
+/// The name of a field or an argument, never a value.
 fn named(field: &Option<String>) -> String {
     field.as_ref().map(|field| format!(", {field}")).unwrap_or_default()
 }

@@ -31,6 +31,28 @@ const TICKET: Shape = &[("id", &[]), ("number", &[]), ("status", &[]), ("url", &
 const CONTACT: Shape = &[("id", &[]), ("customer", &["system", "id"]), ("email", &[]), ("fields", &[])];
 const ID: Shape = &[("id", &[])];
 
+/// Of every kind of event together.
+pub(super) const EVENT: Shape = &[
+    ("kind", &[]),
+    ("conversation", &[]),
+    ("at", &[]),
+    ("customer", &[]),
+    ("email", &[]),
+    ("name", &[]),
+    ("verified", &[]),
+    ("messages", &["from", "text"]),
+    ("intent", &[]),
+    ("duration_s", &[]),
+    ("reason", &[]),
+    ("confidence", &[]),
+    ("resolved", &[]),
+    ("article", &[]),
+    ("title", &[]),
+    ("body", &[]),
+    ("url", &[]),
+    ("changed_at", &[]),
+];
+
 /// What the last reply filter of an operation gives.
 pub(super) fn shape(operation: &str) -> Option<Shape> {
     match operation {

@@ -28,6 +28,8 @@ pub(super) trait Transport: Send + Sync {
     async fn send(&self, request: Request) -> Result<Reply, UpstreamError>;
     /// The filters cannot cope with its replies: stop asking for a while.
     fn trip(&self);
+    /// A reply filter gave nothing for a reply with a body.
+    fn made_nothing(&self) {}
 }
 
 /// What an operation is run with.
@@ -50,6 +52,8 @@ struct Prepared {
 /// What a reply means.
 enum Judged {
     Value(Option<Value>),
+    /// There was a body, and the filter made nothing of it: perhaps not what its author meant.
+    Nothing,
     Failed(Failure),
 }
 
@@ -119,7 +123,16 @@ async fn run_step(
         Ok(Ok(judged)) => judged,
         Ok(Err(failure)) | Err(failure) => Judged::Failed(failure),
     };
+    let judged = match judged {
+        Judged::Nothing => {
+            run.transport.made_nothing();
+            tracing::info!(path = step.path, "a reply filter gave nothing for a reply with a body: nothing is there");
+            Judged::Value(None)
+        }
+        judged => judged,
+    };
     match judged {
+        Judged::Nothing => Ok(Some(None)),
         Judged::Value(value) => {
             // Done; if a later request fails, this one has happened all the same.
             *in_doubt |= step.is_effect();
@@ -162,8 +175,13 @@ fn prepare(step: &CompiledStep, scope: &Scope) -> Result<Option<Prepared>, Failu
     if step.when.is_some() && !matches!(run("when", &step.when)?, Some(Value::Bool(true))) {
         return Ok(None);
     }
-    let params = run("params", &step.params)?.unwrap_or(Value::Null);
-    let query = query(run("query", &step.query)?)?;
+    // A filter that gives nothing by mistake must not ask for everything.
+    let there = |key, filter: &Option<super::filter::Filter>| match run(key, filter)? {
+        None if filter.is_some() => Err(Failure::Output { key, why: "nothing" }),
+        output => Ok(output),
+    };
+    let params = there("params", &step.params)?.unwrap_or(Value::Null);
+    let query = query(there("query", &step.query)?)?;
     let body = match run("body", &step.body)? {
         None if step.body.is_some() => return Err(Failure::Output { key: "body", why: "nothing" }),
         None => None,
@@ -233,7 +251,9 @@ fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Req
 
 fn judge(step: &CompiledStep, mut scope: Scope, reply: &Reply) -> Result<Judged, Failure> {
     let status = reply.status.as_u16();
-    let parsed = match reply.body.trim_ascii() {
+    // RFC 8259, 8.1: a byte order mark may be passed over.
+    let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
+    let parsed = match text.trim_ascii() {
         [] => Some(Value::Null),
         body => serde_json::from_slice(body).ok(),
     };
@@ -259,7 +279,10 @@ fn judge(step: &CompiledStep, mut scope: Scope, reply: &Reply) -> Result<Judged,
         Some(_) if reply.body.is_empty() && reply.status != StatusCode::NO_CONTENT => Err(Failure::Empty { status }),
         Some(filter) => {
             let output = filter.run(&scope).map_err(|source| Failure::Filter { key: "reply", source })?;
-            Ok(Judged::Value(output))
+            Ok(match output {
+                None if parsed.is_some_and(|body| !body.is_null()) => Judged::Nothing,
+                output => Judged::Value(output),
+            })
         }
         None => Ok(Judged::Value(parsed)),
     }

@@ -12,6 +12,7 @@ use super::{
     file::VendorFile,
     filter::{Filter, FilterCompiler, Scope, to_val},
     library::{Library, LibraryError},
+    outputs,
     threads::FilterThreads,
     vendor,
 };
@@ -31,6 +32,7 @@ pub struct WebhookSource {
     events: Filter,
     identity: Filter,
     varies: bool,
+    text_chars_max: Option<usize>,
     settings: Val,
     threads: FilterThreads,
     sample: Option<Vec<u8>>,
@@ -85,6 +87,13 @@ pub(super) fn compile(file: &VendorFile) -> Result<CompiledWebhook, CompileError
     let filter = |key: &str, code: &str| {
         compiler.compile(code).map_err(|source| CompileError::Filter { key: format!("webhook.{key}"), source })
     };
+    if let Some(unknown) =
+        outputs::parse(&section.events).and_then(|term| outputs::unknown_member(&term, outputs::EVENT))
+    {
+        let known: Vec<&str> = outputs::EVENT.iter().map(|(name, _)| *name).collect();
+        let why = format!("gives {unknown}, which is no member of an event; they are {}", known.join(", "));
+        return Err(value("events", why));
+    }
     Ok(CompiledWebhook { events: filter("events", &section.events)?, identity: filter("identity", &section.identity)? })
 }
 
@@ -108,6 +117,7 @@ impl CompiledWebhook {
             events: self.events.clone(),
             identity: self.identity.clone(),
             varies: section.varies,
+            text_chars_max: section.text_chars_max,
             settings: to_val(&settings),
             threads: threads.clone(),
             escalates: [&section.events, &file.definitions].iter().any(|code| code.contains("conversation.escalated")),
@@ -146,9 +156,12 @@ impl Source for WebhookSource {
         }
         let unmappable =
             |why: &str| Mapped::Unmappable { kind: "unknown".to_owned(), faults: vec![why.to_owned()], identity: None };
-        let Some(Read { value: body, damaged }) = read_json(webhook.body()) else {
+        let Some(Read { value: mut body, damaged }) = read_json(webhook.body()) else {
             return unmappable("the body is not JSON");
         };
+        if let Some(chars_max) = self.text_chars_max {
+            cut(&mut body, chars_max);
+        }
         let signed = webhook.signed();
         let input = json!({ "id": signed.id, "timestamp": signed.timestamp, "headers": signed.headers });
         let scope = Scope {
@@ -171,6 +184,21 @@ impl Source for WebhookSource {
             Err(error) if error.is_not_now() => Mapped::NotNow { why: error.to_string() },
             Err(error) => unmappable(&format!("events: {error}")),
         }
+    }
+}
+
+/// Cuts every text; what is missing is marked.
+fn cut(value: &mut Value, chars_max: usize) {
+    match value {
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(chars_max) {
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| cut(item, chars_max)),
+        Value::Object(members) => members.values_mut().for_each(|member| cut(member, chars_max)),
+        _ => {}
     }
 }
 

@@ -22,6 +22,10 @@ pub struct WebhookSection {
     pub events: String,
     /// Filter on the body: what is the same in repeats of one delivery, and in no other. It sees only what is signed.
     pub identity: String,
+    /// Texts of the body are cut to this many characters before filters see them: customers write as much as they like. Not
+    /// for articles, of which half must not be published.
+    #[serde(default)]
+    pub text_chars_max: Option<usize>,
     /// The vendor writes into the body how often it has tried: repeats are compared by their events, not by their bytes.
     #[serde(default)]
     pub varies: bool,

@@ -1,7 +1,9 @@
 //! Writing imported records.
 
+use std::collections::HashMap;
+
 use super::{Store, StoreError, contacts, knowledge, orders};
-use crate::domain::Record;
+use crate::domain::{Order, OrderOwner, Record};
 
 /// Records in one transaction: other processes get their turn in between.
 const BATCH: usize = 1000;
@@ -38,5 +40,31 @@ impl Store {
             .await?;
         }
         Ok(imported)
+    }
+
+    /// Whether an order would take the place of another customer's, in the store or earlier among the records.
+    pub fn check_owners(&self, records: &[Record]) -> Result<(), StoreError> {
+        let mut seen: HashMap<&str, &Order> = HashMap::new();
+        for record in records {
+            let Record::Order(order) = record else { continue };
+            let number = order.id.number();
+            let earlier = seen.insert(number, order.as_ref()).cloned();
+            let before = match earlier {
+                Some(order) => Some(order),
+                None => self.read(|connection| orders::get(connection, number))?,
+            };
+            if before.is_some_and(|before| !is_same_owner(&before, order)) {
+                return Err(StoreError::OtherOwner { order: number.to_owned() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A guest is known by the address alone.
+fn is_same_owner(before: &Order, after: &Order) -> bool {
+    match (&before.owner, &after.owner) {
+        (OrderOwner::Guest, _) => before.email.is_none() || before.email == after.email,
+        (before, after) => before == after,
     }
 }

@@ -128,6 +128,11 @@ pub enum StoreError {
     Record(#[from] serde_json::Error),
     #[error("a stored value cannot be read")]
     Value(#[from] crate::domain::Invalid),
+    #[error(
+        "order {order} is another customer's, in the store or earlier in these files, and would be replaced; nothing was \
+         imported. #{order} and {order} are one number: correct it, or give --change-owners if the owner has changed"
+    )]
+    OtherOwner { order: String },
     #[error("too many audit records wait for the store")]
     AuditWaits,
     #[error("the lock that this was decided under is another's by now")]

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_contacts.sql"),
     include_str!("migrations/0008_waiting.sql"),
     include_str!("migrations/0009_privacy.sql"),
+    include_str!("migrations/0010_order_case.sql"),
 ];
 
 /// How long a writer waits for another process's transaction.

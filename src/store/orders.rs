@@ -1,7 +1,7 @@
 //! The embedded order system.
 
 use async_trait::async_trait;
-use rusqlite::Transaction;
+use rusqlite::{Connection, Row, Transaction};
 
 use super::{Store, StoreError};
 use crate::{
@@ -12,14 +12,38 @@ use crate::{
 #[async_trait]
 impl OrderSystem for Store {
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT doc FROM orders WHERE number = ?1")?;
-            let mut rows = statement.query([id.number()])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            Ok(Some(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?))
+        const SYSTEM: &str = "order system";
+        self.read(|connection| match get(connection, id.number())? {
+            Some(order) => Ok(Some(order)),
+            None => get_in_other_case(connection, id.number()),
         })
-        .map_err(|error| error.of("order system"))
+        .map_err(|error| match error {
+            StoreError::Record(_) | StoreError::Value(_) => {
+                PortError::Unreadable { system: SYSTEM, source: Box::new(error) }
+            }
+            other => other.of(SYSTEM),
+        })
     }
+}
+
+/// The order of exactly that number.
+pub(super) fn get(connection: &Connection, number: &str) -> Result<Option<Order>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT doc FROM orders WHERE number = ?1")?;
+    let mut rows = statement.query([number])?;
+    rows.next()?.map(order).transpose()
+}
+
+/// The one order whose number differs in letters' case alone; of several, none is meant. Whether that is an answer decides the
+/// desk.
+fn get_in_other_case(connection: &Connection, number: &str) -> Result<Option<Order>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT doc FROM orders WHERE number = ?1 COLLATE NOCASE LIMIT 2")?;
+    let mut rows = statement.query([number])?;
+    let Some(first) = rows.next()?.map(order).transpose()? else { return Ok(None) };
+    Ok(rows.next()?.is_none().then_some(first))
+}
+
+fn order(row: &Row<'_>) -> Result<Order, StoreError> {
+    Ok(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?)
 }
 
 /// Writes an order over the one of the same number.

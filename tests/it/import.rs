@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::support::{command, frontdesk, samples, stderr, stdout};
+use crate::support::{Setup, command, frontdesk, samples, stderr, stdout};
 
 const GOOD: &str = r#"{"type":"customer","id":"cus_x","email":"x@example.com","fields":{"company":"X"}}"#;
 const BAD: [(&str, &str); 8] = [
@@ -109,4 +109,33 @@ fn a_file_that_is_not_there_is_said_so() {
     let output = frontdesk(directory.path(), &["import", "none.jsonl"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("failed to read none.jsonl"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_order_never_takes_the_place_of_another_customers_in_silence() {
+    let setup = Setup::empty();
+    let import = |lines: &str, more: &[&str]| {
+        let file = setup.path().join("orders.jsonl");
+        std::fs::write(&file, lines).unwrap();
+        let store = setup.store();
+        let mut arguments = vec!["import", "--store", store.to_str().unwrap(), file.to_str().unwrap()];
+        arguments.extend(more);
+        frontdesk(setup.path(), &arguments)
+    };
+    let ada = "{\"type\":\"order\",\"id\":\"#K1\",\"customer\":\"cus_ada\",\"status\":\"shipped\"}\n";
+    let grace = "{\"type\":\"order\",\"id\":\"K1\",\"customer\":\"cus_grace\",\"status\":\"pending\"}\n";
+    let guest = "{\"type\":\"order\",\"id\":\"K1\",\"email\":\"eve@example.com\",\"status\":\"pending\"}\n";
+    let both = import(&format!("{ada}{grace}"), &[]);
+    assert!(!both.status.success() && stderr(&both).contains("order K1 is another customer's"), "{}", stderr(&both));
+    // Without a time of its own, as elsewhere; a second time changes nothing.
+    for _ in 0..2 {
+        let one = import(ada, &[]);
+        assert!(one.status.success(), "{}", stderr(&one));
+    }
+    for other in [grace, guest] {
+        let refused = import(other, &[]);
+        assert!(!refused.status.success() && stderr(&refused).contains("--change-owners"), "{}", stderr(&refused));
+    }
+    let meant = import(grace, &["--change-owners"]);
+    assert!(meant.status.success(), "{}", stderr(&meant));
 }

@@ -329,3 +329,49 @@ fn when_no_order_can_be_read_nothing_is_asked_alike_for_all_and_nobody_is_blamed
     let (_, log) = server.terminate();
     assert!(log.contains("no order of several in a row can be read"), "{log}");
 }
+
+#[test]
+fn numbers_are_compared_as_the_shop_compares_them_and_a_byte_order_mark_says_nothing() {
+    let shop = shops().into_iter().find(|shop| shop.connector == "generic").unwrap();
+    for (more, same) in [("", true), ("order_case_sensitive = true\n", false)] {
+        let played = Played::new();
+        // In [desk], before the upstream's table.
+        let setup = Setup::empty().environment("ORDER_API_TOKEN", "t").config(&format!(
+            "[identity]\nmode = \"fixed\"\ncustomer = \"generic:42\"\n[desk]\norders = \"generic\"\n{more}\
+             [upstreams.generic]\nbase_url = \"{}\"\n{QUIET}",
+            played.vendor.url
+        ));
+        let server = setup.serve();
+        let order = json!({ "id": "#K1", "customerId": "42", "status": "shipped" });
+        played.says(200, &format!("\u{feff}{order}"));
+        block_on(async {
+            let client = server.client();
+            for (asked, found) in [("K1", true), ("#K1", true), ("k1", same), ("#k1", same), ("K2", false)] {
+                let answer = look(&client, asked).await;
+                assert_eq!(!is_error(&answer), found, "{}, {asked}: {answer}", shop.connector);
+            }
+        });
+        // The embedded store: exactly the number, else the one that differs in letters' case alone.
+        let store = Setup::empty();
+        let file = store.path().join("orders.jsonl");
+        let line = |id: &str| {
+            format!("{{\"type\":\"order\",\"id\":\"{id}\",\"customer\":\"cus_ada\",\"status\":\"shipped\"}}\n")
+        };
+        std::fs::write(&file, ["A1", "B1", "b1"].map(line).concat()).unwrap();
+        store.import(&file);
+        let server = store
+            .config(&format!("[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n[desk]\n{more}{QUIET}"))
+            .serve();
+        block_on(async {
+            let client = server.client();
+            for (asked, found) in [("A1", true), ("#A1", true), ("a1", same), ("B1", true), ("b1", true)] {
+                let answer = look(&client, asked).await;
+                assert_eq!(!is_error(&answer), found, "{asked}: {answer}");
+                if found && asked != "a1" {
+                    let number = asked.trim_start_matches('#');
+                    assert_eq!(answer["structuredContent"]["order_id"], number, "exactly that one");
+                }
+            }
+        });
+    }
+}
