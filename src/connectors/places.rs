@@ -54,6 +54,10 @@ impl Transport for Live<'_> {
         self.upstream.call(&request, self.deadline).await
     }
 
+    fn made_nothing(&self, path: &str) {
+        tracing::info!(path, "a reply filter gave nothing for a reply with a body: nothing is there");
+    }
+
     fn trip(&self) {
         if self.trips {
             self.upstream.trip();

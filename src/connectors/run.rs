@@ -29,7 +29,7 @@ pub(super) trait Transport: Send + Sync {
     /// The filters cannot cope with its replies: stop asking for a while.
     fn trip(&self);
     /// A reply filter gave nothing for a reply with a body.
-    fn made_nothing(&self) {}
+    fn made_nothing(&self, path: &str);
 }
 
 /// What an operation is run with.
@@ -125,8 +125,7 @@ async fn run_step(
     };
     let judged = match judged {
         Judged::Nothing => {
-            run.transport.made_nothing();
-            tracing::info!(path = step.path, "a reply filter gave nothing for a reply with a body: nothing is there");
+            run.transport.made_nothing(&step.path);
             Judged::Value(None)
         }
         judged => judged,
