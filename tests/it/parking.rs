@@ -252,6 +252,7 @@ fn an_expired_key_kills_nothing_and_a_new_one_lets_everything_go_on() {
             assert_eq!(platform.post("chatbot", &events::escalated(&format!("conv_{n}"), 0)).await.status, 200);
         }
         until(&setup, "SELECT stopped FROM holds", "1").await;
+        until(&setup, "SELECT count(*) FROM hold_alerts", "1").await;
         tokio::time::sleep(Duration::from_millis(500)).await;
     });
     assert_eq!(rows(&setup.store(), "SELECT state, count(*) FROM events GROUP BY state"), ["pending|100"]);
@@ -309,7 +310,8 @@ fn an_outage_is_told_when_it_begins_and_when_it_ends() {
     assert_eq!(rows(&setup.store(), "SELECT state, count(*), sum(failures) FROM events GROUP BY state"), ["done|20|0"]);
     assert!(vendor.count("GET") > 20);
     let (_, log) = server.terminate();
-    let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN") && line.contains("upstream")).collect();
+    let warnings: Vec<_> =
+        log.lines().filter(|line| line.contains("WARN") && line.contains("an upstream is")).collect();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("is away") && warnings[1].contains("is back"), "{warnings:?}");
 }
