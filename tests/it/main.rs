@@ -57,6 +57,7 @@ mod traces;
 mod transports;
 mod trouble;
 mod upstreams;
+mod vendor_refusals;
 mod vendor_texts;
 mod vendors;
 mod visitors;
