@@ -200,7 +200,6 @@ fn nothing_of_the_erased_is_left_in_any_file_and_everything_of_others_is() {
             "notes",
             "events",
             "contact_changes",
-            "contact_writes",
             "conversation_ends",
             "conversation_tickets",
             "customer_links",
