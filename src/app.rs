@@ -2,40 +2,49 @@
 
 mod agents;
 mod alerts;
+mod error;
+mod faults;
 mod health;
+mod reload;
 mod requests;
 mod scrape;
+mod secrets;
 mod sources;
+mod status;
 mod upstreams;
 mod work;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Notify};
-
-use crate::{
-    config::{Config, ConfigError, Secrets, is_loopback},
-    connectors::{ConnectorError, LibraryError},
-    desk::{Denials, Desk, Turns},
-    domain::{Clock, Secret, SecretRef},
-    events::Handlers,
-    http::{self, Doors, Operations, OperationsOptions, ServeError, Tls, TlsError, TlsOptions},
-    identity::{
-        Identity, KeyError, Mode,
-        agents::{Authentication, OptionsError},
-    },
-    inbox::{self, Intake, Queue, Watch, Worker},
-    limits::Gate,
-    mcp::{self, EndpointOptions, Parts, Shutdown, StdioError},
-    store::{Store, StoreError},
-    telemetry::metrics,
-    tools::{Registry, RegistryError},
-    upstream::DocumentError,
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc},
 };
 
+use crate::{
+    config::{Config, ConfigError, Loaded, Secrets, is_loopback},
+    desk::{Denials, Desk, Turns},
+    domain::{Clock, Secret},
+    events::Handlers,
+    http::{self, Doors, Operations, OperationsOptions, ServeError},
+    identity::{Identity, Mode},
+    inbox::{self, Intake, Queue, Watch, Worker},
+    limits::Gate,
+    mcp::{self, EndpointOptions, Parts, Shutdown},
+    store::Store,
+    telemetry::metrics,
+    tools::Registry,
+};
+
+pub use error::AppError;
+use faults::warnings;
+pub use faults::{Judged, faults, try_addresses};
+use reload::{Current, Face, Live};
 use scrape::Scrape;
+use secrets::{KeptTls, operations_token, tls};
 pub use sources::webhook_source;
-pub use upstreams::{Connectors, Mirrors, article_mirrors, connectors};
+pub use status::Status;
+pub use upstreams::{Connectors, Mirrors, article_mirrors, connectors, upstreams_in_use};
 
 /// How long writes nobody waits for any more may take to end.
 const WRITES_DRAIN: Duration = Duration::from_secs(10);
@@ -58,10 +67,15 @@ pub struct App {
     store: Store,
     connectors: Connectors,
     store_path: PathBuf,
+    shutdown: Shutdown,
+    /// As it was put together, for comparison with what comes later.
+    config: Config,
     intake: Arc<Intake>,
     worker: Worker,
     watch: Watch,
     keeping: work::Keeping,
+    /// What is allowed and seldom meant.
+    warnings: Vec<String>,
 }
 
 /// The addresses that were taken.
@@ -77,38 +91,34 @@ async fn bind(key: &'static str, listen: SocketAddr) -> Result<(TcpListener, Soc
     Ok((listener, address))
 }
 
-/// Why it could not be put together, or ended badly.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    #[error("invalid configuration")]
-    Config(#[from] ConfigError),
-    #[error("invalid configuration: identity.context.keys")]
-    Key(#[from] KeyError),
-    #[error("invalid configuration")]
-    Tools(#[from] RegistryError),
-    #[error("invalid configuration")]
-    Connector(#[from] ConnectorError),
-    #[error("invalid configuration: connectors.directory")]
-    Library(#[from] LibraryError),
-    #[error("invalid configuration")]
-    Agents(#[from] OptionsError),
-    #[error("failed to make a client for the keys of issuers")]
-    Fetcher(#[from] DocumentError),
-    #[error("invalid configuration")]
-    Tls(#[source] TlsError),
-    #[error("failed to start counting")]
-    Metrics(#[from] metrics::BuildError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    #[error(transparent)]
-    Stdio(#[from] StdioError),
-}
-
 impl App {
     /// Opens the store and puts everything together. Time comes from `clock`.
     pub fn build(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Self, AppError> {
+        let shutdown = Shutdown::default();
+        let generation = shutdown.generation();
+        Self::put_together(None, config, secrets, clock, (shutdown, generation), Arc::new(Notify::new()))
+    }
+
+    /// The same on a store that is open, for a server that runs.
+    fn on(
+        store: Store,
+        config: &Config,
+        secrets: &Secrets,
+        clock: Clock,
+        ends: (Shutdown, Shutdown),
+        arrived: Arc<Notify>,
+    ) -> Result<Self, AppError> {
+        Self::put_together(Some(&store), config, secrets, clock, ends, arrived)
+    }
+
+    fn put_together(
+        on: Option<&Store>,
+        config: &Config,
+        secrets: &Secrets,
+        clock: Clock,
+        (shutdown, generation): (Shutdown, Shutdown),
+        arrived: Arc<Notify>,
+    ) -> Result<Self, AppError> {
         // Cheap checks first: a wrong key should not leave a new store behind.
         let options = config.identity.options(secrets)?;
         let identity = Identity::new(options, config.identity.subject_system.clone(), clock.clone())?;
@@ -117,14 +127,13 @@ impl App {
         let timed = routes.iter().filter(|route| route.source.verifier().signs_time());
         let timed = timed.map(|route| route.source.name().to_owned()).collect();
         let sink = alerts::sink(config, secrets)?;
-        let strong = |place: &SecretRef| secrets.read(place).and_then(|token| token.strong(place));
-        let token = config.operations.token.as_ref().map(strong).transpose();
-        let operations_token =
-            token.map_err(|source| ConfigError::Secret { key: "operations.token".to_owned(), source })?;
+        let operations_token = operations_token(config, secrets)?;
         let tls = tls(config, secrets)?;
-        let store = Store::open(&config.store.path, clock.clone())?;
+        let store = match on {
+            Some(running) => running.clone(),
+            None => Store::open(&config.store.path, clock.clone())?,
+        };
         let doors = Arc::new(agents::doors(config, &store, clock.clone())?);
-        let arrived = Arc::new(Notify::new());
         let requests = requests::Requests {
             store: store.clone(),
             arrived: arrived.clone(),
@@ -134,18 +143,19 @@ impl App {
         check_settlement(&desk)?;
         let by_argument = identity.mode() == Mode::Argument;
         let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
-        warn(config);
+        let mut warnings = warnings(config);
         if desk.helpdesk.needs_email()
             && desk.options.fallback_requester.is_none()
             && let Some(route) = routes.iter().find(|route| route.source.escalates())
         {
-            tracing::warn!(
+            warnings.push(format!(
                 "the helpdesk {} needs an email address, and webhooks.{} can report customers without one: their escalations \
                  will wait; set desk.fallback_requester to a mailbox of the company",
                 desk.options.helpdesk,
                 route.source.name()
-            );
+            ));
         }
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let queue: Arc<dyn Queue> = Arc::new(store.clone());
         let handlers = Handlers::new(config.identity.subject_system.clone());
         let alerts = config.inbox.alerts.clone();
@@ -168,16 +178,14 @@ impl App {
                 options: config.inbox.clone(),
                 away: inbox::FirstAway::default(),
             },
-            parts: Parts {
-                registry: Arc::new(registry),
-                identity: Arc::new(identity),
-                desk,
-                shutdown: Shutdown::default(),
-            },
+            parts: Parts { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: generation },
             keeping: work::Keeping { store: store.clone(), options: config.retention.clone(), timed },
             store,
             connectors,
             store_path: config.store.path.clone(),
+            shutdown,
+            config: config.clone(),
+            warnings,
         })
     }
 
@@ -198,14 +206,8 @@ impl App {
         })
     }
 
-    /// Serves HTTP until `stop` resolves, then drains: streams end, running calls finish, the rest is cut.
-    pub async fn serve(
-        self,
-        listening: Listening,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), AppError> {
-        let shutdown = self.parts.shutdown.clone();
-        close_at(stop, &shutdown);
+    /// What requests reach.
+    fn face(&self, handle: Option<metrics::PrometheusHandle>) -> Face {
         let gate = Gate::requests(self.http.requests_max);
         let options = EndpointOptions {
             allowed_hosts: self.hosts.clone(),
@@ -215,24 +217,55 @@ impl App {
             gate: gate.clone(),
         };
         warm_up(self.doors.clone());
+        let (store, connectors, closing) = (self.store.clone(), self.connectors.clone(), self.shutdown.closing.clone());
+        let health = Arc::new(health::Checks::new(store.clone(), connectors.clone(), closing));
         let clock = self.parts.desk.clock.clone();
-        // Where nobody can read them, nothing is counted.
-        let read = self.operations.enabled || self.operations.metrics_at_http_listen;
-        let handle = if read { Some(metrics::install()?) } else { None };
-        let health =
-            Arc::new(health::Checks::new(self.store.clone(), self.connectors.clone(), shutdown.closing.clone()));
-        let scrape =
-            Scrape { handle, store: self.store.clone(), connectors: self.connectors, clock, health: health.clone() };
-        scrape.keep(shutdown.closing.clone());
+        let sources = self.intake.sources().map(str::to_owned).collect();
+        let scrape = Scrape { handle, store, connectors, clock, health: health.clone(), sources };
         scrape.begin(&self.intake);
         let operations = Operations {
             metrics: Arc::new(scrape),
             health,
-            intake: self.intake,
-            token: self.operations_token,
+            intake: self.intake.clone(),
+            token: self.operations_token.clone(),
             metrics_for_the_world: self.operations.metrics_at_http_listen,
         };
-        let site = http::site(mcp::endpoint(self.parts, options), self.doors, &operations, gate, &self.http);
+        let endpoint = mcp::endpoint(self.parts.clone(), options);
+        Face {
+            main: http::site(endpoint, self.doors.clone(), &operations, gate, &self.http),
+            beside: http::operations(operations).into(),
+        }
+    }
+
+    /// Serves HTTP until `stop` resolves, then drains: streams end, running calls finish, the rest is cut. Configurations that
+    /// come by `reloads` take the place of this one.
+    pub async fn serve(
+        mut self,
+        listening: Listening,
+        stop: impl Future<Output = ()> + Send + 'static,
+        reloads: mpsc::Receiver<Loaded>,
+    ) -> Result<(), AppError> {
+        let shutdown = self.shutdown.clone();
+        close_at(stop, &shutdown);
+        // Where nobody can read them, nothing is counted.
+        let read = self.operations.enabled || self.operations.metrics_at_http_listen;
+        let handle = if read { Some(metrics::install()?) } else { None };
+        scrape::keep(handle.clone(), shutdown.closing.clone());
+        let face = self.face(handle.clone());
+        let (site, site_beside) = (face.main.clone(), face.beside.clone());
+        let dispatch = Arc::new(Current::new(self.worker.dispatch.clone()));
+        self.worker.dispatch = dispatch.clone();
+        let live = Live {
+            running: self.config,
+            store: self.store.clone(),
+            arrived: self.worker.arrived.clone(),
+            handle,
+            shutdown: shutdown.clone(),
+            generation: self.parts.shutdown.clone(),
+            face,
+            dispatch,
+        };
+        tokio::spawn(live.keep(reloads));
         let tls = self.tls.map(|(tls, options, reader)| {
             tokio::spawn(tls.clone().keep_current(options, reader, shutdown.closing.clone()));
             tls
@@ -241,7 +274,7 @@ impl App {
         let tls_beside = tls.clone().filter(|_| !is_loopback(self.operations.listen));
         // Until the very end: whoever watches wants to see that, too.
         let beside = listening.operations.map(|(listener, _)| {
-            let (site, ends) = (http::operations(operations).into(), shutdown.kill.clone());
+            let (site, ends) = (site_beside, shutdown.kill.clone());
             let options = http::Options { connections_max: OPERATIONS_CONNECTIONS_MAX, ..self.http.clone() };
             tokio::spawn(
                 async move { http::serve(listener, site, &options, tls_beside, http::Counted::No, ends).await },
@@ -262,7 +295,7 @@ impl App {
 
     /// Serves one client over standard input and output, until it closes its end or `stop` resolves.
     pub async fn stdio(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), AppError> {
-        let shutdown = self.parts.shutdown.clone();
+        let shutdown = self.shutdown.clone();
         close_at(stop, &shutdown);
         // What was written down while the helpdesk was away is brought by this process, unless another one does that.
         let working =
@@ -273,15 +306,6 @@ impl App {
         finish(&shutdown, &self.store).await?;
         Ok(ended?)
     }
-}
-
-type KeptTls = (Tls, TlsOptions, http::Reader);
-
-fn tls(config: &Config, secrets: &Secrets) -> Result<Option<KeptTls>, AppError> {
-    let Some(options) = config.http.tls.clone() else { return Ok(None) };
-    let secrets = secrets.clone();
-    let reader: http::Reader = Arc::new(move |place: &SecretRef| secrets.read(place));
-    Ok(Some((Tls::new(&options, &reader).map_err(AppError::Tls)?, options, reader)))
 }
 
 /// The desk, in front of the systems that the configuration names, or of the store.
@@ -328,28 +352,6 @@ fn check_settlement(desk: &Desk) -> Result<(), ConfigError> {
             );
             Err(ConfigError::value("desk.repeat_window_s", why))
         }
-    }
-}
-
-/// Says what is allowed and seldom meant.
-fn warn(config: &Config) {
-    if config.http.trusted_proxies > 0 && config.agents.authentication == Authentication::None {
-        tracing::warn!(
-            "http.trusted_proxies says that a proxy is in front, and agents do not authenticate: let it pass /webhooks/ \
-             alone, or set agents.authentication = \"required\""
-        );
-    }
-    if !is_loopback(config.http.listen) && config.http.tls.is_none() && config.http.trusted_proxies == 0 {
-        tracing::warn!(
-            "http.listen can be reached from other machines without TLS: tokens and answers can be read on the way; set \
-             http.tls, or http.trusted_proxies if a proxy does it"
-        );
-    }
-    if config.identity.mode == Mode::Argument {
-        tracing::warn!(
-            "identity.mode is argument: the agent itself says who the customer is, so anybody who can talk to the \
-             agent can be anybody; use it only with trusted agents on this machine"
-        );
     }
 }
 

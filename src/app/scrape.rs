@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::Connectors;
+use super::{Connectors, Status};
 use crate::{
     domain::{Clock, Event, Timestamp},
     http::{Health, Metrics},
@@ -23,22 +23,23 @@ pub(super) struct Scrape {
     pub(super) connectors: Connectors,
     pub(super) clock: Clock,
     pub(super) health: Arc<dyn Health>,
+    pub(super) sources: Vec<String>,
+}
+
+/// Folds until `closing` is cancelled.
+pub(super) fn keep(handle: Option<PrometheusHandle>, closing: CancellationToken) {
+    let Some(handle) = handle else { return };
+    tokio::spawn(async move {
+        while closing.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
+            handle.run_upkeep();
+        }
+    });
 }
 
 impl Scrape {
     /// Series that are known beforehand begin at 0: a rate cannot see the first event of a new one.
     pub(super) fn begin(&self, intake: &Intake) {
         metrics::begin(intake.sources(), Event::KINDS.into_iter().chain(["ticket.requested"]));
-    }
-
-    /// Folds until `closing` is cancelled.
-    pub(super) fn keep(&self, closing: CancellationToken) {
-        let Some(handle) = self.handle.clone() else { return };
-        tokio::spawn(async move {
-            while closing.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
-                handle.run_upkeep();
-            }
-        });
     }
 
     async fn look_up(&self) {
@@ -70,5 +71,10 @@ impl Metrics for Scrape {
     async fn render(&self) -> String {
         self.look_up().await;
         self.handle.as_ref().map(PrometheusHandle::render).unwrap_or_default()
+    }
+
+    async fn status(&self) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
+        let status = Status::of_store(&self.store, &self.clock, self.sources.iter().cloned()).await?;
+        Ok(serde_json::to_value(status.of_server(&self.connectors, self.health.ready().await))?)
     }
 }

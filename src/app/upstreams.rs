@@ -31,11 +31,7 @@ pub fn article_mirrors(config: &Config, secrets: &Secrets, clock: &Clock) -> Res
 
 /// The connectors that the desk is configured to use. None are built, and nothing is compiled, where there are none.
 pub fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Connectors, AppError> {
-    let desk = &config.desk;
-    let ports = [(&desk.orders, Port::Orders), (&desk.helpdesk, Port::Helpdesk), (&desk.crm, Port::Crm)];
-    let ports = ports.into_iter().filter(|(name, _)| *name != BUILTIN);
-    let mirrors = desk.article_mirrors.iter().map(|name| (name, Port::Knowledge));
-    let used: Vec<(&str, Port)> = ports.chain(mirrors).map(|(name, port)| (name.as_str(), port)).collect();
+    let used = used(config);
     if let Some(name) = config.upstreams.keys().find(|name| used.iter().all(|(used, _)| used != name)) {
         tracing::warn!(
             upstream = name,
@@ -43,6 +39,31 @@ pub fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<C
         );
     }
     build(config, secrets, clock, &used)
+}
+
+/// The names of the upstreams that the desk is configured to use.
+pub fn upstreams_in_use(config: &Config) -> Vec<&str> {
+    used(config).into_iter().map(|(name, _)| name).collect()
+}
+
+/// The same, each with what it is used for.
+fn used(config: &Config) -> Vec<(&str, Port)> {
+    let desk = &config.desk;
+    let ports = [(&desk.orders, Port::Orders), (&desk.helpdesk, Port::Helpdesk), (&desk.crm, Port::Crm)];
+    let ports = ports.into_iter().filter(|(name, _)| *name != BUILTIN);
+    let mirrors = desk.article_mirrors.iter().map(|name| (name, Port::Knowledge));
+    ports.chain(mirrors).map(|(name, port)| (name.as_str(), port)).collect()
+}
+
+/// What keeps each of them from being used.
+pub(super) fn faults(config: &Config, secrets: &Secrets, clock: &Clock) -> Vec<AppError> {
+    let all = used(config);
+    let names: std::collections::BTreeSet<&str> = all.iter().map(|(name, _)| *name).collect();
+    let one = |name: &&str| {
+        let used: Vec<(&str, Port)> = all.iter().filter(|(used, _)| used == name).copied().collect();
+        build(config, secrets, clock, &used).err()
+    };
+    names.iter().filter_map(one).collect()
 }
 
 fn build(config: &Config, secrets: &Secrets, clock: &Clock, used: &[(&str, Port)]) -> Result<Connectors, AppError> {

@@ -23,6 +23,13 @@ pub struct LineError {
 pub enum LineReason {
     #[error("it is longer than 1 MiB")]
     TooLong,
+    #[error("it begins an array; this is JSON Lines, one object a line: `jq -c '.[]' FILE` makes it of an array")]
+    Array,
+    #[error(
+        "it is no JSON object, and not of this file alone: this is JSON Lines, one object a line, as {{\"type\":\"customer\",\
+         \"id\":\"cus_1\"}}; CSV has to be converted"
+    )]
+    OtherFormat,
     #[error("it is not a record: {0}")]
     Shape(serde_json::Error),
     #[error("{0}")]
@@ -31,26 +38,37 @@ pub enum LineReason {
     Read(io::Error),
 }
 
-/// The records of a file, line by line. Empty lines are passed over. A read error ends the file.
+/// The records of a file, line by line. Empty lines are passed over. A read error, or another format, ends the file.
 pub fn read_lines(mut from: impl BufRead) -> impl Iterator<Item = Result<Record, LineError>> {
-    let (mut line, mut ended) = (0, false);
+    let (mut line, mut ended, mut begun) = (0, false, false);
     std::iter::from_fn(move || {
         while !ended {
             line += 1;
             let result = match next_line(&mut from) {
                 Ok(None) => return None,
                 Ok(Some(bytes)) if bytes.trim_ascii().is_empty() => continue,
-                // Editors put a byte order mark in front of a file.
-                Ok(Some(bytes)) => record(bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&bytes)),
-                Err(reason) => {
-                    ended = matches!(reason, LineReason::Read(_));
-                    Err(reason)
+                Ok(Some(bytes)) => {
+                    // Editors put a byte order mark in front of a file.
+                    let text = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&bytes);
+                    let is_first = !std::mem::replace(&mut begun, true);
+                    other_format(text).filter(|_| is_first).map_or_else(|| record(text), Err)
                 }
+                Err(reason) => Err(reason),
             };
+            ended = matches!(result, Err(LineReason::Read(_) | LineReason::Array | LineReason::OtherFormat));
             return Some(result.map_err(|reason| LineError { line, reason }));
         }
         None
     })
+}
+
+/// Whether a first line shows that the whole file is something else.
+fn other_format(line: &[u8]) -> Option<LineReason> {
+    match line.trim_ascii_start().first()? {
+        b'{' => None,
+        b'[' => Some(LineReason::Array),
+        _ => Some(LineReason::OtherFormat),
+    }
 }
 
 fn record(bytes: &[u8]) -> Result<Record, LineReason> {

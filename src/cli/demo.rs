@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path};
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::{block_on, output, secret_file, stop_signal};
+use super::{block_on, output, secret_file, signals};
 use crate::{
     app::App,
     builtin,
@@ -82,13 +82,15 @@ impl Demo {
         block_on(async {
             let app = App::build(&config, &Secrets::default(), Clock::system())?;
             app.store().import(records).await?;
-            let stop = stop_signal()?;
+            let stop = signals::stop()?;
+            // There is nothing to reload.
+            let (_, never) = tokio::sync::mpsc::channel(1);
             let listening = app.listen().await?;
             let address = listening.main.1;
             output::line(format_args!("listening on http://{address}/mcp"))?;
             let metrics = listening.operations.as_ref().map(|(_, address)| *address);
             output::line(help(address, metrics, &self.customer, &config.store.path, &secret)?)?;
-            Ok(app.serve(listening, stop).await?)
+            Ok(app.serve(listening, stop, never).await?)
         })
     }
 }

@@ -4,12 +4,17 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::json;
 
-use super::{ConfigArgs, block_on, output};
+use super::{ConfigArgs, block_on, output, signals};
 use crate::{
     app::{self, Mirrors},
     builtin,
@@ -22,7 +27,8 @@ const SHOWN_MAX: usize = 50;
 
 /// Import customers, orders and articles into the embedded store
 ///
-/// Reads JSON Lines: one object a line, with "type": "customer", "order" or "article"; schemas/import.json describes them.
+/// Reads JSON Lines: one object a line, with "type": "customer", "order" or "article"; schemas/import.json describes them. An
+/// array, or CSV, is refused with what to do. Interrupted by Ctrl-C, it says how far it came.
 /// Records replace those of the same id (contact fields that a customer line does not name stay), so importing a file
 /// again changes nothing. An order that would take the place of another customer's stops the import before anything is
 /// written. A line that is wrong is reported with its number; then nothing is written, unless --keep-going is
@@ -40,14 +46,21 @@ pub(super) struct Import {
     /// Let orders take the place of other customers' orders of the same number (#K1 and K1 are one number)
     #[arg(long)]
     change_owners: bool,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 impl Import {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let loaded = self.config.load()?;
         let (mut records, mut bad) = (Vec::new(), 0);
+        let stopped = stop_flag()?;
         for file in &self.files {
-            read(file, &mut records, &mut bad)?;
+            read(file, &mut records, &mut bad, &stopped)?;
+        }
+        if stopped.load(Ordering::Relaxed) {
+            bail!("interrupted while the files were read; nothing was imported");
         }
         if bad > SHOWN_MAX {
             output::remark(format_args!("… and {} more", bad - SHOWN_MAX));
@@ -57,21 +70,37 @@ impl Import {
         }
         let (path, change_owners) = (&loaded.config.store.path, self.change_owners);
         let mirrors = app::article_mirrors(&loaded.config, &loaded.secrets, &Clock::system())?;
-        let (imported, not_copied) = block_on(async move {
+        let all = records.len();
+        let (imported, not_copied) = block_on(async {
             let articles = if mirrors.is_empty() { Vec::new() } else { articles(&records) };
             let store = Store::open(path, Clock::system())?;
             if !change_owners {
                 store.check_owners(&records)?;
             }
-            let imported = store.import(records).await?;
+            let imported = store.import_until(records, || stopped.load(Ordering::Relaxed)).await;
             store.close().await?;
-            Ok((imported, copy(&articles, &mirrors).await))
+            let imported = imported?;
+            let not_copied = if imported.all() < all { 0 } else { copy(&articles, &mirrors).await };
+            Ok((imported, not_copied))
         })?;
         let Imported { customers, orders, articles } = imported;
-        output::line(format_args!(
-            "imported {customers} customers, {orders} orders, {articles} articles into {}",
-            path.display()
-        ))?;
+        match self.json {
+            true => output::json(&json!({
+                "customers": customers, "orders": orders, "articles": articles, "records": all, "bad_lines": bad,
+                "not_copied": not_copied, "complete": imported.all() == all, "store": path,
+            }))?,
+            false => output::line(format_args!(
+                "imported {customers} customers, {orders} orders, {articles} articles into {}",
+                path.display()
+            ))?,
+        }
+        if imported.all() < all {
+            bail!(
+                "interrupted: the first {} of {all} records are written, the others are not; give the same files again to go \
+                 on (records replace themselves, so nothing is doubled)",
+                imported.all()
+            );
+        }
         if bad > 0 {
             bail!("{bad} bad lines were left out");
         }
@@ -80,6 +109,27 @@ impl Import {
         }
         Ok(())
     }
+}
+
+/// Becomes true at Ctrl-C or SIGTERM; a second one ends the program.
+fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = stopped.clone();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let waited = block_on(async {
+            let stop = signals::stop()?;
+            ready.send(())?;
+            stop.await;
+            flag.store(true, Ordering::Relaxed);
+            // For as long as the second signal may come.
+            std::future::pending::<()>().await;
+            Ok(())
+        });
+        drop(waited);
+    })?;
+    is_ready.recv()?;
+    Ok(stopped)
 }
 
 fn articles(records: &[Record]) -> Vec<Article> {
@@ -107,7 +157,7 @@ async fn copy(articles: &[Article], mirrors: &Mirrors) -> usize {
     failed
 }
 
-fn read(file: &Path, records: &mut Vec<Record>, bad: &mut usize) -> anyhow::Result<()> {
+fn read(file: &Path, records: &mut Vec<Record>, bad: &mut usize, stopped: &AtomicBool) -> anyhow::Result<()> {
     let from: Box<dyn BufRead> = match file == Path::new("-") {
         true => Box::new(io::stdin().lock()),
         false => {
@@ -116,6 +166,9 @@ fn read(file: &Path, records: &mut Vec<Record>, bad: &mut usize) -> anyhow::Resu
         }
     };
     for line in builtin::read_lines(from) {
+        if stopped.load(Ordering::Relaxed) {
+            break;
+        }
         match line {
             Ok(record) => records.push(record),
             Err(error) => {

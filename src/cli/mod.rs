@@ -15,6 +15,8 @@ mod output;
 mod schema;
 mod secret_file;
 mod serve;
+mod signals;
+mod status;
 mod stdio;
 mod stored;
 mod tickets;
@@ -55,6 +57,7 @@ enum Command {
     Context(context::Context),
     Audit(audit::Audit),
     Events(events::Events),
+    Status(status::StatusCommand),
     Tickets(tickets::Tickets),
     Token(token::Token),
     Erase(erase::Erase),
@@ -136,6 +139,7 @@ pub fn run() -> ExitCode {
         Command::Context(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Events(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Tickets(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Erase(command) => command.run(),
@@ -159,18 +163,4 @@ pub fn run() -> ExitCode {
 /// Runs async work to its end.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
-}
-
-/// Resolves at SIGTERM or Ctrl-C.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-    })
 }

@@ -4,12 +4,18 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::{ConfigArgs, block_on, output, start_traced, stop_signal};
-use crate::{app::App, domain::Clock};
+use super::{ConfigArgs, block_on, output, signals, start_traced};
+use crate::{
+    app::{self, App},
+    config::Loaded,
+    domain::Clock,
+    telemetry::build,
+};
 
 /// Serve agents over HTTP
 ///
-/// Serves MCP (Streamable HTTP, stateless) at /mcp until SIGTERM or Ctrl-C. Prints two lines when it is ready: where it
+/// Serves MCP (Streamable HTTP, stateless) at /mcp until SIGTERM or Ctrl-C (a second one ends at once). SIGHUP reads the
+/// configuration and its secrets again; what needs a restart is named in the log. Prints two lines when it is ready: where it
 /// listens, and where its metrics are. By default
 /// every call needs a signed customer context; see `frontdesk context mint --help`.
 #[derive(Args)]
@@ -28,7 +34,7 @@ impl Serve {
         let (loaded, _traces) = start_traced(&overrides)?;
         block_on(async move {
             let app = App::build(&loaded.config, &loaded.secrets, Clock::system())?;
-            let stop = stop_signal()?;
+            let (stop, reloads) = signals::stop_and_reload(overrides)?;
             let listening = app.listen().await?;
             let scheme = if loaded.config.http.tls.is_some() { "https" } else { "http" };
             output::line(format_args!("listening on {scheme}://{}/mcp", listening.main.1))?;
@@ -36,7 +42,31 @@ impl Serve {
                 Some((_, address)) => output::line(format_args!("metrics at http://{address}/metrics"))?,
                 None => output::line("no metrics: operations.enabled is false")?,
             }
-            Ok(app.serve(listening, stop).await?)
+            let operations = listening.operations.as_ref().map(|(_, address)| address.to_string());
+            say_start(&loaded, listening.main.1, operations.as_deref().unwrap_or("none"));
+            let ended = app.serve(listening, stop, reloads).await;
+            tracing::info!(clean = ended.is_ok(), "ended");
+            Ok(ended?)
         })
     }
+}
+
+/// Which program runs, with what, and where: the first line that somebody looks for at three in the morning.
+fn say_start(loaded: &Loaded, listen: SocketAddr, operations: &str) {
+    let config = &loaded.config;
+    let none = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let layers: Vec<String> = loaded.sources.iter().map(ToString::to_string).collect();
+    let mut upstreams = app::upstreams_in_use(config);
+    upstreams.dedup();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        commit = build::COMMIT,
+        configuration = none(layers.iter().map(String::as_str).collect()),
+        store = %config.store.path.display(),
+        %listen,
+        operations,
+        sources = none(config.webhooks.keys().map(String::as_str).collect()),
+        upstreams = none(upstreams),
+        "started"
+    );
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use super::{ConfigArgs, block_on, start_traced, stop_signal};
+use super::{ConfigArgs, block_on, signals, start_traced};
 use crate::{app::App, domain::Clock, identity::Mode, store};
 
 /// Serve one agent over standard input and output
@@ -51,7 +51,7 @@ impl Stdio {
         }
         block_on(async move {
             let app = App::build(&loaded.config, &loaded.secrets, Clock::system())?;
-            let stop = stop_signal()?;
+            let stop = signals::stop()?;
             Ok(app.stdio(stop).await?)
         })
     }

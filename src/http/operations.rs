@@ -55,6 +55,9 @@ impl Default for OperationsOptions {
 pub trait Metrics: Send + Sync {
     /// In the text format of Prometheus.
     async fn render(&self) -> String;
+
+    /// How it stands, for people on call.
+    async fn status(&self) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// What the operations side shows.
@@ -74,6 +77,7 @@ pub fn operations(operations: Operations) -> Router {
     let health = health::routes(operations.health.clone());
     let guarded = Router::new()
         .route("/metrics", get(metrics))
+        .route("/status", get(status))
         .route("/rejected/{source}", get(rejected))
         .layer(from_fn_with_state(operations.token.clone(), guard))
         .with_state(operations);
@@ -129,6 +133,17 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
 async fn metrics(State(operations): State<Operations>) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], operations.metrics.render().await).into_response()
+}
+
+async fn status(State(operations): State<Operations>) -> Response {
+    match operations.metrics.status().await {
+        Ok(status) => Json(status).into_response(),
+        Err(error) => {
+            tracing::error!(error = causes(error.as_ref()), "failed to tell the status");
+            let body = Json(json!({ "error": "The store does not answer" }));
+            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        }
+    }
 }
 
 async fn rejected(State(operations): State<Operations>, Path(source): Path<String>) -> Response {

@@ -1,7 +1,11 @@
 //! What an address serves: the MCP endpoint by the shortest way, since every call of a tool takes it, and the rest through
 //! a router.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -20,9 +24,12 @@ use super::{
 };
 use crate::telemetry::traces::RequestSpan;
 
-/// A service that is cloned for every request.
+/// What an address serves. Clones are the same one: what is put in its place serves all connections, from the next request.
 #[derive(Clone)]
-pub struct Site {
+pub struct Site(Arc<RwLock<Served>>);
+
+#[derive(Clone)]
+struct Served {
     mcp: Option<Endpoint>,
     rest: Router,
 }
@@ -31,21 +38,29 @@ type Endpoint = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Syn
 
 impl From<Router> for Site {
     fn from(rest: Router) -> Self {
-        Self { mcp: None, rest }
+        Self(Arc::new(RwLock::new(Served { mcp: None, rest })))
     }
 }
 
 impl Site {
     pub(super) fn with_mcp(self, mcp: Endpoint) -> Self {
-        Self { mcp: Some(mcp), ..self }
+        self.0.write().unwrap_or_else(PoisonError::into_inner).mcp = Some(mcp);
+        self
+    }
+
+    /// From the next request on, serves what another one does.
+    pub fn replace(&self, other: &Self) {
+        let other = other.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = other;
     }
 
     pub(super) fn answer(&self, request: Request) -> BoxFuture<'static, Response> {
-        match &self.mcp {
+        let served = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match &served.mcp {
             // With a slash behind it, as many people and some clients write it.
             Some(mcp) if matches!(request.uri().path(), "/mcp" | "/mcp/") => mcp(request),
             _ => {
-                let rest = self.rest.clone();
+                let rest = served.rest.clone();
                 Box::pin(async move { rest.oneshot(request).await.into_response() })
             }
         }

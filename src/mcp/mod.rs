@@ -39,3 +39,10 @@ pub struct Shutdown {
     /// Writes that must run to their end, whoever still waits for them.
     pub writes: TaskTracker,
 }
+
+impl Shutdown {
+    /// The end of parts that others may take the place of: `closing` ends them alone.
+    pub fn generation(&self) -> Self {
+        Self { closing: self.closing.child_token(), ..self.clone() }
+    }
+}

@@ -16,12 +16,23 @@ pub struct Imported {
     pub articles: usize,
 }
 
+impl Imported {
+    pub fn all(&self) -> usize {
+        self.customers + self.orders + self.articles
+    }
+}
+
 impl Store {
     /// Writes the records over those of the same id. Doing it twice changes nothing.
     pub async fn import(&self, records: Vec<Record>) -> Result<Imported, StoreError> {
+        self.import_until(records, || false).await
+    }
+
+    /// The same, until `stop` says so: asked between batches, so that what has been told is written, and nothing else.
+    pub async fn import_until(&self, records: Vec<Record>, stop: impl Fn() -> bool) -> Result<Imported, StoreError> {
         let mut imported = Imported::default();
         let mut records = records.into_iter().peekable();
-        while records.peek().is_some() {
+        while records.peek().is_some() && !stop() {
             let batch: Vec<Record> = records.by_ref().take(BATCH).collect();
             for record in &batch {
                 match record {

@@ -22,6 +22,7 @@ mod keyed;
 mod knowledge;
 mod ledger;
 mod locks;
+mod look;
 mod open;
 mod orders;
 mod pending;
@@ -48,6 +49,7 @@ use crate::{desk::PortError, domain::Clock};
 pub use backup::Restored;
 pub use erase::{Erased, Held, Holdings};
 pub use import::Imported;
+pub use look::Look;
 pub use retention::RetentionOptions;
 pub use scrub::Scrubbed;
 pub use subject::Whom;
@@ -91,6 +93,12 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    #[error("the directory of store.path, {}, does not exist; create it, or name another file", .0.display())]
+    NoDirectory(PathBuf),
+    #[error("{} is a directory; name the store's file in store.path", .0.display())]
+    Directory(PathBuf),
+    #[error("store {} cannot be written ({why}); give this user the right to write the file and its directory, or name another file in store.path", path.display())]
+    NotWritable { path: PathBuf, why: std::io::Error },
     #[error("failed to open store {}", path.display())]
     Open {
         path: PathBuf,
@@ -164,7 +172,7 @@ impl StoreError {
 impl Store {
     /// Opens the store, creates it if there is none, and brings its format up to date.
     pub fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
-        let (connection, key) = open::writable(path)?;
+        let (connection, key) = open::writable(path).map_err(|error| look::blocked(path).unwrap_or(error))?;
         Ok(Self {
             writer: writer::Writer::start(connection)?,
             readers: Arc::new(readers::Readers::new(path, key.clone())),
@@ -175,16 +183,9 @@ impl Store {
         })
     }
 
-    /// Reads the whole file and reports damage. Slow on a large store.
-    pub fn check(path: &Path) -> Result<(), StoreError> {
-        let connection = open::readable(path)?;
-        let report: String = connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(|source| StoreError::NotAStore { path: path.to_owned(), source })?;
-        match report.as_str() {
-            "ok" => Ok(()),
-            _ => Err(StoreError::Damaged { path: path.to_owned(), report }),
-        }
+    /// What it takes the time from.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// Writes a little, as a sign of life.

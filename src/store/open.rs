@@ -75,6 +75,11 @@ fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The format of a store that is only looked at, and the one that this program writes.
+pub(super) fn formats(connection: &Connection, path: &Path) -> Result<(u32, u32), StoreError> {
+    Ok((format(connection, path)?, MIGRATIONS.len() as u32))
+}
+
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let known = MIGRATIONS.len() as u32;
     if format(connection, path)? == known {
@@ -122,7 +127,7 @@ fn format(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
     Ok(found)
 }
 
-fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
+pub(super) fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
     move |source| match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             StoreError::NotAStore { path: path.to_owned(), source }

@@ -29,6 +29,7 @@ const UPSTREAM_RETRIES: &str = "frontdesk_upstream_retries_total";
 const UPSTREAM_DURATION: &str = "frontdesk_upstream_request_duration_seconds";
 const BREAKER_OPEN: &str = "frontdesk_upstream_breaker_open";
 const READY: &str = "frontdesk_ready";
+const TRACE_EXPORTS: &str = "frontdesk_trace_exports_total";
 const TOKEN_FETCHES: &str = "frontdesk_token_fetches_total";
 
 /// In seconds: a look-up takes a millisecond, a helpdesk up to its timeout of five.
@@ -71,6 +72,7 @@ fn describe() {
     describe_histogram!(UPSTREAM_DURATION, Unit::Seconds, "Attempts at requests to upstreams, by outcome.");
     describe_gauge!(BREAKER_OPEN, "1 while nothing is sent to an upstream after failures in a row.");
     describe_gauge!(READY, "1 while this process can do its own part, as /readyz says.");
+    describe_counter!(TRACE_EXPORTS, "Batches of spans sent to the collector; those that failed are lost.");
     describe_counter!(TOKEN_FETCHES, "Tokens fetched, or signed, for upstreams.");
 }
 
@@ -86,6 +88,7 @@ pub(crate) fn begin<'a>(sources: impl Iterator<Item = &'a str>, kinds: impl Into
     counter!(UNREADABLE_ORDERS).absolute(0);
     zero(KEY_FETCHES, "outcome", &["ok", "failed"]);
     zero(TOKEN_FETCHES, "outcome", &["ok", "failed"]);
+    zero(TRACE_EXPORTS, "outcome", &["ok", "failed"]);
     for source in sources {
         for outcome in ["acknowledged", "rejected", "limited", "full", "unavailable"] {
             counter!(WEBHOOKS, "source" => source.to_owned(), "outcome" => outcome).absolute(0);
@@ -208,6 +211,10 @@ pub(crate) fn ready(ready: bool) {
 /// Memory, descriptors and processor time of this process.
 pub(crate) fn process() {
     metrics_process::Collector::default().collect();
+}
+
+pub(crate) fn trace_export(good: bool) {
+    counter!(TRACE_EXPORTS, "outcome" => outcome(good)).increment(1);
 }
 
 pub(crate) fn token_fetch(good: bool) {

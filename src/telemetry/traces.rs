@@ -63,7 +63,11 @@ pub trait Post: Send + Sync {
 #[error("traces.endpoint cannot be used")]
 pub struct TracesError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-struct Client(Arc<dyn Post>);
+/// Sends, and tells when spans begin and cease to be lost: once each.
+struct Client {
+    post: Arc<dyn Post>,
+    losing: AtomicBool,
+}
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +78,28 @@ impl fmt::Debug for Client {
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        self.0.post(request)
+        let answered = self.post.post(request);
+        let why = match &answered {
+            Ok(answer) if answer.status().is_success() => None,
+            Ok(answer) => Some(format!("the collector answered {}", answer.status())),
+            Err(error) => Some(super::causes(error.as_ref())),
+        };
+        super::metrics::trace_export(why.is_none());
+        match (why, self.losing.load(Ordering::Relaxed)) {
+            (Some(error), false) => {
+                self.losing.store(true, Ordering::Relaxed);
+                tracing::warn!(
+                    error,
+                    "traces are being lost; check traces.endpoint (frontdesk check --online asks it)"
+                );
+            }
+            (None, true) => {
+                self.losing.store(false, Ordering::Relaxed);
+                tracing::info!("traces arrive again");
+            }
+            _ => {}
+        }
+        answered
     }
 }
 
@@ -140,7 +165,7 @@ where
     let endpoint = options.endpoint.as_deref().unwrap_or_default().trim_end_matches('/');
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Client(post))
+        .with_http_client(Client { post, losing: AtomicBool::new(false) })
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(format!("{endpoint}/v1/traces"))
         .build()

@@ -42,6 +42,30 @@ pub fn specs(options: &Options) -> Result<Vec<Spec>, RegistryError> {
     Ok(all(options)?.iter().map(|tool| tool.spec()).collect())
 }
 
+/// What a level that is lower than the tool's own opens, and to whom.
+pub fn opened(options: &Options) -> Vec<String> {
+    let own = specs(&Options::default()).unwrap_or_default();
+    let lowered = |(name, level): (&String, &Level)| {
+        let usual = own.iter().find(|spec| spec.name == name)?.level;
+        let what = match name.as_str() {
+            "lookup_order" => "the orders of whichever customer is named, with items, parcels, prices and city",
+            "update_crm" => "the contact data of whichever customer is named, to be changed",
+            _ => "what the tool does",
+        };
+        let to = match level {
+            Level::Anonymous => "callers of whom nobody knows who they are",
+            Level::Otp => "callers who have proven a one-time code alone",
+            Level::Verified => "callers who have signed in",
+        };
+        let word = |level| serde_json::to_value(level).ok().and_then(|word| word.as_str().map(str::to_owned));
+        let (level_word, usual_word) = (word(*level)?, word(usual)?);
+        (*level < usual).then(|| {
+            format!("tools.levels.{name} = \"{level_word}\" opens {what} to {to}; left out, it is \"{usual_word}\"")
+        })
+    };
+    options.levels.iter().filter_map(lowered).collect()
+}
+
 /// How the tools behave.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::{Platform, Setup, block_on, command, frontdesk, stderr, stdout};
 
 /// Commands that serve, or print for a shell.
-const NO_JSON: &[&str] = &["demo", "serve", "stdio", "completions", "import", "check"];
+const NO_JSON: &[&str] = &["demo", "serve", "stdio", "completions"];
 
 /// Commands whose purpose is to make a store where there is none.
 const MAKERS: &[&str] = &["serve", "stdio", "import", "restore"];
@@ -232,4 +232,24 @@ fn what_is_secret_is_written_for_its_owner_alone() {
     assert!(!again.status.success() && stderr(&again).contains("bot.token"), "{}", stderr(&again));
     let listed = stdout(&frontdesk(setup.path(), &["token", "list", "--json"]));
     assert_eq!(listed.lines().count(), 1, "no token without a place for it: {listed}");
+}
+
+#[test]
+fn status_is_one_screen_of_the_server_or_of_the_store() {
+    let setup = filled();
+    let of_store = run(&setup, "status", &["--json"]);
+    let status: Value = serde_json::from_str(&stdout(&of_store)).unwrap_or_else(|_| panic!("{}", stderr(&of_store)));
+    assert_eq!((&status["from"], &status["events"]["dead"]), (&"store".into(), &0.into()), "{status}");
+    assert!(status["sources"]["escalation"].is_string() && status["sources"]["chatbot"].is_null(), "{status}");
+    let screen = stdout(&run(&setup, "status", &[]));
+    for said in ["read from the store", "nothing waits", "only a running server knows", "SOURCE", "escalation"] {
+        assert!(screen.contains(said), "{said}: {screen}");
+    }
+    let server = setup.serve();
+    let screen = stdout(&run(&setup, "status", &["--url", &server.operations]));
+    assert!(screen.starts_with("asked the server at") && screen.contains(", ready"), "{screen}");
+    let status = stdout(&run(&setup, "status", &["--json", "--url", &server.operations]));
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!((&status["from"], &status["ready"]), (&"server".into(), &true.into()), "{status}");
+    assert!(status["upstreams"].is_array(), "{status}");
 }

@@ -139,3 +139,57 @@ fn an_order_never_takes_the_place_of_another_customers_in_silence() {
     let meant = import(grace, &["--change-owners"]);
     assert!(meant.status.success(), "{}", stderr(&meant));
 }
+
+#[test]
+fn other_formats_are_refused_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    for (text, expected) in [
+        ("[{\"type\":\"customer\",\"id\":\"c1\"}]\n", "jq -c '.[]'"),
+        ("[\n  {\"type\":\"customer\",\"id\":\"c1\"}\n]\n", "jq -c '.[]'"),
+        ("id,name\n1,a\n2,b\n", "CSV has to be converted"),
+        ("\u{feff}id;name\n", "CSV has to be converted"),
+    ] {
+        std::fs::write(directory.path().join("x"), text).unwrap();
+        let output = frontdesk(directory.path(), &["import", "x"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+        assert!(stderr(&output).contains("1 bad lines"), "the rest is not named line by line: {}", stderr(&output));
+    }
+    std::fs::write(directory.path().join("x"), "\u{feff}{\"type\":\"customer\",\"id\":\"c1\"}\n").unwrap();
+    assert!(frontdesk(directory.path(), &["import", "x"]).status.success());
+}
+
+#[test]
+fn an_interrupted_import_says_how_far_it_came_and_can_be_repeated() {
+    let directory = tempfile::tempdir().unwrap();
+    let order = |n: usize| {
+        format!(
+            "{{\"type\":\"order\",\"id\":\"{n}\",\"customer\":\"c1\",\"status\":\"shipped\",\"placed_at\":\"2026-11-14T09:12:00Z\"}}\n"
+        )
+    };
+    let all = 60_000;
+    std::fs::write(directory.path().join("big.jsonl"), (0..all).map(order).collect::<String>()).unwrap();
+    let store = directory.path().join("frontdesk.db");
+    let child = command(directory.path())
+        .args(["import", "big.jsonl"])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !store.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    crate::support::signal("INT", child.id());
+    let output = child.wait_with_output().unwrap();
+    let written = usize::try_from(count(&store, "orders")).unwrap();
+    match output.status.success() {
+        // Faster than the signal.
+        true => assert_eq!(written, all),
+        false => {
+            let said = format!("the first {written} of {all} records are written");
+            assert!(stderr(&output).contains(&said), "{written}: {}", stderr(&output));
+        }
+    }
+    assert!(frontdesk(directory.path(), &["import", "big.jsonl"]).status.success());
+    assert_eq!(usize::try_from(count(&store, "orders")).unwrap(), all);
+}

@@ -219,3 +219,24 @@ fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
     let lines = log.lines().map(serde_json::from_str::<Value>);
     assert!(lines.into_iter().all(|line| line.is_ok()), "the log is JSON to its end");
 }
+
+#[test]
+fn traces_that_are_lost_are_said_once_and_counted() {
+    let broken = Vendor::always(Answer::text(503, ""));
+    let setup = traced(Setup::ada(), &broken);
+    let server = setup.serve();
+    block_on(async {
+        for _ in 0..600 {
+            server.client().call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+            if broken.seen().len() >= 3 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        let counted = metrics(&server).await;
+        assert!(!counted.contains("frontdesk_trace_exports_total{outcome=\"failed\"} 0"), "{counted}");
+        assert!(counted.contains("frontdesk_trace_exports_total{outcome=\"ok\"} 0"), "{counted}");
+    });
+    let (_, log) = server.terminate();
+    assert_eq!(log.matches("traces are being lost").count(), 1, "{log}");
+}

@@ -94,6 +94,10 @@ impl http::Metrics for Healthy {
     async fn render(&self) -> String {
         String::new()
     }
+
+    async fn status(&self) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(serde_json::Value::Null)
+    }
 }
 
 /// What is served, with no source of webhooks.

@@ -247,7 +247,7 @@ impl Prism {
 fn specs(test: &str) -> Option<PathBuf> {
     let specs = std::env::var_os("FRONTDESK_VENDOR_SPECS").map(PathBuf::from).filter(|path| path.is_dir());
     if specs.is_none() {
-        eprintln!("SKIPPED {test}: FRONTDESK_VENDOR_SPECS names no folder");
+        crate::support::say_skipped(&format!("{test}: FRONTDESK_VENDOR_SPECS names no folder"));
     }
     specs
 }

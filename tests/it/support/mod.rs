@@ -18,7 +18,7 @@ pub use issuer::{Issuer, RESOURCE};
 pub use platform::{Platform, SECRET, events, rows, settled, sign_hex, signed};
 pub use server::{Server, Setup};
 pub use stdio::StdioClient;
-pub use tools::{Clients, Script, installed, skip};
+pub use tools::{Clients, Script, installed, say_skipped, skip};
 pub use vendor::{Answer, Seen, Vendor};
 
 /// The two revisions of the protocol that are served.

@@ -203,8 +203,13 @@ impl Server {
     }
 
     /// SIGTERM; how it ended, and what it had logged.
-    pub fn terminate(mut self) -> (ExitStatus, String) {
+    pub fn terminate(self) -> (ExitStatus, String) {
         super::signal("TERM", self.child.id());
+        self.wait()
+    }
+
+    /// How it ended by itself, and what it had logged.
+    pub fn wait(mut self) -> (ExitStatus, String) {
         let log = self.log.take().unwrap().join().unwrap();
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
         loop {

@@ -1,0 +1,44 @@
+//! Why it could not be put together, or ended badly.
+
+use crate::{
+    config::ConfigError,
+    connectors::{ConnectorError, LibraryError},
+    http::{ServeError, TlsError},
+    identity::{KeyError, agents::OptionsError},
+    mcp::StdioError,
+    store::StoreError,
+    telemetry::metrics,
+    tools::RegistryError,
+    upstream::DocumentError,
+};
+
+/// Why it could not be put together, or ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("invalid configuration")]
+    Config(#[from] ConfigError),
+    #[error("invalid configuration: identity.context.keys")]
+    Key(#[from] KeyError),
+    #[error("invalid configuration")]
+    Tools(#[from] RegistryError),
+    #[error("invalid configuration")]
+    Connector(#[from] ConnectorError),
+    #[error("invalid configuration: connectors.directory")]
+    Library(#[from] LibraryError),
+    #[error("invalid configuration")]
+    Agents(#[from] OptionsError),
+    #[error("failed to make a client for the keys of issuers")]
+    Fetcher(#[from] DocumentError),
+    #[error("invalid configuration")]
+    Tls(#[source] TlsError),
+    #[error("failed to make a store for a trial")]
+    Trial(#[source] std::io::Error),
+    #[error("failed to start counting")]
+    Metrics(#[from] metrics::BuildError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Stdio(#[from] StdioError),
+}

@@ -1,0 +1,165 @@
+//! What keeps a configuration from being served, all of it at once; and what it allows that is seldom meant.
+
+use serde_json::Value;
+
+use super::{
+    App, AppError, alerts, bind,
+    secrets::{operations_token, tls},
+    sources, upstreams,
+};
+use crate::{
+    config::{Config, ConfigError, LeftOut, Secrets, is_loopback},
+    domain::{Clock, SecretRef},
+    identity::{Identity, Mode, agents::Authentication},
+    tools,
+};
+
+/// Every part for itself, so that none hides another; and at last all of them together, on a store that is thrown away.
+pub fn faults(config: &Config, secrets: &Secrets) -> Judged {
+    let mut found: Vec<AppError> = missing_secrets(config, secrets).into_iter().map(AppError::from).collect();
+    let clock = Clock::system();
+    found.extend(identity(config, secrets, &clock));
+    found.extend(upstreams::faults(config, secrets, &clock));
+    for (name, options) in &config.webhooks {
+        let mut one = config.clone();
+        one.webhooks = [(name.clone(), options.clone())].into();
+        found.extend(sources::routes(&one, secrets).err());
+    }
+    found.extend(alerts::sink(config, secrets).err().map(AppError::from));
+    found.extend(operations_token(config, secrets).err().map(AppError::from));
+    found.extend(tls(config, secrets).err());
+    let mut seen = Vec::new();
+    found.retain(|fault| {
+        let text = format!("{:?}", fault.config().map(ToString::to_string).unwrap_or_else(|| format!("{fault:?}")));
+        let is_new = !seen.contains(&text);
+        seen.push(text);
+        is_new
+    });
+    let mut warnings = warnings(config);
+    if found.is_empty() {
+        match together(config, secrets) {
+            Ok(all) => warnings = all,
+            Err(fault) => found.push(fault),
+        }
+    }
+    Judged { faults: found, warnings }
+}
+
+/// What is wrong, and what is allowed and seldom meant.
+pub struct Judged {
+    pub faults: Vec<AppError>,
+    pub warnings: Vec<String>,
+}
+
+fn together(config: &Config, secrets: &Secrets) -> Result<Vec<String>, AppError> {
+    let directory = tempfile::tempdir().map_err(AppError::Trial)?;
+    let mut trial = config.clone();
+    trial.store.path = directory.path().join("frontdesk.db");
+    Ok(App::build(&trial, secrets, Clock::system())?.warnings)
+}
+
+fn identity(config: &Config, secrets: &Secrets, clock: &Clock) -> Vec<AppError> {
+    let judge = |identity: &crate::config::IdentityConfig| -> Result<(), AppError> {
+        let options = identity.options(secrets)?;
+        Identity::new(options, identity.subject_system.clone(), clock.clone())?;
+        Ok(())
+    };
+    let mut found: Vec<AppError> = judge(&config.identity).err().into_iter().collect();
+    // With the first of what is missing, the second one is seen.
+    if config.identity.mode == Mode::Context && config.identity.context.issuer.is_none() {
+        let mut with_issuer = config.identity.clone();
+        with_issuer.context.issuer = Some("https://example.com".to_owned());
+        found.extend(judge(&with_issuer).err());
+    }
+    found
+}
+
+/// Secrets that are named, needed, and not there.
+fn missing_secrets(config: &Config, secrets: &Secrets) -> Vec<ConfigError> {
+    let mut named = Vec::new();
+    let Ok(mut all) = serde_json::to_value(config) else { return Vec::new() };
+    let used = upstreams::upstreams_in_use(config);
+    if let Some(upstreams) = all.get_mut("upstreams").and_then(Value::as_object_mut) {
+        upstreams.retain(|name, _| used.contains(&name.as_str()));
+    }
+    if config.identity.mode != Mode::Context {
+        all["identity"] = Value::Null;
+    }
+    gather(&all, String::new(), &mut named);
+    let missing = |(key, place): (String, SecretRef)| {
+        secrets.read(&place).err().map(|source| ConfigError::Secret { key, source })
+    };
+    named.into_iter().filter_map(missing).collect()
+}
+
+/// The places of secrets, by their keys.
+fn gather(value: &Value, path: String, named: &mut Vec<(String, SecretRef)>) {
+    match value {
+        Value::Object(members) => {
+            if let Ok(place) = serde_json::from_value::<SecretRef>(value.clone()) {
+                named.push((path, place));
+                return;
+            }
+            for (name, member) in members.iter().filter(|(name, _)| *name != "settings") {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                gather(member, path, named);
+            }
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| gather(item, format!("{path}[{n}]"), named));
+        }
+        _ => {}
+    }
+}
+
+/// The addresses that could not be taken now.
+pub async fn try_addresses(config: &Config) -> Vec<AppError> {
+    let main = bind("http.listen", config.http.listen).await;
+    let operations = match config.operations.enabled {
+        true => bind("operations.listen", config.operations.listen).await.map(drop),
+        false => Ok(()),
+    };
+    [main.map(drop), operations].into_iter().filter_map(Result::err).map(AppError::from).collect()
+}
+
+impl AppError {
+    fn config(&self) -> Option<&ConfigError> {
+        match self {
+            Self::Config(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether it only misses what was left out because it is wrong.
+    pub fn is_explained_by(&self, left_out: &LeftOut) -> bool {
+        self.config().is_some_and(|fault| left_out.explains(fault))
+    }
+}
+
+/// What is allowed and seldom meant.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    if config.http.trusted_proxies > 0 && config.agents.authentication == Authentication::None {
+        found.push(
+            "http.trusted_proxies says that a proxy is in front, and agents do not authenticate: let it pass /webhooks/ \
+             alone, or set agents.authentication = \"required\""
+                .to_owned(),
+        );
+    }
+    if !is_loopback(config.http.listen) && config.http.tls.is_none() && config.http.trusted_proxies == 0 {
+        found.push(
+            "http.listen can be reached from other machines without TLS: tokens and answers can be read on the way; set \
+             http.tls, or http.trusted_proxies if a proxy does it"
+                .to_owned(),
+        );
+    }
+    if config.identity.mode == Mode::Argument {
+        found.push(
+            "identity.mode is argument: the agent itself says who the customer is, so anybody who can talk to the \
+             agent can be anybody; use it only with trusted agents on this machine"
+                .to_owned(),
+        );
+    }
+    found.extend(tools::opened(&config.tools));
+    found
+}

@@ -1,0 +1,203 @@
+//! Reloading: a new configuration takes the place of the running one, while connections stay open and what has begun ends
+//! as it began.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::{Notify, mpsc};
+
+use super::{App, AppError};
+use crate::{
+    config::{Config, Loaded},
+    http::Site,
+    inbox::{Claimed, Dispatch, Failure, Handled},
+    mcp::Shutdown,
+    store::Store,
+    telemetry::{causes, metrics::PrometheusHandle},
+};
+
+/// What is fixed when the process starts: sections, or single keys.
+const FIXED: &[&str] = &[
+    "store",
+    "log",
+    "traces",
+    "inbox",
+    "retention",
+    "operations.enabled",
+    "operations.listen",
+    "http.listen",
+    "http.tls",
+    "http.connections_max",
+    "http.head_timeout_ms",
+    "http.idle_timeout_ms",
+    "http.streams_max",
+    "http.drain_timeout_ms",
+];
+
+/// What works events off now.
+pub(super) struct Current(RwLock<Arc<dyn Dispatch>>);
+
+impl Current {
+    pub(super) fn new(dispatch: Arc<dyn Dispatch>) -> Self {
+        Self(RwLock::new(dispatch))
+    }
+
+    fn now(&self) -> Arc<dyn Dispatch> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, dispatch: Arc<dyn Dispatch>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = dispatch;
+    }
+}
+
+#[async_trait]
+impl Dispatch for Current {
+    async fn handle(&self, event: &Claimed) -> Result<Handled, Failure> {
+        self.now().handle(event).await
+    }
+
+    fn upstream(&self, kind: &str) -> String {
+        self.now().upstream(kind)
+    }
+
+    fn upstreams(&self) -> BTreeMap<String, Vec<String>> {
+        self.now().upstreams()
+    }
+}
+
+/// What requests and events reach.
+pub(super) struct Face {
+    pub(super) main: Site,
+    pub(super) beside: Site,
+}
+
+/// The parts of a running server that can be replaced.
+pub(super) struct Live {
+    pub(super) running: Config,
+    pub(super) store: Store,
+    pub(super) arrived: Arc<Notify>,
+    pub(super) handle: Option<PrometheusHandle>,
+    pub(super) shutdown: Shutdown,
+    /// That of the parts which serve now: their event streams end with it.
+    pub(super) generation: Shutdown,
+    pub(super) face: Face,
+    pub(super) dispatch: Arc<Current>,
+}
+
+impl Live {
+    /// Puts what comes in place of what runs, until the server ends.
+    pub(super) async fn keep(mut self, mut reloads: mpsc::Receiver<Loaded>) {
+        let closing = self.shutdown.closing.clone();
+        while let Some(Some(loaded)) = closing.run_until_cancelled(reloads.recv()).await {
+            if let Err(error) = self.reload(&loaded) {
+                tracing::error!(error = causes(&error), "not reloaded; what ran before goes on");
+            }
+        }
+    }
+
+    fn reload(&mut self, loaded: &Loaded) -> Result<(), AppError> {
+        let (config, generation) = (&loaded.config, self.shutdown.generation());
+        let clock = self.store.clock();
+        let new = App::on(
+            self.store.clone(),
+            config,
+            &loaded.secrets,
+            clock,
+            (self.shutdown.clone(), generation.clone()),
+            self.arrived.clone(),
+        )?;
+        let face = new.face(self.handle.clone());
+        self.face.main.replace(&face.main);
+        self.face.beside.replace(&face.beside);
+        self.dispatch.replace(new.worker.dispatch);
+        // Clients of the old streams come again, with what is asked of them now.
+        std::mem::replace(&mut self.generation, generation).closing.cancel();
+        let (taken, fixed): (Vec<String>, Vec<String>) =
+            changed(&self.running, config).into_iter().partition(|key| !is_fixed(key));
+        tracing::info!(changed = list(&taken), "reloaded: secrets were read again");
+        if !fixed.is_empty() {
+            tracing::warn!(keys = list(&fixed), "changed, and in effect only after a restart");
+        }
+        self.running = keeping(config.clone(), &self.running);
+        Ok(())
+    }
+}
+
+/// What takes effect at a restart stays as it was started, so that every reload says so again.
+fn keeping(mut new: Config, started: &Config) -> Config {
+    new.store = started.store.clone();
+    new.log = started.log.clone();
+    new.traces = started.traces.clone();
+    new.inbox = started.inbox.clone();
+    new.retention = started.retention.clone();
+    new.operations.enabled = started.operations.enabled;
+    new.operations.listen = started.operations.listen;
+    new.http.listen = started.http.listen;
+    new.http.tls = started.http.tls.clone();
+    new.http.connections_max = started.http.connections_max;
+    new.http.head_timeout_ms = started.http.head_timeout_ms;
+    new.http.idle_timeout_ms = started.http.idle_timeout_ms;
+    new.http.streams_max = started.http.streams_max;
+    new.http.drain_timeout_ms = started.http.drain_timeout_ms;
+    new
+}
+
+fn list(keys: &[String]) -> String {
+    if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") }
+}
+
+fn is_fixed(key: &str) -> bool {
+    let below = |fixed: &&&str| key.strip_prefix(**fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    FIXED.iter().any(|fixed| below(&fixed))
+}
+
+/// The keys whose values differ.
+fn changed(old: &Config, new: &Config) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    if let (Ok(old), Ok(new)) = (serde_json::to_value(old), serde_json::to_value(new)) {
+        differ(&old, &new, "", &mut keys);
+    }
+    keys
+}
+
+fn differ(old: &Value, new: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let of = |members: &serde_json::Map<String, Value>| members.get(name).cloned().unwrap_or_default();
+                differ(&of(old), &of(new), &path, keys);
+            }
+        }
+        (old, new) if old != new => {
+            keys.insert(path.to_owned());
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_told_by_its_key_and_what_is_fixed_stays() {
+        let old = Config::default();
+        let mut new = Config::default();
+        new.desk.repeat_window_s = 5;
+        new.http.listen = "127.0.0.1:1".parse().unwrap();
+        new.tools.contact_fields.clear();
+        let keys = changed(&old, &new);
+        assert_eq!(keys, ["desk.repeat_window_s", "http.listen", "tools.contact_fields"].map(str::to_owned).into());
+        let fixed: Vec<&String> = keys.iter().filter(|key| is_fixed(key)).collect();
+        assert_eq!(fixed, ["http.listen"]);
+        assert!(!is_fixed("http.allowed_hosts") && is_fixed("store.path") && !is_fixed("storefront"));
+        let kept = keeping(new.clone(), &old);
+        assert_eq!(changed(&kept, &new), ["http.listen".to_owned()].into(), "and is told again next time");
+    }
+}

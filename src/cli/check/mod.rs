@@ -1,0 +1,205 @@
+//! `frontdesk check`: would `serve` start, and what would it do?
+
+mod online;
+
+use anyhow::bail;
+use clap::Args;
+use serde_json::json;
+
+use super::{ConfigArgs, block_on, output};
+use crate::{
+    app,
+    config::{self, Config, Inspected},
+    identity::agents::Authentication,
+    store::Store,
+    telemetry,
+};
+
+/// Check the configuration, the store and the addresses, and say what was found
+///
+/// Reads every layer (file, .env, environment), every secret and every key, puts everything together on a store that is
+/// thrown away, reads the real store through, and takes the addresses for a moment. Names all faults at once. The exit status
+/// is 0 if `frontdesk serve` would start here, now, as this user. Nothing is changed; a store that is missing is not created.
+/// With --online it also asks every configured system (one token where tokens are used, one health request) and the
+/// collector of traces.
+#[derive(Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print the configuration in effect, as TOML; secrets are shown by the place they come from
+    #[arg(long)]
+    print: bool,
+    /// Fetch a token from and send a health request to every configured upstream, and print how it went
+    #[arg(long)]
+    online: bool,
+    /// A server runs here already: that its addresses are taken is no fault
+    #[arg(long)]
+    running: bool,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+#[derive(Default)]
+struct Report {
+    findings: Vec<String>,
+    warnings: Vec<String>,
+    faults: Vec<String>,
+    unknown: Vec<String>,
+    answers: Vec<online::Answer>,
+}
+
+impl Report {
+    fn fault(&mut self, fault: impl Into<anyhow::Error>) {
+        let text = format!("{:#}", fault.into());
+        if !self.faults.contains(&text) {
+            self.faults.push(text);
+        }
+    }
+}
+
+impl Check {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let Inspected { loaded, faults, left_out } = config::inspect(&self.config.overrides());
+        let config = &loaded.config;
+        telemetry::init(&config.log, &config.traces, None)?;
+        loaded.warn();
+        let mut report = Report::default();
+        match loaded.sources.as_slice() {
+            [] => report.findings.push("configuration: defaults only".to_owned()),
+            sources => report.findings.extend(sources.iter().map(|source| format!("configuration: {source}"))),
+        }
+        let readable = faults.is_empty();
+        faults.into_iter().for_each(|fault| report.fault(fault));
+        // Its warnings are in the report; nothing more is said of the trial.
+        let judged = app::faults(config, &loaded.secrets);
+        judged
+            .faults
+            .into_iter()
+            .filter(|fault| !fault.is_explained_by(&left_out))
+            .for_each(|fault| report.fault(fault));
+        report.warnings = judged.warnings;
+        // Of a path or an address that could not be read, the default would be looked at.
+        if readable {
+            store(config, &mut report);
+            self.addresses(config, &mut report)?;
+        }
+        describe(config, &mut report);
+        match self.online {
+            true if report.faults.is_empty() => report.answers = online::ask(config, &loaded.secrets)?,
+            true => report.unknown.push("upstreams: not asked, since there are faults".to_owned()),
+            false if app::upstreams_in_use(config).is_empty() && config.traces.endpoint.is_none() => {}
+            false => report.unknown.push("upstreams and collector: whether they answer; --online asks them".to_owned()),
+        }
+        report.unknown.push("webhooks: whether the senders' secrets are these, until the first one comes".to_owned());
+        report.unknown.push("other users: whether serve, started as another user, has the same rights".to_owned());
+        let bad = report.answers.iter().filter(|answer| answer.is_bad()).count();
+        self.print(config, &report, bad)?;
+        match (report.faults.len(), bad) {
+            (0, 0) => Ok(()),
+            (0, bad) => bail!("{bad} of {} upstreams cannot be used", report.answers.len()),
+            (1, _) => bail!("1 fault; frontdesk serve would not start"),
+            (faults, _) => bail!("{faults} faults; frontdesk serve would not start"),
+        }
+    }
+
+    fn addresses(&self, config: &Config, report: &mut Report) -> anyhow::Result<()> {
+        if self.running {
+            report.unknown.push("addresses: not tried, since --running says that a server has them".to_owned());
+            return Ok(());
+        }
+        let taken = block_on(async { Ok(app::try_addresses(config).await) })?;
+        for fault in taken {
+            report.fault(anyhow::Error::new(fault).context("if that is frontdesk itself, say check --running"));
+        }
+        Ok(())
+    }
+
+    fn print(&self, config: &Config, report: &Report, bad: usize) -> anyhow::Result<()> {
+        if self.json {
+            return output::json(&json!({
+                "ok": report.faults.is_empty() && bad == 0,
+                "faults": report.faults,
+                "warnings": report.warnings,
+                "findings": report.findings,
+                "not_checked": report.unknown,
+                "upstreams": report.answers,
+                "configuration": self.print.then(|| serde_json::to_value(config)).transpose()?,
+            }));
+        }
+        if self.print {
+            output::line(toml::to_string(config)?.trim_end())?;
+        }
+        let say = |text: &str| match self.print {
+            true => {
+                output::remark(text);
+                Ok(())
+            }
+            false => output::line(text),
+        };
+        report.findings.iter().try_for_each(|text| say(text))?;
+        if self.online && report.answers.is_empty() && report.faults.is_empty() {
+            say("online: there is no upstream to ask; the desk uses the embedded store alone")?;
+        } else if !report.answers.is_empty() {
+            say(&online::table(&report.answers))?;
+        }
+        report.unknown.iter().try_for_each(|text| say(&format!("not checked: {text}")))?;
+        report.warnings.iter().try_for_each(|text| say(&format!("warning: {text}")))?;
+        report.faults.iter().for_each(|text| output::remark(format_args!("error: {text}")));
+        if report.faults.is_empty() && bad == 0 {
+            say("ok")?;
+        }
+        Ok(())
+    }
+}
+
+/// The real store, without changing anything of it.
+fn store(config: &Config, report: &mut Report) {
+    let path = &config.store.path;
+    let shown = path.display();
+    match Store::check(path) {
+        Ok(Some(look)) if look.format == look.known => report.findings.push(format!("store: {shown} is sound")),
+        Ok(Some(look)) => report.findings.push(format!(
+            "store: {shown} is sound, of format {}; serve brings it to format {}, after which an older frontdesk cannot read it",
+            look.format, look.known
+        )),
+        Ok(None) => {
+            report.findings.push(format!("store: {shown} does not exist yet; serve and import create it"));
+        }
+        Err(error) => report.fault(error),
+    }
+}
+
+/// What would be served.
+fn describe(config: &Config, report: &mut Report) {
+    let mut say = |text: String| report.findings.push(text);
+    let mode = serde_json::to_value(config.identity.mode).unwrap_or_default();
+    say(format!("identity: mode {}", mode.as_str().unwrap_or_default()));
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+    say(format!("http: would listen on {scheme}://{}/mcp", config.http.listen));
+    let issuers: Vec<&str> = config.agents.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+    say(match (config.agents.authentication, issuers.as_slice()) {
+        (Authentication::None, _) => "agents: whatever reaches the address may call".to_owned(),
+        (Authentication::Required, []) => "agents: with tokens of frontdesk token new".to_owned(),
+        (Authentication::Required, issuers) => {
+            format!("agents: with tokens of frontdesk token new, or of {}", issuers.join(", "))
+        }
+    });
+    say(match config.operations.enabled {
+        true => format!("operations: would listen on http://{}/metrics", config.operations.listen),
+        false => "operations: no address of their own".to_owned(),
+    });
+    for (port, name) in
+        [("orders", &config.desk.orders), ("helpdesk", &config.desk.helpdesk), ("crm", &config.desk.crm)]
+    {
+        say(format!("desk: {port} at {name}"));
+    }
+    match config.webhooks.keys().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => say("webhooks: none".to_owned()),
+        names => say(format!("webhooks: at /webhooks/ followed by {}", names.join(", "))),
+    }
+    if let Some(endpoint) = &config.traces.endpoint {
+        say(format!("traces: to {endpoint}"));
+    }
+}
