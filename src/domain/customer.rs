@@ -63,9 +63,10 @@ impl CustomerId {
         Self::new(SystemId::parse(system)?, id)
     }
 
-    /// Reads `system:id`, or a bare id of `system`: what people type.
+    /// Reads `system:id`, or a bare id of `system`: what people type. An id in the form of an address, as
+    /// `gid://shopify/Customer/7`, is a bare one: what stands before its colon is no system.
     pub fn parse_or_in(system: &SystemId, text: &str) -> Result<Self, Invalid> {
-        match text.contains(':') {
+        match text.contains(':') && !text.contains("://") {
             true => Self::parse(text),
             false => Self::new(system.clone(), text),
         }
@@ -208,5 +209,18 @@ impl Caller {
             Subject::Staff(member) => Some(member),
             Subject::Customer(_) | Subject::Claimed(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_in_the_form_of_an_address_has_no_system_of_its_own() {
+        let read = |text| CustomerId::parse_or_in(&SystemId::builtin(), text).unwrap().to_string();
+        assert_eq!(read("42"), "builtin:42");
+        assert_eq!(read("shop:42"), "shop:42");
+        assert_eq!(read("gid://shopify/Customer/7"), "builtin:gid://shopify/Customer/7");
     }
 }

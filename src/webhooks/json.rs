@@ -155,8 +155,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_json_stays_as_it_is(text in ".*", number in -1e300f64..1e300) {
-            let body = json!({ "a": [text, number, null, true], "b": { "c": "\u{1f600}\\" } });
-            prop_assert_eq!(serde_json::from_str::<Value>(&mend(&body.to_string()).0).unwrap(), body);
+            let body = json!({ "a": [text, number, null, true], "b": { "c": "\u{1f600}\\" } }).to_string();
+            let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+            prop_assert_eq!(parse(&mend(&body).0), parse(&body));
         }
 
         #[test]
