@@ -63,10 +63,13 @@ impl Store {
         }
         open::is_store(file)?;
         // Neither a server nor another restore.
-        let lock = Self::work_lock(path).map_err(|source| StoreError::file("lock", path, source))?;
-        if lock.is_none() {
-            return Err(StoreError::InUse(path.to_owned()));
-        }
+        let _lock = match Self::work_lock(path) {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) => return Err(StoreError::InUse(path.to_owned())),
+            // It is lost: nobody has it open.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(source) => return Err(StoreError::file("lock", path, source)),
+        };
         let partial = beside(path, ".restoring");
         for part in parts(&partial) {
             remove(&part)?;

@@ -167,9 +167,11 @@ impl Ledger for Store {
     }
 
     async fn forget(&self, scope: &Scope) -> Result<(), PortError> {
-        let scope = self.key.of_hash(scope.as_bytes());
+        let scope = *scope;
         self.write(move |transaction| {
-            transaction.prepare_cached("DELETE FROM ledger WHERE scope = ?1 AND receipt IS NULL")?.execute([scope])?;
+            transaction
+                .prepare_cached("DELETE FROM ledger WHERE scope = ?1 AND receipt IS NULL")?
+                .execute([scope.as_bytes()])?;
             Ok(())
         })
         .await

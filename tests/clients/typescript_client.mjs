@@ -25,7 +25,7 @@ for (const mode of ["legacy", { pin: "2026-07-28" }, "auto"]) {
   const ticket = { subject: `TypeScript ${name}`, description: "Opened by a test." };
   const first = (await call("create_ticket", ticket)).structuredContent;
   const again = (await call("create_ticket", ticket)).structuredContent;
-  assert.deepEqual(again, { ...first, created: false });
+  assert.deepEqual(again, { ...first, created: false, outcome: "repeated" });
   assert.ok(!(await call("update_crm", { company: name, note: name })).isError);
   const { resources } = await client.listResources();
   assert.equal(resources.length, 13);

@@ -245,7 +245,9 @@ fn what_was_done_before_the_note_failed_is_said_and_on_record_and_a_repeat_does_
         assert!(ended.success() && log.contains("only a part was done") && !log.contains("+44"), "{log}");
         let audit = audit(&setup);
         let changed: Vec<&String> = audit.iter().filter(|row| row.contains("phone")).collect();
-        assert_eq!(changed, [r#"update_crm|allowed|changed|["contact:1"]|["phone"]"#], "{audit:?}");
+        // The contact by a keyed hash.
+        assert!(changed.len() == 1 && changed[0].starts_with(r#"update_crm|allowed|changed|["contact:"#), "{audit:?}");
+        assert!(changed[0].ends_with(r#""]|["phone"]"#), "{audit:?}");
         assert!(audit.iter().any(|row| row.starts_with("update_crm|failed|")), "{audit:?}");
         assert!(audit.iter().any(|row| row.contains("note:1") && row.contains("changed")), "{audit:?}");
     }

@@ -39,7 +39,7 @@ fn in_doubt() -> (Vendor, Setup, Server) {
 fn what_a_person_found_is_recorded_and_not_done_again() {
     let (vendor, setup, _server) = in_doubt();
     let shown: Value = serde_json::from_str(&stdout(&command(&setup, &["show", "1"]))).unwrap();
-    let sent = vendor.seen()[0].json()["external_id"].clone();
+    let sent = vendor.seen()[0].json()["custom_fields"]["external_id"].clone();
     assert!(sent.is_string() && shown["external_id"] == sent, "{shown}");
     assert!(shown["next"].as_str().unwrap().contains("events settle 1"), "{shown}");
     let found = command(&setup, &["settle", "1", "--found", "HD-77"]);
@@ -57,7 +57,7 @@ fn what_a_person_found_is_recorded_and_not_done_again() {
     assert!(absent.status.success(), "{}", stderr(&absent));
     block_on(settled(&setup.store()));
     assert_eq!(vendor.seen().len(), 1, "tried again");
-    assert_ne!(vendor.seen()[0].json()["external_id"], sent);
+    assert_ne!(vendor.seen()[0].json()["custom_fields"]["external_id"], sent);
     assert!(rows(&setup.store(), "SELECT tool FROM audit WHERE agent = 'operator'").len() >= 2);
 }
 

@@ -28,13 +28,16 @@ pub(super) struct Settle {
     /// Nothing is there
     #[arg(long)]
     not_found: bool,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
 
 impl Settle {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let done = with_store(&self.config, async |store, loaded| {
+        let receipt = with_store(&self.config, async |store, loaded| {
             let one = EventFilter { id: Some(self.id), limit: 1, ..EventFilter::default() };
             let event = store.list(&one).await?.pop().ok_or_else(|| anyhow!("there is no event {}", self.id))?;
             if event.state != EventState::Dead || !event.in_doubt {
@@ -52,7 +55,7 @@ impl Settle {
                     bail!("event {} was left as it is: another command was faster", self.id);
                 }
                 store.record(audit).await?;
-                return Ok(format!("{} is worked on again, under a new external id", self.id));
+                return Ok(None);
             };
             let (receipt, told): (Value, String) = match event.kind.as_str() {
                 "conversation.ended" => (json!(NoteId::parse(found)?), format!("note:{found}")),
@@ -70,8 +73,15 @@ impl Settle {
             if !store.found(self.id, &told).await? {
                 bail!("event {} was left as it is: another command was faster", self.id);
             }
-            Ok(format!("{} is done: {told}", self.id))
+            Ok(Some(told))
         })?;
-        output::line(done)
+        match (self.json, receipt) {
+            (true, receipt) => {
+                let state = if receipt.is_some() { "done" } else { "pending" };
+                output::json(&json!({ "id": self.id, "state": state, "receipt": receipt }))
+            }
+            (false, Some(receipt)) => output::line(format_args!("{} is done: {receipt}", self.id)),
+            (false, None) => output::line(format_args!("{} is worked on again, under a new external id", self.id)),
+        }
     }
 }
