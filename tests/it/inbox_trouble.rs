@@ -23,7 +23,8 @@ impl Disk {
     /// None where it may not be mounted.
     fn mount(at: PathBuf) -> Option<Self> {
         std::fs::create_dir(&at).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "frontdesk-test"]).arg(&at).status();
+        // Room for the store and a whole WAL, which is 4 MB before it is written back.
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "frontdesk-test"]).arg(&at).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(at))
     }
 

@@ -359,9 +359,9 @@ fn numbers_are_compared_as_the_shop_compares_them_and_a_byte_order_mark_says_not
         };
         std::fs::write(&file, ["A1", "B1", "b1"].map(line).concat()).unwrap();
         store.import(&file);
-        let server = store
-            .config(&format!("[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n[desk]\n{more}{QUIET}"))
-            .serve();
+        let store =
+            store.config(&format!("[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n[desk]\n{more}{QUIET}"));
+        let server = store.serve();
         block_on(async {
             let client = server.client();
             for (asked, found) in [("A1", true), ("#A1", true), ("a1", same), ("B1", true), ("b1", true)] {

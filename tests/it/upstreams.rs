@@ -39,7 +39,7 @@ fn every_upstream_is_asked_once_and_what_to_do_is_said() {
 
     for (answer, advice) in [
         (Answer::text(401, "CANARY"), "check the credentials in auth"),
-        (Answer::text(404, "CANARY"), "check the path of base_url"),
+        (Answer::text(404, "CANARY"), "there is nothing at GET /health below base_url"),
         (Answer::text(301, "CANARY").with("location", "/"), "check the path of base_url"),
         (Answer::text(503, "CANARY"), "see its own status page"),
         (Answer::Break, "check base_url, DNS, proxy and firewall"),

@@ -31,14 +31,14 @@ fn a_refusal_that_names_anything_of_the_company_is_the_companys_to_repair() {
         let subject = seen.json()["subject"].as_str().unwrap_or_default().to_owned();
         Answer::json(400, bodies[subject.parse::<usize>().unwrap()].clone())
     });
-    let server = Setup::ada()
+    let setup = Setup::ada()
         .environment("FRESHDESK_API_KEY", "an-example-key")
         .config("[limits]\ncustomer_per_minute = 0\n")
         .config(&format!(
             "[desk]\nhelpdesk = \"freshdesk\"\naccept_tickets = false\n[upstreams.freshdesk]\nbase_url = \"{}\"\n",
             vendor.url
-        ))
-        .serve();
+        ));
+    let server = setup.serve();
     block_on(async {
         for (n, set) in sets.iter().enumerate() {
             let arguments = json!({ "subject": n.to_string(), "description": "It does not start." });

@@ -96,11 +96,13 @@ impl Check {
         report.unknown.push("other users: whether serve, started as another user, has the same rights".to_owned());
         let bad = report.answers.iter().filter(|answer| answer.is_bad()).count();
         self.print(config, &report, bad)?;
-        match (report.faults.len(), bad) {
-            (0, 0) => Ok(()),
-            (0, bad) => bail!("{bad} of {} upstreams cannot be used", report.answers.len()),
-            (1, _) => bail!("1 fault; frontdesk serve would not start"),
-            (faults, _) => bail!("{faults} faults; frontdesk serve would not start"),
+        match (report.faults.as_slice(), bad) {
+            ([], 0) => Ok(()),
+            ([], bad) => bail!("{bad} of {} upstreams cannot be used", report.answers.len()),
+            // The others stand above it.
+            ([.., last], _) => {
+                bail!("{last} ({}; frontdesk serve would not start)", plural(report.faults.len(), "fault"))
+            }
         }
     }
 
@@ -146,12 +148,18 @@ impl Check {
         }
         report.unknown.iter().try_for_each(|text| say(&format!("not checked: {text}")))?;
         report.warnings.iter().try_for_each(|text| say(&format!("warning: {text}")))?;
-        report.faults.iter().for_each(|text| output::remark(format_args!("error: {text}")));
+        if let [others @ .., _] = report.faults.as_slice() {
+            others.iter().for_each(|text| output::remark(format_args!("error: {text}")));
+        }
         if report.faults.is_empty() && bad == 0 {
             say("ok")?;
         }
         Ok(())
     }
+}
+
+fn plural(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The real store, without changing anything of it.
