@@ -1,4 +1,4 @@
-//! Records whose texts come from elsewhere, with what nobody can see taken out ([`text`]). Ids stay as they are.
+//! Records whose texts come from elsewhere, with what nobody can see taken out (`domain::text`). Ids stay as they are.
 
 use std::borrow::Cow;
 
