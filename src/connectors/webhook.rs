@@ -94,7 +94,10 @@ pub(super) fn compile(file: &VendorFile) -> Result<CompiledWebhook, CompileError
         let why = format!("gives {unknown}, which is no member of an event; they are {}", known.join(", "));
         return Err(value("events", why));
     }
-    Ok(CompiledWebhook { events: filter("events", &section.events)?, identity: filter("identity", &section.identity)? })
+    // A member that cannot be made costs itself alone: the reader names it, and an article without it is none.
+    let events = compiler.compile_shielded(&section.events);
+    let events = events.map_err(|source| CompileError::Filter { key: "webhook.events".to_owned(), source })?;
+    Ok(CompiledWebhook { events, identity: filter("identity", &section.identity)? })
 }
 
 impl CompiledWebhook {

@@ -38,7 +38,7 @@ pub struct RetentionOptions {
     /// What came of requests and events, by which a late repeat is recognised. Entries whose time is over go at once.
     #[schemars(range(min = 30, max = 36_500))]
     pub ledger_days: u32,
-    /// Which ticket a conversation has, after its last use. `desk.conversation_days` should be shorter.
+    /// Which ticket a conversation has, after its last use. Not shorter than `desk.conversation_days`.
     #[schemars(range(min = 7, max = 36_500))]
     pub conversation_tickets_days: u32,
     /// What contact fields held before a change under an idempotency key.

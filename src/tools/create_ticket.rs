@@ -167,7 +167,7 @@ impl fmt::Display for Output {
                 write!(f, "The request has been added to ticket {id}, which this conversation has already.")?
             }
             (Outcome::Accepted, _) => f.write_str(
-                "The helpdesk cannot be reached right now. The request is taken down and becomes a ticket later; there is \
+                "The helpdesk cannot take it right now. The request is taken down and becomes a ticket later; there is \
                  no ticket number yet, so tell the customer of none. To learn it, repeat the same call later.",
             )?,
         }

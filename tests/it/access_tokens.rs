@@ -344,6 +344,20 @@ fn presets_know_what_servers_write_and_no_id_token_is_an_agents() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("agents.issuers[0].clients: must name the clients"));
 }
 
+#[test]
+fn a_client_that_is_called_as_one_of_another_issuer_is_refused() {
+    let (own, partner) = (Issuer::start(), Issuer::start());
+    let setup =
+        setup(&own).config(&format!("[[agents.issuers]]\nissuer = \"{}\"\nprefix = \"partner/\"\n", partner.url));
+    let server = setup.serve();
+    block_on(async {
+        let ask = async |issuer: &Issuer, client: &str| {
+            list(&server, &issuer.token(&issuer.with("client_id", json!(client)))).await.status.as_u16()
+        };
+        assert_eq!((ask(&partner, "x").await, ask(&own, "x").await, ask(&own, "partner/x").await), (200, 200, 401));
+    });
+}
+
 /// A limit, a context or an audit record that names an agent means one agent.
 #[test]
 fn a_client_that_is_called_as_a_static_token_is_refused() {

@@ -64,6 +64,55 @@ fn one_member_that_cannot_be_read_never_costs_the_hand_over() {
     assert!(cut.contains("**Customer:** broken \u{fffd}"), "{cut}");
 }
 
+/// The same of a vendor file, whose filters cannot cope with everything: what fails costs one member.
+#[test]
+fn a_filter_that_fails_at_one_member_never_costs_the_hand_over() {
+    const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    let setup = Setup::ada()
+        .environment("WHSEC", SECRET)
+        .config("[webhooks.standard-webhooks]\nsecrets = [{ env = \"WHSEC\" }]\n");
+    let server = setup.serve();
+    let platform = Platform::new(&server);
+    let signer = frontdesk::webhooks::standard(&frontdesk::domain::Secret::new(SECRET.to_owned())).unwrap();
+    let send = async |id: &str, body: &Value| {
+        let body = body.to_string();
+        let headers = signer.sign("", id, body.as_bytes(), frontdesk::domain::Clock::system().now());
+        platform.send("standard-webhooks", headers, body).await.unwrap().status.as_u16()
+    };
+    let good = json!([{ "role": "user", "content": "Where is it?" }]);
+    let odd = [
+        ("messages", json!("CANARY")),
+        ("messages", json!([good[0], 5, { "role": ["x"], "content": 7 }, null])),
+        ("metadata", json!("CANARY")),
+        ("metadata", json!({ "agentConfidence": [], "escalationReason": {}, "detectedIntent": 1 })),
+        ("customerEmail", json!({})),
+        ("customerId", json!([1])),
+    ];
+    block_on(async {
+        for (n, (member, value)) in odd.iter().enumerate() {
+            let mut data = json!({
+                "conversationId": format!("conv_{n}"), "customerId": "cus_ada", "customerEmail": "ada@example.com",
+                "messages": good, "metadata": { "escalationReason": "asked", "detectedIntent": "orders" },
+            });
+            data[member] = value.clone();
+            let body = json!({ "type": "conversation.escalated", "timestamp": "2026-11-24T11:59:58Z", "data": data });
+            assert_eq!(send(&format!("msg_{n}"), &body).await, 200, "{member}: {value}");
+            settled(&setup.store()).await;
+            let ticket = format!("SELECT description FROM tickets WHERE conversation = 'conv_{n}'");
+            let ticket = rows(&setup.store(), &ticket).remove(0);
+            assert!(ticket.contains("Could Not Be Read") && !ticket.contains("CANARY"), "{member}: {ticket}");
+            assert_eq!(ticket.contains("**Customer:** Where is it?"), !value.is_string() || *member != "messages");
+        }
+        // Half an article is none.
+        for data in
+            [json!({ "articleId": "a", "title": {}, "content": "x" }), json!({ "articleId": "a", "title": "x" })]
+        {
+            let body = json!({ "type": "article.published", "timestamp": "2026-11-24T11:59:58Z", "data": data });
+            assert_eq!(send(&format!("msg_{data}").replace('"', ""), &body).await, 422);
+        }
+    });
+}
+
 /// A value that nobody expects there.
 fn strange() -> impl Strategy<Value = Value> {
     prop_oneof![

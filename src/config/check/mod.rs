@@ -46,6 +46,7 @@ pub(super) fn across(config: &Config) -> Vec<ConfigError> {
         faults.push(fault);
     }
     alerts(config, &mut faults);
+    retention(config, &mut faults);
     faults.into_vec()
 }
 
@@ -54,6 +55,16 @@ fn traces(config: &Config, faults: &mut Faults) {
     let uri = endpoint.parse::<Uri>().ok().filter(|uri| uri.host().is_some());
     if uri.is_none_or(|uri| !matches!(uri.scheme_str(), Some("http" | "https"))) {
         faults.value("traces.endpoint", "must be an address, as http://127.0.0.1:4318");
+    }
+}
+
+fn retention(config: &Config, faults: &mut Faults) {
+    let (kept, needed) = (config.retention.conversation_tickets_days, config.desk.conversation_days);
+    if kept < needed {
+        faults.value(
+            "retention.conversation_tickets_days",
+            format!("is shorter than desk.conversation_days, for which a conversation keeps its ticket; write {needed} or more"),
+        );
     }
 }
 

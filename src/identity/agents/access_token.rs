@@ -43,8 +43,10 @@ pub enum TokenRefusal {
     IdToken,
     #[error("its client is not one of agents.issuers.clients")]
     Client,
-    /// Its client has the same name as a static token, which would make two agents one.
-    #[error("its client is called as a static token is; give the issuer a prefix, or the token another name")]
+    /// Its client has the name of another agent, which would make two agents one.
+    #[error(
+        "its client is called as a static token or a client of another issuer is; give its issuer a prefix of its own"
+    )]
     Ambiguous,
     #[error("it has expired")]
     Expired,

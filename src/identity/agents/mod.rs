@@ -183,11 +183,19 @@ impl Agents {
         let issuer = &self.issuers[n];
         let keys_version = issuer.verify(&token).await?;
         let (agent, expires_s) = token.agent(issuer.rules(), now_s).map_err(AuthError::Refused)?;
-        if self.book.is_named(&agent.id, self.clock.now()).await.map_err(AuthError::Book)? {
+        let named = self.book.is_named(&agent.id, self.clock.now()).await.map_err(AuthError::Book)?;
+        if named || self.has_prefix_of_another(n, &agent.id) {
             return Err(AuthError::Refused(TokenRefusal::Ambiguous));
         }
         let (agent, at) = (Arc::new(agent), Instant::now());
         self.remembered.insert(digest, Remembered { agent: agent.clone(), expires_s, at, issuer: n, keys_version });
         Ok(agent)
+    }
+    /// Whether the id of an issuer's client begins as those of another issuer do, and could be one of them.
+    fn has_prefix_of_another(&self, issuer: usize, id: &AgentId) -> bool {
+        let others = self.issuers.iter().enumerate().filter(|(n, _)| *n != issuer);
+        others
+            .map(|(_, other)| &other.rules().prefix)
+            .any(|prefix| !prefix.is_empty() && id.as_str().starts_with(prefix))
     }
 }
