@@ -42,7 +42,7 @@ pub(super) fn error(error: &anyhow::Error) {
     remark(format_args!("error: {error:#}"));
 }
 
-/// A list: JSON Lines, or a table with a header. The header is there even if nothing else is.
+/// A list: JSON Lines, or a table with a header. Of nothing there is no line, and people are told so beside it.
 pub(super) fn list<T: Serialize>(
     as_json: bool,
     titles: &[&str],
@@ -51,6 +51,10 @@ pub(super) fn list<T: Serialize>(
 ) -> anyhow::Result<()> {
     if as_json {
         return items.iter().try_for_each(json);
+    }
+    if items.is_empty() {
+        remark("there is nothing to list");
+        return Ok(());
     }
     let rows: Vec<Vec<String>> = items.iter().map(columns).collect();
     line(table(titles, &rows))

@@ -132,7 +132,6 @@ fn tables_have_headers_json_is_json_and_nothing_controls_the_terminal() {
     for (name, first) in [
         ("audit", "TIME"),
         ("events list", "ID"),
-        ("events replay", "ID"),
         ("tickets list", "ID"),
         ("token list", "ID"),
         ("connectors list", "NAME"),

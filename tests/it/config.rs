@@ -129,7 +129,10 @@ fn errors_name_the_key_and_what_to_write() {
             "[identity.context]\nissuer = \"x\"\n[[identity.context.keys]]\nalg = \"HS256\"\nsecret = { file = \"none\" }\n",
             "none",
         ),
-        ("[retention]\nconversation_tickets_days = 3\n", "retention.conversation_tickets_days: is shorter than"),
+        (
+            "[retention]\nconversation_tickets_days = 8\n[desk]\nconversation_days = 30\n",
+            "retention.conversation_tickets_days: is shorter than",
+        ),
         ("this is not toml", "not TOML"),
     ];
     for (toml, expected) in cases {

@@ -2,7 +2,7 @@
 
 mod online;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::json;
 
@@ -113,7 +113,7 @@ impl Check {
         }
         let taken = block_on(async { Ok(app::try_addresses(config).await) })?;
         for fault in taken {
-            report.fault(anyhow::Error::new(fault).context("if that is frontdesk itself, say check --running"));
+            report.fault(anyhow!("{:#}; if that is frontdesk itself, say check --running", anyhow::Error::new(fault)));
         }
         Ok(())
     }
