@@ -348,8 +348,8 @@ fn a_list_of_articles_does_not_read_them() {
                 list["resources"].as_array().unwrap().iter().find(|resource| resource["uri"] == "article://n-0000");
             assert_eq!(long.unwrap()["size"], body.len());
         }
-        // One list of bodies is 24 MB.
-        assert!(peak_kb(&server) - before < 20_000, "{} KB", peak_kb(&server) - before);
+        // One list of bodies is 24 MB, and 40 at once are most of a gigabyte.
+        assert!(peak_kb(&server) - before < 100_000, "{} KB", peak_kb(&server) - before);
     });
 }
 
