@@ -76,7 +76,9 @@ async fn measure(events: usize) -> Result<()> {
 
     // Nothing is worked off while another process holds the right to: what is measured is the keeping alone.
     let kept = tempfile::tempdir()?;
-    let lock = Store::work_lock(&kept.path().join("frontdesk.db"))?.context("the lock is taken")?;
+    let store = kept.path().join("frontdesk.db");
+    Store::open(&store, Clock::system())?.close().await?;
+    let lock = Store::work_lock(&store)?.context("the lock is taken")?;
     let server = frontdesk(kept.path())?;
     let shared = run(&format!("acknowledged durably, {SENDERS} senders"), &server, many).await?;
     let alone = Load { senders: 1, events: events / 16 };
