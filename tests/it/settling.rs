@@ -251,7 +251,7 @@ fn what_was_certainly_refused_can_be_asked_for_again() {
 #[test]
 fn many_at_once_and_two_processes_open_one_ticket() {
     let vendor =
-        Vendor::always(Answer::json(201, json!({ "id": 1, "status": "open" })).late(Duration::from_millis(100)));
+        Vendor::always(Answer::json(201, json!({ "id": 1, "status": "open" })).late(Duration::from_millis(30)));
     let setup = setup(&vendor, "");
     let (server, beside) = (setup.serve(), setup.serve());
     let answers = block_on(async {
