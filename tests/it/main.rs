@@ -1,68 +1,96 @@
-//! Black-box tests: the real binary, reached as its users reach it. `support` starts it all.
+//! Black-box tests: the real binary, reached as its users reach it. `support` starts it all. Each folder is about one
+//! part of the program; CONTRIBUTING.md says what belongs where.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail at once")]
 
-mod access_tokens;
-mod agents;
-mod alerts;
-mod arguments;
-mod backup;
-mod bad_input;
-mod check;
-mod cli;
-mod clients;
-mod commands;
-mod config;
-mod conformance;
-mod connections;
-mod contacts;
-mod contacts_random;
-mod context;
-mod conversation_tickets;
-mod doubts;
-mod effects;
-mod erasure;
-mod handover;
-mod handshakes;
-mod import;
-mod inbox_kill;
-mod inbox_ops;
-mod inbox_trouble;
-mod kill;
-mod lifecycle;
-mod limits;
-mod messages;
-mod migration;
-mod mixed;
-mod notify;
-mod oauth;
-mod operations;
-mod order_replies;
-mod outcomes;
-mod ownership;
-mod parking;
-mod protocol;
-mod queue;
-mod queue_random;
-mod registry;
-mod retention;
-mod schemes;
-mod settling;
-mod signatures;
-mod store;
-mod store_articles;
 mod support;
-mod texts;
-mod ticket_requests;
-mod tokens;
-mod traces;
-mod transports;
-mod trouble;
-mod upstreams;
-mod vendor_refusals;
-mod vendor_texts;
-mod vendors;
-mod visitors;
-mod webhook_effects;
-mod webhook_failures;
-mod webhooks;
+
+mod tools {
+    mod arguments;
+    mod texts;
+}
+
+mod desk {
+    pub mod contacts;
+    mod conversation_tickets;
+    mod doubts;
+    mod effects;
+    mod mixed;
+    mod settling;
+    mod ticket_requests;
+}
+
+mod identity {
+    mod access_tokens;
+    mod agents;
+    pub mod context;
+    mod oauth;
+}
+
+mod connectors {
+    mod order_replies;
+    pub mod outcomes;
+    mod tokens;
+    mod upstreams;
+    mod vendor_refusals;
+    mod vendors;
+}
+
+mod webhooks {
+    mod effects;
+    mod failures;
+    mod handover;
+    mod handshakes;
+    pub mod inbox_ops;
+    mod parking;
+    mod receiving;
+    mod signatures;
+    mod visitors;
+}
+
+mod store {
+    mod backup;
+    mod erasure;
+    mod import;
+    mod migration;
+    mod retention;
+}
+
+mod mcp {
+    mod clients;
+    mod conformance;
+    mod messages;
+    mod notify;
+    mod protocol;
+}
+
+mod http {
+    pub mod connections;
+    pub mod limits;
+    mod transports;
+}
+
+mod operations {
+    mod alerts;
+    mod lifecycle;
+    mod monitoring;
+    mod traces;
+}
+
+mod cli {
+    mod bad_input;
+    mod check;
+    mod commands;
+    mod config;
+    mod schemas;
+    mod usage;
+}
+
+/// Kills at any moment, full disks, systems that hang, and effects that fail at random.
+mod chaos {
+    mod contacts_random;
+    mod inbox_kill;
+    mod inbox_trouble;
+    mod kill;
+    mod trouble;
+}

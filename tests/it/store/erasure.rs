@@ -10,7 +10,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::{
-    context,
+    identity::context,
     support::{
         Answer, Client, Era, Platform, Server, Setup, Vendor, block_on, events, frontdesk, is_error, rows, settled,
         signed, stderr, stdout,

@@ -44,13 +44,13 @@ fn an_agent_gets_its_burst_and_then_a_429_with_the_time_to_wait() {
 
 #[test]
 fn a_customer_who_is_asked_for_too_often_is_explained_to_the_model() {
-    let setup =
-        Setup::context(crate::context::SECRET).config("[limits]\ncustomer_per_minute = 1\ncustomer_burst = 5\n");
+    let setup = Setup::context(crate::identity::context::SECRET)
+        .config("[limits]\ncustomer_per_minute = 1\ncustomer_burst = 5\n");
     let server = setup.serve();
     let context = |sub: &str| {
-        let mut claims = crate::context::claims();
+        let mut claims = crate::identity::context::claims();
         claims["sub"] = json!(sub);
-        crate::context::sign(&claims)
+        crate::identity::context::sign(&claims)
     };
     block_on(async {
         let client = |sub: &str| server.client().with_header("customer-context", &context(sub));
@@ -102,15 +102,15 @@ fn guessing_order_numbers_gets_slower_and_is_reported() {
 
 #[test]
 fn what_others_are_denied_slows_nobody_down_and_people_are_told() {
-    let setup = required(Setup::context(crate::context::SECRET))
+    let setup = required(Setup::context(crate::identity::context::SECRET))
         .config("[limits]\ncustomer_per_minute = 0\nagent_per_minute = 0\ncustomer_denials = 10\nagent_denials = 30\n");
     let server = setup.serve();
     let token = setup.token(&["agent-1"]);
     let client = |sub: &str| {
-        let mut claims = crate::context::claims();
+        let mut claims = crate::identity::context::claims();
         claims["sub"] = json!(sub);
         claims["email"] = json!(format!("{sub}@example.com"));
-        with_token(&server, &token).with_header("customer-context", &crate::context::sign(&claims))
+        with_token(&server, &token).with_header("customer-context", &crate::identity::context::sign(&claims))
     };
     block_on(async {
         let look =

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::{
-    context,
+    identity::context,
     support::{
         Client, Era, Platform, Server, Setup, block_on, frontdesk, is_error, rows, settled, stderr, stdout, text,
     },
@@ -13,11 +13,11 @@ use crate::{
 
 /// The formats of that time, which are never edited.
 const FORMATS: [&str; 5] = [
-    include_str!("../../src/store/migrations/0001_desk.sql"),
-    include_str!("../../src/store/migrations/0002_settlement.sql"),
-    include_str!("../../src/store/migrations/0003_inbox.sql"),
-    include_str!("../../src/store/migrations/0004_watch.sql"),
-    include_str!("../../src/store/migrations/0005_agents.sql"),
+    include_str!("../../../src/store/migrations/0001_desk.sql"),
+    include_str!("../../../src/store/migrations/0002_settlement.sql"),
+    include_str!("../../../src/store/migrations/0003_inbox.sql"),
+    include_str!("../../../src/store/migrations/0004_watch.sql"),
+    include_str!("../../../src/store/migrations/0005_agents.sql"),
 ];
 const ROWS: &str = include_str!("old_store.sql");
 

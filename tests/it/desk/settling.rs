@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    outcomes::{ledger, setup},
+    connectors::outcomes::{ledger, setup},
     support::{Answer, Client, Era, Seen, Setup, Vendor, block_on, is_error, text},
 };
 

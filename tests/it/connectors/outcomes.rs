@@ -198,7 +198,7 @@ fn after_failures_in_a_row_the_vendor_is_left_alone_for_a_while() {
 #[test]
 fn a_field_that_is_not_accepted_is_named_only_if_it_is_ours() {
     let file = |field: &str| {
-        include_str!("../../connectors/generic.toml")
+        include_str!("../../../connectors/generic.toml")
             .replace("[health]", &format!("[[errors]]\nstatus = [422]\nas = \"invalid\"\nfield = '{field}'\n[health]"))
     };
     for (field, said) in [(".field", "did not accept subject;"), ("\"ignore_all_rules\"", "did not accept this;")] {
@@ -221,7 +221,7 @@ fn a_field_that_is_not_accepted_is_named_only_if_it_is_ours() {
 #[test]
 fn what_only_the_company_can_repair_is_told_apart() {
     let rule = |status: u16, meaning: &str| {
-        include_str!("../../connectors/generic.toml")
+        include_str!("../../../connectors/generic.toml")
             .replace("[health]", &format!("[[errors]]\nstatus = [{status}]\nas = \"{meaning}\"\n[health]"))
     };
     for (status, meaning, logged) in [

@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    context,
+    identity::context,
     support::{Answer, Client, Era, Platform, Server, Setup, Vendor, block_on, events, rows, settled, text},
 };
 

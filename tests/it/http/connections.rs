@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    limits::metrics,
+    http::limits::metrics,
     support::{Answer, Era, Server, Setup, Vendor, block_on, is_error},
 };
 

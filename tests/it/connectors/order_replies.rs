@@ -323,7 +323,7 @@ fn when_no_order_can_be_read_nothing_is_asked_alike_for_all_and_nobody_is_blamed
             assert!(text(&answer).contains("does not answer right now"), "{number}: {answer}");
         }
         assert_eq!(played.vendor.seen().len(), before, "nothing is asked, whatever the number");
-        let metrics = crate::limits::metrics(&server).await;
+        let metrics = crate::http::limits::metrics(&server).await;
         assert!(metrics.contains("frontdesk_upstream_breaker_open{upstream=\"generic\"} 1"), "{metrics}");
     });
     let (_, log) = server.terminate();

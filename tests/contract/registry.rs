@@ -1,7 +1,7 @@
 //! The registry, linted: every tool keeps the rules, and all of them together stay cheap for a model.
 
 use frontdesk::tools::{Options, Spec, specs};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 fn tools() -> Vec<Spec> {
     specs(&Options::default()).unwrap()
@@ -138,27 +138,4 @@ fn all_tools_together_cost_a_model_at_most_1500_tokens() {
     let tokens = tiktoken_rs::o200k_base().unwrap().encode_ordinary(&told).len();
     assert!(tokens <= 1500, "{tokens} tokens");
     eprintln!("the tools cost {tokens} tokens (o200k)");
-}
-
-#[test]
-fn the_committed_schemas_are_those_of_the_code() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let checked = crate::support::frontdesk(root, &["schema", "--check"]);
-    assert!(checked.status.success(), "{}", crate::support::stderr(&checked));
-}
-
-#[test]
-fn drift_is_found() {
-    let directory = tempfile::tempdir().unwrap();
-    let run = |arguments: &[&str]| crate::support::frontdesk(directory.path(), arguments).status.success();
-    assert!(!run(&["schema", "--check"]));
-    assert!(run(&["schema"]) && run(&["schema", "--check"]));
-    let file = directory.path().join("schemas/tools/lookup_order.json");
-    let mut schema: Map<String, Value> = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    schema.insert("title".to_owned(), json!("Changed"));
-    std::fs::write(&file, serde_json::to_string_pretty(&schema).unwrap()).unwrap();
-    assert!(!run(&["schema", "--check"]));
-    assert!(run(&["schema"]));
-    std::fs::write(directory.path().join("schemas/tools/gone.json"), "{}").unwrap();
-    assert!(!run(&["schema", "--check"]), "a file of a tool that is no more");
 }

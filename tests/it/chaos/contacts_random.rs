@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    contacts::{KEY, agent, update, with_crm},
-    context,
+    desk::contacts::{KEY, agent, update, with_crm},
+    identity::context,
     support::{Answer, Seen, Server, Setup, Vendor, block_on, is_error, rows, text},
 };
 

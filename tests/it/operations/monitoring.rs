@@ -6,7 +6,7 @@ use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
 use crate::{
-    limits::metrics,
+    http::limits::metrics,
     support::{
         Answer, Client, Era, Platform, Response, Server, Setup, Vendor, block_on, frontdesk, settled, stderr, stdout,
     },
@@ -220,8 +220,9 @@ fn whatever_is_logged_lines_of_a_request_carry_its_id() {
 
 #[test]
 fn the_log_tells_requests_and_events_apart_by_their_ids() {
-    let setup =
-        Setup::context(crate::context::SECRET).webhooks().config("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
+    let setup = Setup::context(crate::identity::context::SECRET)
+        .webhooks()
+        .config("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
     let server = setup.serve();
     let platform = Platform::new(&server);
     block_on(async {

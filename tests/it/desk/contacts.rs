@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    context,
+    identity::context,
     support::{
         Answer, Client, Era, Platform, Seen, Server, Setup, Vendor, block_on, events, is_error, rows, settled, text,
     },

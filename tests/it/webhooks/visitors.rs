@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
-    contacts::{Crm, agent, update, with_crm},
-    context, outcomes,
+    connectors::outcomes,
+    desk::contacts::{Crm, agent, update, with_crm},
+    identity::context,
     support::{
         Answer, Era, Platform, Setup, Vendor, block_on, events, frontdesk, is_error, rows, settled, stdout, text,
     },

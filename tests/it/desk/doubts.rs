@@ -5,7 +5,7 @@ use std::{process::Output, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    outcomes,
+    connectors::outcomes,
     support::{
         Answer, Platform, Server, Setup, Vendor, block_on, events, frontdesk, rows, settled, signed, stderr, stdout,
     },

@@ -8,7 +8,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    context, outcomes,
+    connectors::outcomes,
+    identity::context,
     support::{
         Answer, Client, Era, Platform, Server, Setup, Vendor, block_on, events, frontdesk, is_error, rows, settled,
         stderr, stdout,

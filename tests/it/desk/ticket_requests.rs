@@ -15,7 +15,7 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::{
-    context,
+    identity::context,
     support::{
         Answer, Client, Era, Server, Setup, StdioClient, Vendor, block_on, frontdesk, is_error, rows, settled, text,
     },

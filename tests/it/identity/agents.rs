@@ -200,11 +200,11 @@ fn tokens_in_addresses_and_doubled_headers_are_bad_requests() {
 
 #[test]
 fn a_context_of_another_agent_is_refused() {
-    let secret = crate::context::SECRET;
+    let secret = crate::identity::context::SECRET;
     let setup = required(Setup::context(secret));
     let server = setup.serve();
     let (own, other) = (setup.token(&["agent-1"]), setup.token(&["agent-2"]));
-    let context = crate::context::sign(&crate::context::claims());
+    let context = crate::identity::context::sign(&crate::identity::context::claims());
     block_on(async {
         for (token, good) in [(&own, true), (&other, false)] {
             let client = with_token(&server, token).with_header("customer-context", &context);
@@ -219,7 +219,7 @@ fn a_context_of_another_agent_is_refused() {
 #[test]
 fn where_contexts_must_name_their_agent_one_without_is_refused() {
     let contexts = |rest: &str| {
-        Setup::empty().environment("CONTEXT_SECRET", crate::context::SECRET).config(&format!(
+        Setup::empty().environment("CONTEXT_SECRET", crate::identity::context::SECRET).config(&format!(
             "{rest}\n[identity.context]\nissuer = \"https://backend.example.com\"\nazp_required = true\n\
              [[identity.context.keys]]\nalg = \"HS256\"\nsecret = {{ env = \"CONTEXT_SECRET\" }}\n"
         ))
@@ -231,11 +231,12 @@ fn where_contexts_must_name_their_agent_one_without_is_refused() {
     setup.import(&samples());
     let server = setup.serve();
     let token = setup.token(&["agent-1"]);
-    let mut without = crate::context::claims();
+    let mut without = crate::identity::context::claims();
     without.as_object_mut().unwrap().remove("azp");
     block_on(async {
-        for (claims, good) in [(crate::context::claims(), true), (without, false)] {
-            let client = with_token(&server, &token).with_header("customer-context", &crate::context::sign(&claims));
+        for (claims, good) in [(crate::identity::context::claims(), true), (without, false)] {
+            let client =
+                with_token(&server, &token).with_header("customer-context", &crate::identity::context::sign(&claims));
             let answer = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
             assert_eq!(!is_error(&answer), good, "{answer}");
         }
@@ -247,7 +248,7 @@ fn where_contexts_must_name_their_agent_one_without_is_refused() {
 #[test]
 fn staff_see_any_order_with_a_reason_and_on_record() {
     let issuer = Issuer::start();
-    let setup = Setup::context(crate::context::SECRET).agents(&issuer);
+    let setup = Setup::context(crate::identity::context::SECRET).agents(&issuer);
     let server = setup.serve();
     let any = |claims: Value| issuer.token(&claims);
     let mut person = issuer.with("scope", json!("orders:read:any tickets:write"));
@@ -291,7 +292,7 @@ fn staff_see_any_order_with_a_reason_and_on_record() {
         }
         let with_context = with_token(&server, &any(person.clone()))
             .with_meta(reason.0, reason.1.clone())
-            .with_header("customer-context", &crate::context::sign(&crate::context::claims()));
+            .with_header("customer-context", &crate::identity::context::sign(&crate::identity::context::claims()));
         assert!(is_error(&with_context.call(Era::Modern, "lookup_order", json!({ "order_id": "2001" })).await));
         let ticket = with_token(&server, &any(person.clone())).with_meta(reason.0, reason.1.clone());
         let answer = ticket.call(Era::Modern, "create_ticket", json!({ "subject": "s", "description": "d" })).await;
@@ -314,9 +315,10 @@ fn what_agents_send_never_reaches_an_upstream() {
         "/orders/redirect" => Answer::text(302, "").with("location", "http://127.0.0.1:9/elsewhere"),
         _ => Answer::text(404, ""),
     });
-    let setup = Setup::context(crate::context::SECRET).shop(&["orders"], &vendor).agents(&issuer);
+    let setup = Setup::context(crate::identity::context::SECRET).shop(&["orders"], &vendor).agents(&issuer);
     let server = setup.serve();
-    let (token, context) = (issuer.token(&issuer.claims()), crate::context::sign(&crate::context::claims()));
+    let (token, context) =
+        (issuer.token(&issuer.claims()), crate::identity::context::sign(&crate::identity::context::claims()));
     block_on(async {
         let client = with_token(&server, &token)
             .with_header("customer-context", &context)
@@ -342,14 +344,14 @@ fn what_agents_send_never_reaches_an_upstream() {
 
 #[test]
 fn two_customers_interleaved_a_thousand_times_never_cross() {
-    let setup = required(Setup::context(crate::context::SECRET));
+    let setup = required(Setup::context(crate::identity::context::SECRET));
     let server = setup.serve();
     let token = setup.token(&["agent-1"]);
     let context = |sub: &str| {
-        let mut claims = crate::context::claims();
+        let mut claims = crate::identity::context::claims();
         claims["sub"] = json!(sub);
         claims["email"] = json!(format!("{}@example.com", sub.trim_start_matches("cus_")));
-        crate::context::sign(&claims)
+        crate::identity::context::sign(&claims)
     };
     let [ada, grace] =
         ["cus_ada", "cus_grace"].map(|sub| with_token(&server, &token).with_header("customer-context", &context(sub)));

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method};
 use serde_json::json;
 
 use crate::{
-    connections::{LIST, address, answer, connect, memory_kb, works},
+    http::connections::{LIST, address, answer, connect, memory_kb, works},
     support::{Era, Server, Setup, block_on, installed},
 };
 

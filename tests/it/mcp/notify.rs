@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::{
-    inbox_ops::{post, with_webhooks},
     support::{Client, Era, Server, Setup, StdioClient, block_on},
+    webhooks::inbox_ops::{post, with_webhooks},
 };
 
 const CHANGED: &str = "notifications/resources/list_changed";

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::{
-    inbox_ops::{escalated, post, until, with_webhooks},
     support::{Answer, Seen, Setup, Vendor, block_on},
+    webhooks::inbox_ops::{escalated, post, until, with_webhooks},
 };
 
 const KEY: &str = "a key for alerts, 24 octets or more";

@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    outcomes,
+    connectors::outcomes,
     support::{Answer, Platform, Setup, Vendor, block_on, events, frontdesk, rows, settled, stderr},
 };
 

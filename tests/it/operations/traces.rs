@@ -6,7 +6,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::{
-    limits::metrics,
+    http::limits::metrics,
     support::{Answer, Era, Issuer, Platform, Setup, Vendor, block_on, is_error, settled, signed},
 };
 
@@ -128,20 +128,20 @@ fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
             _ => Answer::text(400, "canary-bad"),
         }
     });
-    let setup = Setup::context(crate::context::SECRET)
+    let setup = Setup::context(crate::identity::context::SECRET)
         .webhooks()
         .agents(&issuer)
         .shop(PORTS, &vendor)
         .config("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
     let setup = traced(setup, &collector);
     let server = setup.serve();
-    let mut claims = crate::context::claims();
+    let mut claims = crate::identity::context::claims();
     claims["email"] = json!("canary-context@example.com");
     claims["name"] = json!("canary-name");
     // Of no agent, so that it is good with both tokens.
     claims.as_object_mut().unwrap().remove("azp");
     let (access, fixed, context) =
-        (issuer.token(&issuer.claims()), setup.token(&["agent-2"]), crate::context::sign(&claims));
+        (issuer.token(&issuer.claims()), setup.token(&["agent-2"]), crate::identity::context::sign(&claims));
     let mut staff = issuer.with("scope", json!("orders:read:any"));
     staff["sub"] = json!("staff-1");
     let staff = issuer.token(&staff);
@@ -206,7 +206,7 @@ fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
     let sizes = [log.lines().count(), metrics.lines().count(), spans(&collector).len()];
     assert!(sizes[0] > 10 && sizes[1] > 50 && sizes[2] > 1_000, "{sizes:?}");
     let trace = String::from_utf8_lossy(&spans(&collector)).into_owned();
-    let secrets = [access.as_str(), &fixed, &staff, &context, crate::context::SECRET, crate::support::SECRET];
+    let secrets = [access.as_str(), &fixed, &staff, &context, crate::identity::context::SECRET, crate::support::SECRET];
     let content = ["canary", "Canary Name", "+442079460999", "@example.com", "Keyboard"];
     let mut found = BTreeSet::new();
     for (place, text) in [("log", &log), ("metrics", &metrics), ("trace", &trace)] {
