@@ -26,7 +26,7 @@ use crate::{
     desk::{Denials, Desk, Turns},
     domain::{Clock, Secret},
     events::Handlers,
-    http::{self, Doors, Operations, OperationsOptions, ServeError},
+    http::{self, AgentAuth, Operations, OperationsOptions, ServeError},
     identity::{Identity, Mode},
     inbox::{self, Intake, Queue, Watch, Worker},
     limits::Gate,
@@ -63,7 +63,7 @@ pub struct App {
     /// That requests to /mcp may name.
     hosts: Vec<String>,
     parts: Parts,
-    doors: Arc<Doors>,
+    auth: Arc<AgentAuth>,
     store: Store,
     connectors: Connectors,
     store_path: PathBuf,
@@ -133,7 +133,7 @@ impl App {
             Some(running) => running.clone(),
             None => Store::open(&config.store.path, clock.clone())?,
         };
-        let doors = Arc::new(agents::doors(config, &store, clock.clone())?);
+        let auth = Arc::new(agents::auth(config, &store, clock.clone())?);
         let requests = requests::Requests {
             store: store.clone(),
             arrived: arrived.clone(),
@@ -167,7 +167,7 @@ impl App {
             operations_token,
             tls,
             hosts: config.hosts(),
-            doors,
+            auth,
             intake: intake.clone(),
             watch: Watch { queue: queue.clone(), sink, clock: clock.clone(), options: alerts },
             worker: Worker {
@@ -212,11 +212,11 @@ impl App {
         let options = EndpointOptions {
             allowed_hosts: self.hosts.clone(),
             allowed_origins: self.http.allowed_origins.clone(),
-            bodies: self.doors.bodies.clone(),
-            challenge: self.doors.challenge.clone(),
+            bodies: self.auth.bodies.clone(),
+            challenge: self.auth.challenge.clone(),
             gate: gate.clone(),
         };
-        warm_up(self.doors.clone());
+        warm_up(self.auth.clone());
         let (store, connectors, closing) = (self.store.clone(), self.connectors.clone(), self.shutdown.closing.clone());
         let health = Arc::new(health::Checks::new(store.clone(), connectors.clone(), closing));
         let clock = self.parts.desk.clock.clone();
@@ -232,7 +232,7 @@ impl App {
         };
         let endpoint = mcp::endpoint(self.parts.clone(), options);
         Face {
-            main: http::site(endpoint, self.doors.clone(), &operations, gate, &self.http),
+            main: http::site(endpoint, self.auth.clone(), &operations, gate, &self.http),
             beside: http::operations(operations).into(),
         }
     }
@@ -356,9 +356,9 @@ fn check_settlement(desk: &Desk) -> Result<(), ConfigError> {
 }
 
 /// Keys are there before the first call asks for them.
-fn warm_up(doors: Arc<Doors>) {
+fn warm_up(auth: Arc<AgentAuth>) {
     tokio::spawn(async move {
-        if let Some(agents) = &doors.agents {
+        if let Some(agents) = &auth.agents {
             agents.warm_up().await;
         }
     });

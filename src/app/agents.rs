@@ -9,7 +9,7 @@ use super::AppError;
 use crate::{
     config::{Config, proxies},
     domain::Clock,
-    http::{DoorLog, Doors},
+    http::{AgentAuth, AuthLog},
     identity::agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
     limits::{Answers, Bodies, Gate},
     store::Store,
@@ -36,7 +36,7 @@ fn bodies(config: &Config) -> Bodies {
     Bodies::new(config.http.body_bytes_max, Duration::from_millis(config.http.body_timeout_ms))
 }
 
-pub(super) fn doors(config: &Config, store: &Store, clock: Clock) -> Result<Doors, AppError> {
+pub(super) fn auth(config: &Config, store: &Store, clock: Clock) -> Result<AgentAuth, AppError> {
     let agents = match config.agents.authentication {
         Authentication::None => None,
         Authentication::Required => {
@@ -44,7 +44,7 @@ pub(super) fn doors(config: &Config, store: &Store, clock: Clock) -> Result<Door
             Some(Agents::new(&config.agents, Arc::new(store.clone()), &fetcher, clock)?)
         }
     };
-    Ok(Doors {
+    Ok(AgentAuth {
         proxies: proxies(config)?,
         agents,
         challenge: Challenge::new(&config.agents),
@@ -52,6 +52,6 @@ pub(super) fn doors(config: &Config, store: &Store, clock: Clock) -> Result<Door
         bodies: bodies(config),
         streams: Gate::streams(config.http.event_streams_max),
         answers: Answers::default(),
-        log: DoorLog::default(),
+        log: AuthLog::default(),
     })
 }

@@ -1,8 +1,8 @@
 //! The HTTP side: the router, the order of the layers, and the listener. The only room that knows axum.
 
 mod activity;
+mod auth;
 mod connection;
-mod evidence;
 mod health;
 mod held;
 mod layers;
@@ -31,7 +31,7 @@ use tower::Service;
 
 use crate::limits::Gate;
 
-pub use evidence::{DoorLog, Doors};
+pub use auth::{AgentAuth, AuthLog};
 pub use health::Health;
 pub use operations::{Metrics, Operations, OperationsOptions, operations};
 pub use peer::Proxies;
@@ -117,7 +117,7 @@ impl Default for Options {
 
 /// What the world reaches. `mcp` is the MCP endpoint, a service that knows nothing of this room; `gate` is that of the
 /// endpoint, too: calls and webhooks share the places.
-pub fn site<S, R>(mcp: S, doors: Arc<Doors>, operations: &Operations, gate: Gate, options: &Options) -> Site
+pub fn site<S, R>(mcp: S, auth: Arc<AgentAuth>, operations: &Operations, gate: Gate, options: &Options) -> Site
 where
     S: Service<Request<Body>, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -125,19 +125,19 @@ where
 {
     let webhooks = webhooks::Webhooks {
         intake: operations.intake.clone(),
-        bodies: doors.bodies.clone(),
-        proxies: doors.proxies.clone(),
+        bodies: auth.bodies.clone(),
+        proxies: auth.proxies.clone(),
         gate,
         log: Arc::default(),
     };
     let rest = Router::new()
         .route("/webhooks/{source}", post(webhooks::receive).get(webhooks::greet).with_state(webhooks))
-        .merge(metadata::routes(&doors.challenge))
+        .merge(metadata::routes(&auth.challenge))
         .merge(health::routes(operations.health.clone()))
         .merge(operations::metrics_route(operations))
         .fallback(not_found)
         .layer(from_fn(layers::observe));
-    Site::from(rest).with_mcp(site::mcp(mcp, doors, options))
+    Site::from(rest).with_mcp(site::mcp(mcp, auth, options))
 }
 
 async fn not_found() -> Response<Body> {

@@ -19,7 +19,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::{
     Options,
-    evidence::Doors,
+    auth::AgentAuth,
     layers::{self, Observed},
 };
 use crate::telemetry::traces::RequestSpan;
@@ -68,16 +68,16 @@ impl Site {
 }
 
 /// The endpoint with everything that a request to it passes first.
-pub(super) fn mcp<S, R>(endpoint: S, doors: Arc<Doors>, options: &Options) -> Endpoint
+pub(super) fn mcp<S, R>(endpoint: S, auth: Arc<AgentAuth>, options: &Options) -> Endpoint
 where
     S: Service<Request, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     R: IntoResponse + 'static,
 {
     let guarded = move |request: Request| {
-        let (doors, endpoint) = (doors.clone(), endpoint.clone());
+        let (auth, endpoint) = (auth.clone(), endpoint.clone());
         let span = RequestSpan::of(request.extensions());
-        async move { doors.let_in(request, &span, |request| endpoint.oneshot(request)).await }
+        async move { auth.let_in(request, &span, |request| endpoint.oneshot(request)).await }
     };
     let direct = guarded.clone();
     let in_browsers = cors(options).layer(tower::service_fn(move |request| {

@@ -104,7 +104,7 @@ impl http::Metrics for Healthy {
 fn site(endpoint: mcp::Endpoint, store: &Store) -> http::Site {
     let (limits, queue) = (Options::none(), Arc::new(store.clone()));
     let intake = Intake::new(Vec::new(), queue, Arc::default(), Clock::system(), &inbox::Options::default(), &limits);
-    let doors = http::Doors {
+    let auth = http::AgentAuth {
         proxies: Default::default(),
         agents: None,
         challenge: nobody(),
@@ -121,7 +121,7 @@ fn site(endpoint: mcp::Endpoint, store: &Store) -> http::Site {
         token: None,
         metrics_for_the_world: false,
     };
-    http::site(endpoint, Arc::new(doors), &operations, Gate::requests(1000), &http::Options::default())
+    http::site(endpoint, Arc::new(auth), &operations, Gate::requests(1000), &http::Options::default())
 }
 
 fn bodies() -> Bodies {

@@ -26,7 +26,7 @@ use crate::{
 const RETRY_AFTER_S: u64 = 5;
 
 /// How requests to /mcp are let in.
-pub struct Doors {
+pub struct AgentAuth {
     pub proxies: Proxies,
     /// None: agents do not authenticate.
     pub agents: Option<Agents>,
@@ -37,12 +37,12 @@ pub struct Doors {
     pub streams: Gate,
     /// Room for answers on their way out.
     pub answers: Answers,
-    pub log: DoorLog,
+    pub log: AuthLog,
 }
 
 /// Lines that strangers can cause.
 #[derive(Debug, Default)]
-pub struct DoorLog {
+pub struct AuthLog {
     refused: Seldom,
     unavailable: Seldom,
     limited: Seldom,
@@ -66,7 +66,7 @@ impl Refusal {
     }
 }
 
-impl Doors {
+impl AgentAuth {
     /// Asks the endpoint if the request may pass. `span` is that of the request.
     pub(super) async fn let_in<F, R>(
         &self,
