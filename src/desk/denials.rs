@@ -9,20 +9,20 @@ use super::{
 };
 use crate::{
     domain::{AgentId, Caller, CustomerId, OrderId},
-    limits::{Asking, Brake, Options, Strictness, Tally},
+    limits::{Asking, Lockout, Options, Strictness, Tally},
     telemetry::metrics,
 };
 
 /// Who was denied how often, and whether orders can be read at all.
 pub struct Denials {
-    customers: Brake<CustomerId>,
+    customers: Lockout<CustomerId>,
     agents: Tally<AgentId>,
     legibility: Legibility,
 }
 
 impl Denials {
     pub fn new(limits: &Options) -> Self {
-        Self { customers: limits.customer_brake(), agents: limits.agent_denials(), legibility: Legibility::default() }
+        Self { customers: limits.customer_lockout(), agents: limits.agent_denials(), legibility: Legibility::default() }
     }
 
     /// Where many customers of an agent are denied, less is free for each.
@@ -64,7 +64,7 @@ impl Desk {
             );
         }
         if caller.agent.as_ref().is_some_and(|agent| self.denials.agents.add(agent)) {
-            metrics::denial_brake("agent");
+            metrics::lockout("agent");
             tracing::error!(agent, "customers of an agent ask for many orders that are not theirs");
         }
     }

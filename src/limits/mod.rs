@@ -1,9 +1,9 @@
-//! How much of it: rate limits by whoever asks, and a brake for those who ask for other people's records.
+//! How much of it: rate limits by whoever asks, and a lockout for those who ask for other people's records.
 
 mod answers;
 mod body;
-mod brake;
 mod gate;
+mod lockout;
 mod rate;
 mod tally;
 
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use answers::Answers;
 pub use body::{Bodies, BodyError};
-pub use brake::{Asking, Brake, Strictness};
 pub use gate::{Gate, Pass};
+pub use lockout::{Asking, Lockout, Strictness};
 pub use rate::{Limiter, Wait};
 pub use tally::Tally;
 
@@ -108,8 +108,8 @@ impl Options {
         Limiter::new("address", self.address_per_minute, self.address_burst)
     }
 
-    pub fn customer_brake(&self) -> Brake<CustomerId> {
-        Brake::new("customer", self.customer_denials)
+    pub fn customer_lockout(&self) -> Lockout<CustomerId> {
+        Lockout::new("customer", self.customer_denials)
     }
 
     pub fn agent_denials(&self) -> Tally<AgentId> {

@@ -14,7 +14,7 @@ const HTTP_SHED: &str = "frontdesk_http_shed_total";
 const AUTHENTICATIONS: &str = "frontdesk_agent_authentications_total";
 const RATE_LIMITED: &str = "frontdesk_rate_limited_total";
 const UNREADABLE_ORDERS: &str = "frontdesk_unreadable_orders_total";
-const DENIAL_BRAKES: &str = "frontdesk_denial_brakes_total";
+const LOCKOUTS: &str = "frontdesk_lockouts_total";
 const KEY_FETCHES: &str = "frontdesk_key_fetches_total";
 const TOOL_CALLS: &str = "frontdesk_tool_calls_total";
 const TOOL_DURATION: &str = "frontdesk_tool_call_duration_seconds";
@@ -53,10 +53,7 @@ fn describe() {
     describe_counter!(HTTP_SHED, "Requests answered with 503, and connections closed, because there were too many.");
     describe_counter!(AUTHENTICATIONS, "Requests to /mcp by what came of their token.");
     describe_counter!(RATE_LIMITED, "Requests and calls refused by a rate limit.");
-    describe_counter!(
-        DENIAL_BRAKES,
-        "Times that a customer or an agent was slowed down for asking for others' records."
-    );
+    describe_counter!(LOCKOUTS, "Times that a customer or an agent was slowed down for asking for others' records.");
     describe_counter!(UNREADABLE_ORDERS, "Replies of the order system that do not tell whose order it is.");
     describe_counter!(KEY_FETCHES, "Fetches of the keys of authorization servers.");
     describe_counter!(TOOL_CALLS, "Decisions on calls of tools, as in the audit.");
@@ -84,7 +81,7 @@ pub(crate) fn begin<'a>(sources: impl Iterator<Item = &'a str>, kinds: impl Into
     zero(HTTP_SHED, "reason", &["requests", "streams", "connections"]);
     zero(AUTHENTICATIONS, "outcome", &["ok", "absent", "refused", "unavailable"]);
     zero(RATE_LIMITED, "limit", &["agent", "customer", "source", "address"]);
-    zero(DENIAL_BRAKES, "of", &["customer", "agent"]);
+    zero(LOCKOUTS, "kind", &["customer", "agent"]);
     counter!(UNREADABLE_ORDERS).absolute(0);
     zero(KEY_FETCHES, "outcome", &["ok", "failed"]);
     zero(TOKEN_FETCHES, "outcome", &["ok", "failed"]);
@@ -146,8 +143,8 @@ pub(crate) fn rate_limited(limit: &'static str) {
 }
 
 /// `of`: customer or agent.
-pub(crate) fn denial_brake(of: &'static str) {
-    counter!(DENIAL_BRAKES, "of" => of).increment(1);
+pub(crate) fn lockout(kind: &'static str) {
+    counter!(LOCKOUTS, "kind" => kind).increment(1);
 }
 
 pub(crate) fn unreadable_order() {

@@ -1,4 +1,4 @@
-//! How much of it: rate limits and what they say, the brake for guessing, and places that run out.
+//! How much of it: rate limits and what they say, the lockout for guessing, and places that run out.
 
 use std::time::{Duration, Instant};
 
@@ -82,8 +82,8 @@ fn guessing_order_numbers_gets_slower_and_is_reported() {
         for n in 0..4 {
             assert!(text(&guess(n).await).contains("No order with this number"), "{n}");
         }
-        let braked = guess(5).await;
-        assert!(is_error(&braked) && text(&braked).contains("Too many order numbers"), "{braked}");
+        let locked_out = guess(5).await;
+        assert!(is_error(&locked_out) && text(&locked_out).contains("Too many order numbers"), "{locked_out}");
         assert_eq!(vendor.count("GET"), 4, "nothing is looked at, so that the wait tells nothing");
         let ticket = json!({ "subject": "s", "description": "d", "order_id": "6" });
         let ticket = client.call(Era::Modern, "create_ticket", ticket).await;
@@ -94,7 +94,7 @@ fn guessing_order_numbers_gets_slower_and_is_reported() {
         assert!(text(&guess(7).await).contains("No order with this number"));
         assert!(text(&guess(8).await).contains("2 seconds"));
         let metrics = metrics(&server).await;
-        assert!(metrics.contains("frontdesk_denial_brakes_total{of=\"customer\"} 2"), "{metrics}");
+        assert!(metrics.contains("frontdesk_lockouts_total{kind=\"customer\"} 2"), "{metrics}");
     });
     let (_, log) = server.terminate();
     assert!(log.contains("a customer asks for orders that are not theirs"), "{log}");
@@ -135,7 +135,7 @@ fn what_others_are_denied_slows_nobody_down_and_people_are_told() {
         assert!(text(&look(&grace, "1001").await).contains("No order with this number"));
         assert!(!text(&look(&grace, "1001").await).contains("Too many"), "one denial costs nothing");
         let metrics = metrics(&server).await;
-        assert!(metrics.contains("frontdesk_denial_brakes_total{of=\"agent\"} 1"), "{metrics}");
+        assert!(metrics.contains("frontdesk_lockouts_total{kind=\"agent\"} 1"), "{metrics}");
     });
     let (_, log) = server.terminate();
     assert_eq!(log.matches("customers of an agent ask for many orders").count(), 1, "{log}");
@@ -158,7 +158,7 @@ fn guesses_at_once_get_no_further_than_one_after_the_other() {
         let looked_at = vendor.count("GET");
         assert_eq!(told + 2, looked_at);
         // One after the other, the fourth is the last before the first pause of a second; a slow machine may see the end of
-        // one. Without the brake it is 62.
+        // one. Without the lockout it is 62.
         assert!((3..=6).contains(&looked_at), "{looked_at}");
     });
 }

@@ -1,4 +1,4 @@
-//! A brake for guessing: who asks again and again for what is not shown to them has to wait, longer each time.
+//! A lockout for guessing: who asks again and again for what is not shown to them has to wait, longer each time.
 
 use std::{
     collections::HashMap,
@@ -27,9 +27,9 @@ pub enum Strictness {
 }
 
 /// Counts denials by key.
-pub struct Brake<K: Hash + Eq> {
+pub struct Lockout<K: Hash + Eq> {
     of: &'static str,
-    /// Denials without consequences; with 0 there is no brake.
+    /// Denials without consequences; with 0 there is no lockout.
     free: u32,
     keys: Mutex<Keys<K>>,
 }
@@ -87,31 +87,31 @@ impl Marks {
 
 /// A question under way, until it is dropped.
 pub struct Asking<'a, K: Hash + Eq> {
-    brake: &'a Brake<K>,
+    lockout: &'a Lockout<K>,
     key: K,
 }
 
 impl<K: Hash + Eq> Drop for Asking<'_, K> {
     fn drop(&mut self) {
-        let mut keys = self.brake.keys();
+        let mut keys = self.lockout.keys();
         if let Some(marks) = keys.marks.get_mut(&self.key) {
             marks.asking = marks.asking.saturating_sub(1);
         }
     }
 }
 
-impl<K: Hash + Eq> Brake<K> {
+impl<K: Hash + Eq> Lockout<K> {
     fn keys(&self) -> MutexGuard<'_, Keys<K>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Hash + Eq + Clone + Display> Brake<K> {
+impl<K: Hash + Eq + Clone + Display> Lockout<K> {
     pub(super) fn new(of: &'static str, free: u32) -> Self {
         Self { of, free, keys: Mutex::new(Keys { marks: HashMap::new(), swept: Instant::now() }) }
     }
 
-    /// The key asks, or has to wait. The question is under way until what is returned is dropped; without a brake there is
+    /// The key asks, or has to wait. The question is under way until what is returned is dropped; without a lockout there is
     /// nothing to return.
     pub fn ask(&self, key: &K, strictness: Strictness) -> Result<Option<Asking<'_, K>>, Wait> {
         self.ask_at(key, strictness, Instant::now())
@@ -121,7 +121,7 @@ impl<K: Hash + Eq + Clone + Display> Brake<K> {
     pub fn denied(&self, key: &K, strictness: Strictness) -> Option<Wait> {
         let wait = self.denied_at(key, strictness, Instant::now());
         if wait.is_some() {
-            metrics::denial_brake(self.of);
+            metrics::lockout(self.of);
         }
         wait
     }
@@ -150,7 +150,7 @@ impl<K: Hash + Eq + Clone + Display> Brake<K> {
         let Some(marks) = keys.marks.get_mut(key) else { return Ok(None) };
         marks.wait(self.free(strictness), now).map_or(Ok(()), Err)?;
         marks.asking += 1;
-        Ok(Some(Asking { brake: self, key: key.clone() }))
+        Ok(Some(Asking { lockout: self, key: key.clone() }))
     }
 
     fn denied_at(&self, key: &K, strictness: Strictness, now: Instant) -> Option<Wait> {
@@ -188,50 +188,50 @@ mod tests {
 
     #[test]
     fn guessing_gets_slower_and_time_forgives() {
-        let brake: Brake<&str> = Brake::new("customer", 10);
+        let lockout: Lockout<&str> = Lockout::new("customer", 10);
         let start = Instant::now();
         for _ in 0..10 {
-            assert_eq!(brake.denied_at(&"ada", Usual, start), None, "ten are free");
+            assert_eq!(lockout.denied_at(&"ada", Usual, start), None, "ten are free");
         }
-        assert!(brake.ask_at(&"ada", Usual, start).is_ok());
+        assert!(lockout.ask_at(&"ada", Usual, start).is_ok());
         for expected in [1, 2, 4, 8] {
-            assert_eq!(brake.denied_at(&"ada", Usual, start).map(Wait::seconds), Some(expected));
+            assert_eq!(lockout.denied_at(&"ada", Usual, start).map(Wait::seconds), Some(expected));
         }
-        assert_eq!(brake.ask_at(&"ada", Usual, start).err().map(Wait::seconds), Some(8));
-        assert!(brake.ask_at(&"grace", Usual, start).is_ok());
+        assert_eq!(lockout.ask_at(&"ada", Usual, start).err().map(Wait::seconds), Some(8));
+        assert!(lockout.ask_at(&"grace", Usual, start).is_ok());
         for _ in 0..20 {
-            assert!(brake.denied_at(&"ada", Usual, start).unwrap().0 <= PAUSE_MAX);
+            assert!(lockout.denied_at(&"ada", Usual, start).unwrap().0 <= PAUSE_MAX);
         }
         let later = start + Duration::from_secs(3600);
-        assert!(brake.ask_at(&"ada", Usual, later).is_ok());
-        assert_eq!(brake.denied_at(&"ada", Usual, later), None);
+        assert!(lockout.ask_at(&"ada", Usual, later).is_ok());
+        assert_eq!(lockout.denied_at(&"ada", Usual, later), None);
     }
 
     #[test]
     fn of_many_guesses_at_once_no_more_get_through_than_one_after_the_other() {
-        let brake: Brake<&str> = Brake::new("customer", 3);
+        let lockout: Lockout<&str> = Lockout::new("customer", 3);
         let now = Instant::now();
         for _ in 0..2 {
-            assert_eq!(brake.denied_at(&"mallory", Usual, now), None);
+            assert_eq!(lockout.denied_at(&"mallory", Usual, now), None);
         }
-        let under_way: Vec<_> = (0..60).filter_map(|_| brake.ask_at(&"mallory", Usual, now).ok().flatten()).collect();
+        let under_way: Vec<_> = (0..60).filter_map(|_| lockout.ask_at(&"mallory", Usual, now).ok().flatten()).collect();
         assert_eq!(under_way.len(), 1, "one at a time from now on");
-        brake.denied_at(&"mallory", Usual, now);
+        lockout.denied_at(&"mallory", Usual, now);
         drop(under_way);
         // Who asks for what is theirs is not held up, however much of it at once.
-        let busy: Vec<_> = (0..100).map(|_| brake.ask_at(&"ada", Usual, now).is_ok()).collect();
-        assert!(busy.iter().all(|good| *good) && !brake.keys().marks.contains_key("ada"));
+        let busy: Vec<_> = (0..100).map(|_| lockout.ask_at(&"ada", Usual, now).is_ok()).collect();
+        assert!(busy.iter().all(|good| *good) && !lockout.keys().marks.contains_key("ada"));
     }
 
     #[test]
     fn one_who_guesses_all_day_gets_hardly_more_than_one_in_a_minute() {
-        let brake: Brake<&str> = Brake::new("customer", 10);
+        let lockout: Lockout<&str> = Lockout::new("customer", 10);
         let (start, mut now, mut guesses) = (Instant::now(), Duration::ZERO, 0);
         while now < Duration::from_secs(3600) {
-            match brake.ask_at(&"mallory", Usual, start + now).map(drop) {
+            match lockout.ask_at(&"mallory", Usual, start + now).map(drop) {
                 Ok(()) => {
                     guesses += 1;
-                    brake.denied_at(&"mallory", Usual, start + now);
+                    lockout.denied_at(&"mallory", Usual, start + now);
                 }
                 Err(wait) => now += wait.0,
             }
@@ -241,26 +241,26 @@ mod tests {
 
     #[test]
     fn where_many_are_denied_each_gets_fewer_free_denials_and_nobody_else_is_slowed() {
-        let brake: Brake<&str> = Brake::new("customer", 10);
+        let lockout: Lockout<&str> = Lockout::new("customer", 10);
         let now = Instant::now();
-        assert_eq!(brake.denied_at(&"mallory", Strict, now), None, "a typing error is free");
-        assert_eq!(brake.denied_at(&"mallory", Strict, now).map(Wait::seconds), Some(1));
-        assert!(brake.ask_at(&"mallory", Strict, now).is_err());
-        assert!(brake.ask_at(&"ada", Strict, now).is_ok());
+        assert_eq!(lockout.denied_at(&"mallory", Strict, now), None, "a typing error is free");
+        assert_eq!(lockout.denied_at(&"mallory", Strict, now).map(Wait::seconds), Some(1));
+        assert!(lockout.ask_at(&"mallory", Strict, now).is_err());
+        assert!(lockout.ask_at(&"ada", Strict, now).is_ok());
     }
 
     #[test]
     fn a_denial_that_was_nobody_s_fault_is_taken_back() {
-        let brake: Brake<&str> = Brake::new("customer", 2);
+        let lockout: Lockout<&str> = Lockout::new("customer", 2);
         let now = Instant::now();
         for _ in 0..3 {
-            brake.denied_at(&"ada", Usual, now);
+            lockout.denied_at(&"ada", Usual, now);
         }
-        assert!(brake.ask_at(&"ada", Usual, now).is_err());
+        assert!(lockout.ask_at(&"ada", Usual, now).is_err());
         for _ in 0..3 {
-            brake.forgive(&"ada");
+            lockout.forgive(&"ada");
         }
-        assert!(brake.ask_at(&"ada", Usual, now).is_ok());
-        assert_eq!(brake.denied_at(&"ada", Usual, now), None);
+        assert!(lockout.ask_at(&"ada", Usual, now).is_ok());
+        assert_eq!(lockout.denied_at(&"ada", Usual, now), None);
     }
 }
