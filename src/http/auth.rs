@@ -19,7 +19,7 @@ use crate::{
         agents::{Agent, Agents, AuthError, Challenge, Reason},
     },
     limits::{Answers, Bodies, Gate, Limiter, Wait},
-    telemetry::{Seldom, causes, metrics},
+    telemetry::{LogThrottle, causes, metrics},
 };
 
 /// When to come again while keys or tokens cannot be read, in seconds.
@@ -43,9 +43,9 @@ pub struct AgentAuth {
 /// Lines that strangers can cause.
 #[derive(Debug, Default)]
 pub struct AuthLog {
-    refused: Seldom,
-    unavailable: Seldom,
-    limited: Seldom,
+    refused: LogThrottle,
+    unavailable: LogThrottle,
+    limited: LogThrottle,
 }
 
 /// A refusal of a request that nobody reads.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     inbox::{Intake, Received},
     limits::{Bodies, BodyError, Gate},
-    telemetry::{Seldom, causes, metrics},
+    telemetry::{LogThrottle, causes, metrics},
     webhooks::{RawWebhook, Rejection, Route},
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Webhooks {
     pub(super) bodies: Bodies,
     pub(super) proxies: Proxies,
     pub(super) gate: Gate,
-    pub(super) log: Arc<Seldom>,
+    pub(super) log: Arc<LogThrottle>,
 }
 
 /// Of a path that is logged.

@@ -2,13 +2,13 @@
 
 pub mod build;
 pub(crate) mod failpoint;
+mod log_throttle;
 pub mod metrics;
-mod seldom;
 pub mod traces;
 
 use std::sync::Arc;
 
-pub(crate) use seldom::Seldom;
+pub(crate) use log_throttle::LogThrottle;
 
 use serde::{Deserialize, Serialize};
 use tracing::{Subscriber, level_filters::LevelFilter};
