@@ -9,12 +9,12 @@ use http::{HeaderValue, header::CONTENT_TYPE};
 use crate::{
     config::{Config, ConfigError, Secrets},
     inbox::{Alert, AlertError, AlertSink},
-    upstream::PostBox,
+    upstream::WebhookSender,
     webhooks::{Verifier, standard},
 };
 
 struct Webhook {
-    to: PostBox,
+    to: WebhookSender,
     key: Verifier,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn sink(config: &Config, secrets: &Secrets) -> Result<Option<Arc<dyn 
     };
     let url = url.read(&|kept| secrets.read(kept)).map_err(failed("url"))?;
     let secret = secrets.read(secret).and_then(|read| read.strong(secret)).map_err(failed("secret"))?;
-    let to = PostBox::new(&url).map_err(|error| ConfigError::value("inbox.alerts.url", error.to_string()))?;
+    let to = WebhookSender::new(&url).map_err(|error| ConfigError::value("inbox.alerts.url", error.to_string()))?;
     let wrong = |_| ConfigError::value("inbox.alerts.secret", "whsec_ is followed by something that is not base64");
     let key = standard(&secret).map_err(wrong)?;
     Ok(Some(Arc::new(Webhook { to, key })))

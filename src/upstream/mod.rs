@@ -19,7 +19,7 @@ pub use attempt::CallError;
 pub use base::{BaseUrl, UrlError};
 pub use client::{Reply, Request, Upstream, UpstreamError};
 pub use fetch::{DocumentError, Fetcher};
-pub use post::{Blocking, PostBox, PostError, post};
+pub use post::{Blocking, PostError, WebhookSender, post};
 
 use crate::domain::Schedule;
 

@@ -47,7 +47,7 @@ impl Blocking {
 }
 
 /// A place that messages are posted to: with retries where they may help, and without looking at the answers.
-pub struct PostBox {
+pub struct WebhookSender {
     http: reqwest::Client,
     url: reqwest::Url,
 }
@@ -68,7 +68,7 @@ const SCHEDULE: Schedule = Schedule { retries: 3, base: Duration::from_secs(1), 
 /// For all attempts and pauses of one message together.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(40);
 
-impl PostBox {
+impl WebhookSender {
     pub fn new(url: &str) -> Result<Self, PostError> {
         let url = reqwest::Url::parse(url).map_err(|_| PostError::Address)?;
         if !matches!(url.scheme(), "http" | "https") {
