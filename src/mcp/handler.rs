@@ -19,7 +19,7 @@ use rmcp::{
 use serde_json::Value;
 use tracing::Instrument;
 
-use super::{Parts, call, changes::LookOut, message, resources, scopes};
+use super::{Parts, article_watcher::ArticleWatcher, call, message, resources, scopes};
 use crate::{
     identity::{Evidence, agents::Agent},
     tools::Spec,
@@ -44,7 +44,7 @@ pub(super) enum Reach {
 pub(super) struct Handler {
     pub(super) parts: Parts,
     reach: Reach,
-    look_out: LookOut,
+    watcher: ArticleWatcher,
     /// A client that says twice that it is ready is told everything once all the same.
     telling: AtomicBool,
     tools: Vec<Tool>,
@@ -63,7 +63,7 @@ impl Handler {
             tools: parts.registry.specs().map(tool).collect(),
             stamp: serde_json::to_value(&implementation).unwrap_or_default(),
             info: ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS),
-            look_out: LookOut::new(parts.desk.changes.clone()),
+            watcher: ArticleWatcher::new(parts.desk.changes.clone()),
             telling: AtomicBool::new(false),
             reach,
             parts,
@@ -134,7 +134,7 @@ impl ServerHandler for Handler {
         if self.reach == Reach::Answers || self.telling.swap(true, Ordering::SeqCst) {
             return;
         }
-        let mut changes = match self.look_out.listen().await {
+        let mut changes = match self.watcher.listen().await {
             Ok(changes) => changes,
             Err(error) => return tracing::error!(%error, "the client is not told of changes of articles"),
         };
@@ -270,7 +270,7 @@ impl ServerHandler for Handler {
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let mut changes = match context.accepted().resources_list_changed {
             Some(true) => {
-                let changes = self.look_out.listen().await;
+                let changes = self.watcher.listen().await;
                 Some(changes.map_err(|_| ErrorData::internal_error("the articles are not available", None))?)
             }
             _ => None,

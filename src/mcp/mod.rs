@@ -1,8 +1,8 @@
 //! The Model Context Protocol, in both eras (2025-11-25 and 2026-07-28). The only room that knows rmcp.
 
 mod accept;
+mod article_watcher;
 mod call;
-mod changes;
 mod guard;
 mod handler;
 mod lines;

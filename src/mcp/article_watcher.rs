@@ -12,13 +12,13 @@ use crate::desk::{ArticleChanges, PortError};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// One look-out for all who listen. Changes are those of every process on the store.
-pub(super) struct LookOut {
+pub(super) struct ArticleWatcher {
     changes: Arc<dyn ArticleChanges>,
     /// There while somebody listens.
     told: Arc<Mutex<Option<watch::Sender<i64>>>>,
 }
 
-impl LookOut {
+impl ArticleWatcher {
     pub(super) fn new(changes: Arc<dyn ArticleChanges>) -> Self {
         Self { changes, told: Arc::default() }
     }
@@ -32,12 +32,12 @@ impl LookOut {
         }
         let (sender, receiver) = watch::channel(now);
         *told = Some(sender);
-        tokio::spawn(look_out(self.changes.clone(), self.told.clone()));
+        tokio::spawn(watch_changes(self.changes.clone(), self.told.clone()));
         Ok(receiver)
     }
 }
 
-async fn look_out(changes: Arc<dyn ArticleChanges>, told: Arc<Mutex<Option<watch::Sender<i64>>>>) {
+async fn watch_changes(changes: Arc<dyn ArticleChanges>, told: Arc<Mutex<Option<watch::Sender<i64>>>>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let generation = changes.generation().await;
