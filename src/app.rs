@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     config::{Config, ConfigError, Loaded, Secrets, is_loopback},
-    desk::{Denials, Desk, Turns},
+    desk::{Denials, Desk, KeyedLocks},
     domain::{Clock, Secret},
     events::Handlers,
     http::{self, AgentAuth, Operations, OperationsOptions, ServeError},
@@ -333,7 +333,7 @@ fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: reque
         audit: embedded,
         clock,
         options,
-        turns: Turns::default(),
+        keyed_locks: KeyedLocks::default(),
         denials: Denials::new(&config.limits),
         mirrors: upstreams::mirrors(config, connectors),
     }

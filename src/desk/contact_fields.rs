@@ -12,7 +12,7 @@ use super::{
     Scope, Verdict,
     contacts::{Change, SYSTEM},
     effects::{Once, Outcome, UNDER_WAY_MAX, Write},
-    turns::Turn,
+    keyed_locks::KeyedLock,
 };
 use crate::domain::{Contact, ContactFields, ContactId, Customer, EffectId, EndedConversation, FieldName, Timestamp};
 
@@ -34,10 +34,10 @@ struct Made {
 impl Desk {
     /// Two calls that both find nothing would both make a contact, and two ends of conversations must not overtake each
     /// other. A CRM that keeps contacts by customer compares and writes fields at once.
-    pub(super) async fn contact_turn(&self, customer: &Customer, change: &Change) -> Option<Turn> {
+    pub(super) async fn contact_turn(&self, customer: &Customer, change: &Change) -> Option<KeyedLock> {
         match self.crm.keyed_by_customer() && change.ended.is_none() {
             true => None,
-            false => Some(self.turns.take(Scope::of_contact(customer)).await),
+            false => Some(self.keyed_locks.take(Scope::of_contact(customer)).await),
         }
     }
 
@@ -121,7 +121,7 @@ impl Desk {
         let book = Scope::of_contact_id(&contact.id);
         // Whoever it was found by: two ends of conversations are put down one after the other.
         let _turn = match change.ended {
-            Some(_) => Some(self.turns.take(book).await),
+            Some(_) => Some(self.keyed_locks.take(book).await),
             None => None,
         };
         let mut fields = change.fields.clone();

@@ -84,7 +84,7 @@ impl Desk {
         // A system that keeps effects unique absorbs parallel requests better than a queue does.
         let _turn = match settlement.unique {
             true => None,
-            false => Some(self.turns.take(claim.scope).await),
+            false => Some(self.keyed_locks.take(claim.scope).await),
         };
         let mut begun = self.ledger.begin(&claim).await?;
         if let Begin::InDoubt { effect, since, .. } = &begun

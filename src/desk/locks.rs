@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::task::AbortHandle;
 
-use super::{Desk, DeskError, PortError, Scope, turns::Turn};
+use super::{Desk, DeskError, PortError, Scope, keyed_locks::KeyedLock};
 use crate::domain::EffectId;
 
 /// A holder that is alive renews its lease long before the end.
@@ -21,7 +21,7 @@ const WAIT_MAX: Duration = Duration::from_secs(45);
 
 /// The book of locks. Several processes share it.
 #[async_trait]
-pub trait Locks: Send + Sync {
+pub trait SharedLocks: Send + Sync {
     /// Takes the lock of `key` under `token`, unless somebody else's lease has not ended. Tokens of one process have the
     /// same 26 first letters: what it failed to give back it may take again. What a `worker` holds is free at
     /// once when the next one begins, since there is one at a time.
@@ -43,19 +43,19 @@ pub struct Fence {
 
 /// A lock that is held. [`Held::free`] gives it back at once; a dropped one is given back a little later.
 pub(super) struct Held {
-    locks: Arc<dyn Locks>,
+    locks: Arc<dyn SharedLocks>,
     fence: Fence,
     renewal: AbortHandle,
     freed: bool,
     /// In this process the others queue up, so that one alone asks the store.
-    _turn: Turn,
+    _turn: KeyedLock,
 }
 
 impl Desk {
     /// Waits until this call alone has the lock of `key`.
     pub(super) async fn lock(&self, key: Scope, worker: bool) -> Result<Held, DeskError> {
-        let turn = self.turns.take(key).await;
-        let fence = Fence { key, token: format!("{}.{}", self.turns.instance, EffectId::fresh()) };
+        let turn = self.keyed_locks.take(key).await;
+        let fence = Fence { key, token: format!("{}.{}", self.keyed_locks.instance, EffectId::fresh()) };
         let asked = Instant::now();
         while !self.locks.take(&fence.key, &fence.token, LEASE, worker).await? {
             if asked.elapsed() >= WAIT_MAX {
@@ -69,7 +69,7 @@ impl Desk {
     }
 }
 
-async fn renew(locks: Arc<dyn Locks>, fence: Fence) {
+async fn renew(locks: Arc<dyn SharedLocks>, fence: Fence) {
     loop {
         tokio::time::sleep(RENEW).await;
         match locks.renew(&fence.key, &fence.token, LEASE).await {

@@ -10,6 +10,7 @@ mod denials;
 mod effects;
 mod escalations;
 mod fallback;
+mod keyed_locks;
 mod ledger;
 mod legibility;
 mod locks;
@@ -20,7 +21,6 @@ mod requests;
 mod settlement;
 mod target;
 mod tickets;
-mod turns;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,8 +30,9 @@ pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudi
 pub use contacts::{ContactChange, ContactUpdate};
 pub use denials::Denials;
 pub use escalations::EscalationTicket;
+pub use keyed_locks::KeyedLocks;
 pub use ledger::{Begin, Claim, Fingerprint, IdempotencyKey, Ledger, Scope};
-pub use locks::{Fence, Locks};
+pub use locks::{Fence, SharedLocks};
 pub use ownership::{OwnedContact, OwnedOrder};
 pub use ports::{
     Applied, ArticleChange, ArticleChanges, ArticleMirror, ArticlePage, ArticleVersion, Cause, Created, Crm, Helpdesk,
@@ -41,7 +42,6 @@ pub use requests::{Taken, TicketRequests, WaitingTicket};
 pub use settlement::Settlement;
 pub use target::{Plan, Target, TicketLink};
 pub use tickets::{TicketOutcome, TicketRequest};
-pub use turns::Turns;
 
 use crate::{
     domain::{Caller, Clock, Email},
@@ -59,8 +59,8 @@ pub struct Desk {
     pub audit: Arc<dyn AuditLog>,
     pub clock: Clock,
     pub options: Options,
-    pub turns: Turns,
-    pub locks: Arc<dyn Locks>,
+    pub keyed_locks: KeyedLocks,
+    pub locks: Arc<dyn SharedLocks>,
     /// Where requests wait while the helpdesk is away; none, where nobody would bring them later.
     pub requests: Option<Arc<dyn TicketRequests>>,
     pub denials: Denials,

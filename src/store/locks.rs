@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::{Transaction, params};
 
 use super::{Store, StoreError};
-use crate::desk::{Fence, Locks, PortError, Scope};
+use crate::desk::{Fence, PortError, Scope, SharedLocks};
 
 /// Locks of processes that died, removed with each new one.
 const PRUNED_PER_LOCK: u32 = 4;
@@ -14,7 +14,7 @@ const PRUNED_PER_LOCK: u32 = 4;
 const AHEAD_MAX_MS: i64 = 60_000;
 
 #[async_trait]
-impl Locks for Store {
+impl SharedLocks for Store {
     async fn take(&self, key: &Scope, token: &str, lease: Duration, worker: bool) -> Result<bool, PortError> {
         let (key, token, now) = (*key, token.to_owned(), self.clock.now());
         let ends = now.plus(lease).unix_ms();

@@ -59,7 +59,7 @@ fn desks() -> Desks {
         options: Default::default(),
         locks: Arc::new(store.clone()),
         requests: None,
-        turns: Default::default(),
+        keyed_locks: Default::default(),
         denials: frontdesk::desk::Denials::new(&frontdesk::limits::Options::none()),
         mirrors: Vec::new(),
     });

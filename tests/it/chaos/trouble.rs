@@ -158,7 +158,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         options: Default::default(),
         locks: Arc::new(store.clone()),
         requests: None,
-        turns: Default::default(),
+        keyed_locks: Default::default(),
         denials: frontdesk::desk::Denials::new(&Options::none()),
         mirrors: Vec::new(),
     });

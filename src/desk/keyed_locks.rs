@@ -11,7 +11,7 @@ use super::Scope;
 use crate::domain::EffectId;
 
 /// Who is at work on which effect.
-pub struct Turns {
+pub struct KeyedLocks {
     queues: Arc<Mutex<Queues>>,
     /// Tells this process from others on the same store.
     pub(super) instance: EffectId,
@@ -20,32 +20,32 @@ pub struct Turns {
 type Queues = HashMap<Scope, Arc<tokio::sync::Mutex<()>>>;
 
 /// A turn, until it is dropped.
-pub(super) struct Turn {
+pub(super) struct KeyedLock {
     queues: Arc<Mutex<Queues>>,
     scope: Scope,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl Default for Turns {
+impl Default for KeyedLocks {
     fn default() -> Self {
         Self { queues: Arc::default(), instance: EffectId::fresh() }
     }
 }
 
-impl Turns {
-    pub(super) async fn take(&self, scope: Scope) -> Turn {
+impl KeyedLocks {
+    pub(super) async fn take(&self, scope: Scope) -> KeyedLock {
         let queue = {
             let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
             queues.entry(scope).or_default().clone()
         };
         // Made first, so that a caller that goes away while it waits tidies up, too.
-        let mut turn = Turn { queues: self.queues.clone(), scope, guard: None };
-        turn.guard = Some(queue.lock_owned().await);
-        turn
+        let mut lock = KeyedLock { queues: self.queues.clone(), scope, guard: None };
+        lock.guard = Some(queue.lock_owned().await);
+        lock
     }
 }
 
-impl Drop for Turn {
+impl Drop for KeyedLock {
     fn drop(&mut self) {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.guard.take());
@@ -64,18 +64,18 @@ mod tests {
     fn turns_exclude_each_other_and_leave_nothing_behind() {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (turns, scope) = (Arc::new(Turns::default()), Scope::of_bytes([7; 32]));
-            let first = turns.take(scope).await;
-            let waiting = tokio::time::timeout(std::time::Duration::from_millis(10), turns.take(scope)).await;
+            let (locks, scope) = (Arc::new(KeyedLocks::default()), Scope::of_bytes([7; 32]));
+            let first = locks.take(scope).await;
+            let waiting = tokio::time::timeout(std::time::Duration::from_millis(10), locks.take(scope)).await;
             assert!(waiting.is_err(), "it is not their turn");
-            let other = turns.take(Scope::of_bytes([8; 32])).await;
+            let other = locks.take(Scope::of_bytes([8; 32])).await;
             let second = tokio::spawn({
-                let turns = turns.clone();
-                async move { drop(turns.take(scope).await) }
+                let locks = locks.clone();
+                async move { drop(locks.take(scope).await) }
             });
             drop((first, other));
             second.await.unwrap();
-            assert!(turns.queues.lock().unwrap().is_empty());
+            assert!(locks.queues.lock().unwrap().is_empty());
         });
     }
 }
