@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Row, Statement, ToSql, Transaction, params};
 
-use super::{Store, StoreError, pending::AuditRow};
+use super::{Store, StoreError, audit_buffer::AuditRow};
 use crate::{
     desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit, Verdict},
     domain::Timestamp,

@@ -3,6 +3,7 @@
 //! One thread writes and commits in groups; readers have connections of their own. Several processes may open the file.
 
 mod audit;
+mod audit_buffer;
 mod backup;
 mod claims;
 mod contact_writes;
@@ -25,7 +26,6 @@ mod locks;
 mod look;
 mod open;
 mod orders;
-mod pending;
 mod readers;
 mod requests;
 mod retention;
@@ -76,7 +76,7 @@ impl Default for Options {
 pub struct Store {
     writer: writer::Writer,
     readers: Arc<readers::Readers>,
-    audit: Arc<pending::Pending>,
+    audit: Arc<audit_buffer::AuditBuffer>,
     /// Makes the hashes by which something is recognised without being readable.
     key: keyed::HashKey,
     /// Where erasures are logged.
@@ -176,7 +176,7 @@ impl Store {
         Ok(Self {
             writer: writer::Writer::start(connection)?,
             readers: Arc::new(readers::Readers::new(path, key.clone())),
-            audit: Arc::new(pending::Pending::new(key.clone())),
+            audit: Arc::new(audit_buffer::AuditBuffer::new(key.clone())),
             key,
             erasure_log: erasure_log::beside(path).into(),
             clock,

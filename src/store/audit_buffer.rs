@@ -24,7 +24,7 @@ const WAITING_MAX: usize = 4096;
 const HASHES_MAX: usize = 1024;
 
 /// Records not written yet, and the key that customers are hashed with.
-pub(super) struct Pending {
+pub(super) struct AuditBuffer {
     hash: HashKey,
     /// A customer has many calls in one conversation.
     hashes: Mutex<HashMap<CustomerId, Arc<str>>>,
@@ -60,7 +60,7 @@ pub(super) struct AuditRow {
     pub(super) customer_hash: Option<Arc<str>>,
 }
 
-impl Pending {
+impl AuditBuffer {
     pub(super) fn new(hash: HashKey) -> Self {
         Self { hash, hashes: Mutex::default(), waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
