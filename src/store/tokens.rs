@@ -6,14 +6,14 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::{Store, StoreError};
 use crate::{
     domain::{AgentId, Scopes, Timestamp},
-    identity::agents::{BookError, NewToken, StoredToken, TokenBook},
+    identity::agents::{NewToken, StoredToken, TokenStore, TokenStoreError},
 };
 
 const COLUMNS: &str = "id, name, scopes, created_at, expires_at, revoked_at";
 
 #[async_trait]
-impl TokenBook for Store {
-    async fn find(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, BookError> {
+impl TokenStore for Store {
+    async fn find(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, TokenStoreError> {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM agent_token WHERE hash = ?1"))?
@@ -21,10 +21,10 @@ impl TokenBook for Store {
                 .optional()?
                 .transpose()
         })
-        .map_err(|error| BookError(Box::new(error)))
+        .map_err(|error| TokenStoreError(Box::new(error)))
     }
 
-    async fn is_named(&self, name: &AgentId, now: Timestamp) -> Result<bool, BookError> {
+    async fn is_named(&self, name: &AgentId, now: Timestamp) -> Result<bool, TokenStoreError> {
         self.read(|connection| {
             Ok(connection
                 .prepare_cached(
@@ -33,7 +33,7 @@ impl TokenBook for Store {
                 )?
                 .exists(params![name.as_str(), now.unix_ms()])?)
         })
-        .map_err(|error| BookError(Box::new(error)))
+        .map_err(|error| TokenStoreError(Box::new(error)))
     }
 }
 

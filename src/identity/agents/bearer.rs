@@ -14,18 +14,18 @@ const RANDOM_BYTES: usize = 32;
 
 /// Where static tokens are kept.
 #[async_trait]
-pub trait TokenBook: Send + Sync {
+pub trait TokenStore: Send + Sync {
     /// The token of this SHA-256, revoked or not.
-    async fn find(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, BookError>;
+    async fn find(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, TokenStoreError>;
 
     /// Whether a token of this name is good at `now`.
-    async fn is_named(&self, name: &AgentId, now: Timestamp) -> Result<bool, BookError>;
+    async fn is_named(&self, name: &AgentId, now: Timestamp) -> Result<bool, TokenStoreError>;
 }
 
 /// The book cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the token book failed")]
-pub struct BookError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+#[error("the token store failed")]
+pub struct TokenStoreError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// A token as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use access_token::TokenRefusal;
-pub use bearer::{BookError, NewToken, StoredToken, TOKEN_PREFIX, TokenBook, TokenError};
+pub use bearer::{NewToken, StoredToken, TOKEN_PREFIX, TokenError, TokenStore, TokenStoreError};
 pub use challenge::{Challenge, Reason, metadata_path};
 pub(crate) use issuer::is_safe;
 pub use issuer::{IssuerOptions, OptionsError};
@@ -109,13 +109,13 @@ pub enum AuthError {
     #[error("the keys of the token's issuer are not known at the moment")]
     NoKeys { retry_after: Duration },
     #[error("the tokens cannot be read")]
-    Book(#[source] BookError),
+    Book(#[source] TokenStoreError),
 }
 
 /// Judges bearer tokens.
 pub struct Agents {
     issuers: Vec<Arc<Issuer>>,
-    book: Arc<dyn TokenBook>,
+    tokens: Arc<dyn TokenStore>,
     clock: Clock,
     /// By the SHA-256 of the token. Checking a signature costs more than all else in a call.
     remembered: Cache<[u8; 32], Remembered>,
@@ -134,14 +134,14 @@ struct Remembered {
 impl Agents {
     pub fn new(
         options: &Options,
-        book: Arc<dyn TokenBook>,
+        tokens: Arc<dyn TokenStore>,
         fetcher: &Arc<dyn KeyFetcher>,
         clock: Clock,
     ) -> Result<Self, OptionsError> {
         let issuer = |(n, issuer)| Issuer::new(n, issuer, options.resource.as_deref(), fetcher.clone()).map(Arc::new);
         Ok(Self {
             issuers: options.issuers.iter().enumerate().map(issuer).collect::<Result<_, _>>()?,
-            book,
+            tokens,
             clock,
             remembered: Cache::new(REMEMBERED_MAX),
         })
@@ -163,7 +163,7 @@ impl Agents {
             if !bearer::has_form(text) {
                 return Err(AuthError::Refused(TokenRefusal::Unknown));
             }
-            let stored = self.book.find(&digest).await.map_err(AuthError::Book)?;
+            let stored = self.tokens.find(&digest).await.map_err(AuthError::Book)?;
             return match stored {
                 Some(stored) => stored.agent(self.clock.now()).map(Arc::new).map_err(AuthError::Refused),
                 None => Err(AuthError::Refused(TokenRefusal::Unknown)),
@@ -183,7 +183,7 @@ impl Agents {
         let issuer = &self.issuers[n];
         let keys_version = issuer.verify(&token).await?;
         let (agent, expires_s) = token.agent(issuer.rules(), now_s).map_err(AuthError::Refused)?;
-        let named = self.book.is_named(&agent.id, self.clock.now()).await.map_err(AuthError::Book)?;
+        let named = self.tokens.is_named(&agent.id, self.clock.now()).await.map_err(AuthError::Book)?;
         if named || self.has_prefix_of_another(n, &agent.id) {
             return Err(AuthError::Refused(TokenRefusal::Ambiguous));
         }
