@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::{
     compiled::{CompileError, Operations},
     connector::Connector,
+    endpoints::Endpoints,
     file::{Place, VendorFile},
     filter::to_val,
     library::{Library, LibraryError},
-    places::Places,
     threads::FilterThreads,
     vendor::{self, Vendor},
 };
@@ -183,7 +183,7 @@ impl<'a> Builder<'a> {
             made.push((place, upstream.clone()));
             Ok(Some(upstream))
         };
-        let places = Places {
+        let endpoints = Endpoints {
             orders: place(Port::Orders, file.orders.as_ref().map(|port| &port.at))?,
             helpdesk: place(Port::Helpdesk, file.helpdesk.as_ref().map(|port| &port.at))?,
             crm: place(Port::Crm, file.crm.as_ref().map(|port| &port.at))?,
@@ -222,7 +222,7 @@ impl<'a> Builder<'a> {
                 system,
                 threads: FilterThreads::start(name),
             },
-            places,
+            endpoints,
             clock: self.clock.clone(),
             illegible_until: Default::default(),
         })

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{
+    endpoints::{Endpoints, Live, live},
     failure::{Failure, OperationError},
     input,
-    places::{Live, Places, live},
     reply::ReadOrder,
     vendor::{Task, Vendor},
 };
@@ -29,7 +29,7 @@ pub struct Connector {
     pub(super) name: String,
     pub(super) vendor_name: String,
     pub(super) vendor: Vendor,
-    pub(super) places: Places,
+    pub(super) endpoints: Endpoints,
     pub(super) helpdesk_settlement: Settlement,
     pub(super) comment_settlement: Settlement,
     pub(super) contact_settlement: Settlement,
@@ -83,13 +83,13 @@ impl Connector {
     pub fn is_open(&self) -> bool {
         let illegible = *self.illegible_until.lock().unwrap_or_else(PoisonError::into_inner);
         illegible.is_some_and(|until| Instant::now() < until)
-            || self.places.all().iter().any(|(_, upstream)| upstream.is_open())
+            || self.endpoints.all().iter().any(|(_, upstream)| upstream.is_open())
     }
 
     /// Gets a token and asks the health operation, at each upstream once.
     pub async fn probe(&self) -> Vec<Probe> {
         let mut probes = Vec::new();
-        for (ports, upstream) in self.places.all() {
+        for (ports, upstream) in self.endpoints.all() {
             let started = Instant::now();
             let result = self.probe_one(upstream).await;
             probes.push(Probe {
@@ -237,7 +237,7 @@ impl OrderSystem for Connector {
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
         let input = input::find_order(id);
         let find = async |task: &Task<'_>| self.vendor.find_order(task).await;
-        let found = self.with(&self.places.orders, "order system", Does::owned(&input), find).await?;
+        let found = self.with(&self.endpoints.orders, "order system", Does::owned(&input), find).await?;
         let Some(ReadOrder { order, faults }) = found else { return Ok(None) };
         if !faults.is_empty() {
             tracing::warn!(upstream = self.name, left_out = faults.join("; "), "parts of an order cannot be read");
@@ -259,21 +259,21 @@ impl Helpdesk for Connector {
         }
         let input = input::create_ticket(ticket, effect, &self.vendor.system);
         let create = async |task: &Task<'_>| self.vendor.create_ticket(task).await;
-        let record = self.with(&self.places.helpdesk, SYSTEM, Does::write(&input, Some(effect)), create).await?;
+        let record = self.with(&self.endpoints.helpdesk, SYSTEM, Does::write(&input, Some(effect)), create).await?;
         Ok(Created { record, fresh: true })
     }
 
     async fn find_ticket(&self, effect: &EffectId) -> Result<Option<Ticket>, PortError> {
         let input = input::find_ticket(effect);
         let find = async |task: &Task<'_>| self.vendor.find_ticket(task).await;
-        self.with(&self.places.helpdesk, "helpdesk", Does::read(&input), find).await
+        self.with(&self.endpoints.helpdesk, "helpdesk", Does::read(&input), find).await
     }
 
     async fn add_comment(&self, ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Result<(), PortError> {
         let input = input::add_comment(ticket, comment, effect);
         let add = async |task: &Task<'_>| self.vendor.add_comment(task).await;
         let does = Does { may_be_closed: true, ..Does::write(&input, Some(effect)) };
-        self.with(&self.places.helpdesk, "helpdesk", does, add).await
+        self.with(&self.endpoints.helpdesk, "helpdesk", does, add).await
     }
 
     fn raises_priority(&self) -> bool {
@@ -298,7 +298,7 @@ impl Crm for Connector {
     async fn find_contact(&self, customer: &Customer) -> Result<Option<Contact>, PortError> {
         let input = input::find_contact(customer, &self.vendor.system);
         let find = async |task: &Task<'_>| self.vendor.find_contact(task).await;
-        self.with(&self.places.crm, "CRM", Does::read(&input), find).await
+        self.with(&self.endpoints.crm, "CRM", Does::read(&input), find).await
     }
 
     async fn save_contact(
@@ -319,14 +319,14 @@ impl Crm for Connector {
         }
         let input = input::upsert_contact(customer, contact.map(|contact| &contact.id), fields, &self.vendor.system);
         let upsert = async |task: &Task<'_>| self.vendor.upsert_contact(task).await;
-        let id = self.with(&self.places.crm, "CRM", Does::write(&input, None), upsert).await?;
+        let id = self.with(&self.endpoints.crm, "CRM", Does::write(&input, None), upsert).await?;
         Ok(SavedContact { id, before })
     }
 
     async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError> {
         let input = input::log_activity(contact, text, effect, effect.begun_at().unwrap_or_else(|| self.clock.now()));
         let log = async |task: &Task<'_>| self.vendor.log_activity(task).await;
-        self.with(&self.places.crm, "CRM", Does::write(&input, Some(effect)), log).await
+        self.with(&self.endpoints.crm, "CRM", Does::write(&input, Some(effect)), log).await
     }
 
     fn contact_settlement(&self) -> Settlement {
@@ -347,12 +347,12 @@ impl ArticleMirror for Connector {
     async fn upsert(&self, article: &Article) -> Result<(), PortError> {
         let input = input::upsert_article(article);
         let upsert = async |task: &Task<'_>| self.vendor.upsert_article(task).await;
-        self.with(&self.places.knowledge, "knowledge base", Does::write(&input, None), upsert).await
+        self.with(&self.endpoints.knowledge, "knowledge base", Does::write(&input, None), upsert).await
     }
 
     async fn remove(&self, id: &ArticleId) -> Result<(), PortError> {
         let input = input::remove_article(id);
         let remove = async |task: &Task<'_>| self.vendor.remove_article(task).await;
-        self.with(&self.places.knowledge, "knowledge base", Does::write(&input, None), remove).await
+        self.with(&self.endpoints.knowledge, "knowledge base", Does::write(&input, None), remove).await
     }
 }

@@ -5,6 +5,7 @@
 mod build;
 mod compiled;
 mod connector;
+mod endpoints;
 mod examples;
 mod failure;
 mod file;
@@ -13,7 +14,6 @@ mod input;
 mod library;
 mod natives;
 mod outputs;
-mod places;
 mod reply;
 mod run;
 mod shapes;

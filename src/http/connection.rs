@@ -26,9 +26,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     activity::{Activity, Busy, Receiving, Timeouts},
+    connection_limit::ConnectionPermit,
     held::hold,
     peer::Peer,
-    places::Taken,
     server::Protocols,
     site::Site,
     tls::Tls,
@@ -46,7 +46,7 @@ pub(super) struct Connection {
     pub(super) timeouts: Timeouts,
     pub(super) tls: Option<Tls>,
     pub(super) closing: CancellationToken,
-    pub(super) place: Taken,
+    pub(super) place: ConnectionPermit,
 }
 
 impl Connection {

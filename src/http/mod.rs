@@ -3,13 +3,13 @@
 mod activity;
 mod auth;
 mod connection;
+mod connection_limit;
 mod health;
 mod held;
 mod layers;
 mod metadata;
 mod operations;
 mod peer;
-mod places;
 mod responses;
 mod server;
 mod site;

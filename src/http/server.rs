@@ -9,7 +9,9 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Options, activity::Timeouts, connection, peer::Peer, places::Places, site::Site, tls::Tls};
+use super::{
+    Options, activity::Timeouts, connection, connection_limit::ConnectionLimit, peer::Peer, site::Site, tls::Tls,
+};
 
 /// After a failed accept (no descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -85,7 +87,7 @@ pub async fn serve(
         head: Duration::from_millis(options.head_timeout_ms),
         idle: Duration::from_millis(options.idle_timeout_ms),
     };
-    let places = Places::new(options.connections_max, counted);
+    let limit = ConnectionLimit::new(options.connections_max, counted);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -101,7 +103,7 @@ pub async fn serve(
             }
         };
         let taken = tokio::select! {
-            taken = places.take() => taken,
+            taken = limit.take() => taken,
             () = closing.cancelled() => break,
         };
         let connection = connection::Connection {
@@ -120,7 +122,7 @@ pub async fn serve(
     let drain = Duration::from_millis(options.drain_timeout_ms);
     if tokio::time::timeout(drain, connections.wait()).await.is_err() {
         tracing::warn!(drain_ms = options.drain_timeout_ms, "requests were still running when the drain timeout ended");
-        places.close_all();
+        limit.close_all();
     }
 }
 

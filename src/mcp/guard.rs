@@ -143,11 +143,11 @@ pub(super) struct Admitted {
     /// A call of a tool: it looks after its own span.
     pub(super) is_call: bool,
     /// Its places, until the answer has begun.
-    pub(super) places: Places,
+    pub(super) permits: Permits,
 }
 
 #[expect(dead_code, reason = "held for their end")]
-pub(super) struct Places(Pass, Option<OwnedSemaphorePermit>);
+pub(super) struct Permits(Pass, Option<OwnedSemaphorePermit>);
 
 /// What an answer to the request has to keep to.
 pub(super) struct Asked {
@@ -166,7 +166,7 @@ where
         let pass = enter(&guard.gate, Value::Null)?;
         let request = Request::from_parts(parts, Full::default());
         let asked = Asked { body: Bytes::new(), id: Value::Null, accepts: accept::Accepts::Json };
-        return Ok(Admitted { request, asked, is_call: false, places: Places(pass, None) });
+        return Ok(Admitted { request, asked, is_call: false, permits: Permits(pass, None) });
     }
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
         let why = "encoded bodies are not accepted; send the JSON as it is";
@@ -221,7 +221,7 @@ where
     let pass = enter(&guard.gate, id.clone())?;
     let large = if is_large { guard.large.clone().acquire_owned().await.ok() } else { None };
     let request = Request::from_parts(parts, Full::new(body.clone()));
-    Ok(Admitted { request, asked: Asked { body, id, accepts }, is_call, places: Places(pass, large) })
+    Ok(Admitted { request, asked: Asked { body, id, accepts }, is_call, permits: Permits(pass, large) })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

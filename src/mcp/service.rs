@@ -95,7 +95,7 @@ where
         let (protocol, guard) = (self.protocol.clone(), self.guard.clone());
         Box::pin(async move {
             Ok(match guard::admit(&guard, request).await {
-                Ok(Admitted { request, asked, is_call, places: _places }) => {
+                Ok(Admitted { request, asked, is_call, permits: _permits }) => {
                     // Entered at every step, a span costs; most requests are calls.
                     let span = if is_call { Span::none() } else { RequestSpan::of(request.extensions()) };
                     guard::finish(protocol.handle(request).instrument(span).await, &asked).await

@@ -1,4 +1,4 @@
-//! Places for connections. When all are taken, the connection that has done nothing for longest makes room: who holds
+//! ConnectionLimit for connections. When all are taken, the connection that has done nothing for longest makes room: who holds
 //! connections and sends nothing keeps nobody out.
 
 use std::{
@@ -18,7 +18,7 @@ use crate::telemetry::metrics;
 /// While every connection is at work: how long until it is looked again, should nobody tell that one is idle.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-pub(super) struct Places {
+pub(super) struct ConnectionLimit {
     free: Arc<Semaphore>,
     open: Mutex<HashMap<u64, Arc<Activity>>>,
     next: AtomicU64,
@@ -27,14 +27,14 @@ pub(super) struct Places {
 }
 
 /// A place among the connections, until it is dropped.
-pub(super) struct Taken {
+pub(super) struct ConnectionPermit {
     pub(super) activity: Arc<Activity>,
     number: u64,
-    places: Arc<Places>,
+    limit: Arc<ConnectionLimit>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Places {
+impl ConnectionLimit {
     pub(super) fn new(connections_max: usize, counted: Counted) -> Arc<Self> {
         Arc::new(Self {
             free: Arc::new(Semaphore::new(connections_max)),
@@ -46,7 +46,7 @@ impl Places {
     }
 
     /// A place, as soon as there is one.
-    pub(super) async fn take(self: &Arc<Self>) -> Taken {
+    pub(super) async fn take(self: &Arc<Self>) -> ConnectionPermit {
         let permit = loop {
             if let Ok(permit) = self.free.clone().try_acquire_owned() {
                 break permit;
@@ -69,7 +69,7 @@ impl Places {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.insert(number, activity.clone());
         self.tell(open.len());
-        Taken { activity, number, places: self.clone(), _permit: permit }
+        ConnectionPermit { activity, number, limit: self.clone(), _permit: permit }
     }
 
     /// Whether one connection makes room.
@@ -95,10 +95,10 @@ impl Places {
     }
 }
 
-impl Drop for Taken {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut open = self.places.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.limit.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(&self.number);
-        self.places.tell(open.len());
+        self.limit.tell(open.len());
     }
 }

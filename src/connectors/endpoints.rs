@@ -8,14 +8,14 @@ use super::run::Transport;
 use crate::upstream::{BaseUrl, Reply, Request, Upstream, UpstreamError};
 
 /// Where each port is. Usually the same upstream.
-pub(super) struct Places {
+pub(super) struct Endpoints {
     pub(super) orders: Option<Arc<Upstream>>,
     pub(super) helpdesk: Option<Arc<Upstream>>,
     pub(super) crm: Option<Arc<Upstream>>,
     pub(super) knowledge: Option<Arc<Upstream>>,
 }
 
-impl Places {
+impl Endpoints {
     /// Each upstream once, with the ports that are there.
     pub(super) fn all(&self) -> Vec<(Vec<&'static str>, &Arc<Upstream>)> {
         let ports = [
