@@ -30,7 +30,7 @@ use crate::{
     identity::{Identity, Mode},
     inbox::{self, Intake, Queue, Watch, Worker},
     limits::Gate,
-    mcp::{self, EndpointOptions, Parts, Shutdown},
+    mcp::{self, EndpointOptions, Services, Shutdown},
     store::Store,
     telemetry::metrics,
     tools::Registry,
@@ -62,7 +62,7 @@ pub struct App {
     tls: Option<KeptTls>,
     /// That requests to /mcp may name.
     hosts: Vec<String>,
-    parts: Parts,
+    services: Services,
     auth: Arc<AgentAuth>,
     store: Store,
     connectors: Connectors,
@@ -178,7 +178,12 @@ impl App {
                 options: config.inbox.clone(),
                 away: inbox::FirstAway::default(),
             },
-            parts: Parts { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: generation },
+            services: Services {
+                registry: Arc::new(registry),
+                identity: Arc::new(identity),
+                desk,
+                shutdown: generation,
+            },
             keeping: work::Keeping { store: store.clone(), options: config.retention.clone(), timed },
             store,
             connectors,
@@ -219,7 +224,7 @@ impl App {
         warm_up(self.auth.clone());
         let (store, connectors, closing) = (self.store.clone(), self.connectors.clone(), self.shutdown.closing.clone());
         let health = Arc::new(health::Checks::new(store.clone(), connectors.clone(), closing));
-        let clock = self.parts.desk.clock.clone();
+        let clock = self.services.desk.clock.clone();
         let sources = self.intake.sources().map(str::to_owned).collect();
         let scrape = Scrape { handle, store, connectors, clock, health: health.clone(), sources };
         scrape.begin(&self.intake);
@@ -230,7 +235,7 @@ impl App {
             token: self.operations_token.clone(),
             metrics_for_the_world: self.operations.metrics_at_http_listen,
         };
-        let endpoint = mcp::endpoint(self.parts.clone(), options);
+        let endpoint = mcp::endpoint(self.services.clone(), options);
         Face {
             main: http::site(endpoint, self.auth.clone(), &operations, gate, &self.http),
             beside: http::operations(operations).into(),
@@ -261,7 +266,7 @@ impl App {
             arrived: self.worker.arrived.clone(),
             handle,
             shutdown: shutdown.clone(),
-            generation: self.parts.shutdown.clone(),
+            generation: self.services.shutdown.clone(),
             face,
             dispatch,
         };
@@ -300,7 +305,7 @@ impl App {
         // What was written down while the helpdesk was away is brought by this process, unless another one does that.
         let working =
             tokio::spawn(work::work(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
-        let ended = mcp::stdio(self.parts).await;
+        let ended = mcp::stdio(self.services).await;
         shutdown.closing.cancel();
         let _ = working.await;
         finish(&shutdown, &self.store).await?;

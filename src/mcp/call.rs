@@ -16,7 +16,7 @@ use rmcp::{
 
 use tracing::{Instrument, Span};
 
-use super::Parts;
+use super::Services;
 use crate::{
     desk::Verdict,
     domain::{AgentId, Secret},
@@ -38,18 +38,18 @@ const IDENTITY_SENTENCE: &str = "The customer of this conversation could not be 
 type Outcome = Result<Result<Reply, ToolError>, Box<dyn Any + Send>>;
 
 pub(super) async fn run(
-    parts: &Parts,
+    services: &Services,
     request: CallToolRequestParams,
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResult, ErrorData> {
-    let Some(spec) = parts.registry.spec(&request.name) else {
-        let known: Vec<&str> = parts.registry.specs().map(|spec| spec.name).collect();
+    let Some(spec) = services.registry.spec(&request.name) else {
+        let known: Vec<&str> = services.registry.specs().map(|spec| spec.name).collect();
         return Err(ErrorData::invalid_params(format!("unknown tool; the tools are {}", known.join(", ")), None));
     };
     let timed = Timed { tool: spec.name, started: Instant::now() };
     let evidence = evidence(&context);
     let agent = evidence.agent.as_ref().map(|agent| agent.id.clone());
-    let who = parts.identity.resolve(&evidence).map(|resolved| match resolved {
+    let who = services.identity.resolve(&evidence).map(|resolved| match resolved {
         Resolved::Caller(caller) => Who::Caller(caller),
         Resolved::FromArgument => Who::Argument,
     });
@@ -69,7 +69,7 @@ pub(super) async fn run(
     // What came with the message is nearer to its cause than what came with the request that carried it.
     traces::join(&span, context.meta.get(TRACEPARENT_META).and_then(serde_json::Value::as_str));
     // In a box of its own: wrapping it in a span moves it twice.
-    let work = Box::pin(resolved(parts, request, context, who, agent, spec.name));
+    let work = Box::pin(resolved(services, request, context, who, agent, spec.name));
     let result = work.instrument(span).await;
     drop(timed);
     Ok(result)
@@ -77,7 +77,7 @@ pub(super) async fn run(
 
 /// The call of a tool that is there.
 async fn resolved(
-    parts: &Parts,
+    services: &Services,
     request: CallToolRequestParams,
     context: RequestContext<RoleServer>,
     who: Result<Who, Refusal>,
@@ -88,7 +88,7 @@ async fn resolved(
         Ok(who) => who,
         Err(refusal) => {
             tracing::warn!(reason = %refusal, "customer context refused");
-            if let Err(error) = parts.registry.note_refused(&request.name, agent, Verdict::IdentityRefused).await {
+            if let Err(error) = services.registry.note_refused(&request.name, agent, Verdict::IdentityRefused).await {
                 tracing::error!(error = causes(&error), "failed to record a refusal");
             }
             return refused(IDENTITY_SENTENCE);
@@ -101,13 +101,13 @@ async fn resolved(
         agent,
         who,
     };
-    let deadline = parts.registry.deadline(tool);
-    let writes = parts.registry.writes(&request.tool);
-    let registry = parts.registry.clone();
+    let deadline = services.registry.deadline(tool);
+    let writes = services.registry.writes(&request.tool);
+    let registry = services.registry.clone();
     let call = AssertUnwindSafe(async move { registry.call(request).await }).catch_unwind();
     if writes {
         // Our own future is dropped when nobody waits any more; a write that has begun must still be put on record.
-        let task = parts.shutdown.writes.spawn(call.in_current_span());
+        let task = services.shutdown.writes.spawn(call.in_current_span());
         let outcome = async move { task.await.unwrap_or_else(|error| Err(Box::new(error))) };
         within(deadline, &context, outcome, "Repeat the same call to learn its result; it is not done twice.").await
     } else {

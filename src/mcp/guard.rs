@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    Parts, accept,
+    Services, accept,
     message::{self, CAPABILITIES_META, Refusal},
     scopes,
 };
@@ -125,7 +125,7 @@ impl<'de> Deserialize<'de> for Meta {
 
 /// What the guard works with.
 pub(super) struct Guard {
-    pub(super) parts: Parts,
+    pub(super) services: Services,
     pub(super) challenge: Challenge,
     pub(super) gate: Gate,
     pub(super) bodies: Bodies,
@@ -199,7 +199,7 @@ where
             let error = message::misfit(envelope.method.as_deref().unwrap_or_default(), params.get("params"), false);
             return Err(refused(StatusCode::OK, &Refusal { id, error }));
         }
-        scopes::check(&guard.parts, &guard.challenge, &parts, &envelope).await?;
+        scopes::check(&guard.services, &guard.challenge, &parts, &envelope).await?;
         is_call = envelope.method.as_deref() == Some("tools/call");
         is_large = envelope.method.as_deref() == Some("resources/read");
         streams = envelope.method.as_deref() == Some("subscriptions/listen");

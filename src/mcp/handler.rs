@@ -19,7 +19,7 @@ use rmcp::{
 use serde_json::Value;
 use tracing::Instrument;
 
-use super::{Parts, article_watcher::ArticleWatcher, call, message, resources, scopes};
+use super::{Services, article_watcher::ArticleWatcher, call, message, resources, scopes};
 use crate::{
     identity::{Evidence, agents::Agent},
     tools::Spec,
@@ -42,7 +42,7 @@ pub(super) enum Reach {
 }
 
 pub(super) struct Handler {
-    pub(super) parts: Parts,
+    pub(super) services: Services,
     reach: Reach,
     watcher: ArticleWatcher,
     /// A client that says twice that it is ready is told everything once all the same.
@@ -54,19 +54,19 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    pub(super) fn new(parts: Parts, reach: Reach) -> Self {
+    pub(super) fn new(services: Services, reach: Reach) -> Self {
         let capabilities =
             ServerCapabilities::builder().enable_tools().enable_resources().enable_resources_list_changed().build();
         let implementation =
             Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Front desk");
         Self {
-            tools: parts.registry.specs().map(tool).collect(),
+            tools: services.registry.specs().map(tool).collect(),
             stamp: serde_json::to_value(&implementation).unwrap_or_default(),
             info: ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS),
-            watcher: ArticleWatcher::new(parts.desk.changes.clone()),
+            watcher: ArticleWatcher::new(services.desk.changes.clone()),
             telling: AtomicBool::new(false),
             reach,
-            parts,
+            services,
         }
     }
 
@@ -138,7 +138,7 @@ impl ServerHandler for Handler {
             Ok(changes) => changes,
             Err(error) => return tracing::error!(%error, "the client is not told of changes of articles"),
         };
-        let (peer, closing) = (context.peer, self.parts.shutdown.closing.clone());
+        let (peer, closing) = (context.peer, self.services.shutdown.closing.clone());
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -168,7 +168,7 @@ impl ServerHandler for Handler {
         // Who may call a tool depends on the token: what one agent sees is not for another.
         let scope = if agent.is_some() { CacheScope::Private } else { CacheScope::Public };
         let allowed = |tool: &&Tool| {
-            let spec = self.parts.registry.spec(&tool.name);
+            let spec = self.services.registry.spec(&tool.name);
             agent.as_ref().is_none_or(|agent| spec.is_some_and(|spec| agent.scopes.allow(spec.scope)))
         };
         let tools = self.tools.iter().filter(allowed).cloned().collect();
@@ -183,11 +183,11 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let modern = is_modern(&context);
-        if let Some(refusal) = scopes::refuse_call(&self.parts, agent(&context), &request.name) {
+        if let Some(refusal) = scopes::refuse_call(&self.services, agent(&context), &request.name) {
             return Err(Box::pin(refusal.instrument(call::request_span(&context))).await);
         }
         // In a box of its own: the library moves the future that holds it several times.
-        let mut result = Box::pin(call::run(&self.parts, request, context)).await?;
+        let mut result = Box::pin(call::run(&self.services, request, context)).await?;
         self.stamp(modern, &mut result.meta);
         Ok(result.into())
     }
@@ -198,7 +198,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let mut result = Box::pin(resources::list(&self.parts, request)).await?;
+        let mut result = Box::pin(resources::list(&self.services, request)).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
     }
@@ -221,7 +221,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let mut result = Box::pin(resources::read(&self.parts, &request.uri)).await?;
+        let mut result = Box::pin(resources::read(&self.services, &request.uri)).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result.into())
     }
@@ -284,7 +284,7 @@ impl ServerHandler for Handler {
             };
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
-                () = self.parts.shutdown.closing.cancelled() => return Ok(()),
+                () = self.services.shutdown.closing.cancelled() => return Ok(()),
                 changed = changed => {
                     if changed.is_err() || context.sink().notify_resource_list_changed().await.is_err() {
                         return Ok(());

@@ -24,7 +24,7 @@ use crate::{desk::Desk, identity::Identity, tools::Registry};
 
 /// What the protocol room works with.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Services {
     pub registry: Arc<Registry>,
     pub identity: Arc<Identity>,
     pub desk: Arc<Desk>,

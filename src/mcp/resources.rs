@@ -9,7 +9,7 @@ use rmcp::{
     },
 };
 
-use super::Parts;
+use super::Services;
 use crate::{desk::DeskError, domain::ArticleId, telemetry::causes};
 
 const SCHEME: &str = "article://";
@@ -21,7 +21,7 @@ const TTL_MS: u64 = 10_000;
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) async fn list(
-    parts: &Parts,
+    services: &Services,
     request: Option<PaginatedRequestParams>,
 ) -> Result<ListResourcesResult, ErrorData> {
     let after = request
@@ -29,7 +29,7 @@ pub(super) async fn list(
         .filter(|cursor| !cursor.is_empty())
         .map(|cursor| article_id(&cursor).ok_or_else(unknown_cursor))
         .transpose()?;
-    let page = parts.desk.articles(after.as_ref(), PAGE).await.map_err(unavailable)?;
+    let page = services.desk.articles(after.as_ref(), PAGE).await.map_err(unavailable)?;
     let next_cursor = page.articles.last().filter(|_| page.more).map(|article| uri(&article.id));
     let resources = page
         .articles
@@ -55,13 +55,13 @@ pub(super) fn templates() -> ListResourceTemplatesResult {
     ListResourceTemplatesResult::with_all_items(vec![template]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public)
 }
 
-pub(super) async fn read(parts: &Parts, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+pub(super) async fn read(services: &Services, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let not_found = || {
         let data = serde_json::json!({ "uri": uri });
         ErrorData::resource_not_found("there is no such resource; resources/list names those there are", Some(data))
     };
     let id = article_id(uri).ok_or_else(not_found)?;
-    let article = parts.desk.article(&id).await.map_err(unavailable)?.ok_or_else(not_found)?;
+    let article = services.desk.article(&id).await.map_err(unavailable)?.ok_or_else(not_found)?;
     let text = format!("# {}\n\n{}", article.title, article.body);
     let contents = ResourceContents::text(text, uri).with_mime_type(MIME_TYPE);
     Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))

@@ -8,7 +8,7 @@ use rmcp::ErrorData;
 use tracing::Instrument;
 
 use super::{
-    Parts,
+    Services,
     guard::{Answer, Envelope, refuse},
 };
 use crate::{
@@ -41,7 +41,7 @@ fn missing(agent: Option<&Agent>, needed: Option<Scope>) -> Option<Scope> {
 
 /// Lets a message pass, or answers it with 403 and a challenge that names all scopes at once.
 pub(super) async fn check(
-    parts: &Parts,
+    services: &Services,
     challenge: &Challenge,
     request: &request::Parts,
     envelope: &Envelope,
@@ -50,15 +50,15 @@ pub(super) async fn check(
         return Ok(());
     };
     let (Some(method), name) = (envelope.method.as_deref(), envelope.name()) else { return Ok(()) };
-    let Some(needed) = missing(Some(agent), needed(&parts.registry, method, name, envelope.is_of_staff())) else {
+    let Some(needed) = missing(Some(agent), needed(&services.registry, method, name, envelope.is_of_staff())) else {
         return Ok(());
     };
-    let refusing = refuse_message(parts, challenge, agent, envelope, needed);
+    let refusing = refuse_message(services, challenge, agent, envelope, needed);
     Err(refusing.instrument(RequestSpan::of(&request.extensions)).await)
 }
 
 async fn refuse_message(
-    parts: &Parts,
+    services: &Services,
     challenge: &Challenge,
     agent: &Agent,
     envelope: &Envelope,
@@ -67,7 +67,7 @@ async fn refuse_message(
     let (method, name) = (envelope.method.as_deref().unwrap_or_default(), envelope.name());
     tracing::warn!(agent = %agent.id, method, needed = needed.as_str(), "the agent's token does not reach so far");
     if let Some(tool) = name.filter(|_| method == "tools/call") {
-        note(parts, agent, tool).await;
+        note(services, agent, tool).await;
     }
     let why = format!("the access token needs the scope {needed}");
     let mut answer = refuse(StatusCode::FORBIDDEN, envelope.id(), rmcp::model::ErrorCode::INVALID_REQUEST, &why);
@@ -80,14 +80,14 @@ async fn refuse_message(
 
 /// The same for a message that the layer in front could not read: what is answered, once it has been noted.
 pub(super) fn refuse_call<'a>(
-    parts: &'a Parts,
+    services: &'a Services,
     agent: Option<Arc<Agent>>,
     tool: &'a str,
 ) -> Option<impl Future<Output = ErrorData> + use<'a>> {
-    let missing = missing(agent.as_deref(), needed(&parts.registry, "tools/call", Some(tool), false))?;
+    let missing = missing(agent.as_deref(), needed(&services.registry, "tools/call", Some(tool), false))?;
     Some(async move {
         if let Some(agent) = agent {
-            note(parts, &agent, tool).await;
+            note(services, &agent, tool).await;
         }
         insufficient(missing)
     })
@@ -101,8 +101,8 @@ fn insufficient(missing: Scope) -> ErrorData {
     ErrorData::invalid_request(format!("the access token needs the scope {missing}"), None)
 }
 
-async fn note(parts: &Parts, agent: &Agent, tool: &str) {
-    let noted = parts.registry.note_refused(tool, Some(agent.id.clone()), Verdict::ScopeRefused).await;
+async fn note(services: &Services, agent: &Agent, tool: &str) {
+    let noted = services.registry.note_refused(tool, Some(agent.id.clone()), Verdict::ScopeRefused).await;
     if let Err(error) = noted {
         tracing::error!(error = causes(&error), "failed to record a refusal");
     }

@@ -14,7 +14,7 @@ use tower::Service;
 use tracing::{Instrument, Span};
 
 use super::{
-    Parts,
+    Services,
     guard::{self, Admitted, Guard},
     handler::{Handler, Reach},
 };
@@ -49,7 +49,7 @@ pub struct Endpoint {
 /// Between two comments on an idle event stream, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub fn endpoint(parts: Parts, options: EndpointOptions) -> Endpoint {
+pub fn endpoint(services: Services, options: EndpointOptions) -> Endpoint {
     let own_hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let own_origins = ["localhost", "127.0.0.1", "[::1]"]
         .iter()
@@ -62,15 +62,15 @@ pub fn endpoint(parts: Parts, options: EndpointOptions) -> Endpoint {
         .enforce_origin_validation()
         .with_max_request_body_bytes(options.bodies.bytes_max)
         .with_sse_keep_alive(Some(KEEP_ALIVE))
-        .with_cancellation_token(parts.shutdown.kill.child_token());
+        .with_cancellation_token(services.shutdown.kill.child_token());
     let guard = Guard {
-        parts: parts.clone(),
+        services: services.clone(),
         challenge: options.challenge,
         gate: options.gate,
         bodies: options.bodies.clone(),
         large: Arc::new(Semaphore::new(guard::LARGE_MAX)),
     };
-    let handler = Arc::new(Handler::new(parts, Reach::Answers));
+    let handler = Arc::new(Handler::new(services, Reach::Answers));
     Endpoint {
         protocol: Arc::new(StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)),
         guard: Arc::new(guard),

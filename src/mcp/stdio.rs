@@ -16,7 +16,7 @@ use tokio::{io::AsyncWrite, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Parts,
+    Services,
     handler::{Handler, Reach},
     lines::{Line, Lines, Out},
     message::{self, Refusal},
@@ -37,12 +37,12 @@ const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const WAITING_MAX: usize = 64;
 
 /// Serves one client until it closes its end, or until `closing` is cancelled.
-pub async fn stdio(parts: Parts) -> Result<(), StdioError> {
-    let shutdown = parts.shutdown.clone();
+pub async fn stdio(services: Services) -> Result<(), StdioError> {
+    let shutdown = services.shutdown.clone();
     let (read, write) = stdio_pipes();
     let mut lines = Lines::new(read, LINE_BYTES_MAX);
     let mut client = Client {
-        handler: Arc::new(Handler::new(parts, Reach::Anytime)),
+        handler: Arc::new(Handler::new(services, Reach::Anytime)),
         out: Out::new(write),
         legacy: None,
         modern: None,

@@ -19,7 +19,7 @@ use frontdesk::{
     identity::{self, Identity, agents::Challenge},
     inbox::{self, Intake},
     limits::{Bodies, Gate, Options},
-    mcp::{self, EndpointOptions, Parts, Shutdown},
+    mcp::{self, EndpointOptions, Services, Shutdown},
     store::Store,
     tools::{self, Registry},
 };
@@ -177,7 +177,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         Registry::new(&tools::Options { deadline_ms, ..Default::default() }, false, &Options::none(), desk.clone())
             .unwrap();
     let shutdown = Shutdown::default();
-    let parts = Parts {
+    let services = Services {
         registry: Arc::new(registry),
         identity: Arc::new(identity),
         desk: desk.clone(),
@@ -192,7 +192,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let (site, closing) = (site(mcp::endpoint(parts, options), &store), shutdown.closing.clone());
+    let (site, closing) = (site(mcp::endpoint(services, options), &store), shutdown.closing.clone());
     tokio::spawn(async move {
         http::serve(listener, site, &http::Options::default(), None, http::Counted::Yes, closing).await
     });
