@@ -1,7 +1,6 @@
 //! `frontdesk`: the server that stands between support chatbots and a company's systems. See ARCHITECTURE.md for the map.
 
 pub mod app;
-pub mod builtin;
 pub mod cli;
 pub mod config;
 pub mod connectors;
@@ -10,6 +9,7 @@ pub mod domain;
 pub mod events;
 pub mod http;
 pub mod identity;
+pub mod import;
 pub mod inbox;
 pub mod limits;
 pub mod mcp;

@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("inbox", &["limits", "webhooks"]),
     ("events", &["desk"]),
     ("connectors", &["desk", "upstream", "webhooks"]),
-    ("builtin", &[]),
+    ("import", &[]),
     ("store", &["desk", "identity", "inbox"]),
     ("tools", &["desk", "limits"]),
     ("mcp", &["tools", "identity", "desk", "limits"]),
@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app",
-            "builtin",
+            "import",
             "config",
             "connectors",
             "desk",

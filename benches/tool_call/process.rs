@@ -83,7 +83,7 @@ impl Drop for Server {
 /// A store with the sample records, in a directory that goes with it.
 pub fn sample_store() -> Result<tempfile::TempDir> {
     let directory = tempfile::tempdir()?;
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/builtin/samples.jsonl");
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/import/samples.jsonl");
     let store = directory.path().join("frontdesk.db");
     let status =
         Command::new(FRONTDESK).arg("import").arg("--store").arg(store).arg(samples).stdout(Stdio::null()).status()?;

@@ -8,11 +8,10 @@ use clap::Args;
 use super::{block_on, output, secret_file, signals};
 use crate::{
     app::App,
-    builtin,
     config::{Config, Secrets},
     domain::{Clock, Contact, Record, SecretRef},
     identity::Mode,
-    telemetry,
+    import, telemetry,
     webhooks::{Customers, Guide, SourceOptions},
 };
 
@@ -35,7 +34,7 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let directory = tempfile::Builder::new().prefix("frontdesk-demo-").tempdir()?;
-        let records = builtin::samples()?;
+        let records = import::samples()?;
         let contact = sample_customer(&records, &self.customer)?;
         let mut config = Config::default();
         config.http.listen = match self.listen {

@@ -17,8 +17,8 @@ use serde_json::json;
 use super::{ConfigArgs, block_on, output, signals};
 use crate::{
     app::{self, Mirrors},
-    builtin,
     domain::{Article, Clock, Record},
+    import,
     store::{Imported, Store},
 };
 
@@ -165,7 +165,7 @@ fn read(file: &Path, records: &mut Vec<Record>, bad: &mut usize, stopped: &Atomi
             Box::new(BufReader::new(opened))
         }
     };
-    for line in builtin::read_lines(from) {
+    for line in import::read_lines(from) {
         if stopped.load(Ordering::Relaxed) {
             break;
         }

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::output;
 use crate::{
-    builtin::ImportRecord,
     config::Config,
+    import::ImportRecord,
     tools::{self, Spec, document},
     webhooks::{CmsPayload, EndedPayload, EscalatedPayload},
 };

@@ -200,7 +200,7 @@ proptest! {
 fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
     block_on(async {
         let Desks { registry, desk, store, directory: _kept, .. } = desks();
-        let records = frontdesk::builtin::samples().unwrap();
+        let records = frontdesk::import::samples().unwrap();
         store.import(records).await.unwrap();
         let ada = Customer {
             id: CustomerId::parse("builtin:cus_ada").unwrap(),

@@ -34,7 +34,7 @@ async fn sqlite() -> Fixture {
     let path = directory.path().join("frontdesk.db");
     let clock = Clock::movable();
     let store = Store::open(&path, clock.clone()).unwrap();
-    store.import(frontdesk::builtin::samples().unwrap()).await.unwrap();
+    store.import(frontdesk::import::samples().unwrap()).await.unwrap();
     let beside = Store::open(&path, clock.clone()).unwrap();
     Fixture { engine: Arc::new(store), beside: Arc::new(beside), clock, _directory: directory }
 }
@@ -365,7 +365,7 @@ fn an_import_replaces_and_the_old_words_are_gone() {
             let line = format!(
                 r#"{{"type":"article","id":"a","title":"T","body":"{body}","updated_at":"2026-01-01T00:00:00Z"}}"#
             );
-            frontdesk::builtin::read_lines(line.as_bytes()).collect::<Result<Vec<Record>, _>>().unwrap()
+            frontdesk::import::read_lines(line.as_bytes()).collect::<Result<Vec<Record>, _>>().unwrap()
         };
         store.import(article("zebra")).await.unwrap();
         assert_eq!(store.search("zebra", 5).await.unwrap().len(), 1);

@@ -143,7 +143,7 @@ struct Fixture {
 async fn serve(deadline_ms: u64) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
-    store.import(frontdesk::builtin::samples().unwrap()).await.unwrap();
+    store.import(frontdesk::import::samples().unwrap()).await.unwrap();
     let unruly = Arc::new(Unruly { store: store.clone(), tickets: AtomicU64::new(0) });
     let embedded = Arc::new(store.clone());
     let desk = Arc::new(Desk {

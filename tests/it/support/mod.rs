@@ -43,7 +43,7 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_frontdesk");
 
 /// The sample records, as a file to import.
 pub fn samples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/builtin/samples.jsonl")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/import/samples.jsonl")
 }
 
 /// Runs the program to its end, in a directory of its own, without our environment's configuration.
