@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::{
-    desk::{PortError, Scope, Taken, TicketRequests, WaitingTicket},
+    desk::{EffectKey, PortError, Taken, TicketRequests, WaitingTicket},
     store::{Store, StoreError},
     telemetry::traces,
 };
@@ -25,8 +25,8 @@ impl TicketRequests for Requests {
         Ok(taken)
     }
 
-    async fn waits(&self, scope: &Scope) -> Result<bool, PortError> {
-        self.store.request_waits(scope).map_err(failed)
+    async fn waits(&self, effect_key: &EffectKey) -> Result<bool, PortError> {
+        self.store.request_waits(effect_key).map_err(failed)
     }
 }
 

@@ -132,14 +132,14 @@ fn syntax(code: &str, errors: &jaq_core::load::Errors<&str, ()>) -> FilterError 
 
 /// What a filter works on: its input `.`, and the variables in the order of [`VARIABLES`].
 #[derive(Clone)]
-pub(super) struct Scope {
+pub(super) struct FilterScope {
     pub(super) dot: Val,
     pub(super) variables: [Val; 4],
 }
 
 impl Filter {
     /// The first output, or none. Runs on the calling thread, for as long as it takes.
-    pub(super) fn run(&self, scope: &Scope) -> Result<Option<Value>, RunError> {
+    pub(super) fn run(&self, scope: &FilterScope) -> Result<Option<Value>, RunError> {
         let context = Ctx::<data::JustLut<Val>>::new(&self.0.lut, Vars::new(scope.variables.clone()));
         match self.0.id.run((context, scope.dot.clone())).next() {
             None => Ok(None),
@@ -205,7 +205,7 @@ mod tests {
     fn run(code: &str, dot: Value) -> Result<Option<Value>, String> {
         let filter = FilterCompiler::new("").unwrap().compile(code).map_err(|error| error.to_string())?;
         let variables = [json!({"id": "7"}), json!({}), json!([]), json!(200)].map(|value| to_val(&value));
-        filter.run(&Scope { dot: to_val(&dot), variables }).map_err(|error| error.to_string())
+        filter.run(&FilterScope { dot: to_val(&dot), variables }).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
         let compiler = FilterCompiler::new("def low: ascii_downcase;").unwrap();
         let run = |code: &str, dot: Value| {
             let variables = [json!({"id": "7"}), json!({}), json!([]), json!(200)].map(|value| to_val(&value));
-            compiler.compile_shielded(code).unwrap().run(&Scope { dot: to_val(&dot), variables }).unwrap()
+            compiler.compile_shielded(code).unwrap().run(&FilterScope { dot: to_val(&dot), variables }).unwrap()
         };
         let code = r#"def up: ascii_upcase;
             (.parcels | map(.n)) as $parcels
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn what_is_shared_stands_before_every_filter() {
         let shared = FilterCompiler::new("def twice: . * 2;\n").unwrap();
-        let scope = Scope { dot: to_val(&json!(4)), variables: std::array::from_fn(|_| Val::Null) };
+        let scope = FilterScope { dot: to_val(&json!(4)), variables: std::array::from_fn(|_| Val::Null) };
         assert_eq!(shared.compile("twice").unwrap().run(&scope), Ok(Some(json!(8))));
         assert!(FilterCompiler::new("def twice: nosuch;").is_err());
     }

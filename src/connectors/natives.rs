@@ -79,12 +79,12 @@ mod tests {
 
     use super::*;
     use crate::connectors::{
-        filter::{FilterCompiler, Scope, to_val},
+        filter::{FilterCompiler, FilterScope, to_val},
         threads::{FilterThreads, RunError},
     };
 
-    fn scope(dot: &Value) -> Scope {
-        Scope { dot: to_val(dot), variables: std::array::from_fn(|_| Val::Null) }
+    fn scope(dot: &Value) -> FilterScope {
+        FilterScope { dot: to_val(dot), variables: std::array::from_fn(|_| Val::Null) }
     }
 
     #[test]

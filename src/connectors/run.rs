@@ -12,7 +12,7 @@ use super::{
     compiled::{CompiledStep, Operation},
     failure::{Failure, OperationError},
     file::Meaning,
-    filter::{Scope, to_val},
+    filter::{FilterScope, to_val},
     input::{argument, is_setup_name},
     threads::{FilterThreads, RunError},
 };
@@ -63,7 +63,7 @@ impl Operation {
         let input = to_val(run.input);
         let (mut replies, mut last, mut in_doubt) = (Vec::new(), None, false);
         for step in &self.steps {
-            let scope = Scope {
+            let scope = FilterScope {
                 dot: input.clone(),
                 variables: [input.clone(), run.settings.clone(), replies.iter().cloned().collect(), Val::Null],
             };
@@ -93,7 +93,7 @@ impl Operation {
 async fn run_step(
     run: &Run<'_>,
     step: &Arc<CompiledStep>,
-    scope: Scope,
+    scope: FilterScope,
     in_doubt: &mut bool,
 ) -> Result<Option<Option<Value>>, Failure> {
     let prepared = {
@@ -166,7 +166,7 @@ async fn filters<T: Send + 'static>(
     done.map_err(|source| Failure::Filter { key, source })
 }
 
-fn prepare(step: &CompiledStep, scope: &Scope) -> Result<Option<Prepared>, Failure> {
+fn prepare(step: &CompiledStep, scope: &FilterScope) -> Result<Option<Prepared>, Failure> {
     let run = |key, filter: &Option<super::filter::Filter>| match filter {
         Some(filter) => filter.run(scope).map_err(|source| Failure::Filter { key, source }),
         None => Ok(None),
@@ -248,7 +248,7 @@ fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Req
     Ok(Request { method: step.method.http(), url, headers, body: prepared.body, repeatable: step.repeatable })
 }
 
-fn judge(step: &CompiledStep, mut scope: Scope, reply: &Reply) -> Result<Judged, Failure> {
+fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<Judged, Failure> {
     let status = reply.status.as_u16();
     // RFC 8259, 8.1: a byte order mark may be passed over.
     let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
@@ -288,7 +288,7 @@ fn judge(step: &CompiledStep, mut scope: Scope, reply: &Reply) -> Result<Judged,
 }
 
 /// What the first rule that fits says; `Value` for "a success after all".
-fn by_rule(step: &CompiledStep, scope: &Scope, reply: &Reply) -> Result<Option<Judged>, Failure> {
+fn by_rule(step: &CompiledStep, scope: &FilterScope, reply: &Reply) -> Result<Option<Judged>, Failure> {
     let status = reply.status.as_u16();
     for rule in &step.errors {
         if !rule.status.is_empty() && !rule.status.contains(&status) {

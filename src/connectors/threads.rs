@@ -217,7 +217,7 @@ mod tests {
     use jaq_json::Val;
 
     use super::*;
-    use crate::connectors::filter::{FilterCompiler, Scope};
+    use crate::connectors::filter::{FilterCompiler, FilterScope};
 
     fn block_on(test: impl Future<Output = ()>) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
@@ -236,7 +236,7 @@ mod tests {
         block_on(async {
             let (threads, others) = (FilterThreads::start("shop"), FilterThreads::start("desk"));
             let endless = FilterCompiler::new("").unwrap().compile("last(range(1; 1e18))").unwrap();
-            let scope = Scope { dot: Val::Null, variables: std::array::from_fn(|_| Val::Null) };
+            let scope = FilterScope { dot: Val::Null, variables: std::array::from_fn(|_| Val::Null) };
             let overran = threads.run(move || endless.run(&scope)).await;
             assert_eq!((overran, threads.abandoned()), (Err(RunError::Overran), 1));
             for n in 0..3 {

@@ -10,7 +10,7 @@ use super::{
     build::ConnectorError,
     compiled::CompileError,
     file::VendorFile,
-    filter::{Filter, FilterCompiler, Scope, to_val},
+    filter::{Filter, FilterCompiler, FilterScope, to_val},
     library::{Library, LibraryError},
     outputs,
     threads::FilterThreads,
@@ -167,7 +167,7 @@ impl Source for WebhookSource {
         }
         let signed = webhook.signed();
         let input = json!({ "id": signed.id, "timestamp": signed.timestamp, "headers": signed.headers });
-        let scope = Scope {
+        let scope = FilterScope {
             dot: to_val(&body),
             variables: [to_val(&input), self.settings.clone(), to_val(&json!([])), Val::Null],
         };

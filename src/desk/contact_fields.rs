@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, ContactChange, ContactUpdate, Decision, Desk, DeskError, Effect, Fingerprint, OwnedContact, Plan, PortError,
-    Scope, Verdict,
+    Call, ContactChange, ContactUpdate, Decision, Desk, DeskError, Effect, EffectKey, Fingerprint, OwnedContact, Plan,
+    PortError, Verdict,
     contacts::{Change, SYSTEM},
     effects::{Once, Outcome, UNDER_WAY_MAX, Write},
     keyed_locks::KeyedLock,
@@ -37,7 +37,7 @@ impl Desk {
     pub(super) async fn contact_turn(&self, customer: &Customer, change: &Change) -> Option<KeyedLock> {
         match self.crm.keyed_by_customer() && change.ended.is_none() {
             true => None,
-            false => Some(self.keyed_locks.take(Scope::of_contact(customer)).await),
+            false => Some(self.keyed_locks.take(EffectKey::of_contact(customer)).await),
         }
     }
 
@@ -65,7 +65,7 @@ impl Desk {
             None if self.crm.contact_settlement().is_natural() => self.save_new(call, customer, change, effect).await,
             None => {
                 // Among all processes on the store: whoever comes second finds what the first one has made.
-                let lock = self.lock(Scope::of_making(customer), call.repeat_window.is_some()).await?;
+                let lock = self.lock(EffectKey::of_making(customer), call.repeat_window.is_some()).await?;
                 let saved = self.save_made(call, customer, change, effect, first).await;
                 lock.free().await;
                 saved
@@ -118,7 +118,7 @@ impl Desk {
         effect: &EffectId,
         first: bool,
     ) -> Result<Saved, DeskError> {
-        let book = Scope::of_contact_id(&contact.id);
+        let book = EffectKey::of_contact_id(&contact.id);
         // Whoever it was found by: two ends of conversations are put down one after the other.
         let _turn = match change.ended {
             Some(_) => Some(self.keyed_locks.take(book).await),
@@ -176,7 +176,7 @@ impl Desk {
 
     async fn remember_end(&self, contact: &ContactId, change: &Change) -> Result<(), DeskError> {
         if let Some(at) = change.ended {
-            self.ledger.take_end(&Scope::of_contact_id(contact), at).await?;
+            self.ledger.take_end(&EffectKey::of_contact_id(contact), at).await?;
         }
         Ok(())
     }
@@ -221,7 +221,7 @@ impl Desk {
             },
             plan: Plan::default(),
         };
-        self.once_under(Scope::of_new_contact(customer), &once, write).await
+        self.once_under(EffectKey::of_new_contact(customer), &once, write).await
     }
 
     /// Fields may be set again: a repeat of the request settles it.

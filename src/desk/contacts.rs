@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Begin, Call, Decision, Desk, DeskError, Effect, Plan, Scope, Verdict,
+    Begin, Call, Decision, Desk, DeskError, Effect, EffectKey, Plan, Verdict,
     contact_fields::Saved,
     effects::{Outcome, Write, unreadable},
     ports::customer,
@@ -102,7 +102,7 @@ impl Desk {
     /// older value over one that another request has set meanwhile.
     async fn save_once(&self, call: &Call, customer: &Customer, change: &Change) -> Result<ContactUpdate, DeskError> {
         let _turn = self.contact_turn(customer, change).await;
-        let claim = self.claim(Scope::of_fields(call, &customer.id), call)?;
+        let claim = self.claim(EffectKey::of_fields(call, &customer.id), call)?;
         let mut begun = self.ledger.begin(&claim).await?;
         if let Begin::InDoubt { effect, .. } = &begun
             && !self.ledger.join(effect).await?

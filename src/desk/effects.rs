@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Begin, Call, Cause, Claim, Decision, Desk, DeskError, Effect, Plan, PortError, Scope, Settlement, Verdict,
+    Begin, Call, Cause, Claim, Decision, Desk, DeskError, Effect, EffectKey, Plan, PortError, Settlement, Verdict,
     audit::AuditRecord, ports::customer, settlement::Next,
 };
 use crate::{
@@ -59,7 +59,7 @@ impl Desk {
         W: FnOnce(EffectId) -> WF,
         WF: Future<Output = Result<Outcome<T>, DeskError>>,
     {
-        self.once_under(Scope::of(call, customer), call, write).await
+        self.once_under(EffectKey::of(call, customer), call, write).await
     }
 
     /// The same of what is one and the same request by another measure than the call's arguments or key.
@@ -67,7 +67,7 @@ impl Desk {
     /// An effect whose answer was lost stays in doubt until the system behind can tell ([`Settlement`]).
     pub(super) async fn once_under<T, D, F, FF, W, WF>(
         &self,
-        scope: Scope,
+        effect_key: EffectKey,
         call: &Call,
         write: Write<D, F, W>,
     ) -> Result<Once<T>, DeskError>
@@ -80,11 +80,11 @@ impl Desk {
         WF: Future<Output = Result<Outcome<T>, DeskError>>,
     {
         let Write { system, settlement, describe, find, write, plan } = write;
-        let claim = Claim { plan, ..self.claim(scope, call)? };
+        let claim = Claim { plan, ..self.claim(effect_key, call)? };
         // A system that keeps effects unique absorbs parallel requests better than a queue does.
         let _turn = match settlement.unique {
             true => None,
-            false => Some(self.keyed_locks.take(claim.scope).await),
+            false => Some(self.keyed_locks.take(claim.effect_key).await),
         };
         let mut begun = self.ledger.begin(&claim).await?;
         if let Begin::InDoubt { effect, since, .. } = &begun
@@ -161,10 +161,10 @@ impl Desk {
     }
 
     /// The claim of a request, for the customer of the call.
-    pub(super) fn claim(&self, scope: Scope, call: &Call) -> Result<Claim, DeskError> {
+    pub(super) fn claim(&self, effect_key: EffectKey, call: &Call) -> Result<Claim, DeskError> {
         let owner = customer(&call.caller)?;
         Ok(Claim {
-            scope,
+            effect_key,
             fingerprint: call.fingerprint,
             expires_at: self.clock.now().plus(call.repeat_window.unwrap_or(self.options.repeat_window())),
             customer: owner.id.clone(),

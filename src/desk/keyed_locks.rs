@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::Scope;
+use super::EffectKey;
 use crate::domain::EffectId;
 
 /// Who is at work on which effect.
@@ -17,12 +17,12 @@ pub struct KeyedLocks {
     pub(super) instance: EffectId,
 }
 
-type Queues = HashMap<Scope, Arc<tokio::sync::Mutex<()>>>;
+type Queues = HashMap<EffectKey, Arc<tokio::sync::Mutex<()>>>;
 
 /// A turn, until it is dropped.
 pub(super) struct KeyedLock {
     queues: Arc<Mutex<Queues>>,
-    scope: Scope,
+    effect_key: EffectKey,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
@@ -33,13 +33,13 @@ impl Default for KeyedLocks {
 }
 
 impl KeyedLocks {
-    pub(super) async fn take(&self, scope: Scope) -> KeyedLock {
+    pub(super) async fn take(&self, effect_key: EffectKey) -> KeyedLock {
         let queue = {
             let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-            queues.entry(scope).or_default().clone()
+            queues.entry(effect_key).or_default().clone()
         };
         // Made first, so that a caller that goes away while it waits tidies up, too.
-        let mut lock = KeyedLock { queues: self.queues.clone(), scope, guard: None };
+        let mut lock = KeyedLock { queues: self.queues.clone(), effect_key, guard: None };
         lock.guard = Some(queue.lock_owned().await);
         lock
     }
@@ -50,8 +50,8 @@ impl Drop for KeyedLock {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.guard.take());
         // The map alone holds it: nobody waits.
-        if queues.get(&self.scope).is_some_and(|queue| Arc::strong_count(queue) == 1) {
-            queues.remove(&self.scope);
+        if queues.get(&self.effect_key).is_some_and(|queue| Arc::strong_count(queue) == 1) {
+            queues.remove(&self.effect_key);
         }
     }
 }
@@ -64,14 +64,14 @@ mod tests {
     fn turns_exclude_each_other_and_leave_nothing_behind() {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (locks, scope) = (Arc::new(KeyedLocks::default()), Scope::of_bytes([7; 32]));
-            let first = locks.take(scope).await;
-            let waiting = tokio::time::timeout(std::time::Duration::from_millis(10), locks.take(scope)).await;
+            let (locks, effect_key) = (Arc::new(KeyedLocks::default()), EffectKey::of_bytes([7; 32]));
+            let first = locks.take(effect_key).await;
+            let waiting = tokio::time::timeout(std::time::Duration::from_millis(10), locks.take(effect_key)).await;
             assert!(waiting.is_err(), "it is not their turn");
-            let other = locks.take(Scope::of_bytes([8; 32])).await;
+            let other = locks.take(EffectKey::of_bytes([8; 32])).await;
             let second = tokio::spawn({
                 let locks = locks.clone();
-                async move { drop(locks.take(scope).await) }
+                async move { drop(locks.take(effect_key).await) }
             });
             drop((first, other));
             second.await.unwrap();

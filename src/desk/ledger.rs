@@ -29,11 +29,15 @@ pub trait Ledger: Send + Sync {
     /// once, one is told true.
     async fn begin_again(&self, effect: &EffectId, since: Timestamp) -> Result<bool, PortError>;
 
-    /// Where the effect of a scope goes, if it was begun and never finished; none inside, if that was not kept.
-    async fn target(&self, scope: &Scope) -> Result<Option<Option<Target>>, PortError>;
+    /// Where the effect under a key goes, if it was begun and never finished; none inside, if that was not kept.
+    async fn target(&self, effect_key: &EffectKey) -> Result<Option<Option<Target>>, PortError>;
 
     /// An effect that was to open a ticket for this conversation and was never finished, other than `but`.
-    async fn unsettled(&self, conversation: &Scope, but: &Scope) -> Result<Option<(EffectId, Timestamp)>, PortError>;
+    async fn unsettled(
+        &self,
+        conversation: &EffectKey,
+        but: &EffectKey,
+    ) -> Result<Option<(EffectId, Timestamp)>, PortError>;
 
     /// Remembers which ticket a customer's conversation has, and that it was used. `priority`: what it has now, if that is
     /// known to be another. Whoever has lost the lock replaces nothing.
@@ -66,17 +70,22 @@ pub trait Ledger: Send + Sync {
     /// `first` time, and of a repeated effect those that no other one has set since.
     async fn take_fields(
         &self,
-        contact: &Scope,
+        contact: &EffectKey,
         fields: Vec<FieldName>,
         effect: &EffectId,
         first: bool,
     ) -> Result<Vec<FieldName>, PortError>;
 
     /// Enters that a contact's conversation ended at `at`. False if a later one is entered already.
-    async fn take_end(&self, contact: &Scope, at: Timestamp) -> Result<bool, PortError>;
+    async fn take_end(&self, contact: &EffectKey, at: Timestamp) -> Result<bool, PortError>;
 
     /// What was entered by [`Ledger::take_fields`], or [`Ledger::take_end`] where it was an end, was certainly not done.
-    async fn give_back(&self, contact: &Scope, effect: &EffectId, ended: Option<Timestamp>) -> Result<(), PortError>;
+    async fn give_back(
+        &self,
+        contact: &EffectKey,
+        effect: &EffectId,
+        ended: Option<Timestamp>,
+    ) -> Result<(), PortError>;
 
     /// The effect has certainly not come about: the next request is a fresh one. Unless others have joined in: then it stays
     /// in doubt until they know.
@@ -84,13 +93,13 @@ pub trait Ledger: Send + Sync {
 
     /// The same, by what was asked for: somebody has looked for an effect in doubt and found none. One that is known to
     /// have come about stays.
-    async fn forget(&self, scope: &Scope) -> Result<(), PortError>;
+    async fn forget(&self, effect_key: &EffectKey) -> Result<(), PortError>;
 }
 
 /// A request for an effect.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    pub scope: Scope,
+    pub effect_key: EffectKey,
     /// The arguments: under a key of the caller's own, others are refused.
     pub fingerprint: Fingerprint,
     /// From then on the same request is a new one.
@@ -125,7 +134,7 @@ pub enum Begin {
 
 /// What makes two requests the same (SHA-256 over its parts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Scope([u8; 32]);
+pub struct EffectKey([u8; 32]);
 
 /// The canonical arguments of a call (SHA-256).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -149,7 +158,7 @@ impl IdempotencyKey {
     }
 }
 
-impl Scope {
+impl EffectKey {
     /// Same customer, tool and own key; or, without one, same customer, conversation, tool and arguments.
     pub fn of(call: &Call, customer: &CustomerId) -> Self {
         let customer = customer.to_string();

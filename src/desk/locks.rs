@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::task::AbortHandle;
 
-use super::{Desk, DeskError, PortError, Scope, keyed_locks::KeyedLock};
+use super::{Desk, DeskError, EffectKey, PortError, keyed_locks::KeyedLock};
 use crate::domain::EffectId;
 
 /// A holder that is alive renews its lease long before the end.
@@ -25,19 +25,19 @@ pub trait SharedLocks: Send + Sync {
     /// Takes the lock of `key` under `token`, unless somebody else's lease has not ended. Tokens of one process have the
     /// same 26 first letters: what it failed to give back it may take again. What a `worker` holds is free at
     /// once when the next one begins, since there is one at a time.
-    async fn take(&self, key: &Scope, token: &str, lease: Duration, worker: bool) -> Result<bool, PortError>;
+    async fn take(&self, key: &EffectKey, token: &str, lease: Duration, worker: bool) -> Result<bool, PortError>;
 
     /// Lengthens the lease; false if the lock is another's by now.
-    async fn renew(&self, key: &Scope, token: &str, lease: Duration) -> Result<bool, PortError>;
+    async fn renew(&self, key: &EffectKey, token: &str, lease: Duration) -> Result<bool, PortError>;
 
     /// Gives the lock back, if it is still held under `token`.
-    async fn free(&self, key: &Scope, token: &str) -> Result<(), PortError>;
+    async fn free(&self, key: &EffectKey, token: &str) -> Result<(), PortError>;
 }
 
 /// A lock that is held, as the store knows it: what is written under it names it, and is refused once it is another's.
 #[derive(Debug, Clone)]
 pub struct Fence {
-    pub key: Scope,
+    pub key: EffectKey,
     pub token: String,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Held {
 
 impl Desk {
     /// Waits until this call alone has the lock of `key`.
-    pub(super) async fn lock(&self, key: Scope, worker: bool) -> Result<Held, DeskError> {
+    pub(super) async fn lock(&self, key: EffectKey, worker: bool) -> Result<Held, DeskError> {
         let turn = self.keyed_locks.take(key).await;
         let fence = Fence { key, token: format!("{}.{}", self.keyed_locks.instance, EffectId::fresh()) };
         let asked = Instant::now();

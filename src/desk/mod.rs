@@ -31,7 +31,7 @@ pub use contacts::{ContactChange, ContactUpdate};
 pub use denials::Denials;
 pub use escalations::EscalationTicket;
 pub use keyed_locks::KeyedLocks;
-pub use ledger::{Begin, Claim, Fingerprint, IdempotencyKey, Ledger, Scope};
+pub use ledger::{Begin, Claim, EffectKey, Fingerprint, IdempotencyKey, Ledger};
 pub use locks::{Fence, SharedLocks};
 pub use ownership::{OwnedContact, OwnedOrder};
 pub use ports::{

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, Decision, Desk, DeskError, Effect, Fingerprint, IdempotencyKey, PortError, Scope, TicketOutcome,
+    Call, Decision, Desk, DeskError, Effect, EffectKey, Fingerprint, IdempotencyKey, PortError, TicketOutcome,
     TicketRequest, Verdict, ports::customer,
 };
 use crate::{
@@ -23,8 +23,8 @@ pub trait TicketRequests: Send + Sync {
     /// Writes a request down, durably when it returns; one that waits already is there once.
     async fn take(&self, request: &WaitingTicket) -> Result<Taken, PortError>;
 
-    /// Whether a request of this scope waits.
-    async fn waits(&self, scope: &Scope) -> Result<bool, PortError>;
+    /// Whether a request under this key waits.
+    async fn waits(&self, effect_key: &EffectKey) -> Result<bool, PortError>;
 }
 
 /// What became of a request that was to be written down.
@@ -103,8 +103,8 @@ impl WaitingTicket {
     }
 
     /// What the ledger knows its effect by: the same as that of the call.
-    pub fn scope(&self) -> Scope {
-        Scope::of(&self.call(), &self.customer)
+    pub fn effect_key(&self) -> EffectKey {
+        EffectKey::of(&self.call(), &self.customer)
     }
 }
 
@@ -130,7 +130,7 @@ impl Desk {
         let settles = !matches!(error, DeskError::InDoubt { can_settle: false, .. });
         if !is_away(&error) {
             let in_doubt = matches!(error, DeskError::InDoubt { .. });
-            return match in_doubt && settles && requests.waits(&waiting.scope()).await? {
+            return match in_doubt && settles && requests.waits(&waiting.effect_key()).await? {
                 true => Ok(TicketOutcome::Accepted),
                 false => Err(error),
             };

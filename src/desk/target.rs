@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fence, Scope};
+use super::{EffectKey, Fence};
 use crate::domain::{Priority, Ticket, TicketId, TicketStatus};
 
 /// Where a request goes. Decided once and kept with its claim, so that no later attempt goes elsewhere.
@@ -31,7 +31,7 @@ pub struct TicketLink {
 pub struct Plan {
     pub target: Option<Target>,
     /// The conversation that gets its ticket by it.
-    pub conversation: Option<Scope>,
+    pub conversation: Option<EffectKey>,
     /// The lock under which it was decided.
     pub fence: Option<Fence>,
     /// Once it is done, for how long a repeat is recognised, where that is not as long as the claim is kept.

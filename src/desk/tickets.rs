@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, Decision, Desk, DeskError, Effect, Fence, Plan, PortError, Scope, Target, TicketLink, Verdict,
+    Call, Decision, Desk, DeskError, Effect, EffectKey, Fence, Plan, PortError, Target, TicketLink, Verdict,
     effects::{Outcome, UNDER_WAY_MAX, Write},
     ports::{Created, customer},
     target::Urgency,
@@ -103,7 +103,7 @@ impl Desk {
         let Some(conversation) = &call.caller.conversation else {
             return self.bring_to(call, matter, None).await?.ok_or(DeskError::NotFound);
         };
-        let lock = self.lock(Scope::of_conversation(conversation, customer), call.repeat_window.is_some()).await?;
+        let lock = self.lock(EffectKey::of_conversation(conversation, customer), call.repeat_window.is_some()).await?;
         let place = Place { conversation, customer, fence: lock.fence() };
         let mut outcome = self.bring_to(call, matter, Some(&place)).await;
         if let Ok(None) = outcome {
@@ -122,13 +122,13 @@ impl Desk {
         place: Option<&Place<'_>>,
     ) -> Result<Option<TicketOutcome>, DeskError> {
         let customer = &matter.ticket.requester.id;
-        let scope = Scope::of(call, customer);
+        let effect_key = EffectKey::of(call, customer);
         let link = match place {
-            Some(place) => self.link(call, &scope, place).await?,
+            Some(place) => self.link(call, &effect_key, place).await?,
             None => None,
         };
         let fresh = || Target::of(link.as_ref(), matter.urgency, self.helpdesk.raises_priority());
-        let target = match self.ledger.target(&scope).await? {
+        let target = match self.ledger.target(&effect_key).await? {
             Some(Some(target)) => target,
             // Begun before targets were kept. An agent's request was for a ticket.
             Some(None) if call.repeat_window.is_none() => Target::Ticket { follows: None },
@@ -218,13 +218,18 @@ impl Desk {
     }
 
     /// The ticket of the conversation. One whose answer was lost is looked for: it may be there.
-    async fn link(&self, call: &Call, scope: &Scope, place: &Place<'_>) -> Result<Option<TicketLink>, DeskError> {
+    async fn link(
+        &self,
+        call: &Call,
+        effect_key: &EffectKey,
+        place: &Place<'_>,
+    ) -> Result<Option<TicketLink>, DeskError> {
         let since = self.clock.now().minus(self.options.conversation());
         let link = self.ledger.linked_ticket(place.conversation, place.customer, since).await?;
         if link.as_ref().is_some_and(|link| !link.closed) {
             return Ok(link);
         }
-        let Some((effect, since)) = self.ledger.unsettled(&place.fence.key, scope).await? else { return Ok(link) };
+        let Some((effect, since)) = self.ledger.unsettled(&place.fence.key, effect_key).await? else { return Ok(link) };
         let settlement = self.helpdesk.settlement();
         if !settlement.unique && settlement.find_after.is_none() {
             // Nobody can tell. What is asked for now must not be lost over it.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    desk::{Call, Desk, DeskError, Fingerprint, IdempotencyKey, PortError, Scope},
+    desk::{Call, Desk, DeskError, EffectKey, Fingerprint, IdempotencyKey, PortError},
     domain::{
         Away, Caller, Customer, CustomerId, Event, Invalid, Level, Subject, SystemId, Talk, Timestamp, WaitCause,
     },
@@ -145,14 +145,14 @@ fn port_remedy(error: &PortError, in_doubt: bool) -> Remedy {
 }
 
 /// What the ledger knows the effect of an event by; none where an event has no entry there.
-pub fn scope(system: &SystemId, payload: &str) -> Result<Option<Scope>, EventError> {
-    if let Ok(scope) = ticket_requested::scope(payload) {
-        return Ok(Some(scope));
+pub fn effect_key(system: &SystemId, payload: &str) -> Result<Option<EffectKey>, EventError> {
+    if let Ok(effect_key) = ticket_requested::effect_key(payload) {
+        return Ok(Some(effect_key));
     }
     let event: Event = serde_json::from_str(payload).map_err(EventError::Unreadable)?;
     let Some(talk) = event.talk() else { return Ok(None) };
     let call = call(system, event.kind(), talk)?;
-    Ok(call.caller.customer().map(|customer| Scope::of(&call, &customer.id)))
+    Ok(call.caller.customer().map(|customer| EffectKey::of(&call, &customer.id)))
 }
 
 impl Handlers {

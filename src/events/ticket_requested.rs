@@ -1,7 +1,7 @@
 //! `ticket.requested`: what an agent asked for while the helpdesk was away becomes a ticket. No webhook reports it.
 
 use super::EventError;
-use crate::desk::{Desk, Scope, WaitingTicket};
+use crate::desk::{Desk, EffectKey, WaitingTicket};
 
 pub(super) const KIND: &str = "ticket.requested";
 
@@ -11,8 +11,8 @@ pub(super) async fn handle(desk: &Desk, payload: &str) -> Result<String, EventEr
 }
 
 /// What the ledger knows its effect by.
-pub(super) fn scope(payload: &str) -> Result<Scope, EventError> {
-    Ok(read(payload)?.scope())
+pub(super) fn effect_key(payload: &str) -> Result<EffectKey, EventError> {
+    Ok(read(payload)?.effect_key())
 }
 
 fn read(payload: &str) -> Result<WaitingTicket, EventError> {

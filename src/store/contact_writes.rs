@@ -4,13 +4,13 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::StoreError;
 use crate::{
-    desk::Scope,
+    desk::EffectKey,
     domain::{EffectId, FieldName, Timestamp},
 };
 
 pub(super) fn take_fields(
     transaction: &Transaction<'_>,
-    contact: &Scope,
+    contact: &EffectKey,
     fields: Vec<FieldName>,
     effect: &EffectId,
     first: bool,
@@ -40,7 +40,7 @@ pub(super) fn take_fields(
 
 pub(super) fn take_end(
     transaction: &Transaction<'_>,
-    contact: &Scope,
+    contact: &EffectKey,
     at: Timestamp,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
@@ -59,7 +59,7 @@ pub(super) fn take_end(
 /// What was taken goes back to whoever had it before.
 pub(super) fn give_back(
     transaction: &Transaction<'_>,
-    contact: &Scope,
+    contact: &EffectKey,
     effect: &EffectId,
     ended: Option<Timestamp>,
 ) -> Result<(), StoreError> {

@@ -8,27 +8,27 @@ use super::{
     locks,
 };
 use crate::{
-    desk::{Fence, Scope, Target, TicketLink},
+    desk::{EffectKey, Fence, Target, TicketLink},
     domain::{ConversationId, CustomerId, EffectId, Priority, Ticket, TicketId, Timestamp},
 };
 
 /// Of an effect that was begun and never finished; none inside, if it was begun before targets were kept.
 pub(super) fn target(
     connection: &Connection,
-    scope: &Scope,
+    effect_key: &EffectKey,
     now: Timestamp,
 ) -> Result<Option<Option<Target>>, StoreError> {
     let kept: Option<Option<String>> = connection
         .prepare_cached("SELECT target FROM ledger WHERE scope = ?1 AND receipt IS NULL AND expires_at > ?2")?
-        .query_row(params![scope.as_bytes(), now.unix_ms()], |row| row.get(0))
+        .query_row(params![effect_key.as_bytes(), now.unix_ms()], |row| row.get(0))
         .optional()?;
     Ok(kept.map(|target| target.map(|target| serde_json::from_str(&target)).transpose()).transpose()?)
 }
 
 pub(super) fn unsettled(
     connection: &Connection,
-    conversation: &Scope,
-    but: &Scope,
+    conversation: &EffectKey,
+    but: &EffectKey,
     now: Timestamp,
 ) -> Result<Option<(EffectId, Timestamp)>, StoreError> {
     let found: Option<(String, i64)> = connection

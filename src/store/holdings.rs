@@ -27,7 +27,7 @@ pub(super) enum Key {
     Name(&'static str),
     /// A contact of the embedded CRM.
     Contact(&'static str),
-    /// The same as the ledger's scope of it, in hexadecimal.
+    /// The same as the ledger key of it, in hexadecimal.
     ContactScope(&'static str),
     /// An address, canonical.
     Email(&'static str),

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Store, StoreError, audit, contact_writes, conversations, keyed::HashKey, locks, requests, subject};
 use crate::{
-    desk::{AuditRecord, Begin, Claim, Fence, Ledger, PortError, Scope, Target, TicketLink},
+    desk::{AuditRecord, Begin, Claim, EffectKey, Fence, Ledger, PortError, Target, TicketLink},
     domain::{ConversationId, CustomerId, EffectId, FieldName, Priority, Ticket, TicketId, Timestamp},
 };
 
@@ -40,9 +40,9 @@ impl Ledger for Store {
                     Ok((row.get(0)?, row.get(1)?))
                 })
                 .optional()?;
-            if let Some((scope, true)) = finished {
+            if let Some((effect_key, true)) = finished {
                 let ticket: Ticket = serde_json::from_value(receipt)?;
-                requests::done(transaction, &scope, &format!("ticket:{}", ticket.name()), now)?;
+                requests::done(transaction, &effect_key, &format!("ticket:{}", ticket.name()), now)?;
             }
             audit::insert(transaction, &row)
         })
@@ -89,12 +89,16 @@ impl Ledger for Store {
         .map_err(|error| error.of("ledger"))
     }
 
-    async fn target(&self, scope: &Scope) -> Result<Option<Option<Target>>, PortError> {
+    async fn target(&self, effect_key: &EffectKey) -> Result<Option<Option<Target>>, PortError> {
         let now = self.clock.now();
-        self.read(|connection| conversations::target(connection, scope, now)).map_err(|error| error.of("ledger"))
+        self.read(|connection| conversations::target(connection, effect_key, now)).map_err(|error| error.of("ledger"))
     }
 
-    async fn unsettled(&self, conversation: &Scope, but: &Scope) -> Result<Option<(EffectId, Timestamp)>, PortError> {
+    async fn unsettled(
+        &self,
+        conversation: &EffectKey,
+        but: &EffectKey,
+    ) -> Result<Option<(EffectId, Timestamp)>, PortError> {
         let now = self.clock.now();
         self.read(|connection| conversations::unsettled(connection, conversation, but, now))
             .map_err(|error| error.of("ledger"))
@@ -141,7 +145,7 @@ impl Ledger for Store {
 
     async fn take_fields(
         &self,
-        contact: &Scope,
+        contact: &EffectKey,
         fields: Vec<FieldName>,
         effect: &EffectId,
         first: bool,
@@ -152,26 +156,31 @@ impl Ledger for Store {
             .map_err(|error| error.of("ledger"))
     }
 
-    async fn take_end(&self, contact: &Scope, at: Timestamp) -> Result<bool, PortError> {
+    async fn take_end(&self, contact: &EffectKey, at: Timestamp) -> Result<bool, PortError> {
         let (contact, now) = (*contact, self.clock.now());
         self.write(move |transaction| contact_writes::take_end(transaction, &contact, at, now))
             .await
             .map_err(|error| error.of("ledger"))
     }
 
-    async fn give_back(&self, contact: &Scope, effect: &EffectId, ended: Option<Timestamp>) -> Result<(), PortError> {
+    async fn give_back(
+        &self,
+        contact: &EffectKey,
+        effect: &EffectId,
+        ended: Option<Timestamp>,
+    ) -> Result<(), PortError> {
         let (contact, effect) = (*contact, effect.clone());
         self.write(move |transaction| contact_writes::give_back(transaction, &contact, &effect, ended))
             .await
             .map_err(|error| error.of("ledger"))
     }
 
-    async fn forget(&self, scope: &Scope) -> Result<(), PortError> {
-        let scope = *scope;
+    async fn forget(&self, effect_key: &EffectKey) -> Result<(), PortError> {
+        let effect_key = *effect_key;
         self.write(move |transaction| {
             transaction
                 .prepare_cached("DELETE FROM ledger WHERE scope = ?1 AND receipt IS NULL")?
-                .execute([scope.as_bytes()])?;
+                .execute([effect_key.as_bytes()])?;
             Ok(())
         })
         .await
@@ -194,7 +203,7 @@ impl Ledger for Store {
 fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &HashKey) -> Result<Begin, StoreError> {
     let erased = transaction
         .prepare_cached("SELECT 1 FROM ledger WHERE scope = ?1 AND receipt = ?2 AND expires_at > ?3")?
-        .exists(params![key.of_hash(claim.scope.as_bytes()), ERASED, now.unix_ms()])?;
+        .exists(params![key.of_hash(claim.effect_key.as_bytes()), ERASED, now.unix_ms()])?;
     if erased {
         return Ok(Begin::Erased);
     }
@@ -203,7 +212,7 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
         .prepare_cached(
             "SELECT effect, fingerprint, expires_at, receipt, begun_at, ended FROM ledger WHERE scope = ?1",
         )?
-        .query_row([claim.scope.as_bytes()], |row| {
+        .query_row([claim.effect_key.as_bytes()], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
         })
         .optional()?;
@@ -234,7 +243,7 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
-            claim.scope.as_bytes(),
+            claim.effect_key.as_bytes(),
             effect.as_str(),
             claim.fingerprint.as_bytes(),
             claim.expires_at.unix_ms(),
@@ -242,7 +251,7 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
             key.hash(&claim.customer.to_string()),
             claim.conversation.as_ref().map(|id| key.hash(id.as_str())),
             plan.target.as_ref().map(serde_json::to_string).transpose()?,
-            plan.conversation.as_ref().map(Scope::as_bytes),
+            plan.conversation.as_ref().map(EffectKey::as_bytes),
             plan.repeats.map(|repeats| i64::try_from(repeats.as_millis()).unwrap_or(i64::MAX))
         ])?;
     for linked in &claim.linked {
@@ -258,12 +267,12 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
 
 impl Store {
     /// The effect that the ledger knows something by: its external id at vendors.
-    pub async fn effect_of(&self, scope: &Scope) -> Result<Option<EffectId>, StoreError> {
-        let scope = scope.as_bytes().to_vec();
+    pub async fn effect_of(&self, effect_key: &EffectKey) -> Result<Option<EffectId>, StoreError> {
+        let effect_key = effect_key.as_bytes().to_vec();
         self.read_slow(move |connection| {
             let effect: Option<String> = connection
                 .prepare_cached("SELECT effect FROM ledger WHERE scope = ?1")?
-                .query_row([scope], |row| row.get(0))
+                .query_row([effect_key], |row| row.get(0))
                 .optional()?;
             Ok(effect.map(|effect| EffectId::parse(&effect)).transpose()?)
         })

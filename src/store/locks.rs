@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::{Transaction, params};
 
 use super::{Store, StoreError};
-use crate::desk::{Fence, PortError, Scope, SharedLocks};
+use crate::desk::{EffectKey, Fence, PortError, SharedLocks};
 
 /// Locks of processes that died, removed with each new one.
 const PRUNED_PER_LOCK: u32 = 4;
@@ -15,7 +15,7 @@ const AHEAD_MAX_MS: i64 = 60_000;
 
 #[async_trait]
 impl SharedLocks for Store {
-    async fn take(&self, key: &Scope, token: &str, lease: Duration, worker: bool) -> Result<bool, PortError> {
+    async fn take(&self, key: &EffectKey, token: &str, lease: Duration, worker: bool) -> Result<bool, PortError> {
         let (key, token, now) = (*key, token.to_owned(), self.clock.now());
         let ends = now.plus(lease).unix_ms();
         self.write(move |transaction| {
@@ -41,7 +41,7 @@ impl SharedLocks for Store {
         .map_err(|error| error.of("ledger"))
     }
 
-    async fn renew(&self, key: &Scope, token: &str, lease: Duration) -> Result<bool, PortError> {
+    async fn renew(&self, key: &EffectKey, token: &str, lease: Duration) -> Result<bool, PortError> {
         let (key, token, ends) = (*key, token.to_owned(), self.clock.now().plus(lease).unix_ms());
         self.write(move |transaction| {
             let renewed = transaction
@@ -53,7 +53,7 @@ impl SharedLocks for Store {
         .map_err(|error| error.of("ledger"))
     }
 
-    async fn free(&self, key: &Scope, token: &str) -> Result<(), PortError> {
+    async fn free(&self, key: &EffectKey, token: &str) -> Result<(), PortError> {
         let (key, token) = (*key, token.to_owned());
         self.write(move |transaction| {
             transaction

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{Scope, Taken, WaitingTicket},
+    desk::{EffectKey, Taken, WaitingTicket},
     domain::Timestamp,
 };
 
@@ -29,15 +29,15 @@ impl Store {
         self.write(move |transaction| take(transaction, &request, waiting_max, traceparent.as_deref(), now)).await
     }
 
-    /// Whether a request of this scope waits.
-    pub fn request_waits(&self, scope: &Scope) -> Result<bool, StoreError> {
+    /// Whether a request under this key waits.
+    pub fn request_waits(&self, effect_key: &EffectKey) -> Result<bool, StoreError> {
         self.read(|connection| {
             Ok(connection
                 .prepare_cached(
                     "SELECT 1 FROM events WHERE kind = 'ticket.requested' AND identity = ?1
                        AND state IN ('pending', 'claimed')",
                 )?
-                .exists([scope.to_hex()])?)
+                .exists([effect_key.to_hex()])?)
         })
     }
 }
@@ -49,8 +49,8 @@ fn take(
     traceparent: Option<&str>,
     now: Timestamp,
 ) -> Result<Taken, StoreError> {
-    let scope = request.scope();
-    let identity = scope.to_hex();
+    let effect_key = request.effect_key();
+    let identity = effect_key.to_hex();
     let known: Option<(i64, Vec<u8>, bool)> = transaction
         .prepare_cached(
             "SELECT id, body_hash, state = 'dead' FROM events WHERE kind = 'ticket.requested' AND identity = ?1
@@ -77,7 +77,7 @@ fn take(
     }
     transaction
         .prepare_cached("UPDATE ledger SET expires_at = max(expires_at, ?2) WHERE scope = ?1 AND receipt IS NULL")?
-        .execute(params![scope.as_bytes(), now.unix_ms() + CLAIM_KEPT_MS])?;
+        .execute(params![effect_key.as_bytes(), now.unix_ms() + CLAIM_KEPT_MS])?;
     let subject = match &request.conversation {
         Some(conversation) => format!("conversation:{conversation}"),
         None => format!("request:{identity}"),
@@ -115,14 +115,14 @@ fn revive(transaction: &Transaction<'_>, id: i64, request: &WaitingTicket, now: 
     Ok(())
 }
 
-/// The effect of this scope is done: its request waits no longer, whoever brought it.
+/// The effect under this key is done: its request waits no longer, whoever brought it.
 pub(super) fn done(
     transaction: &Transaction<'_>,
-    scope: &[u8],
+    effect_key: &[u8],
     receipt: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let identity: String = scope.iter().map(|octet| format!("{octet:02x}")).collect();
+    let identity: String = effect_key.iter().map(|octet| format!("{octet:02x}")).collect();
     transaction
         .prepare_cached(
             "UPDATE events SET state = 'done', receipt = ?2, error = NULL, in_doubt = 0, updated_at = ?3

@@ -11,7 +11,7 @@ use super::{
     keyed::HashKey,
 };
 use crate::{
-    desk::Scope,
+    desk::EffectKey,
     domain::{ContactId, CustomerId, Invalid, SystemId},
 };
 
@@ -166,8 +166,8 @@ impl Subject {
         }
         let owned = "json_extract(doc, '$.owner.customer') IN (SELECT value FROM json_each(?1, '$.customers'))";
         for contact in self.contacts.iter().filter_map(|id| ContactId::parse(id).ok()) {
-            let scope = Scope::of_contact_id(&contact);
-            self.contact_scopes.insert(scope.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect());
+            let effect_key = EffectKey::of_contact_id(&contact);
+            self.contact_scopes.insert(effect_key.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect());
         }
         // An address that somebody only typed tells nothing of whose guest orders are.
         let emails = self.texts(

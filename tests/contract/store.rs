@@ -84,7 +84,7 @@ fn claim(clock: &Clock, key: &str, arguments: &str) -> Claim {
         repeat_window: None,
     };
     Claim {
-        scope: frontdesk::desk::Scope::of(&call, &ada().id),
+        effect_key: frontdesk::desk::EffectKey::of(&call, &ada().id),
         fingerprint: call.fingerprint,
         expires_at: clock.now().plus(Duration::from_secs(3600)),
         customer: ada().id,

@@ -46,11 +46,11 @@ impl Settle {
             let payload =
                 store.payload(self.id).await?.ok_or_else(|| anyhow!("the payload of event {} is gone", self.id))?;
             let system = &loaded.config.identity.subject_system;
-            let scope = events::scope(system, &payload)?
+            let effect_key = events::effect_key(system, &payload)?
                 .ok_or_else(|| anyhow!("event {} has no effect that could be looked for", self.id))?;
             let audit = record("events settle", &event)?;
             let Some(found) = &self.found else {
-                store.forget(&scope).await?;
+                store.forget(&effect_key).await?;
                 if !store.replay(self.id, true).await? {
                     bail!("event {} was left as it is: another command was faster", self.id);
                 }
@@ -65,7 +65,7 @@ impl Settle {
                     (serde_json::to_value(ticket)?, format!("ticket:{found}"))
                 }
             };
-            if let Some(effect) = store.effect_of(&scope).await? {
+            if let Some(effect) = store.effect_of(&effect_key).await? {
                 store.finish(&effect, receipt, audit).await?;
             } else {
                 store.record(audit).await?;

@@ -79,9 +79,9 @@ impl Show {
             let payload = store.payload(self.id).await?;
             let system = &loaded.config.identity.subject_system;
             // What cannot be read has no effect that could be looked for.
-            let scope = payload.as_deref().and_then(|payload| events::scope(system, payload).ok().flatten());
-            let effect = match &scope {
-                Some(scope) => store.effect_of(scope).await?,
+            let effect_key = payload.as_deref().and_then(|payload| events::effect_key(system, payload).ok().flatten());
+            let effect = match &effect_key {
+                Some(effect_key) => store.effect_of(effect_key).await?,
                 None => None,
             };
             Ok((store.list(&one).await?.pop(), payload, effect))

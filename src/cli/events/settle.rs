@@ -174,8 +174,8 @@ impl Replay {
 async fn forget_doubt(store: &Store, loaded: &Loaded, id: i64) -> anyhow::Result<()> {
     let system = &loaded.config.identity.subject_system;
     let Some(payload) = store.payload(id).await? else { return Ok(()) };
-    if let Some(scope) = events::scope(system, &payload)? {
-        store.forget(&scope).await?;
+    if let Some(effect_key) = events::effect_key(system, &payload)? {
+        store.forget(&effect_key).await?;
     }
     Ok(())
 }
