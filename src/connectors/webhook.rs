@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::Secret,
-    webhooks::{Compared, Handshake, Identity, Mapped, Read, Source, VerifiedWebhook, Verifier, read_event, read_json},
+    webhooks::{Compared, DedupKey, Handshake, Mapped, Read, Source, VerifiedWebhook, Verifier, read_event, read_json},
 };
 
 /// Events in one delivery.
@@ -157,8 +157,11 @@ impl Source for WebhookSource {
         if webhook.body().trim_ascii().is_empty() {
             return Mapped::Skipped;
         }
-        let unmappable =
-            |why: &str| Mapped::Unmappable { kind: "unknown".to_owned(), faults: vec![why.to_owned()], identity: None };
+        let unmappable = |why: &str| Mapped::Unmappable {
+            kind: "unknown".to_owned(),
+            faults: vec![why.to_owned()],
+            dedup_key: None,
+        };
         let Some(Read { value: mut body, damaged }) = read_json(webhook.body()) else {
             return unmappable("the body is not JSON");
         };
@@ -210,7 +213,7 @@ impl WebhookSource {
         let kinds: Vec<&str> = events.iter().filter_map(|event| event.get("kind")?.as_str()).collect();
         let kind = kinds.first().copied().unwrap_or("unknown").to_owned();
         let conversations = kinds.iter().all(|kind| kind.starts_with("conversation."));
-        let unmappable = |why: &str| Mapped::Unmappable { kind, faults: vec![why.to_owned()], identity: None };
+        let unmappable = |why: &str| Mapped::Unmappable { kind, faults: vec![why.to_owned()], dedup_key: None };
         if events.len() > EVENTS_MAX {
             return unmappable("holds too many events");
         }
@@ -227,12 +230,12 @@ impl WebhookSource {
                 unmappable("the body: something of it cannot be kept")
             }
             Ok(events) => Mapped::Events {
-                identity: Identity::Unique(identity),
+                dedup_key: DedupKey::Unique(identity),
                 events,
                 acknowledgement: json!({ "received": true }),
                 compared: if self.varies { Compared::Events } else { Compared::Body },
             },
-            Err((kind, faults)) => Mapped::Unmappable { kind, faults, identity: Some(identity) },
+            Err((kind, faults)) => Mapped::Unmappable { kind, faults, dedup_key: Some(identity) },
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::Secret,
-    webhooks::{AllowedAddresses, Customers, Identity, Mapped, RawWebhook, Route},
+    webhooks::{AllowedAddresses, Customers, DedupKey, Mapped, RawWebhook, Route},
 };
 
 /// What the results of webhook examples are filed under.
@@ -83,7 +83,7 @@ fn describe(mapped: Mapped) -> Value {
         Mapped::Skipped => json!("skipped"),
         Mapped::Unmappable { faults, .. } => json!({ "unmappable": faults }),
         Mapped::NotNow { why } => json!({ "not now": why }),
-        Mapped::Events { identity: Identity::Unique(identity) | Identity::Latest(identity), events, .. } => {
+        Mapped::Events { dedup_key: DedupKey::Unique(identity) | DedupKey::Latest(identity), events, .. } => {
             json!({ "identity": identity, "events": events })
         }
     }

@@ -112,9 +112,9 @@ impl Intake {
                 Received::Skipped
             }
             Mapped::NotNow { why } => self.overran(&webhook, why).await,
-            Mapped::Unmappable { kind, faults, identity } => self.unmappable(&webhook, kind, faults, identity).await,
-            Mapped::Events { identity, events, acknowledgement, compared } => {
-                match self.delivery(&webhook, identity, events, compared) {
+            Mapped::Unmappable { kind, faults, dedup_key } => self.unmappable(&webhook, kind, faults, dedup_key).await,
+            Mapped::Events { dedup_key, events, acknowledgement, compared } => {
+                match self.delivery(&webhook, dedup_key, events, compared) {
                     Ok(delivery) => self.accept(delivery, acknowledgement).await,
                     Err(error) => Received::Unavailable(error),
                 }
@@ -165,9 +165,9 @@ impl Intake {
         webhook: &VerifiedWebhook,
         kind: String,
         faults: Vec<String>,
-        identity: Option<String>,
+        dedup_key: Option<String>,
     ) -> Received {
-        let unmappable = Unmappable { why: faults.join("; "), ..self.unmappable_of(webhook, kind, identity) };
+        let unmappable = Unmappable { why: faults.join("; "), ..self.unmappable_of(webhook, kind, dedup_key) };
         match self.queue.keep_unmappable(unmappable).await {
             Ok(()) => Received::Unmappable(faults),
             Err(error) => Received::Unavailable(error),
@@ -178,12 +178,12 @@ impl Intake {
         &self,
         webhook: &VerifiedWebhook,
         kind: String,
-        identity: Option<String>,
+        dedup_key: Option<String>,
     ) -> Unmappable {
         Unmappable {
             source: webhook.source().to_owned(),
             kind,
-            identity,
+            dedup_key,
             body_hash: webhook.body_hash(),
             body: json!({ "unmappable": String::from_utf8_lossy(webhook.body()) }).to_string(),
             why: String::new(),

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::WaitCause,
     telemetry::{causes, traces},
-    webhooks::{Compared, Identity, KeptWebhook, Mapped, VerifiedWebhook},
+    webhooks::{Compared, DedupKey, KeptWebhook, Mapped, VerifiedWebhook},
 };
 
 /// The kind of an event that is still to be mapped.
@@ -67,7 +67,7 @@ impl Intake {
         };
         let delivery = NewDelivery {
             source: source.clone(),
-            identity: Identity::Unique(format!("kept:{hash}")),
+            dedup_key: DedupKey::Unique(format!("kept:{hash}")),
             body_hash: webhook.body_hash(),
             events: vec![event],
             traceparent: traces::traceparent(),
@@ -96,14 +96,14 @@ impl Intake {
                 let upstream = format!("webhooks.{}", webhook.source());
                 Err(Failure::Park { error: why, upstream, cause: WaitCause::Unmapped })
             }
-            Mapped::Unmappable { kind, faults, identity } => {
+            Mapped::Unmappable { kind, faults, dedup_key } => {
                 let why = faults.join("; ");
-                let unmappable = Unmappable { why, ..self.unmappable_of(&webhook, kind, identity) };
+                let unmappable = Unmappable { why, ..self.unmappable_of(&webhook, kind, dedup_key) };
                 self.queue().keep_unmappable(unmappable).await.map_err(|error| later(&error))?;
                 handled("kept as a dead letter: it could not be mapped")
             }
-            Mapped::Events { identity, events, compared, .. } => {
-                let delivery = self.delivery(&webhook, identity, events, compared).map_err(|error| later(&error))?;
+            Mapped::Events { dedup_key, events, compared, .. } => {
+                let delivery = self.delivery(&webhook, dedup_key, events, compared).map_err(|error| later(&error))?;
                 match self.queue().accept(delivery).await {
                     Ok(Accepted::Full) => {
                         Err(Failure::Defer { error: "too many events wait".to_owned(), after: AGAIN })
@@ -120,7 +120,7 @@ impl Intake {
     pub(super) fn delivery(
         &self,
         webhook: &VerifiedWebhook,
-        identity: Identity,
+        dedup_key: DedupKey,
         events: Vec<crate::domain::Event>,
         compared: Compared,
     ) -> Result<NewDelivery, QueueError> {
@@ -141,7 +141,7 @@ impl Intake {
         let events = events.map_err(|error| QueueError(Box::new(error)))?;
         Ok(NewDelivery {
             source: webhook.source().to_owned(),
-            identity,
+            dedup_key,
             body_hash: match compared {
                 Compared::Body => webhook.body_hash(),
                 Compared::Events => super::intake::hash(&events),

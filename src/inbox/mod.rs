@@ -32,7 +32,7 @@ pub use retention::keep_retention;
 pub use worker::{FirstAway, Worker};
 
 use crate::domain::Schedule;
-pub use crate::webhooks::Identity;
+pub use crate::webhooks::DedupKey;
 
 /// How long the outcome of an attempt may take to reach the store.
 const SETTLE_MARGIN: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::hold::{Hold, HoldTold, Released};
 use crate::{
     domain::{ConversationId, Timestamp, WaitCause},
-    webhooks::Identity,
+    webhooks::DedupKey,
 };
 
 /// Where events wait. Survives a crash at any moment; several processes may share it.
@@ -90,7 +90,7 @@ pub trait Queue: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct NewDelivery {
     pub source: String,
-    pub identity: Identity,
+    pub dedup_key: DedupKey,
     pub body_hash: [u8; 32],
     pub events: Vec<NewEvent>,
     /// Events that may wait already.
@@ -116,7 +116,7 @@ pub struct Unmappable {
     pub source: String,
     pub kind: String,
     /// What tells it from others; its bytes, if there is none.
-    pub identity: Option<String>,
+    pub dedup_key: Option<String>,
     pub body_hash: [u8; 32],
     pub body: String,
     pub why: String,

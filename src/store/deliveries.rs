@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{StoreError, events::word, keyed::HashKey};
 use crate::{
     domain::Timestamp,
-    inbox::{Accepted, EventState, Identity, NewDelivery},
+    inbox::{Accepted, DedupKey, EventState, NewDelivery},
     telemetry::failpoint,
 };
 
@@ -32,18 +32,18 @@ pub(super) fn accept(
     key: &HashKey,
 ) -> Result<Accepted, StoreError> {
     // Only to be recognised: an identity holds ids of conversations, and outlives what it delivered.
-    let plain = match &delivery.identity {
-        Identity::Unique(identity) => identity.clone(),
-        Identity::Latest(subject) => format!("latest:{subject}"),
+    let plain = match &delivery.dedup_key {
+        DedupKey::Unique(identity) => identity.clone(),
+        DedupKey::Latest(subject) => format!("latest:{subject}"),
     };
     let (identity, body_hash) = (key.hash(&plain), key.of_hash(&delivery.body_hash));
     let known: Option<Vec<u8>> = transaction
         .prepare_cached("SELECT body_hash FROM deliveries WHERE source = ?1 AND identity = ?2")?
         .query_row(params![delivery.source, identity], |row| row.get(0))
         .optional()?;
-    let state = match (&known, &delivery.identity) {
+    let state = match (&known, &delivery.dedup_key) {
         (Some(hash), _) if *hash == body_hash => return Ok(Accepted::Duplicate),
-        (Some(_), Identity::Unique(_)) => EventState::Quarantined,
+        (Some(_), DedupKey::Unique(_)) => EventState::Quarantined,
         _ => EventState::Pending,
     };
     if state == EventState::Quarantined {

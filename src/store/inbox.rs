@@ -38,7 +38,7 @@ impl Queue for Store {
         let (now, key) = (self.clock.now(), self.key.clone());
         self.write(move |transaction| {
             let hash: String = delivery.body_hash.iter().map(|octet| format!("{octet:02x}")).collect();
-            let identity = key.hash(&format!("unmappable:{}", delivery.identity.as_deref().unwrap_or(&hash)));
+            let identity = key.hash(&format!("unmappable:{}", delivery.dedup_key.as_deref().unwrap_or(&hash)));
             let body_hash = key.of_hash(&delivery.body_hash);
             if !remember(transaction, &delivery.source, &identity, &body_hash, now)? {
                 return Ok(());

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    Compared, Identity, Mapped, Source, VerifiedWebhook, Verifier,
+    Compared, DedupKey, Mapped, Source, VerifiedWebhook, Verifier,
     checks::{self, fault},
     json::{self, Read},
     payload::CmsPayload,
@@ -104,7 +104,7 @@ fn no_json() -> Mapped {
     Mapped::Unmappable {
         kind: "unknown".to_owned(),
         faults: vec!["the body is not a JSON object".to_owned()],
-        identity: None,
+        dedup_key: None,
     }
 }
 
@@ -118,10 +118,10 @@ fn chat(webhook: &VerifiedWebhook, handled: &[&str]) -> Mapped {
     }
     let event = match reader::conversation(&root, Form::Native, kind, webhook.received_at()) {
         Ok(event) => event,
-        Err(faults) => return Mapped::Unmappable { kind: kind.to_owned(), faults, identity: None },
+        Err(faults) => return Mapped::Unmappable { kind: kind.to_owned(), faults, dedup_key: None },
     };
     let conversation = event.conversation().map(ConversationId::as_str).unwrap_or_default();
-    let identity =
+    let dedup_key =
         match root.get("timestamp").and_then(Value::as_str).filter(|at| !at.is_empty() && at.len() <= TIME_CHARS_MAX) {
             Some(at) => format!("{kind}:{conversation}:{at}"),
             // Without a time, the bytes tell one from another.
@@ -132,7 +132,7 @@ fn chat(webhook: &VerifiedWebhook, handled: &[&str]) -> Mapped {
         };
     Mapped::Events {
         acknowledgement: json!({ "received": true, "conversationId": conversation }),
-        identity: Identity::Unique(identity),
+        dedup_key: DedupKey::Unique(dedup_key),
         events: vec![event],
         compared: Compared::Body,
     }
@@ -162,7 +162,7 @@ fn cms(body: &[u8]) -> Mapped {
     let kind = format!("article.{action}");
     let payload: CmsPayload = match read(value) {
         Ok(payload) => payload,
-        Err(fault) => return Mapped::Unmappable { kind, faults: vec![fault], identity: None },
+        Err(fault) => return Mapped::Unmappable { kind, faults: vec![fault], dedup_key: None },
     };
     let mut faults = Vec::new();
     if damaged {
@@ -178,12 +178,12 @@ fn cms(body: &[u8]) -> Mapped {
     };
     match event {
         Some(event) if faults.is_empty() => Mapped::Events {
-            identity: Identity::Latest(event.subject()),
+            dedup_key: DedupKey::Latest(event.subject()),
             events: vec![event],
             acknowledgement: json!({ "received": true }),
             compared: Compared::Body,
         },
-        _ => Mapped::Unmappable { kind, faults, identity: None },
+        _ => Mapped::Unmappable { kind, faults, dedup_key: None },
     }
 }
 

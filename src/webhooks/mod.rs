@@ -195,7 +195,7 @@ pub enum Mapped {
     /// Nothing that has an effect here.
     Skipped,
     Events {
-        identity: Identity,
+        dedup_key: DedupKey,
         events: Vec<Event>,
         acknowledgement: Value,
         compared: Compared,
@@ -205,7 +205,7 @@ pub enum Mapped {
         kind: String,
         faults: Vec<String>,
         /// What tells it from others; its bytes, if there is none.
-        identity: Option<String>,
+        dedup_key: Option<String>,
     },
     /// It could not be found out now.
     NotNow {
@@ -223,7 +223,7 @@ pub enum Compared {
 
 /// What tells a delivery from others of its source. From signed bytes only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
+pub enum DedupKey {
     /// Deliveries of this identity are one and the same; with other bytes it is a conflict.
     Unique(String),
     /// Without id and time: the same as the last delivery about this subject, if its bytes are.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use frontdesk::{
     domain::{Clock, ConversationId, SystemId, Timestamp},
     inbox::{
-        Accepted, Claimed, EventFilter, EventState, Identity, NewDelivery, NewEvent, Outcome, Queue, StoredEvent,
+        Accepted, Claimed, DedupKey, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, StoredEvent,
         Unmappable,
     },
     store::{Store, Whom},
@@ -60,10 +60,10 @@ fn event(subject: &str, priority: i64) -> NewEvent {
     }
 }
 
-fn delivery(identity: Identity, body: u8, events: Vec<NewEvent>) -> NewDelivery {
+fn delivery(dedup_key: DedupKey, body: u8, events: Vec<NewEvent>) -> NewDelivery {
     NewDelivery {
         source: "chatbot".to_owned(),
-        identity,
+        dedup_key,
         body_hash: [body; 32],
         events,
         traceparent: None,
@@ -72,7 +72,7 @@ fn delivery(identity: Identity, body: u8, events: Vec<NewEvent>) -> NewDelivery 
 }
 
 pub fn unique(id: &str, body: u8, subject: &str) -> NewDelivery {
-    delivery(Identity::Unique(id.to_owned()), body, vec![event(subject, 0)])
+    delivery(DedupKey::Unique(id.to_owned()), body, vec![event(subject, 0)])
 }
 
 pub fn done() -> Outcome {
@@ -151,7 +151,7 @@ fn of_many_at_once_one_is_taken_in() {
 #[test]
 fn without_an_id_only_the_latest_delivery_is_a_duplicate() {
     engines(async |fixture| {
-        let latest = |body| delivery(Identity::Latest("article:a".to_owned()), body, vec![event("article:a", 0)]);
+        let latest = |body| delivery(DedupKey::Latest("article:a".to_owned()), body, vec![event("article:a", 0)]);
         for (body, expected) in [
             (1, Accepted::Fresh),
             (1, Accepted::Duplicate),
@@ -187,7 +187,7 @@ fn what_cannot_be_mapped_is_kept_once_and_never_worked_on() {
         let unmappable = |body| Unmappable {
             source: "chatbot".to_owned(),
             kind: "conversation.ended".to_owned(),
-            identity: None,
+            dedup_key: None,
             body_hash: [body; 32],
             body: r#"{"unmappable":"{\"conversationId\":\"conv_1\"}"}"#.to_owned(),
             why: "data: is missing".to_owned(),
@@ -209,7 +209,7 @@ fn what_cannot_be_mapped_is_kept_once_and_never_worked_on() {
 fn the_most_urgent_and_then_the_oldest_comes_first() {
     engines(async |fixture| {
         for (subject, priority) in [("a", 0), ("b", 0), ("c", 1), ("d", 0), ("e", 1)] {
-            let delivery = delivery(Identity::Unique(subject.to_owned()), 1, vec![event(subject, priority)]);
+            let delivery = delivery(DedupKey::Unique(subject.to_owned()), 1, vec![event(subject, priority)]);
             fixture.accept(delivery).await;
         }
         let mut order = Vec::new();
@@ -227,7 +227,7 @@ fn one_subject_is_worked_off_in_the_order_of_arrival() {
             fixture.accept(unique(id, 1, "a")).await;
         }
         // More urgent, and of the same subject: it waits all the same.
-        fixture.accept(delivery(Identity::Unique("4".to_owned()), 1, vec![event("a", 9)])).await;
+        fixture.accept(delivery(DedupKey::Unique("4".to_owned()), 1, vec![event("a", 9)])).await;
         let first = fixture.claim().await.unwrap();
         assert!(fixture.claim().await.is_none(), "the first one is being worked on");
         assert!(fixture.settle(&first, fixture.later(Duration::from_secs(30))).await);

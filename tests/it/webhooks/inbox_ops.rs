@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use frontdesk::{
     domain::Clock,
-    inbox::{self, Claimed, Dispatch, Failure, Handled, Identity, NewDelivery, NewEvent, Queue, Worker},
+    inbox::{self, Claimed, DedupKey, Dispatch, Failure, Handled, NewDelivery, NewEvent, Queue, Worker},
     store::Store,
 };
 use http::HeaderMap;
@@ -253,7 +253,7 @@ async fn enqueue(store: &Store, kind: &str, priority: i64, n: usize) {
     };
     let delivery = NewDelivery {
         source: "test".to_owned(),
-        identity: Identity::Unique(format!("{kind}:{n}")),
+        dedup_key: DedupKey::Unique(format!("{kind}:{n}")),
         body_hash: [0; 32],
         events: vec![event],
         traceparent: None,
