@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ConfigError, Secrets};
 use crate::{
     domain::{Customer, CustomerId, Email, Level, Secret, SecretRef, SystemId},
-    identity::{Algorithm, ContextKey, ContextOptions, KeySource, Mode, Options, SigningKey},
+    identity::{Algorithm, ContextKey, ContextOptions, KeyMaterial, Mode, Options, SigningKey},
 };
 
 /// Who the customer of a call is.
@@ -146,17 +146,17 @@ impl KeyConfig {
             let secret = secret.as_ref().ok_or_else(|| ConfigError::value(&member(name), "is missing"))?;
             secrets.read(secret).map_err(|source| ConfigError::Secret { key: member(name), source })
         };
-        let source = match self.alg {
-            Algorithm::Hs256 => KeySource::Shared(read("secret", &self.secret)?),
-            _ => KeySource::PublicPem(read("public_key", &self.public_key)?.expose().to_owned()),
+        let material = match self.alg {
+            Algorithm::Hs256 => KeyMaterial::Shared(read("secret", &self.secret)?),
+            _ => KeyMaterial::PublicPem(read("public_key", &self.public_key)?.expose().to_owned()),
         };
-        Ok(ContextKey { algorithm: self.alg, kid: self.kid.clone(), source })
+        Ok(ContextKey { algorithm: self.alg, kid: self.kid.clone(), material })
     }
 
     /// The key for signing, if it is one that both sides share.
     pub fn signing(&self, n: usize, secrets: &Secrets) -> Result<Option<SigningKey>, ConfigError> {
         match self.verifying(n, secrets)? {
-            ContextKey { algorithm, kid, source: KeySource::Shared(secret) } => {
+            ContextKey { algorithm, kid, material: KeyMaterial::Shared(secret) } => {
                 Ok(Some(SigningKey { algorithm, kid, secret }))
             }
             _ => Ok(None),

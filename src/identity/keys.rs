@@ -23,12 +23,12 @@ pub enum Algorithm {
 pub struct ContextKey {
     pub algorithm: Algorithm,
     pub kid: Option<String>,
-    pub source: KeySource,
+    pub material: KeyMaterial,
 }
 
 /// What a key is made from.
 #[derive(Debug, Clone)]
-pub enum KeySource {
+pub enum KeyMaterial {
     /// A public key in PEM (SubjectPublicKeyInfo).
     PublicPem(String),
     /// A shared secret of at least 32 octets, for HS256.
@@ -81,13 +81,13 @@ impl Algorithm {
 impl ContextKey {
     pub(super) fn decoding(&self) -> Result<DecodingKey, KeyError> {
         let algorithm = self.algorithm;
-        let key = match (&self.source, algorithm) {
-            (KeySource::Shared(secret), Algorithm::Hs256) => {
+        let key = match (&self.material, algorithm) {
+            (KeyMaterial::Shared(secret), Algorithm::Hs256) => {
                 return Ok(DecodingKey::from_secret(long_enough(secret)?.expose().as_bytes()));
             }
-            (KeySource::PublicPem(pem), Algorithm::EdDsa) => DecodingKey::from_ed_pem(pem.as_bytes()),
-            (KeySource::PublicPem(pem), Algorithm::Es256) => DecodingKey::from_ec_pem(pem.as_bytes()),
-            (KeySource::PublicPem(pem), Algorithm::Rs256) => DecodingKey::from_rsa_pem(pem.as_bytes()),
+            (KeyMaterial::PublicPem(pem), Algorithm::EdDsa) => DecodingKey::from_ed_pem(pem.as_bytes()),
+            (KeyMaterial::PublicPem(pem), Algorithm::Es256) => DecodingKey::from_ec_pem(pem.as_bytes()),
+            (KeyMaterial::PublicPem(pem), Algorithm::Rs256) => DecodingKey::from_rsa_pem(pem.as_bytes()),
             _ => return Err(KeyError::WrongKind),
         };
         key.map_err(|source| KeyError::NotPem(algorithm, source))

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use claims::{LIFETIME_S_MAX, Refusal};
 pub use context::ContextOptions;
-pub use keys::{Algorithm, ContextKey, KeyError, KeySource, SigningKey};
+pub use keys::{Algorithm, ContextKey, KeyError, KeyMaterial, SigningKey};
 pub use mint::{Mint, MintError, mint};
 
 use crate::domain::{

@@ -22,7 +22,7 @@ use crate::{
     domain::{AgentId, Secret},
     identity::{CONTEXT_META, Evidence, Refusal, Resolved, STAFF_REASON_META, StaffReason},
     telemetry::{causes, metrics, traces, traces::RequestSpan},
-    tools::{Reply, Request, ToolError, Who},
+    tools::{Request, ToolError, ToolReply, Who},
 };
 
 /// The member of `_meta` that carries a caller's own idempotency key.
@@ -35,7 +35,7 @@ const TRACEPARENT_META: &str = "traceparent";
 const IDENTITY_SENTENCE: &str = "The customer of this conversation could not be confirmed. Tell the customer that you \
     cannot see their data right now, and ask them to sign in again.";
 
-type Outcome = Result<Result<Reply, ToolError>, Box<dyn Any + Send>>;
+type Outcome = Result<Result<ToolReply, ToolError>, Box<dyn Any + Send>>;
 
 pub(super) async fn run(
     services: &Services,

@@ -18,9 +18,9 @@ const QUEUE_MAX: usize = 4096;
 const GROUP_MAX: usize = 512;
 
 /// Told once the group's transaction has ended.
-type Reply = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
+type Completion = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
 /// Runs in the transaction, or without one when it could not begin or has broken down.
-type Command = Box<dyn FnOnce(Option<&Transaction<'_>>) -> Reply + Send>;
+type Command = Box<dyn FnOnce(Option<&Transaction<'_>>) -> Completion + Send>;
 
 enum Message {
     Run(Command),
@@ -111,7 +111,7 @@ fn run(mut connection: Connection, mut messages: mpsc::Receiver<Message>) {
 fn commit(
     connection: &mut Connection,
     group: &mut Vec<Command>,
-    replies: &mut Vec<Reply>,
+    replies: &mut Vec<Completion>,
 ) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for command in group.drain(..) {

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use error::{RegistryError, ToolError};
-pub use registry::{Registry, Reply, Request, Who};
+pub use registry::{Registry, Request, ToolReply, Who};
 pub use schema::{clean, document};
 pub use tool::{Hints, Spec};
 

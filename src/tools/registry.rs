@@ -59,7 +59,7 @@ pub enum Who {
 
 /// What a tool answers: the same thing twice, for programs and for reading.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct ToolReply {
     pub structured: Value,
     pub text: String,
 }
@@ -131,7 +131,7 @@ impl Registry {
         self.by_name.get(tool).map_or(Duration::ZERO, |at| self.deadlines[*at])
     }
 
-    pub async fn call(&self, mut request: Request) -> Result<Reply, ToolError> {
+    pub async fn call(&self, mut request: Request) -> Result<ToolReply, ToolError> {
         let entry =
             self.by_name.get(request.tool.as_str()).map(|at| &self.entries[*at]).ok_or(ToolError::UnknownTool)?;
         let spec = &entry.spec;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{error::ToolError, registry::Reply, schema};
+use super::{error::ToolError, registry::ToolReply, schema};
 use crate::{
     desk::{Call, Desk},
     domain::{Level, Scope},
@@ -81,7 +81,7 @@ pub(super) trait AnyTool: Send + Sync {
     fn own_forms(&self) -> &'static [&'static str];
     fn instead_of(&self, argument: &str) -> Option<&'static str>;
     fn canonical(&self, arguments: &mut Map<String, Value>);
-    async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<Reply, ToolError>;
+    async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<ToolReply, ToolError>;
 }
 
 pub(super) fn boxed<T: Tool>(tool: T) -> Box<dyn AnyTool> {
@@ -121,11 +121,11 @@ impl<T: Tool> AnyTool for Erased<T> {
         self.0.canonical(arguments);
     }
 
-    async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<Reply, ToolError> {
+    async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<ToolReply, ToolError> {
         let input = serde_json::from_value(Value::Object(arguments)).map_err(|error| ToolError::arguments(&error))?;
         let output = self.0.call(desk, call, input).await?;
         let text = output.to_string();
         let structured = serde_json::to_value(&output).map_err(ToolError::Render)?;
-        Ok(Reply { structured, text })
+        Ok(ToolReply { structured, text })
     }
 }

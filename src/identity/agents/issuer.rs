@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AuthError, TokenRefusal,
     access_token::{Rules, Unverified},
-    jwks::{Found, KeySource, Keys},
+    jwks::{Found, JwksLocation, Keys},
     metadata::KeyFetcher,
     presets::Preset,
 };
@@ -112,8 +112,8 @@ impl Issuer {
         let audience = options.audience.as_deref().or(resource).filter(|audience| !audience.is_empty());
         let audience = audience.ok_or(wrong("audience", "is needed where agents.resource is not set"))?;
         let source = match &options.jwks_url {
-            Some(url) => KeySource::At(url.clone()),
-            None => KeySource::Discovered { issuer: options.issuer.clone() },
+            Some(url) => JwksLocation::At(url.clone()),
+            None => JwksLocation::Discovered { issuer: options.issuer.clone() },
         };
         Ok(Self {
             name: options.issuer.clone(),

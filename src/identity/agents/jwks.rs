@@ -25,7 +25,7 @@ const REFRESH_AFTER: Duration = Duration::from_secs(600);
 /// Keys this old are trusted no more, when the issuer cannot be reached.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) enum KeySource {
+pub(super) enum JwksLocation {
     At(String),
     Discovered { issuer: String },
 }
@@ -63,7 +63,7 @@ fn passed(since: Option<Instant>, pause: Duration) -> bool {
 
 struct Shared {
     issuer: String,
-    source: KeySource,
+    source: JwksLocation,
     fetcher: Arc<dyn KeyFetcher>,
     current: Mutex<Current>,
 }
@@ -85,7 +85,7 @@ pub(super) struct Found {
 }
 
 impl Keys {
-    pub(super) fn new(issuer: String, source: KeySource, fetcher: Arc<dyn KeyFetcher>) -> Self {
+    pub(super) fn new(issuer: String, source: JwksLocation, fetcher: Arc<dyn KeyFetcher>) -> Self {
         let shared = Shared { issuer, source, fetcher, current: Mutex::default() };
         Self { shared: Arc::new(shared), fetching: Arc::default(), pauses: Pauses::default() }
     }
@@ -217,8 +217,8 @@ impl Shared {
 
     async fn try_fetch(&self) -> Result<Vec<Key>, FetchError> {
         let url = match &self.source {
-            KeySource::At(url) => url.clone(),
-            KeySource::Discovered { issuer } => metadata::jwks_url(self.fetcher.as_ref(), issuer).await?,
+            JwksLocation::At(url) => url.clone(),
+            JwksLocation::Discovered { issuer } => metadata::jwks_url(self.fetcher.as_ref(), issuer).await?,
         };
         let answer = self.fetcher.fetch(&url).await.map_err(|error| error.at(&url))?;
         read_keys(&answer).map_err(|error| error.at(&url))
@@ -259,7 +259,7 @@ mod tests {
 
     fn keys(pauses: Pauses) -> (Keys, Arc<Published>) {
         let published = Arc::new(Published::default());
-        let source = KeySource::At("https://login.example.com/jwks".to_owned());
+        let source = JwksLocation::At("https://login.example.com/jwks".to_owned());
         let keys = Keys::new("https://login.example.com".to_owned(), source, published.clone());
         (Keys { pauses, ..keys }, published)
     }

@@ -25,14 +25,14 @@ pub struct TokenKey {
     pub(super) scopes: Vec<String>,
     pub(super) audience: Option<String>,
     pub(super) resource: Option<String>,
-    pub(super) credential: Fingerprint,
+    pub(super) credential: CredentialHash,
 }
 
 /// SHA-256 of a secret: upstreams that were given different ones do not share a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint([u8; 32]);
+pub(super) struct CredentialHash([u8; 32]);
 
-impl Fingerprint {
+impl CredentialHash {
     pub(super) fn of(secret: &Secret) -> Self {
         Self(Sha256::digest(secret.expose().as_bytes()).into())
     }

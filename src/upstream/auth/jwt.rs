@@ -5,7 +5,7 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde::Serialize;
 
 use super::{
-    cache::{Fingerprint, TokenKey},
+    cache::{CredentialHash, TokenKey},
     options::{Algorithm, AuthError, AuthOptions},
     slot::{Lifetime, TokenError, TokenGrant, TokenSource},
 };
@@ -19,7 +19,7 @@ const ASSERTION_LIFETIME_S: u32 = 60;
 pub(super) struct Signer {
     key: EncodingKey,
     header: Header,
-    fingerprint: Fingerprint,
+    fingerprint: CredentialHash,
 }
 
 #[derive(Serialize)]
@@ -45,7 +45,7 @@ impl Signer {
             |_| AuthError::value("private_key", "is not a private key in PEM for its algorithm (PKCS #8 or #1)");
         let mut header = Header::new(algorithm);
         header.kid.clone_from(&options.key_id);
-        Ok(Self { key: key.map_err(wrong)?, header, fingerprint: Fingerprint::of(&pem) })
+        Ok(Self { key: key.map_err(wrong)?, header, fingerprint: CredentialHash::of(&pem) })
     }
 
     fn sign(&self, iss: &str, sub: &str, aud: Option<&str>, now_s: i64, lifetime_s: u32) -> Result<Secret, TokenError> {
@@ -61,7 +61,7 @@ impl Signer {
         Ok(Secret::new(token))
     }
 
-    pub(super) fn fingerprint(&self) -> Fingerprint {
+    pub(super) fn fingerprint(&self) -> CredentialHash {
         self.fingerprint
     }
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    cache::{Fingerprint, TokenCache, TokenKey},
+    cache::{CredentialHash, TokenCache, TokenKey},
     jwt::Signer,
     options::{AuthError, AuthOptions, ClientAuth},
     slot::{Lifetime, TokenError, TokenGrant, TokenSource},
@@ -36,7 +36,7 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 
 type Endpoints = Client<
     StandardErrorResponse<BasicErrorResponseType>,
-    Reply,
+    TokenReply,
     StandardTokenIntrospectionResponse<EmptyExtraTokenFields, BasicTokenType>,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
@@ -61,7 +61,7 @@ pub(super) struct Endpoint {
 /// How the client proves itself.
 enum Proof {
     /// Held by the library's client, in the header or the body.
-    Secret(Fingerprint),
+    Secret(CredentialHash),
     Assertion {
         signer: Box<Signer>,
         audience: String,
@@ -70,7 +70,7 @@ enum Proof {
 
 /// A token reply, as lenient as servers need: a lifetime may be missing, a text, zero, negative or absurd.
 #[derive(Debug, Deserialize, Serialize)]
-struct Reply {
+struct TokenReply {
     access_token: AccessToken,
     #[serde(default = "bearer", skip_deserializing)]
     token_type: BasicTokenType,
@@ -82,7 +82,7 @@ fn bearer() -> BasicTokenType {
     BasicTokenType::Bearer
 }
 
-impl TokenResponse for Reply {
+impl TokenResponse for TokenReply {
     type TokenType = BasicTokenType;
 
     fn access_token(&self) -> &AccessToken {
@@ -109,7 +109,7 @@ impl TokenResponse for Reply {
     }
 }
 
-impl Reply {
+impl TokenReply {
     fn lifetime(&self) -> Lifetime {
         let seconds = match &self.expires_in {
             Value::Number(number) => number.as_f64(),
@@ -156,7 +156,7 @@ impl Endpoint {
                     ClientAuth::ClientSecretPost => AuthType::RequestBody,
                     _ => AuthType::BasicAuth,
                 };
-                let fingerprint = Fingerprint::of(&secret);
+                let fingerprint = CredentialHash::of(&secret);
                 let client = client.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
                 (client.set_auth_type(place), Proof::Secret(fingerprint))
             }
@@ -294,7 +294,7 @@ mod tests {
     fn replies_are_read_as_leniently_as_servers_need() {
         let lifetime = |expires_in: &str| {
             let json = format!(r#"{{"access_token":"t","token_type":"bearer"{expires_in}}}"#);
-            serde_json::from_str::<Reply>(&json).unwrap().lifetime()
+            serde_json::from_str::<TokenReply>(&json).unwrap().lifetime()
         };
         assert_eq!(lifetime(""), Lifetime::Unsaid);
         assert_eq!(lifetime(r#","expires_in":null"#), Lifetime::Unsaid);
@@ -303,8 +303,8 @@ mod tests {
         assert_eq!(lifetime(r#","expires_in":0"#), Lifetime::Seconds(0.0));
         assert_eq!(lifetime(r#","expires_in":-1"#), Lifetime::Seconds(-1.0));
         assert_eq!(lifetime(r#","expires_in":1e18"#), Lifetime::Seconds(1e18));
-        assert!(serde_json::from_str::<Reply>(r#"{"token_type":"bearer"}"#).is_err());
-        let text = format!("{:?}", serde_json::from_str::<Reply>(r#"{"access_token":"CANARY"}"#).unwrap());
+        assert!(serde_json::from_str::<TokenReply>(r#"{"token_type":"bearer"}"#).is_err());
+        let text = format!("{:?}", serde_json::from_str::<TokenReply>(r#"{"access_token":"CANARY"}"#).unwrap());
         assert!(!text.contains("CANARY"), "{text}");
     }
 }
