@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use frontdesk::{
     domain::{Clock, Secret},
-    webhooks::{Guide, GuideKind, Source},
+    webhooks::{NativeKind, NativeSource, Source},
 };
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -83,11 +83,11 @@ impl Load {
 }
 
 /// The source that the load is for.
-pub fn source() -> Result<Guide> {
-    Ok(Guide::new("chatbot", GuideKind::Chatbot, &[Secret::new(SECRET.to_owned())])?)
+pub fn source() -> Result<NativeSource> {
+    Ok(NativeSource::new("chatbot", NativeKind::Chatbot, &[Secret::new(SECRET.to_owned())])?)
 }
 
-fn request(url: &str, source: &Guide, body: String) -> Result<Request<Full<Bytes>>> {
+fn request(url: &str, source: &NativeSource, body: String) -> Result<Request<Full<Bytes>>> {
     let mut request = Request::post(url).header("content-type", "application/json").body(Full::default())?;
     request.headers_mut().extend(source.verifier().sign(PATH, "", body.as_bytes(), Clock::system().now()));
     *request.body_mut() = Full::from(body);

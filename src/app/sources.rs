@@ -5,7 +5,7 @@ use crate::{
     config::{Config, ConfigError, Secrets},
     connectors::{FilterThreads, Library, WebhookSetup, WebhookSource},
     domain::Secret,
-    webhooks::{AllowedAddresses, Guide, Route, Source, SourceOptions},
+    webhooks::{AllowedAddresses, NativeSource, Route, Source, SourceOptions},
 };
 
 /// The webhook sources that are configured, with their secrets read. Nothing is compiled where none is a vendor's.
@@ -49,9 +49,9 @@ struct Vendors<'a> {
 impl Vendors<'_> {
     fn source(&mut self, name: &str, options: &SourceOptions, secrets: &[Secret]) -> Result<Box<dyn Source>, AppError> {
         let connector = options.connector.as_deref().unwrap_or(name);
-        if let Some(kind) = Guide::ALL.into_iter().find(|kind| kind.name() == connector) {
+        if let Some(kind) = NativeSource::ALL.into_iter().find(|kind| kind.name() == connector) {
             let failed = |error| ConfigError::value(&format!("webhooks.{name}.secrets"), format!("{error}"));
-            return Ok(Box::new(Guide::new(name, kind, secrets).map_err(failed)?));
+            return Ok(Box::new(NativeSource::new(name, kind, secrets).map_err(failed)?));
         }
         let library = match &mut self.loaded {
             Some(loaded) => loaded,

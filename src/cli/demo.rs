@@ -12,7 +12,7 @@ use crate::{
     domain::{Clock, Contact, Record, SecretRef},
     identity::Mode,
     import, telemetry,
-    webhooks::{Customers, Guide, SourceOptions},
+    webhooks::{Customers, NativeSource, SourceOptions},
 };
 
 /// Serve sample data for one customer, and print how to call it
@@ -50,7 +50,7 @@ impl Demo {
                 SecretRef::File(path)
             }
         };
-        for kind in Guide::ALL {
+        for kind in NativeSource::ALL {
             config.webhooks.insert(
                 kind.name().to_owned(),
                 SourceOptions {

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const GUIDE: Schedule = Schedule { retries: 3, base: Duration::from_secs(1), cap: Duration::from_secs(30) };
+    const NATIVE: Schedule = Schedule { retries: 3, base: Duration::from_secs(1), cap: Duration::from_secs(30) };
     const LONG: Duration = Duration::from_secs(3600);
 
     fn ms(schedule: Schedule, made: u32, asked_ms: Option<u64>, random: f64) -> Option<u128> {
@@ -68,19 +68,19 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_cap_and_then_end() {
-        assert_eq!([1, 2, 3, 4].map(|made| ms(GUIDE, made, None, 1.0)), [Some(1000), Some(2000), Some(4000), None]);
-        let patient = Schedule { retries: 99, ..GUIDE };
+        assert_eq!([1, 2, 3, 4].map(|made| ms(NATIVE, made, None, 1.0)), [Some(1000), Some(2000), Some(4000), None]);
+        let patient = Schedule { retries: 99, ..NATIVE };
         assert_eq!(ms(patient, 40, None, 1.0), Some(30_000));
-        assert_eq!(ms(GUIDE, 1, None, 0.0), Some(0));
-        assert_eq!(ms(Schedule { retries: 0, ..GUIDE }, 1, None, 0.5), None);
+        assert_eq!(ms(NATIVE, 1, None, 0.0), Some(0));
+        assert_eq!(ms(Schedule { retries: 0, ..NATIVE }, 1, None, 0.5), None);
     }
 
     #[test]
     fn an_upstream_that_asks_for_a_pause_gets_it_or_no_attempt() {
-        assert_eq!(ms(GUIDE, 1, Some(5_000), 1.0), Some(5_000));
-        assert_eq!(ms(GUIDE, 1, Some(0), 1.0), Some(1_000));
-        assert_eq!(ms(GUIDE, 1, Some(31_000), 1.0), None);
-        assert_eq!(GUIDE.next_attempt(1, Some(Duration::from_secs(5)), Duration::from_secs(4), 0.0), None);
+        assert_eq!(ms(NATIVE, 1, Some(5_000), 1.0), Some(5_000));
+        assert_eq!(ms(NATIVE, 1, Some(0), 1.0), Some(1_000));
+        assert_eq!(ms(NATIVE, 1, Some(31_000), 1.0), None);
+        assert_eq!(NATIVE.next_attempt(1, Some(Duration::from_secs(5)), Duration::from_secs(4), 0.0), None);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! A tool knows no transport: it takes checked arguments and returns its output, or a sentence for the model.
 
+mod argument_mode;
 mod arguments;
 mod create_ticket;
 mod error;
 mod forms;
-mod guide_mode;
 mod lookup_order;
 mod registry;
 mod schema;

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use super::{
     Options, all,
+    argument_mode::ArgumentMode,
     arguments::Arguments,
     error::{RegistryError, ToolError, in_words},
-    guide_mode::GuideMode,
     tool::{AnyTool, Spec},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 pub struct Registry {
     entries: Vec<Entry>,
     by_name: HashMap<&'static str, usize>,
-    guide_mode: Option<GuideMode>,
+    argument_mode: Option<ArgumentMode>,
     customers: Limiter<CustomerId>,
     deadlines: Vec<Duration>,
     /// Arguments that hosts add by themselves: taken away before anything looks at them.
@@ -86,14 +86,14 @@ impl Registry {
         {
             return Err(RegistryError::Deadline(name.clone()));
         }
-        let guide_mode = by_argument.then(GuideMode::default);
+        let argument_mode = by_argument.then(ArgumentMode::default);
         let mut entries = Vec::new();
         for tool in tools {
             let mut spec = tool.spec();
             if let Some(level) = options.levels.get(spec.name) {
                 spec.level = *level;
             }
-            if guide_mode.as_ref().is_some_and(|mode| !mode.offers(&mut spec)) {
+            if argument_mode.as_ref().is_some_and(|mode| !mode.offers(&mut spec)) {
                 continue;
             }
             let arguments = Arguments::new(spec.name, &spec.input_schema, tool.own_forms())?;
@@ -109,7 +109,7 @@ impl Registry {
         };
         let deadlines = entries.iter().map(deadline).collect();
         let ignored_arguments = options.ignored_arguments.clone();
-        Ok(Self { entries, by_name, guide_mode, customers: limits.customers(), deadlines, ignored_arguments, desk })
+        Ok(Self { entries, by_name, argument_mode, customers: limits.customers(), deadlines, ignored_arguments, desk })
     }
 
     /// What clients are told, always in the same order.
@@ -177,7 +177,7 @@ impl Registry {
         who: Who,
         arguments: &Map<String, Value>,
     ) -> Result<Caller, ToolError> {
-        let claimed = match self.guide_mode.as_ref().map(|mode| mode.claimed(spec, arguments)).transpose() {
+        let claimed = match self.argument_mode.as_ref().map(|mode| mode.claimed(spec, arguments)).transpose() {
             Ok(claimed) => claimed,
             Err(error) => {
                 self.note_without_caller(spec.name, agent, Verdict::InvalidArguments).await?;
@@ -210,7 +210,7 @@ impl Registry {
         {
             return Err((Verdict::StepUp, ToolError::step_up(spec.level)));
         }
-        if let Some(mode) = &self.guide_mode
+        if let Some(mode) = &self.argument_mode
             && !mode.allows(spec, self.desk.clock.now())
         {
             let why = "Too many look-ups in a short time. Wait a minute, then try again.";

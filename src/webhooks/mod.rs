@@ -5,11 +5,11 @@
 mod address;
 mod checks;
 mod contentful;
-mod guide;
 mod handshake;
 mod json;
 mod kept;
 mod mac;
+mod native;
 mod payload;
 mod reader;
 mod rejection;
@@ -29,10 +29,10 @@ use sha2::{Digest, Sha256};
 
 pub use address::{AllowedAddresses, NotAnAddress};
 pub use checks::read_event;
-pub use guide::{Guide, GuideKind};
 pub use handshake::Handshake;
 pub use json::{Read, read as read_json};
 pub use kept::KeptWebhook;
+pub use native::{NativeKind, NativeSource};
 pub use payload::{CmsPayload, EndedPayload, EscalatedPayload};
 pub use rejection::Rejection;
 pub use scheme::{Scheme, SchemeError};

@@ -3,7 +3,7 @@
 use frontdesk::{
     connectors::{FilterThreads, Library, WebhookSetup, WebhookSource},
     domain::{Secret, Timestamp},
-    webhooks::{Guide, RawWebhook, Rejection, Source, Verifier},
+    webhooks::{NativeSource, RawWebhook, Rejection, Source, Verifier},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
@@ -143,8 +143,8 @@ fn sources() -> Vec<(Box<dyn Source>, Vec<HeaderName>)> {
         [Secret::new(text.to_owned())]
     };
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for kind in Guide::ALL {
-        sources.push(Box::new(Guide::new(kind.name(), kind, &secret("")).unwrap()));
+    for kind in NativeSource::ALL {
+        sources.push(Box::new(NativeSource::new(kind.name(), kind, &secret("")).unwrap()));
     }
     for name in library.names().filter(|name| library.parse(name).unwrap().webhook.is_some()) {
         let settings = match name {

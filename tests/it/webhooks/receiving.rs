@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::support::{Platform, SECRET, Setup, block_on, events, frontdesk, rows, settled, sign_hex, signed, stdout};
 
 /// The guide's own example: its payload, and its signature as `openssl dgst -sha256 -hmac your-shared-secret` makes it.
-const GUIDE: &str = r#"{"event":"conversation.escalated","timestamp":"2026-03-30T14:22:00Z","data":{"conversationId":"conv_test123","customerId":"cust_456","customerEmail":"test@example.com","messages":[{"role":"user","content":"I need help"},{"role":"assistant","content":"Let me connect you with a human agent."}],"metadata":{"agentConfidence":0.25,"escalationReason":"low_confidence","detectedIntent":"general_inquiry","sessionDurationSeconds":45}}}"#;
-const GUIDE_BY_OPENSSL: &str = "b7aac20c902bc845f59e31bd5b0a56ecb25f6c3630dde438cc169aeb88a497f4";
+const NATIVE: &str = r#"{"event":"conversation.escalated","timestamp":"2026-03-30T14:22:00Z","data":{"conversationId":"conv_test123","customerId":"cust_456","customerEmail":"test@example.com","messages":[{"role":"user","content":"I need help"},{"role":"assistant","content":"Let me connect you with a human agent."}],"metadata":{"agentConfidence":0.25,"escalationReason":"low_confidence","detectedIntent":"general_inquiry","sessionDurationSeconds":45}}}"#;
+const NATIVE_BY_OPENSSL: &str = "b7aac20c902bc845f59e31bd5b0a56ecb25f6c3630dde438cc169aeb88a497f4";
 
 fn with_signature(signature: &str) -> HeaderMap {
     HeaderMap::from_iter([(http::HeaderName::from_static("x-webhook-signature"), signature.parse().unwrap())])
@@ -35,7 +35,7 @@ fn the_guides_own_example_becomes_a_ticket_of_the_guides_form() {
     assert_eq!(server.url, format!("http://127.0.0.1:{port}/mcp"));
     block_on(async {
         let platform = Platform::new(&server);
-        let sent = platform.send("escalation", with_signature(GUIDE_BY_OPENSSL), GUIDE).await.unwrap();
+        let sent = platform.send("escalation", with_signature(NATIVE_BY_OPENSSL), NATIVE).await.unwrap();
         assert_eq!(sent.status, 200);
         assert_eq!(sent.json(), json!({ "received": true, "conversationId": "conv_test123" }));
         let mut inside = std::fs::read_dir(setup.path()).unwrap().map(|entry| entry.unwrap().path());

@@ -20,24 +20,24 @@ const TIME_CHARS_MAX: usize = 64;
 const SIGNATURE_HEADER: &str = "x-webhook-signature";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GuideKind {
+pub enum NativeKind {
     Escalation,
     Chatbot,
     CmsUpdate,
 }
 
 /// One of the three.
-pub struct Guide {
+pub struct NativeSource {
     name: String,
-    kind: GuideKind,
+    kind: NativeKind,
     verifier: Verifier,
 }
 
-impl Guide {
-    pub const ALL: [GuideKind; 3] = [GuideKind::Escalation, GuideKind::Chatbot, GuideKind::CmsUpdate];
+impl NativeSource {
+    pub const ALL: [NativeKind; 3] = [NativeKind::Escalation, NativeKind::Chatbot, NativeKind::CmsUpdate];
 
     /// A source named `name`, as in `/webhooks/{name}`.
-    pub fn new(name: &str, kind: GuideKind, secrets: &[Secret]) -> Result<Self, SchemeError> {
+    pub fn new(name: &str, kind: NativeKind, secrets: &[Secret]) -> Result<Self, SchemeError> {
         let scheme = Scheme::Hmac(HmacScheme {
             header: SIGNATURE_HEADER.to_owned(),
             hash: Hash::Sha256,
@@ -54,7 +54,7 @@ impl Guide {
     }
 }
 
-impl GuideKind {
+impl NativeKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Escalation => "escalation",
@@ -65,7 +65,7 @@ impl GuideKind {
 }
 
 #[async_trait]
-impl Source for Guide {
+impl Source for NativeSource {
     fn name(&self) -> &str {
         &self.name
     }
@@ -75,7 +75,7 @@ impl Source for Guide {
     }
 
     fn escalates(&self) -> bool {
-        self.kind != GuideKind::CmsUpdate
+        self.kind != NativeKind::CmsUpdate
     }
 
     fn sample(&self) -> Option<Vec<u8>> {
@@ -84,9 +84,9 @@ impl Source for Guide {
 
     async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {
         match self.kind {
-            GuideKind::Escalation => chat(webhook, &["conversation.escalated"]),
-            GuideKind::Chatbot => chat(webhook, &["conversation.escalated", "conversation.ended"]),
-            GuideKind::CmsUpdate => cms(&webhook.body),
+            NativeKind::Escalation => chat(webhook, &["conversation.escalated"]),
+            NativeKind::Chatbot => chat(webhook, &["conversation.escalated", "conversation.ended"]),
+            NativeKind::CmsUpdate => cms(&webhook.body),
         }
     }
 }

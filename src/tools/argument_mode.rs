@@ -22,11 +22,11 @@ const ARGUMENT: &str = "customer_email";
 const LOOKUPS_PER_MINUTE_MAX: usize = 5;
 
 #[derive(Default)]
-pub(super) struct GuideMode {
+pub(super) struct ArgumentMode {
     lookups: Mutex<VecDeque<Timestamp>>,
 }
 
-impl GuideMode {
+impl ArgumentMode {
     /// Whether the tool is offered in this mode; changes its description to the mode's.
     pub(super) fn offers(&self, spec: &mut Spec) -> bool {
         match spec.name {
