@@ -264,12 +264,12 @@ fn wrap(name: &str, value: Value) -> Value {
     Value::Object(Map::from_iter([(name.to_owned(), value)]))
 }
 
-/// Text by the type of its key. What is not a text, number, truth or list of texts is written as in TOML.
+/// Text by the type of its key. What is not a string, number, truth or list of strings is written as in TOML.
 fn parse(text: &str, schema: &Value, origin: &str) -> Result<Value, ConfigError> {
     let wrong = |what: &str| ConfigError::value(origin, format!("must be {what}"));
     let of_texts = || schema.pointer("/items/type").is_some_and(|name| name == "string");
     match schema.get("type").and_then(Value::as_str) {
-        Some("integer") => text.trim().parse::<i64>().map(Value::from).map_err(|_| wrong("a whole number")),
+        Some("integer") => text.trim().parse::<i64>().map(Value::from).map_err(|_| wrong("an integer")),
         Some("boolean") => text.trim().parse::<bool>().map(Value::from).map_err(|_| wrong("true or false")),
         Some("array") if of_texts() && !text.trim_start().starts_with('[') => {
             Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())

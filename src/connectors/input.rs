@@ -113,7 +113,7 @@ pub(super) fn argument(input: &Value, member: &str) -> Option<String> {
     own.map(|(_, argument)| *argument).or(field).map(str::to_owned)
 }
 
-/// Whether a text that a vendor gives as the name of what is not set up there is a name, and nothing of the input.
+/// Whether a string that a vendor gives as the name of what is not set up there is a name, and nothing of the input.
 pub(super) fn is_setup_name(input: &Value, name: &str) -> bool {
     fn holds(value: &Value, text: &str) -> bool {
         match value {

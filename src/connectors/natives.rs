@@ -44,7 +44,7 @@ fn text(value: &Val) -> Result<&[u8], Error<Val>> {
     match value {
         Val::TStr(text) | Val::BStr(text) => Ok(text),
         Val::Null => Ok(b""),
-        _ => Err(Error::str("something else than texts cannot be joined")),
+        _ => Err(Error::str("something else than strings cannot be joined")),
     }
 }
 

@@ -196,7 +196,7 @@ fn prepare(step: &CompiledStep, scope: &FilterScope) -> Result<Option<Prepared>,
 }
 
 fn query(output: Option<Value>) -> Result<Vec<(String, String)>, Failure> {
-    let wrong = || Failure::Output { key: "query", why: "something else than an object of texts and numbers" };
+    let wrong = || Failure::Output { key: "query", why: "something else than an object of strings and numbers" };
     let members = match output {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(members)) => members,

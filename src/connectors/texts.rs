@@ -34,7 +34,7 @@ fn text(value: &Val) -> Result<&str, Error> {
     std::str::from_utf8(octets).map_err(Error::str)
 }
 
-/// Every occurrence of a text that is taken as it is.
+/// Every occurrence of a string that is taken as it is.
 fn replace(value: &Val, from: &Val, to: &Val) -> ValR {
     match text(from)? {
         "" => Err(Error::str("nothing is replaced")),

@@ -60,7 +60,7 @@ impl Serialize for Quantity {
     }
 }
 
-/// From a JSON number, or a text that holds one.
+/// From a JSON number, or a string that holds one.
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = match serde_json::Value::deserialize(deserializer)? {

@@ -175,7 +175,7 @@ fn own_token(agent: Option<&Agent>, system: &SystemId) -> Result<Customer, Refus
 /// A member of staff, if the token is a signed-in person's and allows it.
 fn staff(agent: Option<&Agent>, reason: &StaffReason) -> Result<Caller, Refusal> {
     const REASON_CHARS: std::ops::RangeInclusive<usize> = 5..=500;
-    let StaffReason::Text(reason) = reason else { return Err(Refusal::Staff("the reason is not a text")) };
+    let StaffReason::Text(reason) = reason else { return Err(Refusal::Staff("the reason is not a string")) };
     let Some(agent) = agent else { return Err(Refusal::Staff("agents do not authenticate here")) };
     if !agent.scopes.has(Scope::OrdersReadAny) {
         return Err(Refusal::Staff("the token does not have the scope orders:read:any"));

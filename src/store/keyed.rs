@@ -54,7 +54,7 @@ impl HashKey {
         let key = self.clone();
         connection.create_scalar_function("mentions", 2, pure, move |context| {
             let sought: Arc<Sought> = context.get_or_create_aux(1, |value| {
-                serde_json::from_str(value.as_str().map_err(|_| serde::de::Error::custom("not a text"))?)
+                serde_json::from_str(value.as_str().map_err(|_| serde::de::Error::custom("not a string"))?)
             })?;
             Ok(text(context, 0)?.is_some_and(|text| sought.is_in(text, &key)))
         })?;
@@ -74,9 +74,9 @@ fn text<'a>(context: &'a Context<'_>, argument: usize) -> rusqlite::Result<Optio
 struct Sought {
     /// The hashes of ids that a whole value may be.
     mention_hashes: BTreeSet<String>,
-    /// The ids, for a text that is no JSON.
+    /// The ids, for a string that is no JSON.
     mentions: BTreeSet<String>,
-    /// Whom it is about is known by hashes alone: then a text that cannot be searched counts as theirs.
+    /// Whom it is about is known by hashes alone: then a string that cannot be searched counts as theirs.
     #[serde(default)]
     by_hash: bool,
 }

@@ -233,16 +233,13 @@ mod tests {
         for (arguments, expected) in [
             (json!({}), "id is required. Correct that and call a_tool again; ask the customer"),
             (json!({ "id": " " }), "id is required."),
-            (json!({ "id": 1.5 }), "id must be a text"),
-            (json!({ "id": 1e300 }), "id must be a text"),
+            (json!({ "id": 1.5 }), "id must be a string"),
+            (json!({ "id": 1e300 }), "id must be a string"),
             (
                 json!({ "id": "1", "sort": "asap" }),
                 "sort must be one of low, high. Call a_tool again without sort, or with",
             ),
-            (
-                json!({ "id": "1", "limit": "many" }),
-                "limit must be a whole number from 0 to 10. Call a_tool again without",
-            ),
+            (json!({ "id": "1", "limit": "many" }), "limit must be an integer from 0 to 10. Call a_tool again without"),
             (
                 json!({ "id": "1", "verbose": 1 }),
                 "there is no argument verbose; the arguments are id, sort, limit, note. Call",

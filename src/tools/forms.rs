@@ -150,7 +150,7 @@ fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < WHOLE_MAX).then_some(number as i64)
 }
 
-/// A whole number as its digits.
+/// an integer as its digits.
 fn digits(number: &Number) -> Option<String> {
     match (number.as_i64(), number.as_u64()) {
         (Some(number), _) => Some(number.to_string()),
@@ -163,22 +163,22 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text { pattern: Some(Pattern::UsualOrderId), .. } => {
-                write!(f, "a text of letters, digits and . _ - that may begin with #, at most 64 characters")
+                write!(f, "a string of letters, digits and . _ - that may begin with #, at most 64 characters")
             }
-            Self::Text { pattern: Some(Pattern::Other(pattern)), .. } => write!(f, "a text that matches {pattern}"),
+            Self::Text { pattern: Some(Pattern::Other(pattern)), .. } => write!(f, "a string that matches {pattern}"),
             Self::Text { chars_max: Some(max), pattern: Some(Pattern::NotBlank), .. } => {
-                write!(f, "a text of 1 to {max} characters")
+                write!(f, "a string of 1 to {max} characters")
             }
             Self::Text { chars_min, chars_max: Some(max), .. } => {
-                write!(f, "a text of {chars_min} to {max} characters")
+                write!(f, "a string of {chars_min} to {max} characters")
             }
-            Self::Text { .. } => write!(f, "a text"),
+            Self::Text { .. } => write!(f, "a string"),
             Self::Choice(choices) => write!(f, "one of {}", choices.join(", ")),
-            Self::Integer { min: Some(min), max: Some(max) } => write!(f, "a whole number from {min} to {max}"),
-            Self::Integer { .. } => write!(f, "a whole number"),
+            Self::Integer { min: Some(min), max: Some(max) } => write!(f, "an integer from {min} to {max}"),
+            Self::Integer { .. } => write!(f, "an integer"),
             Self::Boolean => write!(f, "true or false"),
-            Self::Texts { items_max: Some(max) } => write!(f, "a list of at most {max} texts"),
-            Self::Texts { .. } => write!(f, "a list of texts"),
+            Self::Texts { items_max: Some(max) } => write!(f, "a list of at most {max} strings"),
+            Self::Texts { .. } => write!(f, "a list of strings"),
         }
     }
 }

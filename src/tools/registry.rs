@@ -266,7 +266,7 @@ fn checked(
 
 fn idempotency_key(value: Value) -> Result<IdempotencyKey, String> {
     value.as_str().and_then(|text| IdempotencyKey::parse(text).ok()).ok_or_else(|| {
-        "The idempotency key in _meta must be a text of 1 to 255 visible ASCII characters. Correct it, or call again without \
+        "The idempotency key in _meta must be a string of 1 to 255 visible ASCII characters. Correct it, or call again without \
          one."
             .to_owned()
     })

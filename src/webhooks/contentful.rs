@@ -39,7 +39,7 @@ pub(super) fn verify(raw: &RawWebhook, keys: &[Key], now: Timestamp) -> Result<S
     let mut headers = BTreeMap::new();
     for name in names {
         let parsed = HeaderName::try_from(&name).map_err(|_| malformed(&SIGNED_HEADERS, "names of headers"))?;
-        let value = std::str::from_utf8(one(&raw.headers, &parsed)?).map_err(|_| malformed(&parsed, "a text"))?;
+        let value = std::str::from_utf8(one(&raw.headers, &parsed)?).map_err(|_| malformed(&parsed, "a string"))?;
         headers.insert(name, value.trim().to_owned());
     }
     let signed_by = |key: &Key| {

@@ -316,7 +316,7 @@ pub(super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [
     }
 }
 
-/// The one value of a header, as a text that is not empty.
+/// The one value of a header, as a string that is not empty.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName, form: &str) -> Result<&'a str, Rejection> {
     let text = std::str::from_utf8(one(headers, name)?).ok().filter(|text| !text.is_empty());
     text.ok_or_else(|| malformed(name, form))

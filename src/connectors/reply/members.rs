@@ -25,7 +25,7 @@ pub(super) struct Source {
 }
 
 impl Members {
-    /// Empty is not present: null, and a text of nothing but white space.
+    /// Empty is not present: null, and a string of nothing but white space.
     pub(super) fn new(mut members: Map<String, Value>) -> Self {
         members.retain(|_, value| match value {
             Value::Null => false,

@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Word {
         let value = Value::deserialize(deserializer)?;
         match value {
             Value::String(_) | Value::Number(_) => Ok(Self(plain(&value).unwrap_or_default())),
-            _ => Err(serde::de::Error::custom("invalid type, expected a text or a number")),
+            _ => Err(serde::de::Error::custom("invalid type, expected a string or a number")),
         }
     }
 }

@@ -198,7 +198,7 @@ impl<'a> Unverified<'a> {
 
     /// `aud` is one text or several (RFC 7519 4.1.3); anything else is refused.
     fn audiences(&self) -> Result<Option<Vec<&str>>, TokenRefusal> {
-        let wrong = TokenRefusal::Claim { claim: "aud", why: "it must be a text or an array of texts" };
+        let wrong = TokenRefusal::Claim { claim: "aud", why: "it must be a string or an array of strings" };
         match self.claim("aud") {
             None => Ok(None),
             Some(Value::String(one)) => Ok(Some(vec![one])),
@@ -209,9 +209,9 @@ impl<'a> Unverified<'a> {
         }
     }
 
-    /// Of all claims that may hold scopes, as `scope` (RFC 9068 2.2.3): a text, or an array of texts, as some servers have it.
+    /// Of all claims that may hold scopes, as `scope` (RFC 9068 2.2.3): a text, or an array of strings, as some servers have it.
     fn scopes(&self, rules: &Rules) -> Result<Scopes, TokenRefusal> {
-        let wrong = TokenRefusal::Claim { claim: "scope", why: "it must be a text or an array of texts" };
+        let wrong = TokenRefusal::Claim { claim: "scope", why: "it must be a string or an array of strings" };
         let mut names: Vec<&str> = Vec::new();
         for claim in &rules.scope_claims {
             match self.claim(claim) {
@@ -258,7 +258,7 @@ fn text<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<Optio
     match claims.get(claim) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(TokenRefusal::Claim { claim, why: "it must be a text" }),
+        Some(_) => Err(TokenRefusal::Claim { claim, why: "it must be a string" }),
     }
 }
 

@@ -12,8 +12,8 @@ fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
     let server = setup.serve();
     let cases: Vec<(&str, Value, &str)> = vec![
         ("lookup_order", json!({}), "order_id is required"),
-        ("lookup_order", json!({ "order_id": 10.5 }), "order_id must be a text"),
-        ("lookup_order", json!({ "order_id": ["1001"] }), "order_id must be a text"),
+        ("lookup_order", json!({ "order_id": 10.5 }), "order_id must be a string"),
+        ("lookup_order", json!({ "order_id": ["1001"] }), "order_id must be a string"),
         ("lookup_order", json!({ "order_id": null }), "order_id is required"),
         ("lookup_order", json!({ "order_id": " " }), "order_id is required"),
         ("lookup_order", json!({ "order_id": "1001", "detail": "all" }), "detail must be one of summary, full"),
@@ -28,7 +28,7 @@ fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
         (
             "create_ticket",
             json!({ "subject": "x".repeat(201), "description": "y" }),
-            "subject must be a text of 1 to 200",
+            "subject must be a string of 1 to 200",
         ),
         ("create_ticket", json!({ "subject": " ", "description": "y" }), "subject is required"),
         ("create_ticket", json!({ "subject": "x", "description": "\u{0}\n" }), "description is required"),
@@ -57,8 +57,8 @@ fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
         ("update_crm", json!({ "phone": "0151 234" }), "phone must begin with +"),
         ("update_crm", json!({ "language": "English, please" }), "BCP 47"),
         ("update_crm", json!({ "email": "grace@example.com" }), "open a ticket with create_ticket"),
-        ("search_articles", json!({ "query": "x", "limit": 11 }), "limit must be a whole number from 0 to 10"),
-        ("search_articles", json!({ "query": "x", "limit": 1.5 }), "limit must be a whole number"),
+        ("search_articles", json!({ "query": "x", "limit": 11 }), "limit must be an integer from 0 to 10"),
+        ("search_articles", json!({ "query": "x", "limit": 1.5 }), "limit must be an integer"),
         ("search_articles", json!({ "query": ["x"] }), "query must be"),
     ];
     block_on(async {

@@ -152,7 +152,7 @@ fn errors_name_the_key_and_what_to_write() {
     assert!(stderr(&output).contains("failed to read configuration unreadable.toml"), "{}", stderr(&output));
     for (name, value, expected) in [
         ("FRONTDESK__HTTP__LISTN", "x", "http.listn; did you mean http.listen?"),
-        ("FRONTDESK__DESK__REPEAT_WINDOW_S", "soon", "FRONTDESK__DESK__REPEAT_WINDOW_S: must be a whole number"),
+        ("FRONTDESK__DESK__REPEAT_WINDOW_S", "soon", "FRONTDESK__DESK__REPEAT_WINDOW_S: must be an integer"),
     ] {
         let output = command(setup.path()).arg("check").env(name, value).output().unwrap();
         assert!(!output.status.success() && stderr(&output).contains(expected), "{}", stderr(&output));

@@ -275,7 +275,7 @@ fn staff_see_any_order_with_a_reason_and_on_record() {
         for (claims, reason, why) in [
             (person.clone(), None, "no reason is no override"),
             (person.clone(), Some(json!("why")), "too short"),
-            (person.clone(), Some(json!(7)), "not a text"),
+            (person.clone(), Some(json!(7)), "not a string"),
             (not_signed_in, Some(reason.1.clone()), "nobody has signed in"),
             (machine, Some(reason.1.clone()), "a client's own token"),
         ] {
