@@ -150,7 +150,7 @@ fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < WHOLE_MAX).then_some(number as i64)
 }
 
-/// an integer as its digits.
+/// An integer as its digits.
 fn digits(number: &Number) -> Option<String> {
     match (number.as_i64(), number.as_u64()) {
         (Some(number), _) => Some(number.to_string()),
