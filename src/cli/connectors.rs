@@ -241,7 +241,7 @@ impl Test {
             if results.is_empty() {
                 failed += 1;
                 output::remark(format_args!(
-                    "{name}: has no examples, so that nothing was tested; write [[examples]] (docs/connectors.md, Examples)"
+                    "{name}: has no examples, so that nothing was tested; write [[examples]] (docs/reference/connectors.md, Examples)"
                 ));
             }
             for result in results {

@@ -1,4 +1,4 @@
-//! What filters get to work with: domain values as plain JSON. The shapes are in docs/connectors.md.
+//! What filters get to work with: domain values as plain JSON. The shapes are in docs/reference/connectors.md.
 
 use serde_json::{Map, Value, json};
 

@@ -1,6 +1,6 @@
 //! Connectors: a vendor is a TOML file of requests and jq filters. The engine reads it, runs it and maps what comes back.
 //!
-//! The shipped files are in `connectors/`; docs/connectors.md is their reference.
+//! The shipped files are in `connectors/`; docs/reference/connectors.md is their reference.
 
 mod build;
 mod compiled;
