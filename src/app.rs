@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     config::{Config, ConfigError, Loaded, Secrets, is_loopback},
-    desk::{Denials, Desk, KeyedLocks},
+    desk::{Desk, Ports},
     domain::{Clock, Secret},
     events::Handlers,
     http::{self, AgentAuth, Operations, OperationsOptions, ServeError},
@@ -144,14 +144,14 @@ impl App {
         let by_argument = identity.mode() == Mode::Argument;
         let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
         let mut warnings = warnings(config);
-        if desk.helpdesk.needs_email()
-            && desk.options.fallback_requester.is_none()
+        if desk.helpdesk_needs_email()
+            && desk.options().fallback_requester.is_none()
             && let Some(route) = routes.iter().find(|route| route.source.escalates())
         {
             warnings.push(format!(
                 "the helpdesk {} needs an email address, and webhooks.{} can report customers without one: their escalations \
                  will wait; set desk.fallback_requester to a mailbox of the company",
-                desk.options.helpdesk,
+                desk.options().helpdesk,
                 route.source.name()
             ));
         }
@@ -224,7 +224,7 @@ impl App {
         warm_up(self.auth.clone());
         let (store, connectors, closing) = (self.store.clone(), self.connectors.clone(), self.shutdown.closing.clone());
         let health = Arc::new(health::Checks::new(store.clone(), connectors.clone(), closing));
-        let clock = self.services.desk.clock.clone();
+        let clock = self.worker.clock.clone();
         let sources = self.intake.sources().map(str::to_owned).collect();
         let scrape = Scrape { handle, store, connectors, clock, health: health.clone(), sources };
         scrape.begin(&self.intake);
@@ -317,7 +317,7 @@ impl App {
 fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: requests::Requests, clock: Clock) -> Desk {
     let embedded = Arc::new(store.clone());
     let options = config.desk.clone();
-    Desk {
+    let ports = Ports {
         orders: match connectors.get(&options.orders) {
             Some(connector) => connector.clone(),
             None => embedded.clone(),
@@ -336,24 +336,22 @@ fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: reque
         locks: embedded.clone(),
         requests: Some(Arc::new(requests)),
         audit: embedded,
-        clock,
-        options,
-        keyed_locks: KeyedLocks::default(),
-        denials: Denials::new(&config.limits),
         mirrors: upstreams::mirrors(config, connectors),
-    }
+    };
+    Desk::new(ports, options, &config.limits, clock)
 }
 
 /// A repeat must be recognised for longer than it takes to tell whether the first request was done.
 fn check_settlement(desk: &Desk) -> Result<(), ConfigError> {
-    let settle_after = desk.helpdesk.settlement().find_after;
-    match settle_after.filter(|after| desk.options.repeat_window() <= *after + SETTLE_MARGIN) {
+    let settlement = desk.ticket_settlement();
+    let settle_after = settlement.search_after().filter(|_| !settlement.is_unique());
+    match settle_after.filter(|after| desk.options().repeat_window() <= *after + SETTLE_MARGIN) {
         None => Ok(()),
         Some(after) => {
             let why = format!(
                 "must be longer than the {} s after which {} is believed to have no ticket, and 240 s more",
                 after.as_secs(),
-                desk.options.helpdesk
+                desk.options().helpdesk
             );
             Err(ConfigError::value("desk.repeat_window_s", why))
         }

@@ -78,7 +78,7 @@ async fn measure(events: usize) -> Result<()> {
     let kept = tempfile::tempdir()?;
     let store = kept.path().join("frontdesk.db");
     Store::open(&store, Clock::system())?.close().await?;
-    let lock = Store::work_lock(&store)?.context("the lock is taken")?;
+    let lock = Store::sole_worker(&store)?.context("the lock is taken")?;
     let server = frontdesk(kept.path())?;
     let shared = run(&format!("acknowledged durably, {SENDERS} senders"), &server, many).await?;
     let alone = Load { senders: 1, events: events / 16 };

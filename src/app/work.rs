@@ -27,13 +27,13 @@ pub(super) struct Keeping {
 /// Works events off, and looks after them, as soon as no other process on this store does.
 pub(super) async fn work(worker: Worker, watch: Watch, keeping: Keeping, store: PathBuf, closing: CancellationToken) {
     loop {
-        match Store::work_lock(&store) {
-            Ok(Some(_lock)) => {
+        match Store::sole_worker(&store) {
+            Ok(Some(alone)) => {
                 let (queue, clock, options) = (worker.queue.clone(), worker.clock.clone(), worker.options.clone());
                 let retention = inbox::keep_retention(queue, clock, options, closing.clone());
                 let Keeping { store, options, timed } = keeping;
                 let keeping = store.keep_retention(options, timed, closing.clone());
-                tokio::join!(worker.run(closing.clone()), watch.run(closing), retention, keeping);
+                tokio::join!(worker.run(alone, closing.clone()), watch.run(closing), retention, keeping);
                 return;
             }
             Ok(None) => {}
@@ -56,7 +56,7 @@ pub(super) struct Dispatcher {
 impl Dispatcher {
     /// The name of the upstream behind a system.
     fn upstream_of(&self, system: System) -> String {
-        let options = &self.desk.options;
+        let options = self.desk.options();
         match system {
             System::Helpdesk => options.helpdesk.clone(),
             System::Crm => options.crm.clone(),

@@ -14,7 +14,7 @@ use super::{
     threads::FilterThreads,
 };
 use crate::{
-    desk::Settlement,
+    desk::{Resend, Settlement},
     domain::{Contact, ContactId, NoteId, SystemId, Ticket},
 };
 
@@ -151,10 +151,12 @@ pub(super) fn settlement(
     let key_ttl_s = key_ttl_s.map(|ttl_s| ttl_s.saturating_sub(KEY_MARGIN_S));
     // Without a request that must not be repeated, nothing can be doubled.
     let natural = operation.is_some_and(|operation| operation.steps.iter().all(|step| step.is_naturally_repeatable()));
-    Settlement {
-        unique: false,
-        same_key_for: if natural { Some(Duration::MAX) } else { key_ttl_s.map(seconds) },
-        find_after: find_after_s.map(seconds),
+    let search_after = find_after_s.map(seconds);
+    match (natural, key_ttl_s.map(seconds), search_after) {
+        (true, _, _) => Settlement::Resend { window: Resend::Always, search_after },
+        (false, Some(window), _) => Settlement::Resend { window: Resend::Within(window), search_after },
+        (false, None, Some(after)) => Settlement::Search { after },
+        (false, None, None) => Settlement::Never,
     }
 }
 

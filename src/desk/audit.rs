@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, PortError};
-use crate::domain::{AgentId, Caller, ConversationId, CustomerId, StaffMember, Timestamp};
+use crate::{
+    domain::{AgentId, ConversationId, CustomerId, Timestamp},
+    identity::{Caller, StaffMember},
+};
 
 /// Where decisions are kept.
 #[async_trait]

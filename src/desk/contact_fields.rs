@@ -190,7 +190,7 @@ impl Desk {
     ) -> Result<Once<Made>, DeskError> {
         let settlement = self.crm.contact_settlement();
         // From then on a search shows it, or it is gone again.
-        let window = settlement.find_after.unwrap_or_default().max(UNDER_WAY_MAX) + Duration::from_secs(60);
+        let window = settlement.search_after().unwrap_or_default().max(UNDER_WAY_MAX) + Duration::from_secs(60);
         let written = AtomicBool::new(false);
         let once = Call {
             fingerprint: Fingerprint::of(b"contact"),

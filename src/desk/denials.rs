@@ -8,7 +8,8 @@ use super::{
     legibility::{Legibility, Witness},
 };
 use crate::{
-    domain::{AgentId, Caller, CustomerId, OrderId},
+    domain::{AgentId, CustomerId, OrderId},
+    identity::Caller,
     limits::{Asking, Lockout, Options, Strictness, Tally},
     telemetry::metrics,
 };

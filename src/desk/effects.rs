@@ -82,13 +82,13 @@ impl Desk {
         let Write { system, settlement, describe, find, write, plan } = write;
         let claim = Claim { plan, ..self.claim(effect_key, call)? };
         // A system that keeps effects unique absorbs parallel requests better than a queue does.
-        let _turn = match settlement.unique {
+        let _turn = match settlement.is_unique() {
             true => None,
             false => Some(self.keyed_locks.take(claim.effect_key).await),
         };
         let mut begun = self.ledger.begin(&claim).await?;
         if let Begin::InDoubt { effect, since, .. } = &begun
-            && !settlement.unique
+            && !settlement.is_unique()
             && settlement.next(self.age(*since)) == Next::Write
             && !self.ledger.join(effect).await?
         {
@@ -141,7 +141,7 @@ impl Desk {
                 Err(DeskError::Port(error))
             }
             // What a unique system did before it failed, it will not do again.
-            Err(DeskError::Port(error)) if !settlement.unique => {
+            Err(DeskError::Port(error)) if !settlement.is_unique() => {
                 self.ledger.leave(&effect).await?;
                 Err(self.in_doubt(call, &effect, system, settlement.can_settle(), Some(error)).await?)
             }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Call, Fence, Plan, PortError, Target, TicketLink, audit::AuditRecord};
+use super::{Call, Fence, LinkedTicket, Plan, PortError, Target, audit::AuditRecord};
 use crate::domain::{
     ContactId, ConversationId, Customer, CustomerId, EffectId, FieldName, Invalid, Priority, Ticket, TicketId,
     Timestamp,
@@ -50,13 +50,13 @@ pub trait Ledger: Send + Sync {
         fence: &Fence,
     ) -> Result<(), PortError>;
 
-    /// The ticket of a customer's conversation, if it was used after `since`.
+    /// The ticket of a customer's conversation; [`LinkedTicket::None`] if it was last used before `since`.
     async fn linked_ticket(
         &self,
         conversation: &ConversationId,
         customer: &CustomerId,
         since: Timestamp,
-    ) -> Result<Option<TicketLink>, PortError>;
+    ) -> Result<LinkedTicket, PortError>;
 
     /// The ticket of a customer's conversation takes no more comments.
     async fn close_link(

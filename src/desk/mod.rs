@@ -28,9 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudit, Verdict};
 pub use contacts::{ContactChange, ContactUpdate};
-pub use denials::Denials;
 pub use escalations::EscalationTicket;
-pub use keyed_locks::KeyedLocks;
 pub use ledger::{Begin, Claim, EffectKey, Fingerprint, IdempotencyKey, Ledger};
 pub use locks::{Fence, SharedLocks};
 pub use ownership::{OwnedContact, OwnedOrder};
@@ -39,17 +37,21 @@ pub use ports::{
     KnowledgeBase, OrderSystem, PortError, SavedContact,
 };
 pub use requests::{Taken, TicketRequests, WaitingTicket};
-pub use settlement::Settlement;
-pub use target::{Plan, Target, TicketLink};
+pub use settlement::{Resend, Settlement};
+pub use target::{LinkedTicket, Plan, Target};
 pub use tickets::{TicketOutcome, TicketRequest};
 
+use denials::Denials;
+use keyed_locks::KeyedLocks;
+
 use crate::{
-    domain::{Caller, Clock, Email},
-    limits::Wait,
+    domain::{Clock, Email, Timestamp},
+    identity::Caller,
+    limits::{self, Wait},
 };
 
-/// The systems behind the desk and its own books, chosen by the composition root.
-pub struct Desk {
+/// The systems behind the desk and its own records, chosen by the composition root.
+pub struct Ports {
     pub orders: Arc<dyn OrderSystem>,
     pub helpdesk: Arc<dyn Helpdesk>,
     pub crm: Arc<dyn Crm>,
@@ -57,15 +59,80 @@ pub struct Desk {
     pub changes: Arc<dyn ArticleChanges>,
     pub ledger: Arc<dyn Ledger>,
     pub audit: Arc<dyn AuditLog>,
-    pub clock: Clock,
-    pub options: Options,
-    pub keyed_locks: KeyedLocks,
     pub locks: Arc<dyn SharedLocks>,
-    /// Where requests wait while the helpdesk is away; none, where nobody would bring them later.
+    /// Keeps requests for tickets while the helpdesk is down; none where no worker would process them later.
     pub requests: Option<Arc<dyn TicketRequests>>,
-    pub denials: Denials,
-    /// Where changes of help articles are copied to.
+    /// Receive a copy of every change of a help article.
     pub mirrors: Vec<Arc<dyn ArticleMirror>>,
+}
+
+/// Checks ownership and keeps effects unique. Its ports are private to this room: whatever a tool or an event wants of a
+/// company's systems passes a method of the desk.
+pub struct Desk {
+    orders: Arc<dyn OrderSystem>,
+    helpdesk: Arc<dyn Helpdesk>,
+    crm: Arc<dyn Crm>,
+    knowledge: Arc<dyn KnowledgeBase>,
+    changes: Arc<dyn ArticleChanges>,
+    ledger: Arc<dyn Ledger>,
+    audit: Arc<dyn AuditLog>,
+    locks: Arc<dyn SharedLocks>,
+    requests: Option<Arc<dyn TicketRequests>>,
+    mirrors: Vec<Arc<dyn ArticleMirror>>,
+    options: Options,
+    clock: Clock,
+    keyed_locks: KeyedLocks,
+    denials: Denials,
+}
+
+impl Desk {
+    pub fn new(ports: Ports, options: Options, limits: &limits::Options, clock: Clock) -> Self {
+        let Ports { orders, helpdesk, crm, knowledge, changes, ledger, audit, locks, requests, mirrors } = ports;
+        Self {
+            orders,
+            helpdesk,
+            crm,
+            knowledge,
+            changes,
+            ledger,
+            audit,
+            locks,
+            requests,
+            mirrors,
+            options,
+            clock,
+            keyed_locks: KeyedLocks::default(),
+            denials: Denials::new(limits),
+        }
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether the helpdesk opens tickets only for customers with an email address.
+    pub fn helpdesk_needs_email(&self) -> bool {
+        self.helpdesk.needs_email()
+    }
+
+    /// How the helpdesk tells whether a ticket was opened whose answer was lost.
+    pub fn ticket_settlement(&self) -> Settlement {
+        self.helpdesk.settlement()
+    }
+
+    /// Tells listeners that help articles have changed.
+    pub fn article_changes(&self) -> Arc<dyn ArticleChanges> {
+        self.changes.clone()
+    }
+
+    /// Writes an audit record of a call that was refused before it reached one of the desk's methods.
+    pub async fn record(&self, refused: AuditRecord) -> Result<(), PortError> {
+        self.audit.record(refused).await
+    }
 }
 
 /// The name of the embedded store among the systems behind the desk.

@@ -1,16 +1,18 @@
 //! Ownership: decided on the record that came back, never on the request. Only what passes here can be shown or changed.
 
 use super::audit::Verdict;
-use crate::domain::{Caller, Contact, Customer, Email, Level, Order, OrderOwner, Subject};
+use crate::{
+    domain::{Contact, Customer, Email, Level, Order, OrderOwner},
+    identity::{Caller, Subject},
+};
 
-/// An order that belongs to the customer of the call, or is shown to a member of staff. There is no other way to get one
-/// than [`OwnedOrder::check`].
+/// An order that belongs to the customer of the call, or is shown to a member of staff. Only the desk makes one.
 #[derive(Debug)]
 pub struct OwnedOrder(Order);
 
 impl OwnedOrder {
     /// Hands the order out if it is the caller's; otherwise says, for the audit alone, why not.
-    pub fn check(caller: &Caller, found: Option<Order>) -> Result<Self, Verdict> {
+    pub(super) fn check(caller: &Caller, found: Option<Order>) -> Result<Self, Verdict> {
         let order = found.ok_or(Verdict::Absent)?;
         let owned = match (&caller.subject, &order.owner) {
             (Subject::Customer(customer), OrderOwner::Customer(owner)) => {
@@ -22,7 +24,7 @@ impl OwnedOrder {
             }
             (Subject::Customer(_), OrderOwner::Unreadable) => Err(Verdict::Unreadable),
             (Subject::Customer(customer), OrderOwner::Guest) => guest(customer, order.email.as_ref()),
-            // The guide's own check, good for a trusted agent on the same machine alone.
+            // Identity mode `argument`: safe only for a trusted agent on the same machine.
             (Subject::Claimed(email), _) => {
                 if email.is_some() && order.email == *email {
                     Ok(())
@@ -30,7 +32,7 @@ impl OwnedOrder {
                     Err(Verdict::Foreign)
                 }
             }
-            // Whose token says so; nothing but `identity` makes one.
+            // Only `identity` makes a `StaffMember`, from an access token with the scope `orders:read:any`.
             (Subject::Staff(_), _) => Ok(()),
         };
         owned.map(|()| Self(order))
@@ -52,14 +54,14 @@ fn guest(customer: &Customer, on_order: Option<&Email>) -> Result<(), Verdict> {
     }
 }
 
-/// A contact that belongs to the customer of the call.
+/// A contact that belongs to the customer of the call. Only the desk makes one.
 #[derive(Debug)]
 pub struct OwnedContact(Contact);
 
 impl OwnedContact {
     /// The contact, if it carries an id of the customer, or their proven email and no other customer's id of the same system.
     /// A visitor who has typed an address reaches whoever has it: what the desk writes for them changes nobody's details.
-    pub fn check(customer: &Customer, found: Contact) -> Result<Self, Verdict> {
+    pub(super) fn check(customer: &Customer, found: Contact) -> Result<Self, Verdict> {
         if customer.typed {
             let typed = customer.address();
             return if typed.is_some() && typed == found.email.as_ref() {
@@ -78,7 +80,7 @@ impl OwnedContact {
         }
     }
 
-    pub fn into_contact(self) -> Contact {
+    pub(super) fn into_contact(self) -> Contact {
         self.0
     }
 }

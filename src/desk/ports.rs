@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::Settlement;
-use crate::domain::{
-    Article, ArticleEntry, ArticleHit, ArticleId, Caller, Comment, Contact, ContactFields, ContactId, Customer,
-    EffectId, NewTicket, NoteId, Order, OrderId, Ticket, TicketId, Timestamp,
+use crate::{
+    domain::{
+        Article, ArticleEntry, ArticleHit, ArticleId, Comment, Contact, ContactFields, ContactId, Customer, EffectId,
+        NewTicket, NoteId, Order, OrderId, Ticket, TicketId, Timestamp,
+    },
+    identity::Caller,
 };
 
 /// Where orders are kept.

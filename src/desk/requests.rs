@@ -8,7 +8,8 @@ use super::{
     TicketRequest, Verdict, ports::customer,
 };
 use crate::{
-    domain::{AgentId, Caller, ConversationId, Customer, CustomerId, Email, Level, Subject},
+    domain::{AgentId, ConversationId, Customer, CustomerId, Email, Level},
+    identity::{Caller, Subject},
     telemetry::causes,
 };
 

@@ -19,11 +19,13 @@ pub enum Target {
 
 /// The ticket of a conversation, as the store remembers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TicketLink {
-    pub ticket: Ticket,
-    pub priority: Priority,
-    /// It took no more comments.
-    pub closed: bool,
+pub enum LinkedTicket {
+    /// The conversation has no ticket, or had one so long ago that the link has ended.
+    None,
+    /// Further requests are added to it as comments.
+    Open { ticket: Ticket, priority: Priority },
+    /// The helpdesk has refused a comment on it: a further request gets a ticket that follows on it.
+    Closed { ticket: Ticket },
 }
 
 /// What is decided together with a claim.
@@ -48,20 +50,25 @@ pub(super) enum Urgency {
 }
 
 impl Target {
-    /// `link` is the ticket of the conversation, `raises` whether the helpdesk can raise a priority.
-    pub(super) fn of(link: Option<&TicketLink>, urgency: Urgency, raises: bool) -> Self {
-        let Some(link) = link else { return Self::Ticket { follows: None } };
-        let follow = || Self::Ticket { follows: Some(link.ticket.name().clone()) };
-        if link.closed || link.ticket.status == TicketStatus::Closed {
-            return follow();
-        }
-        let comment = |raise| Self::Comment { ticket: link.ticket.clone(), raise };
+    /// `raises`: whether the helpdesk can raise the priority of a ticket by a comment.
+    pub(super) fn of(link: &LinkedTicket, urgency: Urgency, raises: bool) -> Self {
+        let (ticket, priority) = match link {
+            LinkedTicket::None => return Self::Ticket { follows: None },
+            LinkedTicket::Open { ticket, priority } if ticket.status != TicketStatus::Closed => (ticket, *priority),
+            LinkedTicket::Open { ticket, .. } | LinkedTicket::Closed { ticket } => return Self::following(ticket),
+        };
+        let follow = || Self::following(ticket);
+        let comment = |raise| Self::Comment { ticket: ticket.clone(), raise };
         match urgency {
-            Urgency::Needed(wanted) | Urgency::Wished(wanted) if wanted <= link.priority => comment(None),
+            Urgency::Needed(wanted) | Urgency::Wished(wanted) if wanted <= priority => comment(None),
             Urgency::Needed(wanted) | Urgency::Wished(wanted) if raises => comment(Some(wanted)),
             Urgency::Wished(_) => comment(None),
             Urgency::Needed(_) => follow(),
         }
+    }
+
+    fn following(ticket: &Ticket) -> Self {
+        Self::Ticket { follows: Some(ticket.name().clone()) }
     }
 }
 
@@ -69,35 +76,39 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn link(priority: Priority) -> TicketLink {
+    fn ticket(status: TicketStatus) -> Ticket {
         let id = TicketId::parse("500x").unwrap();
-        let number = Some(TicketId::parse("1026").unwrap());
-        TicketLink { ticket: Ticket { id, number, status: TicketStatus::Open, url: None }, priority, closed: false }
+        Ticket { id, number: Some(TicketId::parse("1026").unwrap()), status, url: None }
+    }
+
+    fn link(priority: Priority) -> LinkedTicket {
+        LinkedTicket::Open { ticket: ticket(TicketStatus::Open), priority }
     }
 
     #[test]
     fn a_request_is_added_to_the_ticket_of_its_conversation_unless_it_is_closed() {
-        let (normal, ticket) = (link(Priority::Normal), link(Priority::Normal).ticket);
+        let (normal, ticket, closed) =
+            (link(Priority::Normal), ticket(TicketStatus::Open), ticket(TicketStatus::Closed));
         let needed = Urgency::Needed(Priority::Normal);
         let follows = Target::Ticket { follows: Some(TicketId::parse("1026").unwrap()) };
-        assert_eq!(Target::of(None, needed, true), Target::Ticket { follows: None });
+        assert_eq!(Target::of(&LinkedTicket::None, needed, true), Target::Ticket { follows: None });
         let added = Target::Comment { ticket: ticket.clone(), raise: None };
-        assert_eq!(Target::of(Some(&normal), needed, false), added);
-        assert_eq!(Target::of(Some(&TicketLink { closed: true, ..normal.clone() }), needed, true), follows);
-        let closed = Ticket { status: TicketStatus::Closed, ..ticket };
-        assert_eq!(Target::of(Some(&TicketLink { ticket: closed, ..normal }), needed, true), follows);
+        assert_eq!(Target::of(&normal, needed, false), added);
+        assert_eq!(Target::of(&LinkedTicket::Closed { ticket }, needed, true), follows);
+        let closed = LinkedTicket::Open { ticket: closed, priority: Priority::Normal };
+        assert_eq!(Target::of(&closed, needed, true), follows);
     }
 
     #[test]
     fn a_higher_priority_is_set_or_gets_a_ticket_of_its_own() {
         let normal = link(Priority::Normal);
-        let comment = |raise| Target::Comment { ticket: normal.ticket.clone(), raise };
+        let comment = |raise| Target::Comment { ticket: ticket(TicketStatus::Open), raise };
         let follows = Target::Ticket { follows: Some(TicketId::parse("1026").unwrap()) };
         let urgent = Urgency::Needed(Priority::Urgent);
-        assert_eq!(Target::of(Some(&normal), urgent, true), comment(Some(Priority::Urgent)));
-        assert_eq!(Target::of(Some(&normal), urgent, false), follows);
-        assert_eq!(Target::of(Some(&normal), Urgency::Wished(Priority::High), false), comment(None));
-        assert_eq!(Target::of(Some(&link(Priority::Urgent)), urgent, false), comment(None));
-        assert_eq!(Target::of(Some(&normal), Urgency::Needed(Priority::Low), false), comment(None));
+        assert_eq!(Target::of(&normal, urgent, true), comment(Some(Priority::Urgent)));
+        assert_eq!(Target::of(&normal, urgent, false), follows);
+        assert_eq!(Target::of(&normal, Urgency::Wished(Priority::High), false), comment(None));
+        assert_eq!(Target::of(&link(Priority::Urgent), urgent, false), comment(None));
+        assert_eq!(Target::of(&normal, Urgency::Needed(Priority::Low), false), comment(None));
     }
 }

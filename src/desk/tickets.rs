@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, Decision, Desk, DeskError, Effect, EffectKey, Fence, Plan, PortError, Target, TicketLink, Verdict,
+    Call, Decision, Desk, DeskError, Effect, EffectKey, Fence, LinkedTicket, Plan, PortError, Target, Verdict,
     effects::{Outcome, UNDER_WAY_MAX, Write},
     ports::{Created, customer},
     target::Urgency,
@@ -125,9 +125,9 @@ impl Desk {
         let effect_key = EffectKey::of(call, customer);
         let link = match place {
             Some(place) => self.link(call, &effect_key, place).await?,
-            None => None,
+            None => LinkedTicket::None,
         };
-        let fresh = || Target::of(link.as_ref(), matter.urgency, self.helpdesk.raises_priority());
+        let fresh = || Target::of(&link, matter.urgency, self.helpdesk.raises_priority());
         let target = match self.ledger.target(&effect_key).await? {
             Some(Some(target)) => target,
             // Begun before targets were kept. An agent's request was for a ticket.
@@ -168,7 +168,7 @@ impl Desk {
             }
         };
         // One that was found after its answer was lost is the conversation's from now on.
-        if let (Some(place), true, None) = (place, done.repeated && opens, &link) {
+        if let (Some(place), true, LinkedTicket::None) = (place, done.repeated && opens, &link) {
             self.remember(place, &done.receipt, Some(matter.ticket.priority)).await?;
         }
         Ok(Some(match (done.repeated || !anew.load(Ordering::Relaxed), opens) {
@@ -218,28 +218,21 @@ impl Desk {
     }
 
     /// The ticket of the conversation. One whose answer was lost is looked for: it may be there.
-    async fn link(
-        &self,
-        call: &Call,
-        effect_key: &EffectKey,
-        place: &Place<'_>,
-    ) -> Result<Option<TicketLink>, DeskError> {
+    async fn link(&self, call: &Call, effect_key: &EffectKey, place: &Place<'_>) -> Result<LinkedTicket, DeskError> {
         let since = self.clock.now().minus(self.options.conversation());
         let link = self.ledger.linked_ticket(place.conversation, place.customer, since).await?;
-        if link.as_ref().is_some_and(|link| !link.closed) {
+        if matches!(link, LinkedTicket::Open { .. }) {
             return Ok(link);
         }
         let Some((effect, since)) = self.ledger.unsettled(&place.fence.key, effect_key).await? else { return Ok(link) };
-        let settlement = self.helpdesk.settlement();
-        if !settlement.unique && settlement.find_after.is_none() {
-            // Nobody can tell. What is asked for now must not be lost over it.
+        let Some(believed_after) = self.helpdesk.settlement().search_after() else {
+            // The helpdesk cannot tell. The present request must not be lost over it.
             return Ok(link);
-        }
+        };
         let found = self.helpdesk.find_ticket(&effect).await.map_err(PortError::before_any_write)?;
         let Some(ticket) = found else {
             let age = self.age(since);
-            let late = settlement.unique || settlement.find_after.is_none_or(|after| age >= after);
-            return match late || age >= UNDER_WAY_MAX {
+            return match age >= believed_after || age >= UNDER_WAY_MAX {
                 true => Ok(link),
                 false => Err(DeskError::InDoubt { system: "helpdesk", can_settle: true, source: None }),
             };
@@ -247,8 +240,10 @@ impl Desk {
         let decision = Decision::new(Verdict::Allowed).on("ticket", ticket.name()).effect(Effect::Repeated);
         self.remember(place, &ticket, None).await?;
         self.finish(call, &effect, &ticket, decision).await?;
-        let closed = ticket.status == TicketStatus::Closed;
-        Ok(Some(TicketLink { ticket, priority: Priority::Normal, closed }))
+        Ok(match ticket.status {
+            TicketStatus::Closed => LinkedTicket::Closed { ticket },
+            _ => LinkedTicket::Open { ticket, priority: Priority::Normal },
+        })
     }
 }
 

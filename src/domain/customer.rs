@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentId, ConversationId, Email,
+    Email,
     ids::{Invalid, text_conversions},
 };
 
@@ -161,54 +161,6 @@ impl Customer {
     /// Where an answer goes: the proven address, or the one that a visitor has typed.
     pub fn address(&self) -> Option<&Email> {
         self.verified_email().or(self.email.as_ref().filter(|_| self.typed))
-    }
-}
-
-/// Whom a call is about.
-#[derive(Debug, Clone)]
-pub enum Subject {
-    /// A customer whom somebody trustworthy has named.
-    Customer(Customer),
-    /// Nobody but the address that the agent itself claims, if it claims one (identity mode `argument`).
-    Claimed(Option<Email>),
-    /// No customer: a member of staff looks something up, and says why.
-    Staff(StaffMember),
-}
-
-/// A person of the company who may read any customer's orders.
-#[derive(Debug, Clone)]
-pub struct StaffMember {
-    /// The `sub` of their access token.
-    pub id: String,
-    /// In their own words, for the audit.
-    pub reason: String,
-}
-
-/// Everything known of who is calling, and for whom.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    pub subject: Subject,
-    pub agent: Option<AgentId>,
-    pub conversation: Option<ConversationId>,
-    /// The id of the customer context (`jti`), for the audit.
-    pub context_id: Option<String>,
-}
-
-impl Caller {
-    /// The customer, unless the address is only claimed or there is none.
-    pub fn customer(&self) -> Option<&Customer> {
-        match &self.subject {
-            Subject::Customer(customer) => Some(customer),
-            Subject::Claimed(_) | Subject::Staff(_) => None,
-        }
-    }
-
-    /// The member of staff who asks, if it is one.
-    pub fn staff(&self) -> Option<&StaffMember> {
-        match &self.subject {
-            Subject::Staff(member) => Some(member),
-            Subject::Customer(_) | Subject::Claimed(_) => None,
-        }
     }
 }
 

@@ -24,7 +24,7 @@ mod waiting;
 
 pub use article::{Article, ArticleEntry, ArticleHit};
 pub use contact::{Contact, ContactFields, FieldName, FieldValue};
-pub use customer::{Caller, Customer, CustomerId, Level, StaffMember, Subject, SystemId};
+pub use customer::{Customer, CustomerId, Level, SystemId};
 pub use email::Email;
 pub use event::{ArticleText, EndedConversation, Escalation, Event, Message, Speaker, Talk};
 pub use ids::{AgentId, ArticleId, ContactId, ConversationId, EffectId, Invalid, NoteId, OrderId, TicketId};

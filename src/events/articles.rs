@@ -30,7 +30,7 @@ impl Handler for Articles {
                     title: text.title,
                     body: text.body,
                     url: text.url,
-                    updated_at: work.desk.clock.now(),
+                    updated_at: work.desk.now(),
                 };
                 (ArticleChange::Written(article), text.changed_at)
             }

@@ -12,9 +12,8 @@ use async_trait::async_trait;
 
 use crate::{
     desk::{Call, Desk, DeskError, EffectKey, Fingerprint, IdempotencyKey, PortError},
-    domain::{
-        Away, Caller, Customer, CustomerId, Event, Invalid, Level, Subject, SystemId, Talk, Timestamp, WaitCause,
-    },
+    domain::{Away, Customer, CustomerId, Event, Invalid, Level, SystemId, Talk, Timestamp, WaitCause},
+    identity::{Caller, Subject},
 };
 
 /// A repeated or replayed event finds its first effect for this long.

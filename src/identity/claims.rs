@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    AgentId, Caller, ConversationId, Customer, CustomerId, Email, Level, Subject, SystemId, Timestamp,
-};
+use super::{Caller, Subject};
+use crate::domain::{AgentId, ConversationId, Customer, CustomerId, Email, Level, SystemId, Timestamp};
 
 /// The longest life of a customer context, from `iat` to `exp`.
 pub const LIFETIME_S_MAX: i64 = 15 * 60;

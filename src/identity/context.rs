@@ -4,12 +4,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, crypto};
 use serde::Deserialize;
 
+use super::Caller;
 use super::{
     ContextKey, KeyError, Refusal,
     claims::{Claims, Expected},
     keys::Algorithm,
 };
-use crate::domain::{AgentId, Caller, Secret, SystemId, Timestamp};
+use crate::domain::{AgentId, Secret, SystemId, Timestamp};
 
 /// The media type in `typ`, so that no other token of the same issuer passes for a customer context (RFC 8725 3.11).
 pub(super) const TYP: &str = "cctx+jwt";

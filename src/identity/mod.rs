@@ -3,6 +3,7 @@
 //! A transport collects [`Evidence`]; [`Identity::resolve`] judges it by the one mode that the configuration chose.
 
 pub mod agents;
+mod caller;
 mod claims;
 mod context;
 mod keys;
@@ -12,14 +13,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use caller::{Caller, StaffMember, Subject};
 pub use claims::{LIFETIME_S_MAX, Refusal};
 pub use context::ContextOptions;
 pub use keys::{Algorithm, ContextKey, KeyError, KeyMaterial, SigningKey};
 pub use mint::{Mint, MintError, mint};
 
-use crate::domain::{
-    AgentId, Caller, Clock, Customer, CustomerId, Email, Level, Scope, Secret, StaffMember, Subject, SystemId,
-};
+use crate::domain::{AgentId, Clock, Customer, CustomerId, Email, Level, Scope, Secret, SystemId};
 use agents::{Agent, Holder, Person};
 use context::Verifier;
 
@@ -189,7 +189,7 @@ fn staff(agent: Option<&Agent>, reason: &StaffReason) -> Result<Caller, Refusal>
     if !REASON_CHARS.contains(&reason.chars().count()) || reason.chars().any(char::is_control) {
         return Err(Refusal::Staff("the reason must have 5 to 500 characters and no control characters"));
     }
-    let member = StaffMember { id: sub.clone(), reason: reason.to_owned() };
+    let member = StaffMember::new(sub.clone(), reason.to_owned());
     Ok(of(Subject::Staff(member), Some(&agent.id)))
 }
 

@@ -11,6 +11,7 @@ mod lanes;
 mod queue;
 mod rejected;
 mod retention;
+mod sole_worker;
 mod worker;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use queue::{
 };
 pub use rejected::{RejectedRing, RejectedWebhook};
 pub use retention::keep_retention;
+pub use sole_worker::SoleWorker;
 pub use worker::{FirstAway, Worker};
 
 use crate::domain::Schedule;

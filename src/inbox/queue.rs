@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::hold::{Hold, HoldTold, Released};
+use super::{
+    hold::{Hold, HoldTold, Released},
+    sole_worker::SoleWorker,
+};
 use crate::{
     domain::{ConversationId, Timestamp, WaitCause},
     webhooks::DedupKey,
@@ -49,8 +52,8 @@ pub trait Queue: Send + Sync {
     /// People were told of a hold, or of its end.
     async fn hold_told(&self, told: &HoldTold, over: bool) -> Result<(), QueueError>;
 
-    /// Frees the leases of workers that are gone. Only whoever works alone may ask for it.
-    async fn free_leases(&self) -> Result<u64, QueueError>;
+    /// Frees the leases of workers that have died, and says how many. The caller shows that it works alone.
+    async fn free_leases(&self, alone: &SoleWorker) -> Result<u64, QueueError>;
 
     /// When the next waiting event or lease is due, but for the kinds in `without`; none if there is none.
     async fn next_due(&self, without: &[String]) -> Result<Option<Timestamp>, QueueError>;

@@ -20,6 +20,7 @@ use super::{
     dispatch::{Dispatch, Failure, Handled},
     lanes::Lanes,
     queue::{Claimed, Outcome, Queue, QueueError},
+    sole_worker::SoleWorker,
 };
 use crate::{
     domain::{Away, Clock, Timestamp, WaitCause},
@@ -41,7 +42,7 @@ const CLOCK_JITTER: Duration = Duration::from_secs(1);
 /// How long work that has begun may go on at the end.
 const DRAIN: Duration = Duration::from_secs(8);
 
-/// Works off a queue, alone.
+/// Processes the events of a queue.
 pub struct Worker {
     pub queue: Arc<dyn Queue>,
     pub dispatch: Arc<dyn Dispatch>,
@@ -67,10 +68,10 @@ impl FirstAway {
 }
 
 impl Worker {
-    /// Works until `closing` is cancelled; then what has begun may end.
-    pub async fn run(self, closing: CancellationToken) {
+    /// Processes events until `closing` is cancelled; events in progress then have [`DRAIN`] to end.
+    pub async fn run(self, alone: SoleWorker, closing: CancellationToken) {
         let worker = Arc::new(self);
-        match worker.queue.free_leases().await {
+        match worker.queue.free_leases(&alone).await {
             Ok(0) => {}
             Ok(freed) => tracing::info!(freed, "events of a worker that is gone are taken up again"),
             Err(error) => log(&error),

@@ -63,7 +63,7 @@ impl Handler {
             tools: services.registry.specs().map(tool).collect(),
             stamp: serde_json::to_value(&implementation).unwrap_or_default(),
             info: ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS),
-            watcher: ArticleWatcher::new(services.desk.changes.clone()),
+            watcher: ArticleWatcher::new(services.desk.article_changes()),
             telling: AtomicBool::new(false),
             reach,
             services,

@@ -107,8 +107,8 @@ fn bind(statement: &mut Statement<'_>, before: usize, row: &AuditRow) -> Result<
         &objects,
         &fields,
         &record.decision.effect.as_str(),
-        &staff.map(|member| &member.id),
-        &staff.map(|member| &member.reason),
+        &staff.map(|member| member.id()),
+        &staff.map(|member| member.reason()),
     ];
     for (n, column) in columns.into_iter().enumerate() {
         statement.raw_bind_parameter(before + n + 1, column)?;

@@ -63,7 +63,7 @@ impl Store {
         }
         open::is_store(file)?;
         // Neither a server nor another restore.
-        let _lock = match Self::work_lock(path) {
+        let _lock = match Self::sole_worker(path) {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => return Err(StoreError::InUse(path.to_owned())),
             // It is lost: nobody has it open.

@@ -75,11 +75,11 @@ impl Crm for Store {
     }
 
     fn contact_settlement(&self) -> Settlement {
-        Settlement::UNIQUE
+        Settlement::Unique
     }
 
     fn note_settlement(&self) -> Settlement {
-        Settlement::UNIQUE
+        Settlement::Unique
     }
 
     fn keyed_by_customer(&self) -> bool {

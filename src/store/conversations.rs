@@ -8,7 +8,7 @@ use super::{
     locks,
 };
 use crate::{
-    desk::{EffectKey, Fence, Target, TicketLink},
+    desk::{EffectKey, Fence, LinkedTicket, Target},
     domain::{ConversationId, CustomerId, EffectId, Priority, Ticket, TicketId, Timestamp},
 };
 
@@ -80,7 +80,7 @@ pub(super) fn linked(
     conversation: &ConversationId,
     customer: &CustomerId,
     since: Timestamp,
-) -> Result<Option<TicketLink>, StoreError> {
+) -> Result<LinkedTicket, StoreError> {
     let found: Option<(String, String, bool)> = connection
         .prepare_cached(
             "SELECT ticket, priority, closed FROM conversation_tickets
@@ -90,8 +90,12 @@ pub(super) fn linked(
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()?;
-    let Some((ticket, priority, closed)) = found else { return Ok(None) };
-    Ok(Some(TicketLink { ticket: serde_json::from_str(&ticket)?, priority: priority_of(&priority), closed }))
+    let Some((ticket, priority, closed)) = found else { return Ok(LinkedTicket::None) };
+    let ticket = serde_json::from_str(&ticket)?;
+    Ok(match closed {
+        true => LinkedTicket::Closed { ticket },
+        false => LinkedTicket::Open { ticket, priority: priority_of(&priority) },
+    })
 }
 
 pub(super) fn close(

@@ -49,11 +49,11 @@ impl Helpdesk for Store {
     }
 
     fn settlement(&self) -> Settlement {
-        Settlement::UNIQUE
+        Settlement::Unique
     }
 
     fn comment_settlement(&self) -> Settlement {
-        Settlement::UNIQUE
+        Settlement::Unique
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     domain::{Timestamp, WaitCause},
     inbox::{
         Accepted, Claimed, Depths, EventFilter, Hold, HoldTold, NewDelivery, Outcome, Queue, QueueError, Released,
-        StoredEvent, Unmappable, Vitals,
+        SoleWorker, StoredEvent, Unmappable, Vitals,
     },
     telemetry::failpoint,
 };
@@ -137,7 +137,7 @@ impl Queue for Store {
         Ok(self.write(move |transaction| holds::tell(transaction, &told, over)).await?)
     }
 
-    async fn free_leases(&self) -> Result<u64, QueueError> {
+    async fn free_leases(&self, _alone: &SoleWorker) -> Result<u64, QueueError> {
         let now = self.clock.now().unix_ms();
         Ok(self
             .write(move |transaction| {

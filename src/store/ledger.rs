@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Store, StoreError, audit, contact_writes, conversations, keyed::HashKey, locks, requests, subject};
 use crate::{
-    desk::{AuditRecord, Begin, Claim, EffectKey, Fence, Ledger, PortError, Target, TicketLink},
+    desk::{AuditRecord, Begin, Claim, EffectKey, Fence, Ledger, LinkedTicket, PortError, Target},
     domain::{ConversationId, CustomerId, EffectId, FieldName, Priority, Ticket, TicketId, Timestamp},
 };
 
@@ -126,7 +126,7 @@ impl Ledger for Store {
         conversation: &ConversationId,
         customer: &CustomerId,
         since: Timestamp,
-    ) -> Result<Option<TicketLink>, PortError> {
+    ) -> Result<LinkedTicket, PortError> {
         self.read(|connection| conversations::linked(connection, conversation, customer, since))
             .map_err(|error| error.of("ledger"))
     }

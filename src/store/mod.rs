@@ -44,7 +44,7 @@ use std::{
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
-use crate::{desk::PortError, domain::Clock};
+use crate::{desk::PortError, domain::Clock, inbox::SoleWorker};
 
 pub use backup::Restored;
 pub use erase::{Erased, Held, Holdings};
@@ -205,9 +205,9 @@ impl Store {
         erasure_log::beside(path)
     }
 
-    /// The right to work events off, held by one process at a time; the system takes it back when the process ends.
-    /// By the file's identity: however its path is spelt, and by whatever link, it is the same lock.
-    pub fn work_lock(path: &Path) -> std::io::Result<Option<std::fs::File>> {
+    /// The right to process events, if no other process on this store has it. The operating system frees the lock when the
+    /// process ends. It is named after the store's device and inode, so that every path and link to it finds the same lock.
+    pub fn sole_worker(path: &Path) -> std::io::Result<Option<SoleWorker>> {
         use std::os::unix::fs::MetadataExt;
         let store = path.canonicalize()?;
         let identity = store.metadata()?;
@@ -215,7 +215,7 @@ impl Store {
         let file =
             std::fs::File::options().create(true).truncate(false).write(true).open(store.with_file_name(name))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(Some(SoleWorker::holding(file))),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),
             Err(std::fs::TryLockError::Error(error)) => Err(error),
         }

@@ -16,7 +16,10 @@ use super::{
     lookup_order, search_articles,
     tool::{Spec, Tool},
 };
-use crate::domain::{Caller, Email, Level, Subject, Timestamp};
+use crate::{
+    domain::{Email, Level, Timestamp},
+    identity::{Caller, Subject},
+};
 
 const ARGUMENT: &str = "customer_email";
 const LOOKUPS_PER_MINUTE_MAX: usize = 5;

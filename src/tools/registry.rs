@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     desk::{AuditRecord, Call, Decision, Desk, Fingerprint, IdempotencyKey, Verdict},
-    domain::{AgentId, Caller, CustomerId, Subject},
+    domain::{AgentId, CustomerId},
+    identity::{Caller, Subject},
     limits::{self, Limiter},
     telemetry::causes,
 };
@@ -211,7 +212,7 @@ impl Registry {
             return Err((Verdict::StepUp, ToolError::step_up(spec.level)));
         }
         if let Some(mode) = &self.argument_mode
-            && !mode.allows(spec, self.desk.clock.now())
+            && !mode.allows(spec, self.desk.now())
         {
             let why = "Too many look-ups in a short time. Wait a minute, then try again.";
             return Err((Verdict::RateLimited, ToolError::refused(why)));
@@ -220,8 +221,8 @@ impl Registry {
     }
 
     async fn note(&self, caller: &Caller, spec: &Spec, verdict: Verdict) -> Result<(), ToolError> {
-        let record = AuditRecord::of_caller(caller, spec.name, self.desk.clock.now(), Decision::new(verdict));
-        self.desk.audit.record(record).await.map_err(ToolError::Port)
+        let record = AuditRecord::of_caller(caller, spec.name, self.desk.now(), Decision::new(verdict));
+        self.desk.record(record).await.map_err(ToolError::Port)
     }
 
     /// Puts a call on record that was refused before it was known for whom it was.
@@ -237,7 +238,7 @@ impl Registry {
         verdict: Verdict,
     ) -> Result<(), ToolError> {
         let record = AuditRecord {
-            at: self.desk.clock.now(),
+            at: self.desk.now(),
             agent,
             customer: None,
             staff: None,
@@ -246,7 +247,7 @@ impl Registry {
             tool: tool.into(),
             decision: Decision::new(verdict),
         };
-        self.desk.audit.record(record).await.map_err(ToolError::Port)
+        self.desk.record(record).await.map_err(ToolError::Port)
     }
 }
 

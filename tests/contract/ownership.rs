@@ -7,11 +7,12 @@ use std::sync::{
 
 use async_trait::async_trait;
 use frontdesk::{
-    desk::{AuditFilter, Desk, OrderSystem, PortError, Verdict},
+    desk::{AuditFilter, AuditLog, Desk, OrderSystem, PortError, Ports, Verdict},
     domain::{
-        Caller, Clock, Customer, CustomerId, Email, Level, LineItem, Order, OrderId, OrderOwner, OrderStatus, Record,
-        Subject, SystemId, Timestamp,
+        Clock, Customer, CustomerId, Email, Level, LineItem, Order, OrderId, OrderOwner, OrderStatus, Record, SystemId,
+        Timestamp,
     },
+    identity::{Caller, Subject},
     store::Store,
     tools::{self, Registry, Request, Who},
 };
@@ -37,7 +38,6 @@ impl OrderSystem for Counted {
 struct Desks {
     registry: Registry,
     orders: Arc<Counted>,
-    desk: Arc<Desk>,
     store: Store,
     directory: tempfile::TempDir,
 }
@@ -47,25 +47,26 @@ fn desks() -> Desks {
     let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
     let orders = Arc::new(Counted { store: store.clone(), calls: AtomicU64::new(0) });
     let embedded = Arc::new(store.clone());
-    let desk = Arc::new(Desk {
-        orders: orders.clone(),
-        helpdesk: embedded.clone(),
-        crm: embedded.clone(),
-        knowledge: embedded.clone(),
-        changes: embedded.clone(),
-        ledger: embedded.clone(),
-        audit: embedded,
-        clock: Clock::system(),
-        options: Default::default(),
-        locks: Arc::new(store.clone()),
-        requests: None,
-        keyed_locks: Default::default(),
-        denials: frontdesk::desk::Denials::new(&frontdesk::limits::Options::none()),
-        mirrors: Vec::new(),
-    });
+    let desk = Arc::new(Desk::new(
+        Ports {
+            orders: orders.clone(),
+            helpdesk: embedded.clone(),
+            crm: embedded.clone(),
+            knowledge: embedded.clone(),
+            changes: embedded.clone(),
+            ledger: embedded.clone(),
+            audit: embedded,
+            locks: Arc::new(store.clone()),
+            requests: None,
+            mirrors: Vec::new(),
+        },
+        Default::default(),
+        &frontdesk::limits::Options::none(),
+        Clock::system(),
+    ));
     let registry =
         Registry::new(&tools::Options::default(), false, &frontdesk::limits::Options::none(), desk.clone()).unwrap();
-    Desks { registry, orders, desk, store, directory }
+    Desks { registry, orders, store, directory }
 }
 
 const CANARY: &str = "CANARY";
@@ -199,7 +200,7 @@ proptest! {
 #[test]
 fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
     block_on(async {
-        let Desks { registry, desk, store, directory: _kept, .. } = desks();
+        let Desks { registry, store, directory: _kept, .. } = desks();
         let records = frontdesk::import::samples().unwrap();
         store.import(records).await.unwrap();
         let ada = Customer {
@@ -218,7 +219,7 @@ fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
             registry.call(request("update_crm", json!({ "phone": "+4915199999999", "note": "call back" }), &ada)).await;
         let _ = registry.call(request("lookup_order", json!({ "order_id": "../x" }), &ada)).await;
         let filter = AuditFilter { limit: 10, customers: vec![ada.id.clone()], ..AuditFilter::default() };
-        let mut audit = desk.audit.read(&filter).await.unwrap();
+        let mut audit = store.read(&filter).await.unwrap();
         audit.reverse();
         let verdicts: Vec<Verdict> = audit.iter().map(|record| record.verdict).collect();
         let expected = [

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use frontdesk::{
     domain::{Clock, ConversationId, SystemId, Timestamp},
     inbox::{
-        Accepted, Claimed, DedupKey, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, StoredEvent,
-        Unmappable,
+        Accepted, Claimed, DedupKey, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, SoleWorker,
+        StoredEvent, Unmappable,
     },
     store::{Store, Whom},
 };
@@ -18,20 +18,21 @@ pub struct Fixture {
     pub store: Store,
     /// The same queue through another connection, as another process has it.
     pub beside: Arc<dyn Queue>,
+    pub alone: SoleWorker,
     pub clock: Clock,
     _directory: tempfile::TempDir,
 }
 
 fn sqlite() -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
+    let (directory, clock) = (tempfile::tempdir().unwrap(), Clock::movable());
     let path = directory.path().join("frontdesk.db");
-    let clock = Clock::movable();
     let open = || Store::open(&path, clock.clone()).unwrap();
     let store = open();
     Fixture {
         queue: Arc::new(store.clone()),
-        store,
         beside: Arc::new(open()),
+        store,
+        alone: Store::sole_worker(&path).unwrap().unwrap(),
         clock: clock.clone(),
         _directory: directory,
     }
@@ -271,11 +272,11 @@ fn leases_of_a_worker_that_is_gone_are_freed() {
     engines(async |fixture| {
         fixture.accept(unique("1", 1, "a")).await;
         let gone = fixture.claim().await.unwrap();
-        assert_eq!(fixture.queue.free_leases().await.unwrap(), 1);
+        assert_eq!(fixture.queue.free_leases(&fixture.alone).await.unwrap(), 1);
         assert!(!fixture.settle(&gone, done()).await);
         let again = fixture.claim().await.unwrap();
         assert!(fixture.settle(&again, done()).await);
-        assert_eq!(fixture.queue.free_leases().await.unwrap(), 0);
+        assert_eq!(fixture.queue.free_leases(&fixture.alone).await.unwrap(), 0);
     });
 }
 
@@ -286,7 +287,7 @@ fn what_is_claimed_again_and_again_without_an_outcome_is_given_up() {
         fixture.accept(unique("2", 1, "a")).await;
         for _ in 0..CLAIMS_MAX {
             assert!(fixture.claim().await.unwrap().payload.contains('a'));
-            fixture.queue.free_leases().await.unwrap();
+            fixture.queue.free_leases(&fixture.alone).await.unwrap();
         }
         // The one behind it is handed out in the same breath.
         let next = fixture.claim().await.unwrap();

@@ -63,7 +63,7 @@ async fn take(fixture: &Fixture, step: Step, held: &mut Vec<Claimed>) {
             fixture.settle(&claimed, outcome).await;
         }
         Step::Settle { .. } => {}
-        Step::Free => drop(fixture.queue.free_leases().await.unwrap()),
+        Step::Free => drop(fixture.queue.free_leases(&fixture.alone).await.unwrap()),
         Step::Replay { id, force } => drop(fixture.queue.replay(id, force).await.unwrap()),
         Step::Discard { id } => drop(fixture.queue.discard(id).await.unwrap()),
         Step::Erase { subject } => drop(fixture.erase(&Whom::conversation(&format!("s{subject}"))).await),

@@ -72,8 +72,8 @@ fn ticket(subject: &str) -> NewTicket {
 
 fn claim(clock: &Clock, key: &str, arguments: &str) -> Claim {
     let call = frontdesk::desk::Call {
-        caller: frontdesk::domain::Caller {
-            subject: frontdesk::domain::Subject::Customer(ada()),
+        caller: frontdesk::identity::Caller {
+            subject: frontdesk::identity::Subject::Customer(ada()),
             agent: None,
             conversation: None,
             context_id: None,

@@ -11,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use frontdesk::{
     desk::{
-        AuditFilter, AuditLog, AuditRecord, Created, Decision, Desk, Helpdesk, OrderSystem, PortError, Settlement,
-        Verdict,
+        AuditFilter, AuditLog, AuditRecord, Created, Decision, Desk, Helpdesk, OrderSystem, PortError, Ports,
+        Settlement, Verdict,
     },
     domain::{Clock, Comment, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket, TicketId},
     http,
@@ -135,7 +135,6 @@ fn nobody() -> Challenge {
 struct Fixture {
     client: Client,
     unruly: Arc<Unruly>,
-    desk: Arc<Desk>,
     shutdown: Shutdown,
     _directory: tempfile::TempDir,
 }
@@ -146,22 +145,23 @@ async fn serve(deadline_ms: u64) -> Fixture {
     store.import(frontdesk::import::samples().unwrap()).await.unwrap();
     let unruly = Arc::new(Unruly { store: store.clone(), tickets: AtomicU64::new(0) });
     let embedded = Arc::new(store.clone());
-    let desk = Arc::new(Desk {
-        orders: unruly.clone(),
-        helpdesk: unruly.clone(),
-        crm: embedded.clone(),
-        knowledge: embedded.clone(),
-        changes: embedded.clone(),
-        ledger: embedded.clone(),
-        audit: embedded,
-        clock: Clock::system(),
-        options: Default::default(),
-        locks: Arc::new(store.clone()),
-        requests: None,
-        keyed_locks: Default::default(),
-        denials: frontdesk::desk::Denials::new(&Options::none()),
-        mirrors: Vec::new(),
-    });
+    let desk = Arc::new(Desk::new(
+        Ports {
+            orders: unruly.clone(),
+            helpdesk: unruly.clone(),
+            crm: embedded.clone(),
+            knowledge: embedded.clone(),
+            changes: embedded.clone(),
+            ledger: embedded.clone(),
+            audit: embedded,
+            locks: Arc::new(store.clone()),
+            requests: None,
+            mirrors: Vec::new(),
+        },
+        Default::default(),
+        &Options::none(),
+        Clock::system(),
+    ));
     let ada = Customer {
         id: CustomerId::parse("builtin:cus_ada").unwrap(),
         linked: Vec::new(),
@@ -177,12 +177,8 @@ async fn serve(deadline_ms: u64) -> Fixture {
         Registry::new(&tools::Options { deadline_ms, ..Default::default() }, false, &Options::none(), desk.clone())
             .unwrap();
     let shutdown = Shutdown::default();
-    let services = Services {
-        registry: Arc::new(registry),
-        identity: Arc::new(identity),
-        desk: desk.clone(),
-        shutdown: shutdown.clone(),
-    };
+    let services =
+        Services { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: shutdown.clone() };
     let options = EndpointOptions {
         allowed_hosts: vec![],
         allowed_origins: vec![],
@@ -196,7 +192,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
     tokio::spawn(async move {
         http::serve(listener, site, &http::Options::default(), None, http::Counted::Yes, closing).await
     });
-    Fixture { client: Client::new(&url), unruly, desk, shutdown, _directory: directory }
+    Fixture { client: Client::new(&url), unruly, shutdown, _directory: directory }
 }
 
 #[test]
@@ -213,7 +209,7 @@ fn a_panic_and_a_failure_are_answered_and_tell_the_model_nothing() {
             assert!(!is_error(&next), "{next}");
         }
         let all = AuditFilter { limit: 100, ..AuditFilter::default() };
-        let audit = fixture.desk.audit.read(&all).await.unwrap();
+        let audit = fixture.unruly.store.read(&all).await.unwrap();
         assert!(serde_json::to_string(&audit).unwrap().contains("\"failed\""));
     });
 }

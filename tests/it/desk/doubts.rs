@@ -116,11 +116,11 @@ fn the_lock_of_the_worker_is_the_files_and_not_its_paths() {
     let (link, hard) = (directory.path().join("link.db"), directory.path().join("hard.db"));
     std::os::unix::fs::symlink(&path, &link).unwrap();
     std::fs::hard_link(&path, &hard).unwrap();
-    let lock = frontdesk::store::Store::work_lock(&path).unwrap();
+    let lock = frontdesk::store::Store::sole_worker(&path).unwrap();
     assert!(lock.is_some());
     for other in [&path, &link, &hard, &directory.path().join("./frontdesk.db")] {
-        assert!(frontdesk::store::Store::work_lock(other).unwrap().is_none(), "{}", other.display());
+        assert!(frontdesk::store::Store::sole_worker(other).unwrap().is_none(), "{}", other.display());
     }
     drop(lock);
-    assert!(frontdesk::store::Store::work_lock(&link).unwrap().is_some());
+    assert!(frontdesk::store::Store::sole_worker(&link).unwrap().is_some());
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::{
-    support::{Answer, Seen, Setup, Vendor, block_on},
+    support::{Answer, SECRET, Seen, Setup, Vendor, block_on, command, stderr},
     webhooks::inbox_ops::{escalated, post, until, with_webhooks},
 };
 
@@ -125,4 +125,18 @@ fn a_receiver_that_fails_is_tried_again_with_the_same_message() {
         assert_eq!(seen[0].header("webhook-id"), seen[1].header("webhook-id"));
         assert_eq!(seen[0].body, seen[1].body);
     });
+}
+
+#[test]
+fn alerts_are_configured_as_a_whole_or_not_at_all() {
+    let wrong = |more: &str| {
+        let setup = with_webhooks(Setup::ada(), more);
+        stderr(&command(setup.path()).env("WEBHOOK_SECRET", SECRET).arg("check").output().unwrap())
+    };
+    let unsigned = wrong("[inbox]\nalerts.url = \"https://example.com/hook\"");
+    assert!(unsigned.contains("inbox.alerts.secret: is needed with inbox.alerts.url"), "{unsigned}");
+    let unknown = wrong("[inbox]\nalerts.silent_after_s.zendesk = 60");
+    assert!(unknown.contains("inbox.alerts.silent_after_s.zendesk: webhooks.zendesk is not configured"), "{unknown}");
+    let no_url = wrong("[inbox]\nalerts.url = \"hook\"\nalerts.secret = { env = \"WEBHOOK_SECRET\" }");
+    assert!(no_url.contains("inbox.alerts.url: it is not an http or https address"), "{no_url}");
 }

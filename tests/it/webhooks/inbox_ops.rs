@@ -13,14 +13,14 @@ use std::{
 use async_trait::async_trait;
 use frontdesk::{
     domain::Clock,
-    inbox::{self, Claimed, DedupKey, Dispatch, Failure, Handled, NewDelivery, NewEvent, Queue, Worker},
+    inbox::{self, Claimed, DedupKey, Dispatch, Failure, Handled, NewDelivery, NewEvent, Queue, SoleWorker, Worker},
     store::Store,
 };
 use http::HeaderMap;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Answer, Client, Setup, Vendor, block_on, command, sign_hex, stderr};
+use crate::support::{Answer, Client, Setup, Vendor, block_on, command, sign_hex};
 
 const SECRET: &str = "your-shared-secret";
 
@@ -262,8 +262,15 @@ async fn enqueue(store: &Store, kind: &str, priority: i64, n: usize) {
     store.accept(delivery).await.unwrap();
 }
 
+fn own_store() -> (tempfile::TempDir, Store, SoleWorker) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("frontdesk.db");
+    let store = Store::open(&path, Clock::system()).unwrap();
+    (directory, store, Store::sole_worker(&path).unwrap().unwrap())
+}
+
 /// Works on what is queued until `enough` events have been begun; their kinds in order.
-async fn work(store: &Store, options: inbox::Options, enough: usize) -> Vec<String> {
+async fn work(alone: SoleWorker, store: &Store, options: inbox::Options, enough: usize) -> Vec<String> {
     let (notes, closing) = (Arc::new(Notes::default()), CancellationToken::new());
     let worker = Worker {
         queue: Arc::new(store.clone()),
@@ -273,7 +280,7 @@ async fn work(store: &Store, options: inbox::Options, enough: usize) -> Vec<Stri
         options,
         away: inbox::FirstAway::default(),
     };
-    let working = tokio::spawn(worker.run(closing.clone()));
+    let working = tokio::spawn(worker.run(alone, closing.clone()));
     let deadline = Instant::now() + Duration::from_secs(20);
     while notes.0.lock().unwrap().len() < enough && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -286,13 +293,12 @@ async fn work(store: &Store, options: inbox::Options, enough: usize) -> Vec<Stri
 #[test]
 fn whoever_waits_for_a_person_goes_first() {
     block_on(async {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
+        let (_directory, store, alone) = own_store();
         for n in 0..20 {
             enqueue(&store, "usual", 0, n).await;
             enqueue(&store, "urgent", 1, n).await;
         }
-        let order = work(&store, inbox::Options { concurrent_max: 1, ..inbox::Options::default() }, 40).await;
+        let order = work(alone, &store, inbox::Options { concurrent_max: 1, ..inbox::Options::default() }, 40).await;
         assert_eq!(order.iter().position(|kind| kind == "usual"), Some(20), "{order:?}");
         assert_eq!(order.len(), 40);
     });
@@ -301,13 +307,12 @@ fn whoever_waits_for_a_person_goes_first() {
 #[test]
 fn a_kind_that_hangs_leaves_places_to_the_others() {
     block_on(async {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
+        let (_directory, store, alone) = own_store();
         for n in 0..20 {
             enqueue(&store, "hangs", 1, n).await;
             enqueue(&store, "usual", 0, n).await;
         }
-        let order = work(&store, inbox::Options { concurrent_max: 4, ..inbox::Options::default() }, 22).await;
+        let order = work(alone, &store, inbox::Options { concurrent_max: 4, ..inbox::Options::default() }, 22).await;
         let count = |kind: &str| order.iter().filter(|began| *began == kind).count();
         assert_eq!((count("hangs"), count("usual")), (2, 20));
     });
@@ -316,14 +321,13 @@ fn a_kind_that_hangs_leaves_places_to_the_others() {
 #[test]
 fn an_event_that_ends_the_process_every_time_is_a_dead_letter_at_last() {
     block_on(async {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
+        let (_directory, store, alone) = own_store();
         enqueue(&store, "deadly", 1, 0).await;
         enqueue(&store, "usual", 0, 0).await;
         let lease = Duration::from_secs(60);
         for _ in 0..3 {
             assert_eq!(store.claim(lease, 3, &[]).await.unwrap().unwrap().kind, "deadly");
-            store.free_leases().await.unwrap();
+            store.free_leases(&alone).await.unwrap();
         }
         assert_eq!(store.claim(lease, 3, &[]).await.unwrap().unwrap().kind, "usual");
         assert_eq!((store.depths().await.unwrap().dead, store.vitals().await.unwrap().dead_ever), (1, 1));
@@ -382,18 +386,4 @@ fn payloads_that_have_had_their_time_are_removed_and_what_was_done_stays() {
     let _server = setup.serve();
     block_on(until(&setup, "SELECT count(*) FROM events WHERE payload IS NULL", 1));
     assert_eq!(number(&setup, "SELECT count(*) FROM events WHERE id = 1 AND receipt LIKE 'ticket:%'"), 1);
-}
-
-#[test]
-fn alerts_are_configured_as_a_whole_or_not_at_all() {
-    let wrong = |more: &str| {
-        let setup = with_webhooks(Setup::ada(), more);
-        stderr(&command(setup.path()).env("WEBHOOK_SECRET", SECRET).arg("check").output().unwrap())
-    };
-    let unsigned = wrong("[inbox]\nalerts.url = \"https://example.com/hook\"");
-    assert!(unsigned.contains("inbox.alerts.secret: is needed with inbox.alerts.url"), "{unsigned}");
-    let unknown = wrong("[inbox]\nalerts.silent_after_s.zendesk = 60");
-    assert!(unknown.contains("inbox.alerts.silent_after_s.zendesk: webhooks.zendesk is not configured"), "{unknown}");
-    let no_url = wrong("[inbox]\nalerts.url = \"hook\"\nalerts.secret = { env = \"WEBHOOK_SECRET\" }");
-    assert!(no_url.contains("inbox.alerts.url: it is not an http or https address"), "{no_url}");
 }

@@ -230,7 +230,7 @@ fn without_a_conversation_one_dead_letter_is_kept() {
 fn a_full_inbox_asks_senders_to_come_again() {
     // Nothing is worked off here: another process holds the right to.
     let setup = setup().config("[inbox]\nwaiting_max = 5\n");
-    let lock = frontdesk::store::Store::work_lock(&setup.store()).unwrap().unwrap();
+    let lock = frontdesk::store::Store::sole_worker(&setup.store()).unwrap().unwrap();
     let server = setup.serve();
     block_on(async {
         let platform = Platform::new(&server);

@@ -1,0 +1,65 @@
+//! The result of identity: which agent calls, and for whom.
+
+use crate::domain::{AgentId, ConversationId, Customer, Email};
+
+/// The person a call is about.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A customer named by a signed context, a token, the configuration or a verified webhook.
+    Customer(Customer),
+    /// Only the address that the agent itself claims, if it claims one (identity mode `argument`).
+    Claimed(Option<Email>),
+    /// No customer: a member of staff reads an order and gives a reason.
+    Staff(StaffMember),
+}
+
+/// A person of the company who may read any customer's orders. Only this room makes one, from an access token.
+#[derive(Debug, Clone)]
+pub struct StaffMember {
+    id: String,
+    reason: String,
+}
+
+impl StaffMember {
+    pub(super) fn new(id: String, reason: String) -> Self {
+        Self { id, reason }
+    }
+
+    /// The `sub` of the access token.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Why they read it, in their own words, for the audit.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// The agent that calls, and the person the call is about.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub subject: Subject,
+    pub agent: Option<AgentId>,
+    pub conversation: Option<ConversationId>,
+    /// The id of the customer context (`jti`), for the audit.
+    pub context_id: Option<String>,
+}
+
+impl Caller {
+    /// The customer, unless the address is only claimed or there is none.
+    pub fn customer(&self) -> Option<&Customer> {
+        match &self.subject {
+            Subject::Customer(customer) => Some(customer),
+            Subject::Claimed(_) | Subject::Staff(_) => None,
+        }
+    }
+
+    /// The member of staff, if the call is theirs.
+    pub fn staff(&self) -> Option<&StaffMember> {
+        match &self.subject {
+            Subject::Staff(member) => Some(member),
+            Subject::Customer(_) | Subject::Claimed(_) => None,
+        }
+    }
+}
