@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use frontdesk::{
-    desk::{AuditFilter, AuditLog, Desk, OrderSystem, PortError, Ports, Verdict},
+    desk::{AuditFilter, AuditLog, OrderSystem, PortError, Verdict},
     domain::{
         Clock, Customer, CustomerId, Email, Level, LineItem, Order, OrderId, OrderOwner, OrderStatus, Record, SystemId,
         Timestamp,
@@ -19,7 +19,7 @@ use frontdesk::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::support::block_on;
+use crate::support::{block_on, desk};
 
 /// The embedded order system, with its calls counted.
 struct Counted {
@@ -46,26 +46,8 @@ fn desks() -> Desks {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
     let orders = Arc::new(Counted { store: store.clone(), calls: AtomicU64::new(0) });
-    let embedded = Arc::new(store.clone());
-    let desk = Arc::new(Desk::new(
-        Ports {
-            orders: orders.clone(),
-            helpdesk: embedded.clone(),
-            crm: embedded.clone(),
-            knowledge: embedded.clone(),
-            changes: embedded.clone(),
-            ledger: embedded.clone(),
-            audit: embedded,
-            locks: Arc::new(store.clone()),
-            requests: None,
-            mirrors: Vec::new(),
-        },
-        Default::default(),
-        &frontdesk::limits::Options::none(),
-        Clock::system(),
-    ));
-    let registry =
-        Registry::new(&tools::Options::default(), false, &frontdesk::limits::Options::none(), desk.clone()).unwrap();
+    let desk = desk(&store, orders.clone(), Arc::new(store.clone()));
+    let registry = Registry::new(&tools::Options::default(), false, &frontdesk::limits::Options::none(), desk).unwrap();
     Desks { registry, orders, store, directory }
 }
 

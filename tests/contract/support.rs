@@ -1,5 +1,11 @@
-//! A runtime for one test.
+//! What both targets need.
 
+#[path = "../it/support/desk.rs"]
+mod desk;
+
+pub use desk::desk;
+
+/// A runtime for one test.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
 }

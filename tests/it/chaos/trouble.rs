@@ -11,8 +11,7 @@ use std::{
 use async_trait::async_trait;
 use frontdesk::{
     desk::{
-        AuditFilter, AuditLog, AuditRecord, Created, Decision, Desk, Helpdesk, OrderSystem, PortError, Ports,
-        Settlement, Verdict,
+        AuditFilter, AuditLog, AuditRecord, Created, Decision, Helpdesk, OrderSystem, PortError, Settlement, Verdict,
     },
     domain::{Clock, Comment, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket, TicketId},
     http,
@@ -25,7 +24,7 @@ use frontdesk::{
 };
 use serde_json::json;
 
-use crate::support::{Client, Era, block_on, is_error, text};
+use crate::support::{Client, Era, block_on, desk, is_error, text};
 
 const CANARY: &str = "vendor says CANARY";
 
@@ -144,24 +143,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
     let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
     store.import(frontdesk::import::samples().unwrap()).await.unwrap();
     let unruly = Arc::new(Unruly { store: store.clone(), tickets: AtomicU64::new(0) });
-    let embedded = Arc::new(store.clone());
-    let desk = Arc::new(Desk::new(
-        Ports {
-            orders: unruly.clone(),
-            helpdesk: unruly.clone(),
-            crm: embedded.clone(),
-            knowledge: embedded.clone(),
-            changes: embedded.clone(),
-            ledger: embedded.clone(),
-            audit: embedded,
-            locks: Arc::new(store.clone()),
-            requests: None,
-            mirrors: Vec::new(),
-        },
-        Default::default(),
-        &Options::none(),
-        Clock::system(),
-    ));
+    let desk = desk(&store, unruly.clone(), unruly.clone());
     let ada = Customer {
         id: CustomerId::parse("builtin:cus_ada").unwrap(),
         linked: Vec::new(),

@@ -1,5 +1,6 @@
 //! One helper starts it all: a directory with a store and a configuration, the real binary on it, and a client.
 
+mod desk;
 mod http;
 mod issuer;
 mod platform;
@@ -13,6 +14,7 @@ use std::{
     process::{Command, Output},
 };
 
+pub use desk::desk;
 pub use http::{Client, Response, is_error, text};
 pub use issuer::{Issuer, RESOURCE};
 pub use platform::{Platform, SECRET, events, rows, settled, sign_hex, signed};
