@@ -38,8 +38,11 @@ pub(super) struct Import {
     #[command(flatten)]
     config: ConfigArgs,
     /// Files to read; - is standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "samples", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Import the sample records that `frontdesk demo` serves, to try things out with
+    #[arg(long, conflicts_with = "files")]
+    samples: bool,
     /// Write the good lines although there are bad ones (the exit status is 1 all the same)
     #[arg(long)]
     keep_going: bool,
@@ -54,7 +57,7 @@ pub(super) struct Import {
 impl Import {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let loaded = self.config.load()?;
-        let (mut records, mut bad) = (Vec::new(), 0);
+        let (mut records, mut bad) = (if self.samples { import::samples()? } else { Vec::new() }, 0);
         let stopped = stop_flag()?;
         for file in &self.files {
             read(file, &mut records, &mut bad, &stopped)?;

@@ -11,6 +11,7 @@ mod erase;
 mod events;
 mod export;
 mod import;
+mod init;
 mod output;
 mod schema;
 mod secret_file;
@@ -51,6 +52,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Init(Box<init::Init>),
     Serve(serve::Serve),
     Stdio(stdio::Stdio),
     Import(import::Import),
@@ -133,6 +135,7 @@ impl Post for Sender {
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
+        Command::Init(command) => command.run(),
         Command::Serve(command) => command.run(),
         Command::Stdio(command) => command.run(),
         Command::Import(command) => command.run(),

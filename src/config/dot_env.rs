@@ -20,6 +20,11 @@ struct Line {
     value: Result<String, &'static str>,
 }
 
+/// The names that the text of a `.env` gives a value, be it an empty one.
+pub fn names(text: &str) -> Vec<String> {
+    DotEnv::read(text).names().map(str::to_owned).collect()
+}
+
 impl DotEnv {
     /// Reads a file's text. The rules:
     ///

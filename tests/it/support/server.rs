@@ -151,13 +151,18 @@ impl Server {
         Self::run(setup, command(setup.path()).args(arguments))
     }
 
+    /// Starts `frontdesk serve` on what is in a directory already, on free ports.
+    pub fn in_directory(directory: &Path) -> Self {
+        let free = ("FRONTDESK__OPERATIONS__LISTEN", "127.0.0.1:0");
+        Self::spawn(command(directory).args(["serve", "--listen", free.1]).env(free.0, free.1))
+    }
+
     fn run(setup: &Setup, command: &mut Command) -> Self {
-        let mut child = command
-            .envs(setup.environment.iter().cloned())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(command.envs(setup.environment.iter().cloned()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (mut line, mut second) = (String::new(), String::new());
         let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
         stdout.read_line(&mut line).unwrap();

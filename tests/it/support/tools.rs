@@ -15,7 +15,7 @@ pub struct Clients {
 
 /// Whether a command is there; without it the test is skipped aloud.
 pub fn installed(command: &str, test: &str) -> bool {
-    let there = Command::new(command).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let there = Command::new(command).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !there {
         skip(test, command);
     }

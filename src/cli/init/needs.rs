@@ -1,0 +1,68 @@
+//! What a connector needs before it can be used: an address, secrets, settings. Read from its vendor file.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use serde_json::Value;
+
+use crate::{
+    connectors::{Setting, VendorFile},
+    domain::{SecretRef, TextRef},
+};
+
+/// A line of `.env`.
+#[derive(Debug, Clone)]
+pub(super) struct Variable {
+    pub name: String,
+    /// What it is for, as a comment.
+    pub about: String,
+    pub kind: Kind,
+    /// None: only the company can fill it in.
+    pub value: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Address,
+    Secret,
+}
+
+/// Environment variables that the ports of a vendor file name, each once, and whether an address has to be given.
+pub(super) fn of_ports(file: &VendorFile, ports: &[&str]) -> (BTreeMap<String, Kind>, bool) {
+    let places = [
+        ("orders", file.orders.as_ref().map(|port| &port.at)),
+        ("helpdesk", file.helpdesk.as_ref().map(|port| &port.at)),
+        ("crm", file.crm.as_ref().map(|port| &port.at)),
+    ];
+    let (mut variables, mut needs_address) = (BTreeMap::new(), false);
+    for (_, at) in places.into_iter().filter(|(port, _)| ports.contains(port)) {
+        let base = at.and_then(|at| at.base_url.as_ref()).or(file.base_url.as_ref());
+        match base {
+            Some(TextRef::Kept(SecretRef::Env(name))) => _ = variables.insert(name.clone(), Kind::Address),
+            Some(_) => {}
+            None => needs_address = true,
+        }
+        let auth = at.and_then(|at| at.auth.as_ref()).unwrap_or(&file.auth);
+        let members = serde_json::to_value(auth).unwrap_or_default();
+        for member in members.as_object().into_iter().flat_map(|members| members.values()) {
+            if let Ok(SecretRef::Env(name)) = serde_json::from_value(member.clone()) {
+                variables.insert(name, Kind::Secret);
+            }
+        }
+    }
+    (variables, needs_address)
+}
+
+/// A setting's value in the type that its default, or the first example that sets it, has.
+pub(super) fn typed(file: &VendorFile, name: &str, setting: &Setting, text: &str) -> anyhow::Result<Value> {
+    let of_examples = file.examples.iter().map(|example| &example.settings);
+    let of_webhooks = file.webhook_examples.iter().map(|example| &example.settings);
+    let example = of_examples.chain(of_webhooks).find_map(|settings| settings.get(name));
+    match setting.default.as_ref().or(example) {
+        None | Some(Value::String(_) | Value::Null) => Ok(text.into()),
+        Some(like) => match serde_json::from_str::<Value>(text) {
+            Ok(value) if std::mem::discriminant(&value) == std::mem::discriminant(like) => Ok(value),
+            _ => bail!("{text:?} does not fit; write it as {like}"),
+        },
+    }
+}

@@ -1,0 +1,285 @@
+//! What is to be set up, as flags and answers say.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::Value;
+
+use super::{
+    answers::Answers,
+    ask::{Asker, Question},
+    identity::{self, Identity},
+    needs::{self, Kind, Variable},
+};
+use crate::{
+    connectors::{Library, Setting, VendorFile},
+    desk::BUILTIN,
+    upstream::BaseUrl,
+    webhooks::{NativeKind, NativeSource, Scheme},
+};
+
+/// The ports that `[desk]` names, with what they hold.
+const PORTS: [(&str, &str); 3] = [("orders", "Orders"), ("helpdesk", "Tickets"), ("crm", "Contacts")];
+const STORE: &str = "frontdesk.db";
+const NONE: &str = "none";
+
+/// Everything that is written.
+pub(super) struct Plan {
+    /// None: the default.
+    pub store: Option<String>,
+    pub identity: Identity,
+    /// The ports that are not at the embedded store.
+    pub ports: Vec<(&'static str, String)>,
+    pub upstreams: Vec<Upstream>,
+    pub webhooks: Vec<Webhook>,
+    /// The lines of `.env`.
+    pub variables: Vec<Variable>,
+}
+
+pub(super) struct Upstream {
+    pub name: String,
+    pub title: String,
+    pub base_url: Option<String>,
+    pub settings: BTreeMap<String, Value>,
+}
+
+pub(super) struct Webhook {
+    pub name: String,
+    /// It reports conversations of customers.
+    pub conversations: bool,
+    pub variable: String,
+    pub settings: BTreeMap<String, Value>,
+}
+
+impl Plan {
+    pub(super) fn make(answers: Answers, yes: bool, directory: &Path) -> anyhow::Result<Self> {
+        let library = Library::shipped();
+        let mut asker = Asker::new(yes);
+        let store = asker.ask(
+            &Question { flag: "--store", text: "Store file", default: Some(STORE) },
+            answers.store.as_deref(),
+            |text| judge_store(text, directory),
+        )?;
+        let mut values = Values::parse(&answers)?;
+        let (webhooks, mut variables) = webhooks(&mut asker, &library, &answers, &mut values)?;
+        let ports = ports(&mut asker, &library, &answers)?;
+        let upstreams = upstreams(&mut asker, &library, &ports, &mut values, &mut variables)?;
+        values.all_used()?;
+        let identity = identity::of(&mut asker, &answers)?;
+        asker.finish()?;
+        if let Identity::Secret { .. } = identity {
+            let about = "Customer contexts (HS256): your backend signs them with this secret.".to_owned();
+            let (name, kind) = ("CONTEXT_SECRET".to_owned(), Kind::Secret);
+            variables.insert(0, Variable { name, about, kind, value: Some(secret()?) });
+        }
+        Ok(Self { store: Some(store).filter(|store| store != STORE), identity, ports, upstreams, webhooks, variables })
+    }
+
+    /// What only the company can fill in.
+    pub(super) fn empty(&self) -> impl Iterator<Item = &Variable> {
+        self.variables.iter().filter(|variable| variable.value.is_none())
+    }
+}
+
+/// 32 random octets in hexadecimal.
+fn secret() -> anyhow::Result<String> {
+    let mut random = [0_u8; 32];
+    getrandom::fill(&mut random).map_err(|_| anyhow!("the system gives no random numbers"))?;
+    Ok(random.iter().map(|octet| format!("{octet:02x}")).collect())
+}
+
+fn judge_store(text: &str, directory: &Path) -> Result<String, String> {
+    let path = directory.join(text);
+    let parent = path.parent().unwrap_or(directory);
+    match text {
+        _ if path.is_dir() => Err(format!("{} is a directory; name a file", path.display())),
+        _ if parent != directory && !parent.is_dir() => Err(format!("there is no directory {}", parent.display())),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// `--base-url` and `--setting`, by connector. What no chosen connector takes is an error.
+struct Values {
+    base_urls: BTreeMap<String, String>,
+    settings: BTreeMap<(String, String), String>,
+}
+
+impl Values {
+    fn parse(answers: &Answers) -> anyhow::Result<Self> {
+        let (mut base_urls, mut settings) = (BTreeMap::new(), BTreeMap::new());
+        for given in &answers.base_urls {
+            let pair = given.split_once('=').filter(|(name, _)| !name.contains(['/', ':']));
+            let (name, url) = pair.with_context(|| format!("--base-url {given}: write CONNECTOR=URL"))?;
+            base_urls.insert(name.to_owned(), url.to_owned());
+        }
+        for given in &answers.settings {
+            let parts = given.split_once('=').and_then(|(key, value)| Some((key.split_once('.')?, value)));
+            let ((connector, name), value) =
+                parts.with_context(|| format!("--setting {given}: write CONNECTOR.NAME=VALUE"))?;
+            settings.insert((connector.to_owned(), name.to_owned()), value.to_owned());
+        }
+        Ok(Self { base_urls, settings })
+    }
+
+    fn all_used(&self) -> anyhow::Result<()> {
+        if let Some(name) = self.base_urls.keys().next() {
+            bail!(
+                "--base-url {name}: no such connector was chosen with --orders, --helpdesk or --crm, or it takes none"
+            );
+        }
+        if let Some((connector, name)) = self.settings.keys().next() {
+            bail!(
+                "--setting {connector}.{name}: no chosen connector has it; see frontdesk connectors show {connector}"
+            );
+        }
+        Ok(())
+    }
+
+    /// The settings of a connector that are given, and those that are required.
+    fn settings(
+        &mut self,
+        asker: &mut Asker,
+        file: &VendorFile,
+        declared: &BTreeMap<String, Setting>,
+    ) -> anyhow::Result<BTreeMap<String, Value>> {
+        let mut settings = BTreeMap::new();
+        for (name, setting) in declared {
+            let given = self.settings.remove(&(file.name.clone(), name.clone()));
+            if given.is_none() && !setting.required {
+                continue;
+            }
+            let flag = format!("--setting {}.{name}=…", file.name);
+            let text = format!("{}: {name}: {}", file.title, setting.about.trim());
+            let question = Question { flag: &flag, text: &text, default: None };
+            let read = |text: &str| needs::typed(file, name, setting, text).map_err(|why| why.to_string());
+            settings.insert(name.clone(), asker.ask(&question, given.as_deref(), read)?);
+        }
+        Ok(settings)
+    }
+}
+
+fn native<'a>() -> impl Iterator<Item = &'a str> {
+    NativeSource::ALL.into_iter().map(|kind| kind.name())
+}
+
+fn webhooks(
+    asker: &mut Asker,
+    library: &Library,
+    answers: &Answers,
+    values: &mut Values,
+) -> anyhow::Result<(Vec<Webhook>, Vec<Variable>)> {
+    let files = library.names().map(|name| Ok(library.parse(name)?)).collect::<anyhow::Result<Vec<VendorFile>>>()?;
+    let senders: Vec<&VendorFile> = files.iter().filter(|file| file.webhook.is_some()).collect();
+    let known: Vec<&str> = native().chain(senders.iter().map(|file| file.name.as_str())).collect();
+    let read = |text: &str| -> Result<Vec<String>, String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != NONE) {
+            if !known.contains(&name) {
+                return Err(format!("there is no source {name}; there are {}, or {NONE}", known.join(", ")));
+            }
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    };
+    let text = format!("Sources of webhooks, with commas ({}, or {NONE})", known.join(", "));
+    let question = Question { flag: "--webhooks", text: &text, default: Some("escalation") };
+    let (mut webhooks, mut variables) = (Vec::new(), Vec::new());
+    for name in asker.ask(&question, answers.webhooks.as_deref(), read)? {
+        let file = senders.iter().find(|file| file.name == name);
+        let section = file.and_then(|file| file.webhook.as_ref());
+        let ours = section.is_none_or(|section| matches!(section.signature, Scheme::Static(_)));
+        let settings = match (file, section) {
+            (Some(file), Some(section)) => values.settings(asker, file, &section.settings)?,
+            _ => BTreeMap::new(),
+        };
+        let variable = format!("{}_WEBHOOK_SECRET", name.to_uppercase().replace('-', "_"));
+        let about = match (ours, file) {
+            (true, _) => format!("Webhooks at /webhooks/{name}: give the sender this secret."),
+            (false, file) => format!(
+                "Webhooks at /webhooks/{name}: `frontdesk connectors show {name}` says where {} has the secret.",
+                file.map_or(name.as_str(), |file| file.title.as_str())
+            ),
+        };
+        let value = if ours { Some(secret()?) } else { None };
+        variables.push(Variable { name: variable.clone(), about, kind: Kind::Secret, value });
+        let conversations = match section {
+            Some(section) => section.events.contains("conversation"),
+            None => name != NativeKind::CmsUpdate.name(),
+        };
+        webhooks.push(Webhook { name, conversations, variable, settings });
+    }
+    Ok((webhooks, variables))
+}
+
+/// The ports that are at a connector.
+fn ports(asker: &mut Asker, library: &Library, answers: &Answers) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let given = [&answers.orders, &answers.helpdesk, &answers.crm];
+    let mut chosen = Vec::new();
+    for ((port, holds), given) in PORTS.into_iter().zip(given) {
+        let mut known = vec![BUILTIN.to_owned()];
+        for name in library.names() {
+            known.extend(library.parse(name)?.ports().contains(&port).then(|| name.to_owned()));
+        }
+        let (flag, text) = (format!("--{port}"), format!("{holds} ({})", known.join(", ")));
+        let read = |text: &str| match known.iter().any(|name| name == text) {
+            true => Ok(text.to_owned()),
+            false => Err(format!("{text} has no {port}; there are {}", known.join(", "))),
+        };
+        let question = Question { flag: &flag, text: &text, default: Some(BUILTIN) };
+        let system = asker.ask(&question, given.as_deref(), read)?;
+        if system != BUILTIN {
+            chosen.push((port, system));
+        }
+    }
+    Ok(chosen)
+}
+
+fn upstreams(
+    asker: &mut Asker,
+    library: &Library,
+    ports: &[(&'static str, String)],
+    values: &mut Values,
+    variables: &mut Vec<Variable>,
+) -> anyhow::Result<Vec<Upstream>> {
+    let mut upstreams: Vec<Upstream> = Vec::new();
+    for (_, name) in ports {
+        if upstreams.iter().any(|upstream| upstream.name == *name) {
+            continue;
+        }
+        let file = library.parse(name)?;
+        let of_it: Vec<&str> = ports.iter().filter(|(_, system)| system == name).map(|(port, _)| *port).collect();
+        let (named, needs_address) = needs::of_ports(&file, &of_it);
+        let given = values.base_urls.remove(name);
+        let base_url = match needs_address || given.is_some() {
+            false => None,
+            true => {
+                let example = file.base_url_example.as_deref().unwrap_or("https://api.example.com");
+                let (flag, text) =
+                    (format!("--base-url {name}={example}"), format!("Address of {}, as {example}", file.title));
+                let read = |text: &str| match BaseUrl::parse(text, false) {
+                    Ok(_) => Ok(text.to_owned()),
+                    Err(why) => Err(why.to_string()),
+                };
+                let question = Question { flag: &flag, text: &text, default: None };
+                Some(asker.ask(&question, given.as_deref(), read)?)
+            }
+        };
+        let settings = values.settings(asker, &file, &file.settings)?;
+        for (variable, kind) in named {
+            // An address that is given stands in the configuration.
+            if kind == Kind::Address && base_url.is_some() {
+                continue;
+            }
+            let about = format!(
+                "{} ({}): `frontdesk connectors show {name}` says where this is had.",
+                file.title,
+                of_it.join(", ")
+            );
+            variables.push(Variable { name: variable, about, kind, value: None });
+        }
+        upstreams.push(Upstream { name: name.clone(), title: file.title.clone(), base_url, settings });
+    }
+    Ok(upstreams)
+}

@@ -1,0 +1,145 @@
+//! The text of what is written: commented, and no key that has its default.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde_json::Value;
+
+use super::{identity::Identity, needs::Variable, plan::Plan};
+
+/// What a store, its helpers and our tokens are named; and secrets.
+const IGNORED: [&str; 6] = [".env", "*.db", "*.db-wal", "*.db-shm", ".frontdesk-worker-*", "*.token"];
+
+/// `frontdesk.toml`. Paths are written relative to `beside` where they are below it.
+pub(super) fn config(plan: &Plan, beside: Option<&Path>) -> String {
+    let mut text =
+        "# What is not here has its default. `frontdesk check` says what is wrong, `frontdesk check --print` what is \
+        in effect.\n# Secrets are in .env beside this file.\n"
+            .to_owned();
+    if let Some(store) = &plan.store {
+        text.push_str(&format!("\n[store]\npath = {}\n", quoted(store)));
+    }
+    text.push_str(&identity(plan, beside));
+    if !plan.ports.is_empty() {
+        text.push_str("\n# Which system does what; what is not named is in the embedded store.\n[desk]\n");
+        plan.ports.iter().for_each(|(port, system)| text.push_str(&format!("{port} = {}\n", quoted(system))));
+    }
+    for upstream in &plan.upstreams {
+        let name = &upstream.name;
+        text.push_str(&format!(
+            "\n# {}. Its rights and settings: frontdesk connectors show {name}\n[upstreams.{name}]\n",
+            upstream.title
+        ));
+        if let Some(url) = &upstream.base_url {
+            text.push_str(&format!("base_url = {}\n", quoted(url)));
+        }
+        text.push_str(&settings(&format!("upstreams.{name}"), &upstream.settings));
+    }
+    for webhook in &plan.webhooks {
+        let name = &webhook.name;
+        text.push_str(&format!("\n# POST /webhooks/{name}\n[webhooks.{name}]\n"));
+        text.push_str(&format!("secrets = [{{ env = {} }}]\n", quoted(&webhook.variable)));
+        if webhook.conversations {
+            text.push_str(
+                "# customers = \"signed_in\"    # where the sender knows its customers by a login of theirs\n",
+            );
+        }
+        text.push_str(&settings(&format!("webhooks.{name}"), &webhook.settings));
+    }
+    text
+}
+
+fn identity(plan: &Plan, beside: Option<&Path>) -> String {
+    let keys = "\n[[identity.context.keys]]\n";
+    let context = |issuer: &str| {
+        let about =
+            "# Your backend signs a customer context for each call; `frontdesk context mint` makes one by hand.";
+        // Where orders are elsewhere, ids of customers are often that system's.
+        let elsewhere = plan.ports.iter().find(|(port, _)| *port == "orders").map(|(_, system)| {
+            format!("# subject_system = {}    # where sub is the customer's id there\n", quoted(system))
+        });
+        format!(
+            "\n{about}\n[identity]\nmode = \"context\"\n{}\n[identity.context]\nissuer = {}\n",
+            elsewhere.unwrap_or_default(),
+            quoted(issuer)
+        )
+    };
+    match &plan.identity {
+        Identity::Secret { issuer } => {
+            format!("{}{keys}alg = \"HS256\"\nsecret = {{ env = \"CONTEXT_SECRET\" }}\n", context(issuer))
+        }
+        Identity::PublicKey { issuer, file, algorithm } => {
+            let file = beside.and_then(|beside| file.strip_prefix(beside).ok()).unwrap_or(file);
+            format!(
+                "{}{keys}alg = \"{}\"\npublic_key = {{ file = {} }}\n",
+                context(issuer),
+                algorithm.name(),
+                quoted(&file.display().to_string())
+            )
+        }
+        Identity::Fixed { customer, email } => {
+            let email = email.as_ref().map(|email| format!("email = {}\n", quoted(email)));
+            format!(
+                "\n# Every call acts for this customer.\n[identity]\nmode = \"fixed\"\ncustomer = {}\n{}",
+                quoted(customer),
+                email.unwrap_or_default()
+            )
+        }
+        Identity::Token { issuer, resource, person_claim } => format!(
+            "\n# The sub of the access token is the customer.\n[identity]\nmode = \"token\"\n\
+             \n[agents]\nauthentication = \"required\"\n# The aud of access tokens, and the address of /mcp as agents know it.\n\
+             resource = {}\n\n[[agents.issuers]]\nissuer = {}\n# A claim that tokens of signed-in people alone have.\n\
+             person_claim = {}\n",
+            quoted(resource),
+            quoted(issuer),
+            quoted(person_claim)
+        ),
+    }
+}
+
+fn settings(of: &str, settings: &BTreeMap<String, Value>) -> String {
+    if settings.is_empty() {
+        return String::new();
+    }
+    let lines = settings.iter().map(|(name, value)| {
+        let value = toml::Value::try_from(value).map_or_else(|_| quoted(&value.to_string()), |value| value.to_string());
+        format!("{name} = {value}\n")
+    });
+    format!("\n[{of}.settings]\n{}", lines.collect::<String>())
+}
+
+/// A text in TOML.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// `.env`.
+pub(super) fn dot_env(plan: &Plan) -> String {
+    let head = "# Secrets of frontdesk.toml: for their owner alone, and never under version control.\n";
+    format!("{head}{}", variables(plan.variables.iter()))
+}
+
+/// Lines of `.env`, with what they are for above them.
+pub(super) fn variables<'a>(variables: impl Iterator<Item = &'a Variable>) -> String {
+    let (mut text, mut above) = (String::new(), "");
+    for Variable { name, about, value, .. } in variables {
+        if above != about {
+            text.push_str(&format!("\n# {about}\n"));
+        }
+        above = about;
+        text.push_str(&format!("{name}={}\n", value.as_deref().unwrap_or_default()));
+    }
+    text
+}
+
+/// `.gitignore`: what is there, and what it lacks.
+pub(super) fn ignore(there: Option<&str>, plan: &Plan) -> String {
+    let there = there.unwrap_or_default();
+    let store = plan.store.iter().filter(|store| !store.ends_with(".db") && !store.starts_with(['/', '.']));
+    let store = store.flat_map(|store| ["", "-wal", "-shm"].map(|end| format!("/{store}{end}")));
+    let wanted = IGNORED.into_iter().map(str::to_owned).chain(store);
+    let known: Vec<&str> = there.lines().map(|line| line.trim().trim_start_matches('/')).collect();
+    let missing: Vec<String> =
+        wanted.filter(|line| !known.contains(&line.trim_start_matches('/'))).map(|line| line + "\n").collect();
+    let end = if there.is_empty() || there.ends_with('\n') { "" } else { "\n" };
+    format!("{there}{end}{}", missing.concat())
+}
