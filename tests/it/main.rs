@@ -95,3 +95,9 @@ mod chaos {
     mod kill;
     mod trouble;
 }
+
+/// README, the book, and the programs in it, as somebody who reads them uses them.
+mod docs {
+    mod pages;
+    mod snippets;
+}

@@ -65,6 +65,11 @@ impl Clients {
         None
     }
 
+    /// Where they are.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub fn python(&self, script: &str, arguments: &[&str]) -> Output {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
         self.run(Command::new(self.root.join("python/bin/python")).arg(script).args(arguments))
