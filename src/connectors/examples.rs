@@ -10,11 +10,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     compiled::Operations,
+    example_result::{ExampleResult, differs},
     failure::{Failure, OperationError},
     file::{Example, Exchange, ExpectedMeaning, VendorFile},
     filter::to_val,
@@ -35,16 +35,6 @@ use crate::{
 const BASE: &str = "https://vendor.example";
 /// Stands for the effect in examples, as external id and in the idempotency header.
 const EFFECT: &str = "01J00000000000000000000000";
-
-/// How one example ended.
-#[derive(Debug, Clone, Serialize)]
-pub struct ExampleResult {
-    pub example: String,
-    pub operation: String,
-    /// What differs, if anything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
-}
 
 /// Runs every example of a vendor file. An error is one of the file itself.
 pub async fn run_examples(library: &Library, name: &str) -> Result<Vec<ExampleResult>, super::ConnectorError> {
@@ -276,21 +266,5 @@ fn compare(what: &str, exchange: &Exchange, request: &Request) -> Option<String>
                 show(got.as_ref())
             ))
         }
-    }
-}
-
-/// The first place where a value is not as expected. Members that are not expected do not count.
-pub(super) fn differs(place: &str, expected: &Value, got: &Value) -> Option<String> {
-    match (expected, got) {
-        (Value::Object(members), Value::Object(got)) => members.iter().find_map(|(name, expected)| {
-            differs(&format!("{place}.{name}"), expected, got.get(name).unwrap_or(&Value::Null))
-        }),
-        (Value::Array(items), Value::Array(got)) if items.len() == got.len() => items
-            .iter()
-            .zip(got)
-            .enumerate()
-            .find_map(|(n, (expected, got))| differs(&format!("{place}[{n}]"), expected, got)),
-        _ if expected == got => None,
-        _ => Some(format!("{place}: expected {expected}, got {got}")),
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::webhook_file::{WebhookExample, WebhookSection};
+use super::{
+    file_values::{Json, Setting},
+    webhook_file::{WebhookExample, WebhookSection},
+};
 use crate::{domain::TextRef, upstream::auth::AuthOptions};
 
 /// One vendor: where it is, how to authenticate, and how each operation of the desk is done there.
@@ -56,16 +59,6 @@ pub struct VendorFile {
     pub webhook: Option<WebhookSection>,
     #[serde(default)]
     pub webhook_examples: Vec<WebhookExample>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Setting {
-    pub about: String,
-    #[serde(default)]
-    pub default: Option<serde_json::Value>,
-    #[serde(default)]
-    pub required: bool,
 }
 
 /// Where the operations of one port are, if not where the others are.
@@ -310,17 +303,6 @@ pub enum ExpectedMeaning {
     EmailRequired,
     Closed,
     Unexpected,
-}
-
-/// JSON written as text, because TOML has no null.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Json(pub serde_json::Value);
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        serde_json::from_str(&text).map(Self).map_err(|error| de::Error::custom(format!("is not JSON: {error}")))
-    }
 }
 
 impl<'de> Deserialize<'de> for Steps {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     compiled::{Operation, Operations},
     failure::{Failure, OperationError},
-    file::Setting,
+    file_values::Setting,
     reply::{self, ContactOut, IdOut, OrderOut, ReadOrder, TicketOut},
     run::{Run, Transport},
     threads::FilterThreads,

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::{
-    examples::{ExampleResult, differs},
+    example_result::{ExampleResult, differs},
     file::VendorFile,
     threads::FilterThreads,
     webhook::{CompiledWebhook, WebhookSetup},

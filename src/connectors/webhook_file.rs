@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::file::{Json, Setting};
+use super::file_values::{Json, Setting};
 use crate::{
     domain::Timestamp,
     webhooks::{Handshake, Scheme},

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Call, ContactChange, ContactUpdate, Decision, Desk, DeskError, Effect, EffectKey, Fingerprint, OwnedContact, Plan,
     PortError, Verdict,
-    contacts::{Change, SYSTEM},
+    contacts::{Change, SYSTEM, Saved},
     effects::{Once, Outcome, UNDER_WAY_MAX, Write},
     keyed_locks::KeyedLock,
 };
@@ -18,12 +18,6 @@ use crate::domain::{Contact, ContactFields, ContactId, Customer, EffectId, Ended
 
 /// The field that tells when the last conversation ended.
 const LAST_INTERACTION: &str = EndedConversation::CONTACT_FIELDS[0];
-
-/// The fields as they are now, and whether the change is on record already.
-pub(super) struct Saved {
-    pub(super) update: ContactUpdate,
-    pub(super) recorded: bool,
-}
 
 /// A contact that was made.
 #[derive(Debug, Serialize, Deserialize)]

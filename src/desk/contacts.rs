@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Begin, Call, Decision, Desk, DeskError, Effect, EffectKey, Plan, Verdict,
-    contact_fields::Saved,
     effects::{Outcome, Write, unreadable},
     ports::customer,
 };
@@ -30,6 +29,12 @@ pub struct ContactChange {
     pub field: FieldName,
     pub from: Option<FieldValue>,
     pub to: FieldValue,
+}
+
+/// The fields as they are now, and whether the change is on record already.
+pub(super) struct Saved {
+    pub(super) update: ContactUpdate,
+    pub(super) recorded: bool,
 }
 
 /// What is to become of a contact.

@@ -1,7 +1,7 @@
 //! Tickets of customers without an email address, at a helpdesk that needs one: under the company's own mailbox.
 
 use super::{Created, Desk, PortError};
-use crate::domain::{Customer, CustomerId, EffectId, Level, NewTicket, SystemId, Ticket};
+use crate::domain::{Customer, CustomerId, EffectId, Level, NewTicket, SystemId, Ticket, text::one_line};
 
 impl Desk {
     /// Opens a ticket; under `desk.fallback_requester` where the helpdesk needs an address and the customer has none.
@@ -19,7 +19,6 @@ impl Desk {
     fn fallback(&self, ticket: &NewTicket) -> Option<NewTicket> {
         let email = self.options.fallback_requester.clone()?;
         let customer = &ticket.requester;
-        let one_line = |text: &str| text.split(char::is_control).collect::<Vec<_>>().join(" ");
         let name = customer.name.as_deref().map(|name| format!("{}, ", one_line(name))).unwrap_or_default();
         let requester = Customer {
             // Not the customer's: the mailbox is nobody's account.

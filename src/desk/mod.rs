@@ -7,6 +7,7 @@ mod audit;
 mod contact_fields;
 mod contacts;
 mod denials;
+mod effect_key;
 mod effects;
 mod escalations;
 mod fallback;
@@ -28,8 +29,9 @@ use serde::{Deserialize, Serialize};
 
 pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudit, Verdict};
 pub use contacts::{ContactChange, ContactUpdate};
+pub use effect_key::{EffectKey, Fingerprint, IdempotencyKey};
 pub use escalations::EscalationTicket;
-pub use ledger::{Begin, Claim, EffectKey, Fingerprint, IdempotencyKey, Ledger};
+pub use ledger::{Begin, Claim, Ledger};
 pub use locks::{Fence, SharedLocks};
 pub use ownership::{OwnedContact, OwnedOrder};
 pub use ports::{

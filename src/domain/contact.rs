@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     ContactId, CustomerId, Email,
-    ids::{Invalid, text_conversions},
+    parsed::{Invalid, text_conversions},
     text::line,
 };
 

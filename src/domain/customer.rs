@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Email,
-    ids::{Invalid, text_conversions},
+    parsed::{Invalid, text_conversions},
 };
 
 /// The system that gave out a customer id, as `builtin` or `shopify`.

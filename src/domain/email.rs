@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-use super::ids::{Invalid, text_conversions};
+use super::parsed::{Invalid, text_conversions};
 
 /// An email address. Equal means: ASCII letters equal in either case, everything else exactly equal after NFC.
 ///

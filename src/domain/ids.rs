@@ -4,21 +4,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
-
-/// Why a text was refused as a domain value. Completes "failed to parse …"; never repeats the refused text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {why}")]
-pub struct Invalid {
-    pub what: &'static str,
-    pub why: &'static str,
-}
-
-impl Invalid {
-    pub(crate) const fn new(what: &'static str, why: &'static str) -> Self {
-        Self { what, why }
-    }
-}
+use super::{
+    Timestamp,
+    parsed::{Invalid, text_conversions},
+};
 
 /// Length that every identifier keeps, in characters.
 const ID_CHARS_MAX: usize = 192;
@@ -57,38 +46,6 @@ macro_rules! text_id {
         text_conversions!($name);
     };
 }
-
-/// Conversions that every type with `parse(&str)` and `as_str()` offers.
-macro_rules! text_conversions {
-    ($name:ident) => {
-        impl TryFrom<String> for $name {
-            type Error = Invalid;
-            fn try_from(text: String) -> Result<Self, Invalid> {
-                Self::parse(&text)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Invalid;
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                Self::parse(text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> String {
-                value.to_string()
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-pub(crate) use text_conversions;
 
 text_id!(
     /// A ticket of the helpdesk, as the helpdesk names it.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Invalid, text_conversions};
+use super::parsed::{Invalid, text_conversions};
 
 /// A link that a customer can open: `http` or `https`, nothing that a chat window would run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Invalid, text_conversions};
+use super::parsed::{Invalid, text_conversions};
 
 /// A currency of ISO 4217, by its three-letter code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::ids::Invalid;
+use super::parsed::Invalid;
 
 /// A number of pieces, kilograms or metres, from 0 up, with at most 12 digits before and 6 behind the point.
 #[derive(Debug, Clone, PartialEq, Eq)]

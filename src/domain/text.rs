@@ -48,6 +48,16 @@ pub fn line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Text on one line, with a space for each run of control characters and line breaks; nothing else is taken out.
+pub fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control() || is_break(c)).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Everything that some program shows as the end of a line.
+pub(crate) fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Plain,
@@ -146,6 +156,14 @@ mod tests {
             let chars: Vec<char> = clean.chars().collect();
             prop_assert!(!chars.windows(2).any(|pair| pair.iter().all(|c| zero_width(*c))));
             prop_assert!(!line(&text).contains(['\n', '\t']));
+        }
+
+        #[test]
+        fn one_line_has_no_break_and_loses_nothing_else(text in "(.|\n|\r|\u{2028}|\u{85})*") {
+            let line = one_line(&text);
+            prop_assert!(!line.contains(is_break) && !line.contains(char::is_control));
+            let visible = |text: &str| text.chars().filter(|c| !c.is_control() && !is_break(*c) && *c != ' ').collect::<String>();
+            prop_assert_eq!(visible(&line), visible(&text));
         }
     }
 }

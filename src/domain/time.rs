@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Invalid, text_conversions};
+use super::parsed::{Invalid, text_conversions};
 
 /// The ends of the calendar (years -9999 to 9999), on a whole second.
 const LATEST_MS: i64 = 253_402_207_200_000;

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 
 use super::{
     EventError, Handler, System, Work,
-    transcript::{cut, one_line, said, speaker},
+    transcript::{cut, said, speaker},
 };
 use crate::{
     desk::{ContactUpdate, DeskError, PortError},
-    domain::{ContactFields, EndedConversation, Event, FieldName, FieldValue, Message, Timestamp},
+    domain::{ContactFields, EndedConversation, Event, FieldName, FieldValue, Message, Timestamp, text::one_line},
 };
 
 const KIND: &str = "conversation.ended";

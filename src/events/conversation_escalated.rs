@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::{
     Arrival, EventError, Handler, System, Work,
-    transcript::{cut, one_line, transcript},
+    transcript::{cut, transcript},
 };
 use crate::{
     desk::EscalationTicket,
-    domain::{Escalation, Event, Priority, Talk},
+    domain::{Escalation, Event, Priority, Talk, text::one_line},
 };
 
 const KIND: &str = "conversation.escalated";

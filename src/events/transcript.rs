@@ -1,6 +1,6 @@
 //! What was said, as text that nobody can forge: a message never looks like another speaker, a heading or a remark of ours.
 
-use crate::domain::{Message, Speaker, Talk};
+use crate::domain::{Message, Speaker, Talk, text::is_break};
 
 /// Characters of one message, and octets of all, that go into a ticket. Helpdesks take about 64 KiB.
 const MESSAGE_CHARS_MAX: usize = 8_000;
@@ -75,16 +75,6 @@ pub(super) fn said(prefix: &str, text: &str) -> String {
     said
 }
 
-/// On one line, without control characters.
-pub(super) fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_control() || is_break(c)).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// Everything that some program shows as the end of a line.
-fn is_break(c: char) -> bool {
-    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
 /// The beginning of a string that is to be short.
 pub(super) fn cut(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
@@ -156,11 +146,6 @@ mod tests {
             let wanted: Vec<&str> =
                 (0..texts.len()).map(|n| if n % 2 == 0 { "**Customer:** " } else { "**AI Agent:** " }).collect();
             prop_assert_eq!(speakers, wanted);
-        }
-
-        #[test]
-        fn a_cell_is_one_line(text in "(.|\n|\r|\u{2028}|\u{85})*") {
-            prop_assert!(!one_line(&text).contains(is_break));
         }
     }
 }

@@ -17,7 +17,11 @@ use axum::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -25,11 +29,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Options,
     activity::{Activity, Busy, Receiving, Timeouts},
     connection_limit::ConnectionPermit,
     held::hold,
     peer::Peer,
-    server::Protocols,
     site::Site,
     tls::Tls,
 };
@@ -38,6 +42,38 @@ use super::{
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long the last answer may take to be sent once the connection is to end.
 const PARTING: Duration = Duration::from_secs(5);
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// HTTP/2: headers of one request.
+const HEADER_LIST_BYTES_MAX: u32 = 32 * 1024;
+/// HTTP/2: streams that a client opens and resets again, until its connection is closed (CVE-2023-44487).
+const RESETS_MAX: usize = 32;
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+/// How connections are spoken with, by protocol.
+pub(super) struct Protocols {
+    pub(super) http1: auto::Builder<TokioExecutor>,
+    pub(super) http2: auto::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    pub(super) fn new(options: &Options) -> Self {
+        let mut http1 = auto::Builder::new(TokioExecutor::new()).http1_only();
+        // Timers of our own watch the connection: hyper's would count idle time as time for a head.
+        http1.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
+        let mut http2 = auto::Builder::new(TokioExecutor::new()).http2_only();
+        http2
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(options.streams_max)
+            .max_header_list_size(HEADER_LIST_BYTES_MAX)
+            .max_pending_accept_reset_streams(RESETS_MAX)
+            .max_local_error_reset_streams(RESETS_MAX)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PONG_WITHIN);
+        Self { http1, http2 }
+    }
+}
 
 pub(super) struct Connection {
     pub(super) peer: Peer,

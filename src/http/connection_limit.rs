@@ -12,11 +12,18 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::{activity::Activity, server::Counted};
+use super::activity::Activity;
 use crate::telemetry::metrics;
 
 /// While every connection is at work: how long until it is looked again, should nobody tell that one is idle.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Whether metrics tell of a listener's connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    Yes,
+    No,
+}
 
 pub(super) struct ConnectionLimit {
     free: Arc<Semaphore>,

@@ -32,10 +32,11 @@ use tower::Service;
 use crate::limits::Gate;
 
 pub use auth::{AgentAuth, AuthLog};
+pub use connection_limit::Counted;
 pub use health::Health;
 pub use operations::{Metrics, Operations, OperationsOptions, operations};
 pub use peer::Proxies;
-pub use server::{Counted, ServeError, raise_descriptors, serve};
+pub use server::{ServeError, raise_descriptors, serve};
 pub use site::Site;
 pub use tls::{Reader, Tls, TlsError, TlsOptions};
 

@@ -2,29 +2,23 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper_util::{
-    rt::{TokioExecutor, TokioTimer},
-    server::conn::auto,
-};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Options, activity::Timeouts, connection, connection_limit::ConnectionLimit, peer::Peer, site::Site, tls::Tls,
+    Options,
+    activity::Timeouts,
+    connection::{Connection, Protocols},
+    connection_limit::{ConnectionLimit, Counted},
+    peer::Peer,
+    site::Site,
+    tls::Tls,
 };
 
 /// After a failed accept (no descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Descriptors for everything but connections from outside.
 const DESCRIPTORS_BESIDE: u64 = 256;
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// HTTP/2: headers of one request.
-const HEADER_LIST_BYTES_MAX: u32 = 32 * 1024;
-/// HTTP/2: streams that a client opens and resets again, until its connection is closed (CVE-2023-44487).
-const RESETS_MAX: usize = 32;
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PONG_WITHIN: Duration = Duration::from_secs(10);
-
 /// Why serving ended badly.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -39,38 +33,6 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-}
-
-/// Whether metrics tell of a listener's connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
-    Yes,
-    No,
-}
-
-/// How connections are spoken with, by protocol.
-pub(super) struct Protocols {
-    pub(super) http1: auto::Builder<TokioExecutor>,
-    pub(super) http2: auto::Builder<TokioExecutor>,
-}
-
-impl Protocols {
-    fn new(options: &Options) -> Self {
-        let mut http1 = auto::Builder::new(TokioExecutor::new()).http1_only();
-        // Timers of our own watch the connection: hyper's would count idle time as time for a head.
-        http1.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
-        let mut http2 = auto::Builder::new(TokioExecutor::new()).http2_only();
-        http2
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(options.streams_max)
-            .max_header_list_size(HEADER_LIST_BYTES_MAX)
-            .max_pending_accept_reset_streams(RESETS_MAX)
-            .max_local_error_reset_streams(RESETS_MAX)
-            .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PONG_WITHIN);
-        Self { http1, http2 }
-    }
 }
 
 /// Serves until `closing` is cancelled, then lets running requests end, for at most the drain timeout.
@@ -106,7 +68,7 @@ pub async fn serve(
             taken = limit.take() => taken,
             () = closing.cancelled() => break,
         };
-        let connection = connection::Connection {
+        let connection = Connection {
             peer,
             site: site.clone(),
             protocols: protocols.clone(),

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::{
     Options,
-    kept::Overruns,
+    overruns::Overruns,
     queue::{Accepted, NewDelivery, NewEvent, Queue, QueueError, Unmappable},
     rejected::{RejectedRing, RejectedWebhook},
 };

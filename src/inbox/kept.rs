@@ -1,11 +1,7 @@
 //! What a source sends again and again because its filters take too long: kept, acknowledged, and mapped by the worker. A
 //! sender that is told "not now" for ever switches its webhook off.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use super::{
     Failure, Handled,
@@ -20,29 +16,8 @@ use crate::{
 
 /// The kind of an event that is still to be mapped.
 pub const KEPT: &str = "webhook.kept";
-/// The same bytes are kept when they could not be mapped in time for the third time.
-const OVERRUNS: u32 = 3;
-/// Bodies that are counted at once.
-const COUNTED_MAX: usize = 1024;
 /// After the store has refused.
 const AGAIN: Duration = Duration::from_secs(10);
-
-/// How often the same bytes could not be mapped in time.
-#[derive(Debug, Default)]
-pub(super) struct Overruns(Mutex<HashMap<(String, [u8; 32]), u32>>);
-
-impl Overruns {
-    /// One more; true if it is to be kept now.
-    fn count(&self, webhook: &VerifiedWebhook) -> bool {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.len() >= COUNTED_MAX {
-            counted.clear();
-        }
-        let count = counted.entry((webhook.source().to_owned(), webhook.body_hash())).or_default();
-        *count += 1;
-        *count >= OVERRUNS
-    }
-}
 
 impl Intake {
     /// The filters took too long: "not now", or, after the third time, kept.

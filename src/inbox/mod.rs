@@ -8,6 +8,7 @@ mod hold;
 mod intake;
 mod kept;
 mod lanes;
+mod overruns;
 mod queue;
 mod rejected;
 mod retention;

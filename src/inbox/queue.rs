@@ -96,9 +96,9 @@ pub struct NewDelivery {
     pub dedup_key: DedupKey,
     pub body_hash: [u8; 32],
     pub events: Vec<NewEvent>,
-    /// Events that may wait already.
     /// The trace that it belongs to.
     pub traceparent: Option<String>,
+    /// Events that may wait already.
     pub waiting_max: u64,
 }
 

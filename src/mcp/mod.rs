@@ -3,6 +3,7 @@
 mod accept;
 mod article_watcher;
 mod call;
+mod envelope;
 mod guard;
 mod handler;
 mod lines;

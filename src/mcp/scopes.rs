@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::{
     Services,
-    guard::{Answer, Envelope, refuse},
+    envelope::{Answer, Envelope, refuse},
 };
 use crate::{
     desk::Verdict,

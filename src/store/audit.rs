@@ -1,13 +1,21 @@
 //! The audit log. Records of reads wait a moment and are written together; those of effects are written with the effect.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rusqlite::{Row, Statement, ToSql, Transaction, params};
 
-use super::{Store, StoreError, audit_buffer::AuditRow};
+use super::{Store, StoreError};
 use crate::{
     desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit, Verdict},
     domain::Timestamp,
 };
+
+/// A record with its customer hashed.
+pub(super) struct AuditRow {
+    pub(super) record: AuditRecord,
+    pub(super) customer_hash: Option<Arc<str>>,
+}
 
 #[async_trait]
 impl AuditLog for Store {

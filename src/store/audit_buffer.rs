@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Store, StoreError, audit::insert_all, keyed::HashKey};
+use super::{
+    Store, StoreError,
+    audit::{AuditRow, insert_all},
+    keyed::HashKey,
+};
 use crate::{
     desk::AuditRecord,
     domain::CustomerId,
@@ -52,12 +56,6 @@ enum Pushed {
     /// Nobody looks after them yet.
     First,
     NoRoom(Box<AuditRow>),
-}
-
-/// A record with its customer hashed.
-pub(super) struct AuditRow {
-    pub(super) record: AuditRecord,
-    pub(super) customer_hash: Option<Arc<str>>,
 }
 
 impl AuditBuffer {

@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{StoreError, holds};
+use super::{
+    StoreError,
+    holds::{self, NEXT},
+};
 use crate::{
     domain::{Timestamp, WaitCause},
     inbox::{Claimed, Outcome},
 };
-
-/// An unfinished event `e` whose subject has no earlier one, and none that is being worked on at ?1: a replay brings an
-/// earlier one back while a later one is under way.
-pub(super) const NEXT: &str = "e.state IN ('pending', 'claimed') AND NOT EXISTS (SELECT 1 FROM events AS other \
-    WHERE other.subject = e.subject AND other.id <> e.id AND other.state IN ('pending', 'claimed') \
-      AND (other.id < e.id OR (other.state = 'claimed' AND other.due_at > ?1)))";
 
 /// `without` is a JSON list of kinds. The index is named: left to itself, SQLite sorts the whole backlog for every claim.
 pub(super) fn claim(

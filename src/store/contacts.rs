@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Store, StoreError, subject};
+use super::{Store, StoreError, links};
 use crate::{
     desk::{Crm, PortError, SavedContact, Settlement},
     domain::{Contact, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, NoteId, SystemId, Timestamp},
@@ -135,7 +135,7 @@ fn save(
     // The same person under another id is erased with them. A typed address makes nobody the same person as somebody else.
     let own = CustomerId::parse(&key).ok().filter(|own| !customer.typed || own.system().as_str() == TYPED);
     for other in customer.linked.iter().cloned().chain(own) {
-        subject::link(transaction, &customer.id, &other)?;
+        links::link(transaction, &customer.id, &other)?;
     }
     let stored: Option<String> = transaction
         .prepare_cached("SELECT fields FROM contacts WHERE customer = ?1")?

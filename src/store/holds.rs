@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{StoreError, claims::NEXT};
+use super::StoreError;
 use crate::{
     domain::{Timestamp, WaitCause},
     inbox::{Hold, HoldTold, PROBE_BASE, Released, next_pause},
@@ -17,6 +17,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Of a stopped upstream every so many probes one is the latest event, not the oldest: a refusal that is the oldest's
 /// alone must not hold the others for ever.
 const LATEST_EVERY: i64 = 4;
+
+/// An unfinished event `e` whose subject has no earlier one, and none that is being worked on at ?1: a replay brings an
+/// earlier one back while a later one is under way.
+pub(super) const NEXT: &str = "e.state IN ('pending', 'claimed') AND NOT EXISTS (SELECT 1 FROM events AS other \
+    WHERE other.subject = e.subject AND other.id <> e.id AND other.state IN ('pending', 'claimed') \
+      AND (other.id < e.id OR (other.state = 'claimed' AND other.due_at > ?1)))";
 
 /// `e` is not held back by a stopped upstream.
 pub(super) const FREE: &str = "(e.parked = 1 OR e.kind NOT IN \

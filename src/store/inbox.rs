@@ -7,10 +7,11 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{
     Store, StoreError,
-    claims::{NEXT, claim, settle},
+    claims::{claim, settle},
     deliveries::{accept, remember},
     events::{COLUMNS, stored, word},
-    holds, watch,
+    holds::{self, NEXT},
+    watch,
 };
 use crate::{
     domain::{Timestamp, WaitCause},

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, audit, contact_writes, conversations, keyed::HashKey, locks, requests, subject};
+use super::{Store, StoreError, audit, contact_writes, conversations, keyed::HashKey, links, locks, requests};
 use crate::{
     desk::{AuditRecord, Begin, Claim, EffectKey, Fence, Ledger, LinkedTicket, PortError, Target},
     domain::{ConversationId, CustomerId, EffectId, FieldName, Priority, Ticket, TicketId, Timestamp},
@@ -255,7 +255,7 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
             plan.repeats.map(|repeats| i64::try_from(repeats.as_millis()).unwrap_or(i64::MAX))
         ])?;
     for linked in &claim.linked {
-        subject::link(transaction, &claim.customer, linked)?;
+        links::link(transaction, &claim.customer, linked)?;
     }
     transaction
         .prepare_cached(

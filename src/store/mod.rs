@@ -22,6 +22,7 @@ mod inbox;
 mod keyed;
 mod knowledge;
 mod ledger;
+mod links;
 mod locks;
 mod look;
 mod open;

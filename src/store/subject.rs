@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -81,20 +81,6 @@ pub(super) struct HashedSubject {
     emails: BTreeSet<String>,
     conversations: BTreeSet<String>,
     mentions: BTreeSet<String>,
-}
-
-/// Remembers that two ids are one person's.
-pub(super) fn link(
-    transaction: &Transaction<'_>,
-    customer: &CustomerId,
-    linked: &CustomerId,
-) -> Result<(), StoreError> {
-    if customer != linked {
-        transaction
-            .prepare_cached("INSERT INTO customer_links (customer, linked) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-            .execute(params![customer.to_string(), linked.to_string()])?;
-    }
-    Ok(())
 }
 
 impl Subject {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     desk::{Call, Desk, DeskError, TicketOutcome, TicketRequest},
-    domain::{Level, OrderId, Priority, Scope, TicketStatus},
+    domain::{Level, OrderId, Priority, Scope, TicketStatus, text::one_line},
 };
 
 /// For an order that is absent, somebody else's or not proven to be the customer's: a ticket needs none.
@@ -118,6 +118,7 @@ impl Tool for CreateTicket {
             return Err(ToolError::step_up(self.order_level).or(WITHOUT_ORDER));
         }
         let request = TicketRequest {
+            // A line break in a subject would start a header in systems that turn tickets into mail.
             subject: one_line(&input.subject),
             description: input.description,
             priority: input.priority.unwrap_or_default(),
@@ -142,11 +143,6 @@ impl Tool for CreateTicket {
             },
         })
     }
-}
-
-/// A subject is one line: a line break in it would start a header in systems that turn tickets into mail.
-fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Output {

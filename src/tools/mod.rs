@@ -19,9 +19,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use error::{RegistryError, ToolError};
-pub use registry::{Registry, Request, ToolReply, Who};
+pub use registry::{Registry, Request, Who};
 pub use schema::{clean, document};
-pub use tool::{Hints, Spec};
+pub use tool::{Hints, Spec, ToolReply};
 
 use crate::domain::{FieldName, Level};
 use forms::USUAL_ORDER_ID;

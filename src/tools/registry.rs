@@ -9,7 +9,7 @@ use super::{
     argument_mode::ArgumentMode,
     arguments::Arguments,
     error::{RegistryError, ToolError, in_words},
-    tool::{AnyTool, Spec},
+    tool::{AnyTool, Spec, ToolReply},
 };
 use crate::{
     desk::{AuditRecord, Call, Decision, Desk, Fingerprint, IdempotencyKey, Verdict},
@@ -56,13 +56,6 @@ pub enum Who {
     Caller(Box<Caller>),
     /// Named by an argument (identity mode `argument`).
     Argument,
-}
-
-/// What a tool answers: the same thing twice, for programs and for reading.
-#[derive(Debug, Clone)]
-pub struct ToolReply {
-    pub structured: Value,
-    pub text: String,
 }
 
 impl Registry {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{error::ToolError, registry::ToolReply, schema};
+use super::{error::ToolError, schema};
 use crate::{
     desk::{Call, Desk},
     domain::{Level, Scope},
@@ -72,6 +72,13 @@ pub struct Spec {
     pub level: Level,
     pub scope: Scope,
     pub staff_scope: Option<Scope>,
+}
+
+/// What a tool answers: the same thing twice, for programs and for reading.
+#[derive(Debug, Clone)]
+pub struct ToolReply {
+    pub structured: Value,
+    pub text: String,
 }
 
 /// A tool whose types are erased.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::{auth::TokenError, client::Request};
+use super::{auth::TokenError, request::Request};
 use crate::telemetry::traces;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -6,8 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reqwest::Url;
+use http::{HeaderValue, StatusCode, header};
 use tokio::{sync::Semaphore, time::timeout_at};
 use tracing::Instrument;
 
@@ -17,19 +16,13 @@ use super::{
     auth::{Auth, Generation, TokenError},
     breaker::Breaker,
     budget::Budget,
+    plain::USER_AGENT,
+    request::Request,
 };
 use crate::{
     domain::{Clock, retry_after},
     telemetry::{metrics, traces},
 };
-
-pub(super) const USER_AGENT: &str = concat!("frontdesk/", env!("CARGO_PKG_VERSION"));
-
-/// A client for what is no call of an upstream. Redirects are not followed: what is sent is for the address that was named.
-pub(super) fn plain(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    client.timeout(timeout).user_agent(USER_AGENT).build()
-}
 
 /// What must be left of the deadline for another request.
 const SENDING_MIN: Duration = Duration::from_millis(20);
@@ -49,18 +42,6 @@ pub struct Upstream {
 struct Health {
     breaker: Breaker,
     budget: Budget,
-}
-
-/// A request, without credentials.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: Method,
-    /// Made by [`BaseUrl::join`] of the same upstream.
-    pub url: Url,
-    pub headers: HeaderMap,
-    pub body: Option<Bytes>,
-    /// Whether doing it twice is the same as doing it once.
-    pub repeatable: bool,
 }
 
 /// What came back, whatever its status.

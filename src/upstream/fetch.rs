@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode, header};
 
-use super::client::plain;
+use super::plain::plain;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -9,7 +9,9 @@ mod breaker;
 mod budget;
 mod client;
 mod fetch;
+mod plain;
 mod post;
+mod request;
 
 use std::time::Duration;
 
@@ -17,9 +19,10 @@ use serde::{Deserialize, Serialize};
 
 pub use attempt::CallError;
 pub use base::{BaseUrl, UrlError};
-pub use client::{Reply, Request, Upstream, UpstreamError};
+pub use client::{Reply, Upstream, UpstreamError};
 pub use fetch::{DocumentError, Fetcher};
 pub use post::{Blocking, PostError, WebhookSender, post};
+pub use request::Request;
 
 use crate::domain::Schedule;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::client::plain;
+use super::plain::plain;
 use crate::domain::Schedule;
 
 /// Posts a body once, and returns status and text of the answer.

@@ -8,9 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     RawWebhook, Rejection,
+    codec::{Signed, decode, encode, malformed, one, text, within},
     mac::{self, Code, Key},
     scheme::{Encoding, Hash, Unit},
-    verifier::{Signed, decode, encode, malformed, one, text, within},
 };
 use crate::domain::Timestamp;
 

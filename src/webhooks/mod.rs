@@ -4,6 +4,7 @@
 
 mod address;
 mod checks;
+mod codec;
 mod contentful;
 mod handshake;
 mod json;
@@ -29,6 +30,7 @@ use sha2::{Digest, Sha256};
 
 pub use address::{AllowedAddresses, NotAnAddress};
 pub use checks::read_event;
+pub use codec::Signed;
 pub use handshake::Handshake;
 pub use json::{Read, read as read_json};
 pub use kept::KeptWebhook;
@@ -37,7 +39,7 @@ pub use payload::{CmsPayload, EndedPayload, EscalatedPayload};
 pub use rejection::Rejection;
 pub use scheme::{Scheme, SchemeError};
 pub use standard::standard;
-pub use verifier::{Signed, Verifier};
+pub use verifier::Verifier;
 
 use crate::domain::{Event, SecretRef, Timestamp};
 

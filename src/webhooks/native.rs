@@ -10,7 +10,7 @@ use super::{
     json::{self, Read},
     payload::CmsPayload,
     reader::{self, Form},
-    samples::sample,
+    samples::{ENDED, ESCALATED, PUBLISHED},
     scheme::{Encoding, Hash, HmacScheme, Scheme, SchemeError, SecretForm},
 };
 use crate::domain::{ArticleId, ArticleText, ConversationId, Event, Invalid, Link, Secret};
@@ -79,7 +79,12 @@ impl Source for NativeSource {
     }
 
     fn sample(&self) -> Option<Vec<u8>> {
-        Some(sample(self.kind).as_bytes().to_vec())
+        let sample = match self.kind {
+            NativeKind::Escalation => ESCALATED,
+            NativeKind::Chatbot => ENDED,
+            NativeKind::CmsUpdate => PUBLISHED,
+        };
+        Some(sample.as_bytes().to_vec())
     }
 
     async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {

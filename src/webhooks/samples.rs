@@ -1,19 +1,8 @@
 //! A body for each source, to try things out with.
 
-use super::NativeKind;
-
-const ESCALATED: &str = r#"{"event":"conversation.escalated","timestamp":"2026-03-30T14:22:00Z","data":{"conversationId":"conv_sample","customerId":"cus_ada","customerEmail":"ada@example.com","customerName":"Ada Lovelace","messages":[{"role":"user","content":"My order has not arrived."},{"role":"assistant","content":"Let me connect you with a person."}],"metadata":{"agentConfidence":0.25,"escalationReason":"low_confidence","detectedIntent":"shipping_complaint","sessionDurationSeconds":45}}}"#;
-const ENDED: &str = r#"{"event":"conversation.ended","timestamp":"2026-03-30T14:25:00Z","data":{"conversationId":"conv_sample","customerId":"cus_ada","customerEmail":"ada@example.com","messages":[{"role":"user","content":"Thanks, that helps."},{"role":"assistant","content":"You are welcome."}],"metadata":{"resolved":true,"detectedIntent":"returns","durationSeconds":180}}}"#;
-const PUBLISHED: &str = r##"{"articleId":"sample-article","action":"published","title":"How gift wrapping works","content":"Choose gift wrapping at the checkout; it costs 3.00.","url":"https://help.example.com/gift-wrapping"}"##;
-
-/// A body of that source.
-pub(super) fn sample(kind: NativeKind) -> &'static str {
-    match kind {
-        NativeKind::Escalation => ESCALATED,
-        NativeKind::Chatbot => ENDED,
-        NativeKind::CmsUpdate => PUBLISHED,
-    }
-}
+pub(super) const ESCALATED: &str = r#"{"event":"conversation.escalated","timestamp":"2026-03-30T14:22:00Z","data":{"conversationId":"conv_sample","customerId":"cus_ada","customerEmail":"ada@example.com","customerName":"Ada Lovelace","messages":[{"role":"user","content":"My order has not arrived."},{"role":"assistant","content":"Let me connect you with a person."}],"metadata":{"agentConfidence":0.25,"escalationReason":"low_confidence","detectedIntent":"shipping_complaint","sessionDurationSeconds":45}}}"#;
+pub(super) const ENDED: &str = r#"{"event":"conversation.ended","timestamp":"2026-03-30T14:25:00Z","data":{"conversationId":"conv_sample","customerId":"cus_ada","customerEmail":"ada@example.com","messages":[{"role":"user","content":"Thanks, that helps."},{"role":"assistant","content":"You are welcome."}],"metadata":{"resolved":true,"detectedIntent":"returns","durationSeconds":180}}}"#;
+pub(super) const PUBLISHED: &str = r##"{"articleId":"sample-article","action":"published","title":"How gift wrapping works","content":"Choose gift wrapping at the checkout; it costs 3.00.","url":"https://help.example.com/gift-wrapping"}"##;
 
 #[cfg(test)]
 mod tests {

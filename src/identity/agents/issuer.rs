@@ -11,6 +11,7 @@ use super::{
     jwks::{Found, JwksLocation, Keys},
     metadata::KeyFetcher,
     presets::Preset,
+    url::is_safe,
 };
 use crate::identity::Algorithm;
 
@@ -172,17 +173,5 @@ impl Issuer {
         }
         let found = self.keys.look_up(came, kid, algorithm, version).await?;
         if fits(&found) { Ok(found.version) } else { Err(AuthError::Refused(TokenRefusal::Signature)) }
-    }
-}
-
-/// Keys that come over plain HTTP could be anybody's, unless they come from this machine.
-pub(crate) fn is_safe(url: &str) -> bool {
-    let Ok(uri) = url.parse::<http::Uri>() else { return false };
-    let host = uri.host().unwrap_or_default();
-    let own = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-    match uri.scheme_str() {
-        Some("https") => !host.is_empty(),
-        Some("http") => own,
-        _ => false,
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::issuer::is_safe;
+use super::url::is_safe;
 
 /// Fetches what an authorization server publishes: JSON, by GET, without credentials, without following redirects.
 #[async_trait]

@@ -10,6 +10,7 @@ mod jwk;
 mod jwks;
 mod metadata;
 mod presets;
+mod url;
 
 use std::{
     sync::Arc,
@@ -23,10 +24,10 @@ use sha2::{Digest, Sha256};
 pub use access_token::TokenRefusal;
 pub use bearer::{NewToken, StoredToken, TOKEN_PREFIX, TokenError, TokenStore, TokenStoreError};
 pub use challenge::{Challenge, Reason, metadata_path};
-pub(crate) use issuer::is_safe;
 pub use issuer::{IssuerOptions, OptionsError};
 pub use metadata::{FetchError, KeyFetcher};
 pub use presets::Preset;
+pub(crate) use url::is_safe;
 
 use crate::domain::{AgentId, Clock, Scopes, Secret};
 use issuer::Issuer;

@@ -52,7 +52,7 @@ impl TokenCache {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(FETCH_TIMEOUT)
-            .user_agent(crate::upstream::client::USER_AGENT)
+            .user_agent(crate::upstream::plain::USER_AGENT)
             .build()?;
         Ok(Self { slots: Cache::builder().max_capacity(SLOTS_MAX).time_to_idle(IDLE_MAX).build(), http, clock })
     }

@@ -1,0 +1,17 @@
+//! A request to an upstream, before its credentials are added.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use reqwest::Url;
+
+/// A request, without credentials.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: Method,
+    /// Made by [`BaseUrl::join`](super::BaseUrl::join) of the same upstream.
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Option<Bytes>,
+    /// Whether doing it twice is the same as doing it once.
+    pub repeatable: bool,
+}
