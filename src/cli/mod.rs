@@ -12,6 +12,7 @@ mod events;
 mod export;
 mod import;
 mod init;
+mod man;
 mod output;
 mod schema;
 mod secret_file;
@@ -70,6 +71,8 @@ enum Command {
     Connectors(connectors::Connectors),
     Schema(schema::SchemaCommand),
     Completions(completions::Completions),
+    #[command(hide = true)]
+    Man(man::Man),
 }
 
 /// Where the configuration comes from.
@@ -153,6 +156,7 @@ pub fn run() -> ExitCode {
         Command::Connectors(command) => command.run(),
         Command::Schema(command) => command.run(),
         Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

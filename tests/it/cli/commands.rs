@@ -212,6 +212,21 @@ fn the_version_names_the_commit_and_shells_get_their_completions() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let setup = Setup::empty();
+    let written = frontdesk(setup.path(), &["man", "pages/man1"]);
+    assert!(written.status.success(), "{}", stderr(&written));
+    let page = |name: &str| std::fs::read_to_string(setup.path().join("pages/man1").join(name)).unwrap_or_default();
+    for (name, help) in commands() {
+        let page = page(&format!("frontdesk-{}.1", name.replace(' ', "-")));
+        let about = help.lines().next().unwrap().replace('-', "\\-").replace('\'', r"\*(Aq");
+        assert!(page.starts_with(".ie") && page.contains(&about), "{name}: {about}\n{page}");
+    }
+    assert!(page("frontdesk.1").contains("frontdesk\\-events(1)"));
+    assert!(page("frontdesk-man.1").is_empty(), "it is for packages, and hidden");
+}
+
+#[test]
 fn what_is_secret_is_written_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::ada();

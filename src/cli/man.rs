@@ -1,0 +1,26 @@
+//! `frontdesk man`: the manual pages, for packages.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Context;
+use clap::{Args, CommandFactory};
+
+use super::{Cli, output};
+
+/// Write the manual pages of all commands into a directory
+///
+/// One page for each command, as `frontdesk-events-list.1`. The directory is made if it is not there.
+#[derive(Args)]
+pub(super) struct Man {
+    /// The directory
+    directory: PathBuf,
+}
+
+impl Man {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let failed = || format!("failed to write manual pages to {}", self.directory.display());
+        fs::create_dir_all(&self.directory).with_context(failed)?;
+        clap_mangen::generate_to(Cli::command(), &self.directory).with_context(failed)?;
+        output::line(format_args!("wrote manual pages to {}", self.directory.display()))
+    }
+}
