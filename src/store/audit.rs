@@ -1,4 +1,5 @@
-//! The audit log. Records of reads wait a moment and are written together; those of effects are written with the effect.
+//! The audit log. Records of reads and refusals are buffered and written in batches; those of effects are committed at
+//! once.
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub(super) struct AuditRow {
 impl AuditLog for Store {
     async fn record(&self, record: AuditRecord) -> Result<(), PortError> {
         let row = self.audit.row(record);
-        // That something may have been done must not be lost either.
+        // A record of a possible effect must not be lost in the buffer.
         if row.record.decision.effect != Effect::None || row.record.decision.verdict == Verdict::InDoubt {
             return self
                 .write(move |transaction| insert(transaction, &row))
@@ -72,7 +73,7 @@ const INSERT: &str =
                         reason)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const ANOTHER_ROW: &str = ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-/// Rows in one statement, where there are so many: what a statement costs before its first row is shared.
+/// Rows per `INSERT` in a large batch, to share the fixed cost of a statement.
 const ROWS_AT_ONCE: usize = 32;
 
 pub(super) fn insert(transaction: &Transaction<'_>, row: &AuditRow) -> Result<(), StoreError> {
@@ -98,7 +99,7 @@ pub(super) fn insert_all(transaction: &Transaction<'_>, rows: &[AuditRow]) -> Re
     rest.iter().try_for_each(|row| insert(transaction, row))
 }
 
-/// Binds the columns of a row to the parameters behind the first `before`.
+/// Binds the columns of a row to the parameters after the first `before`.
 fn bind(statement: &mut Statement<'_>, before: usize, row: &AuditRow) -> Result<(), StoreError> {
     let AuditRow { record, customer_hash } = row;
     let objects = serde_json::to_string(&record.decision.objects)?;

@@ -1,5 +1,5 @@
-//! Audit records on their way into the file: those of reads wait a moment for company, and longer while it cannot be
-//! written.
+//! Buffer of audit records. Records of reads are written in batches; while the store cannot be written they stay in
+//! memory and are retried.
 
 use std::{
     collections::HashMap,
@@ -18,42 +18,43 @@ use crate::{
     telemetry::{causes, metrics},
 };
 
-/// How long a record of a read may wait for company. While the file can be written, a power cut loses at most this much.
+/// How long a record is buffered before its batch is written. While the store can be written, a power cut loses at most
+/// this much.
 const WAIT_MAX: Duration = Duration::from_millis(25);
-/// How long until records that could not be written are tried again.
+/// Pause before records are written again after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Records that may wait; the next one has to see them written first.
+/// Capacity of the buffer. When it is full, a new record waits for the others to be written.
 const WAITING_MAX: usize = 4096;
-/// Customers whose hashes are remembered.
+/// Customers whose hashes are cached.
 const HASHES_MAX: usize = 1024;
 
-/// Records not written yet, and the key that customers are hashed with.
+/// Unwritten records, and the key for hashes of customers.
 pub(super) struct AuditBuffer {
     hash: HashKey,
-    /// A customer has many calls in one conversation.
+    /// Cache of hashes: a customer makes many calls in one conversation.
     hashes: Mutex<HashMap<CustomerId, Arc<str>>>,
     waiting: Mutex<Waiting>,
-    /// One attempt after the other: who wants to read has to wait for what somebody else has taken and not written yet.
+    /// Held while a batch is written. A reader of the audit takes it too, and so waits for a batch that is in flight.
     turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Waiting {
     rows: Vec<AuditRow>,
-    /// Taken by whoever has the turn, and not written yet.
+    /// Records in the batch that is being written.
     in_flight: usize,
-    /// A task writes them before long.
+    /// A flush task is running.
     looked_after: bool,
-    /// When they could not be written, if that was the last attempt.
+    /// When the last write failed; none if it succeeded.
     failed_at: Option<Instant>,
-    /// The store is being closed: nothing is taken, and nothing is tried again.
+    /// The store is closing: no record is accepted, and a failed write is not retried.
     closing: bool,
 }
 
-/// What becomes of a row.
+/// Result of adding a row to the buffer.
 enum Pushed {
     Kept,
-    /// Nobody looks after them yet.
+    /// Kept, and the caller has to start the flush task.
     First,
     NoRoom(Box<AuditRow>),
 }
@@ -65,7 +66,7 @@ impl AuditBuffer {
 
     pub(super) fn row(&self, mut record: AuditRecord) -> AuditRow {
         metrics::tool_call(record.tool.clone(), record.decision.verdict.as_str());
-        // A CRM's id of a contact may be the customer's own.
+        // A CRM's contact id may be the customer id itself.
         for object in &mut record.decision.objects {
             if let Some(contact) = object.strip_prefix("contact:") {
                 *object = format!("contact:{}", self.hash.hash(contact));
@@ -116,7 +117,7 @@ impl AuditBuffer {
         waiting.failed_at = None;
     }
 
-    /// In front of those that have come since.
+    /// Puts a failed batch back, before the records added since.
     fn put_back(&self, mut older: Vec<AuditRow>) {
         let mut waiting = self.waiting();
         older.append(&mut waiting.rows);
@@ -129,7 +130,7 @@ impl AuditBuffer {
         self.waiting().failed_at.is_some_and(|at| at.elapsed() < AGAIN)
     }
 
-    /// Whether nobody has to look after them any more. Asked by who has the turn: nothing is in flight then.
+    /// Whether the flush task may end. Called while `turn` is held, so no batch is in flight.
     fn is_done(&self) -> bool {
         let mut waiting = self.waiting();
         let done = waiting.rows.is_empty() || waiting.closing;
@@ -139,7 +140,7 @@ impl AuditBuffer {
 }
 
 impl Store {
-    /// Writes a record a little later, together with others.
+    /// Adds a record to the buffer; a batch writes it within [`WAIT_MAX`].
     pub(super) async fn keep_for_later(&self, mut row: AuditRow) -> Result<(), StoreError> {
         loop {
             match self.audit.push(row)? {
@@ -157,7 +158,7 @@ impl Store {
         }
     }
 
-    /// Writes what waits, until nothing does.
+    /// The flush task: writes batches until the buffer is empty.
     async fn look_after_audit(&self) {
         let mut pause = WAIT_MAX;
         loop {
@@ -168,7 +169,7 @@ impl Store {
             };
             pause = if written.is_ok() { WAIT_MAX } else { AGAIN };
             match written {
-                // What the last attempt comes to is said by whoever makes it.
+                // The caller that closes the store reports its last attempt.
                 _ if done => return,
                 Ok(()) => {}
                 Err(error) => tracing::error!(
@@ -179,10 +180,10 @@ impl Store {
         }
     }
 
-    /// Writes the records that wait. Those that cannot be written go on waiting.
+    /// Writes all buffered records now. Records that cannot be written stay in the buffer.
     pub(super) async fn flush_audit(&self) -> Result<(), StoreError> {
         let store = self.clone();
-        // A task of its own: a call that is given up must not take the records of others with it.
+        // A task of its own: a cancelled caller must not drop other callers' records.
         let written = tokio::spawn(async move {
             let _turn = store.audit.turn.lock().await;
             store.write_waiting().await
@@ -190,8 +191,8 @@ impl Store {
         written.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// The same for a record that has no room. Just after a failure there is no other attempt: calls that cannot be put on
-    /// record are refused, and do not queue for it.
+    /// Flushes a full buffer. Right after a failed write it fails at once: calls that cannot be audited are refused
+    /// instead of queued.
     async fn make_room(&self) -> Result<(), StoreError> {
         if self.audit.has_just_failed() {
             return Err(StoreError::AuditWaits);
@@ -199,7 +200,7 @@ impl Store {
         let store = self.clone();
         let written = tokio::spawn(async move {
             let _turn = store.audit.turn.lock().await;
-            // Somebody else's attempt may have, meanwhile.
+            // Another caller's attempt may have failed meanwhile.
             match store.audit.has_just_failed() {
                 true => Err(StoreError::AuditWaits),
                 false => store.write_waiting().await,
@@ -208,7 +209,7 @@ impl Store {
         written.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// One attempt. Whoever makes it has the turn.
+    /// Writes one batch. The caller holds `turn`.
     async fn write_waiting(&self) -> Result<(), StoreError> {
         let rows = Arc::new(self.audit.take());
         if rows.is_empty() {
@@ -218,13 +219,13 @@ impl Store {
         let written = self.write(move |transaction| insert_all(transaction, &to_write)).await;
         match written {
             Ok(()) => self.audit.written(),
-            // The command, which held them too, is gone when its answer is there.
+            // The command has dropped its reference by the time its result is here.
             Err(_) => self.audit.put_back(Arc::into_inner(rows).unwrap_or_default()),
         }
         written
     }
 
-    /// The last attempt.
+    /// Closes the buffer and writes it a last time; logs how many records are lost if that fails.
     pub(super) async fn close_audit(&self) -> Result<(), StoreError> {
         self.audit.waiting().closing = true;
         let flushed = self.flush_audit().await;

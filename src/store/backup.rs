@@ -1,4 +1,4 @@
-//! Backup of a store that is in use, and its way back.
+//! Online backup of a store, and restore.
 
 use std::{
     ffi::OsString,
@@ -16,24 +16,25 @@ use rusqlite::{
 use super::{Store, StoreError, erasure_log, open};
 use crate::{domain::Clock, telemetry::failpoint};
 
-/// How often a copy that somebody holds up is tried again, and after what pause.
+/// How often a copy is retried while another connection blocks it, and the pause in between.
 const TRIES: u32 = 200;
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// What a restore did.
+/// Result of a restore.
 #[derive(Debug, Clone)]
 pub struct Restored {
-    /// Erasures of after the backup that were applied to it.
+    /// Erasures logged after the backup was made and applied again.
     pub erasures: usize,
-    /// Entries of the log that another store has written: whom they are about cannot be told.
+    /// Log entries written by another store; they cannot be matched to this one.
     pub foreign: usize,
-    /// Where the store is that was there before.
+    /// Path of the replaced store, if there was one.
     pub replaced: Option<PathBuf>,
 }
 
 impl Store {
-    /// Copies the store at `path` into `file`, as it is at one moment, while others work on it. Until it is whole it has
-    /// another name; a backup that was there is replaced by a whole one. Returns its size in bytes.
+    /// Copies a consistent snapshot of the store at `path` into `file` while others use the store. The copy is written
+    /// under a temporary name and renamed when it is complete; an earlier backup of that name is replaced. Returns its
+    /// size in bytes.
     pub fn backup(path: &Path, file: &Path) -> Result<u64, StoreError> {
         if is_same(path, file) {
             return Err(StoreError::target(file, "it is the store itself; name another file"));
@@ -46,7 +47,7 @@ impl Store {
         if lock.try_lock().is_err() {
             return Err(StoreError::target(file, "another backup is being written there"));
         }
-        // What one that was killed has left must not be taken for this one's.
+        // Left by a backup that was killed; it must not mix with this one.
         parts(&partial).iter().skip(1).try_for_each(|part| remove(part))?;
         copy(path, &partial)?;
         failpoint::pass("backup");
@@ -55,18 +56,18 @@ impl Store {
         Ok(fs::metadata(file).map_err(|source| StoreError::file("read", file, source))?.len())
     }
 
-    /// Puts the backup `file` in the place of the store at `path`, which nobody may have open. Erasures that `log` has and the
-    /// backup does not are applied before. The store that was there is kept beside it.
+    /// Replaces the store at `path` with the backup `file`. No process may have the store open. Erasures that `log` has
+    /// and the backup lacks are applied first. The replaced store is kept beside the new one.
     pub async fn restore(path: &Path, file: &Path, log: &Path, clock: Clock) -> Result<Restored, StoreError> {
         if is_same(path, file) {
             return Err(StoreError::target(file, "it is the store itself; name the backup"));
         }
         open::is_store(file)?;
-        // Neither a server nor another restore.
+        // Excludes a running worker and another restore.
         let _lock = match Self::sole_worker(path) {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => return Err(StoreError::InUse(path.to_owned())),
-            // It is lost: nobody has it open.
+            // There is no store file, so nothing can have it open.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(source) => return Err(StoreError::file("lock", path, source)),
         };
@@ -80,7 +81,8 @@ impl Store {
         let own = erasure_log::store_of(&store.key);
         let (entries, foreign): (Vec<_>, Vec<_>) =
             erasure_log::read(log)?.into_iter().partition(|entry| entry.store == own);
-        // A log of which nothing is this store's is the wrong one; a store that was made anew leaves older entries in its.
+        // A log with entries of other stores alone is the wrong one. A log with both is right: a store that was created
+        // anew at the same path leaves older entries in it.
         if entries.is_empty() && !foreign.is_empty() {
             store.close().await?;
             return Err(StoreError::ForeignErasures(log.to_owned()));
@@ -103,12 +105,12 @@ impl Store {
     }
 }
 
-/// A copy as of one moment, in one file, checked.
+/// Makes a consistent copy in one file, without a WAL, and checks it.
 fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
     let source = open::readable(from)?;
     let mut target = Connection::open(to)?;
     {
-        // All pages in one step: one that is cut into steps begins anew whenever another process writes.
+        // All pages in one step: a stepwise backup restarts whenever another process writes.
         let backup = Backup::new(&source, &mut target)?;
         let mut tries = 0;
         while backup.step(-1)? != StepResult::Done {
@@ -125,7 +127,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
     sync(to)
 }
 
-/// Puts what stands in a write-ahead log into the file; it is one file then. An error if somebody else has it open.
+/// Checkpoints the WAL and leaves WAL mode, so that the database is one file. Fails if another connection is open.
 fn one_file(path: &Path) -> Result<(), StoreError> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -136,8 +138,8 @@ fn one_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Gives the store that is there a second name, and takes away the log of one that is damaged: it must not be taken for the
-/// next one's.
+/// Links the current store under a second name and moves its WAL away, which a damaged store may still have: SQLite
+/// must not apply it to the restored file.
 fn set_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
     let replaced = beside(path, ".replaced");
     let there = path.exists();
@@ -163,7 +165,7 @@ fn set_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
     Ok(there.then_some(replaced))
 }
 
-/// The database and what SQLite has beside it.
+/// The database and SQLite's files beside it.
 fn parts(path: &Path) -> [PathBuf; 4] {
     [path.to_owned(), beside(path, "-wal"), beside(path, "-shm"), beside(path, "-journal")]
 }
@@ -191,7 +193,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// An empty file for the owner alone.
+/// Creates an empty file with mode 0600.
 fn private(path: &Path) -> Result<File, StoreError> {
     let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path);
     file.map_err(|source| StoreError::file("write", path, source))
@@ -209,7 +211,7 @@ fn sync(path: &Path) -> Result<(), StoreError> {
     synced.map_err(|source| StoreError::file("write", path, source))
 }
 
-/// At once or not at all, and on the disk when it returns.
+/// Renames atomically; durable when it returns.
 fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     sync(from)?;
     fs::rename(from, to).map_err(|source| StoreError::file("write", to, source))?;

@@ -1,4 +1,4 @@
-//! Who works on which event: claims with leases, and how they end.
+//! Leases on events: claiming the next one, and settling it with its outcome.
 
 use std::time::Duration;
 
@@ -13,7 +13,10 @@ use crate::{
     inbox::{Claimed, Outcome},
 };
 
-/// `without` is a JSON list of kinds. The index is named: left to itself, SQLite sorts the whole backlog for every claim.
+/// Claims the next due event under a lease with a new fencing token. One that was claimed more than `claims_max` times
+/// without an outcome becomes a dead letter. `without` is a JSON array of kinds to skip.
+///
+/// The index is named because SQLite would otherwise sort the whole backlog for every claim.
 pub(super) fn claim(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -71,6 +74,7 @@ pub(super) fn claim(
     }
 }
 
+/// Ends the lease with `outcome`. False if the fencing token is stale: the event belongs to another worker by now.
 pub(super) fn settle(
     transaction: &Transaction<'_>,
     id: i64,
@@ -92,7 +96,7 @@ pub(super) fn settle(
         Outcome::Dead { error, in_doubt } => {
             Row { error: Some(error), counts: true, in_doubt: *in_doubt, ..Row::of("dead", now) }
         }
-        // A probe that found nobody there says nothing about what it was parked for.
+        // A probe that met an outage says nothing about the cause that it was parked for: it stays parked.
         Outcome::Waits { error, .. } if held.is_some() => {
             Row { error: Some(error), parked: true, keeps: true, ..Row::of("pending", never()?) }
         }
@@ -105,7 +109,7 @@ pub(super) fn settle(
         }
     };
     if held.is_some() {
-        // Before the row forgets what it was parked for.
+        // Before the update clears the cause that the row was parked for.
         let next = match outcome {
             Outcome::Waits { at, .. } => *at,
             _ => now,
@@ -147,7 +151,7 @@ pub(super) fn settle(
     Ok(changed == 1)
 }
 
-/// What an outcome makes of an event's row.
+/// The columns that an outcome writes to an event's row.
 struct Row<'a> {
     state: &'static str,
     due_at: Timestamp,
@@ -156,7 +160,7 @@ struct Row<'a> {
     counts: bool,
     in_doubt: bool,
     parked: bool,
-    /// It stays parked for what it was.
+    /// `waits_for` and `wait_cause` keep their values.
     keeps: bool,
     waits: Option<(&'a str, WaitCause)>,
 }

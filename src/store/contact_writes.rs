@@ -1,4 +1,4 @@
-//! Which of two writes to a contact is the later one.
+//! Order of writes to a contact: the last effect per field, and the end of the latest conversation.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -8,6 +8,8 @@ use crate::{
     domain::{EffectId, FieldName, Timestamp},
 };
 
+/// Records `effect` as the last writer of the contact's fields and returns the fields that it may write. A repeat (not
+/// `first`) leaves out fields that another effect has written since.
 pub(super) fn take_fields(
     transaction: &Transaction<'_>,
     contact: &EffectKey,
@@ -38,6 +40,7 @@ pub(super) fn take_fields(
     Ok(free)
 }
 
+/// Records that a conversation of the contact ended at `at`; false if a later one has ended.
 pub(super) fn take_end(
     transaction: &Transaction<'_>,
     contact: &EffectKey,
@@ -56,7 +59,7 @@ pub(super) fn take_end(
     Ok(taken == 1)
 }
 
-/// What was taken goes back to whoever had it before.
+/// Undoes `take_fields` or, with `ended`, `take_end`: the previous writer's entry is restored.
 pub(super) fn give_back(
     transaction: &Transaction<'_>,
     contact: &EffectKey,

@@ -9,7 +9,7 @@ use crate::{
     domain::{Contact, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, NoteId, SystemId, Timestamp},
 };
 
-/// The system of contacts that have an address and no customer yet.
+/// System id of contacts that have a typed address and no verified customer.
 const TYPED: &str = "typed";
 
 const COLUMNS: &str = "customer, email, fields";
@@ -87,7 +87,7 @@ impl Crm for Store {
     }
 }
 
-/// Saves unless it was done under the same effect; then what was there before that time is returned.
+/// Saves once per effect. A repeat changes nothing and returns the values from before the first save.
 fn save_once(
     transaction: &Transaction<'_>,
     customer: &Customer,
@@ -119,7 +119,7 @@ fn save_once(
     Ok(saved)
 }
 
-/// Reads, compares and writes in one transaction, so that what was there before is what this write replaced.
+/// Reads, compares and writes in one transaction, so that `before` holds exactly the values that this write replaced.
 fn save(
     transaction: &Transaction<'_>,
     customer: &Customer,
@@ -132,7 +132,7 @@ fn save(
         None => ContactId::parse(&contact_key(&customer.id))?,
     };
     let key = customer_key(&id);
-    // The same person under another id is erased with them. A typed address makes nobody the same person as somebody else.
+    // Erasure follows links between ids of one person. A typed address is unverified and links nobody.
     let own = CustomerId::parse(&key).ok().filter(|own| !customer.typed || own.system().as_str() == TYPED);
     for other in customer.linked.iter().cloned().chain(own) {
         links::link(transaction, &customer.id, &other)?;
@@ -162,7 +162,7 @@ fn save(
     Ok(SavedContact { id, before })
 }
 
-/// The contact of an address that a visitor has typed. A new one is nobody's: their word for who they are names no customer.
+/// The contact of an address that a visitor typed. A new one belongs to no customer, since the address is unverified.
 fn of_address(transaction: &Transaction<'_>, customer: &Customer) -> Result<ContactId, StoreError> {
     let address = customer.address().map(Email::canonical);
     let known: Option<String> = transaction
@@ -175,7 +175,7 @@ fn of_address(transaction: &Transaction<'_>, customer: &Customer) -> Result<Cont
     })
 }
 
-/// Writes an imported contact over the one of the same customer; fields it does not name stay as they are.
+/// Upserts an imported contact by customer; fields that the record does not name keep their values.
 pub(super) fn put(transaction: &Transaction<'_>, contact: &Contact) -> Result<(), StoreError> {
     let email = contact.email.as_ref();
     transaction
@@ -205,7 +205,7 @@ fn read(row: &Row<'_>) -> Result<Contact, StoreError> {
     })
 }
 
-/// The contact id of a customer: `cus_ada` for one of the embedded desk, `shopify:123` for another system's.
+/// The contact id of a customer: `cus_ada` for one of the embedded CRM, `shopify:123` for another system's.
 pub(super) fn contact_key(customer: &CustomerId) -> String {
     match *customer.system() == SystemId::builtin() && !customer.id().contains(':') {
         true => customer.id().to_owned(),
@@ -213,7 +213,7 @@ pub(super) fn contact_key(customer: &CustomerId) -> String {
     }
 }
 
-/// The other way round.
+/// Inverse of [`contact_key`]: the customer id of a contact id.
 fn customer_key(contact: &ContactId) -> String {
     match contact.as_str().contains(':') {
         true => contact.to_string(),

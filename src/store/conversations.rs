@@ -1,4 +1,4 @@
-//! Which ticket a customer's conversation has, where requests for one go, and which of them are not settled yet.
+//! Links of conversations to tickets, and the targets of ticket requests that are not settled.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -12,7 +12,7 @@ use crate::{
     domain::{ConversationId, CustomerId, EffectId, Priority, Ticket, TicketId, Timestamp},
 };
 
-/// Of an effect that was begun and never finished; none inside, if it was begun before targets were kept.
+/// The stored target of an unfinished effect. The inner option is none for claims from before targets were stored.
 pub(super) fn target(
     connection: &Connection,
     effect_key: &EffectKey,
@@ -25,6 +25,7 @@ pub(super) fn target(
     Ok(kept.map(|target| target.map(|target| serde_json::from_str(&target)).transpose()).transpose()?)
 }
 
+/// The oldest unfinished effect of a conversation, other than `but`, and when it was begun.
 pub(super) fn unsettled(
     connection: &Connection,
     conversation: &EffectKey,
@@ -44,6 +45,7 @@ pub(super) fn unsettled(
     found.transpose()
 }
 
+/// Links the conversation to a ticket, unless the fencing token of `fence` is stale.
 pub(super) fn link(
     transaction: &Transaction<'_>,
     conversation: &ConversationId,
@@ -75,6 +77,7 @@ pub(super) fn link(
     Ok(())
 }
 
+/// The conversation's ticket, if it was used after `since`.
 pub(super) fn linked(
     connection: &Connection,
     conversation: &ConversationId,
@@ -98,6 +101,7 @@ pub(super) fn linked(
     })
 }
 
+/// Marks the link as closed, if it still points to `ticket`.
 pub(super) fn close(
     transaction: &Transaction<'_>,
     conversation: &ConversationId,

@@ -1,4 +1,4 @@
-//! Deliveries taken in: an identity once, and its events in the same commit.
+//! Deduplication of deliveries: the dedup key and the events of a delivery are inserted in one commit.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -9,7 +9,7 @@ use crate::{
     telemetry::failpoint,
 };
 
-/// Enters an identity; false if it is known.
+/// Inserts a dedup key; false if it is known.
 pub(super) fn remember(
     transaction: &Transaction<'_>,
     source: &str,
@@ -25,13 +25,15 @@ pub(super) fn remember(
     Ok(entered == 1)
 }
 
+/// Accepts a delivery: new, duplicate (same key and bytes), quarantined (a unique key with other bytes), or rejected
+/// because the queue is full.
 pub(super) fn accept(
     transaction: &Transaction<'_>,
     delivery: &NewDelivery,
     now: Timestamp,
     key: &HashKey,
 ) -> Result<Accepted, StoreError> {
-    // Only to be recognised: an identity holds ids of conversations, and outlives what it delivered.
+    // Hashed, because a dedup key contains conversation ids and is kept longer than the events.
     let plain = match &delivery.dedup_key {
         DedupKey::Unique(identity) => identity.clone(),
         DedupKey::Latest(subject) => format!("latest:{subject}"),
@@ -47,7 +49,7 @@ pub(super) fn accept(
         _ => EventState::Pending,
     };
     if state == EventState::Quarantined {
-        // The same conflict is kept once.
+        // Each conflicting body is quarantined once.
         let hash: String = delivery.body_hash.iter().map(|octet| format!("{octet:02x}")).collect();
         let conflict = key.hash(&format!("conflict:{hash}:{plain}"));
         if !remember(transaction, &delivery.source, &conflict, &body_hash, now)? {

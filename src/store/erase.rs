@@ -1,5 +1,5 @@
-//! Erasure: what is held of a customer or a conversation goes, table by table as `holdings` declares it. What stays is that
-//! something was done, and keyed hashes by which a late repeat is recognised.
+//! Erasure of a customer's or a conversation's data, table by table as `holdings` declares it. Kept are the facts that
+//! effects happened, and keyed hashes that recognise late repeats.
 
 use std::time::Duration;
 
@@ -13,37 +13,37 @@ use super::{
 };
 use crate::domain::Timestamp;
 
-/// Rows of one table.
+/// Number of a subject's rows in one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     pub table: &'static str,
-    /// What they are, for people.
+    /// Description of the rows, for display.
     pub holds: &'static str,
     pub rows: u64,
 }
 
-/// What is held of somebody.
+/// The data held about a subject.
 #[derive(Debug, Clone, Default)]
 pub struct Holdings {
-    /// Something is known of them, be it only that they were erased.
+    /// The store has at least one row of the subject, even if it is already erased.
     pub known: bool,
-    /// What erasure takes.
+    /// Rows that erasure would remove or blank.
     pub held: Vec<Held>,
-    /// Other ids of the same person, as far as they were seen.
+    /// Other known ids of the same person.
     pub linked: Vec<String>,
 }
 
-/// What was erased.
+/// Result of an erasure.
 #[derive(Debug, Clone)]
 pub struct Erased {
     pub held: Vec<Held>,
-    /// Until when something that had begun may still write what it knows.
+    /// Calls and events that began before the erasure may still write data of the subject until this time.
     pub under_way_until: Option<Timestamp>,
     rest: Subject,
 }
 
 impl Store {
-    /// What erasure of `whom` would take.
+    /// What [`Store::erase`] would remove, without removing it.
     pub async fn holdings(&self, whom: &Whom) -> Result<Holdings, StoreError> {
         let (whom, key) = (whom.clone(), self.key.clone());
         self.read_slow(move |connection| {
@@ -70,8 +70,10 @@ impl Store {
         .await
     }
 
-    /// Erases what is held of `whom`, in one commit. A call that began before may still be under way, for `call` at most: what
-    /// it writes is for [`Store::erase_rest`], after [`Erased::under_way_until`].
+    /// Erases the data held about `whom`, in one commit. A call that began before may still be running, for `call` at
+    /// most: [`Store::erase_rest`], called after [`Erased::under_way_until`], erases what it writes.
+    ///
+    /// The erasure is first appended to the log beside the store, so that restoring an older backup applies it again.
     ///
     /// That it was done is first logged beside the store, so that a restored backup does not bring it back.
     pub async fn erase(&self, whom: &Whom, call: Duration) -> Result<Erased, StoreError> {
@@ -89,13 +91,13 @@ impl Store {
         .await
     }
 
-    /// Erases what was written since by what had been under way.
+    /// Erases again, for data written by calls that were running during the erasure.
     pub async fn erase_rest(&self, erased: &Erased) -> Result<Vec<Held>, StoreError> {
         let (subject, now) = (erased.rest.clone(), self.clock.now());
         self.write(move |transaction| apply(transaction, &subject, now)).await
     }
 
-    /// Carries out an erasure that is in the log and not in this store; false if it is.
+    /// Applies a logged erasure to a restored store; false if the store already has it.
     pub(super) async fn erase_again(&self, entry: Entry) -> Result<bool, StoreError> {
         let key = self.key.clone();
         self.write(move |transaction| {
@@ -135,7 +137,7 @@ fn remember(transaction: &Transaction<'_>, id: &str, at: Timestamp) -> Result<()
     Ok(())
 }
 
-/// Events that are being worked on, and calls that have begun an effect and not come back.
+/// When the last claimed event's lease or unfinished call of the subject ends; none if there are none.
 fn under_way_until(
     transaction: &Transaction<'_>,
     subject: &Subject,

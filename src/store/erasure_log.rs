@@ -1,4 +1,4 @@
-//! Erasures logged beside the store, as keyed hashes: what a restored backup must not bring back.
+//! Append-only log of erasures beside the store, as keyed hashes, for applying them to a restored backup.
 
 use std::{
     ffi::OsString,
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::{StoreError, keyed::HashKey, subject::HashedSubject};
 use crate::domain::Timestamp;
 
-/// One erasure.
+/// One logged erasure.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) id: String,
     pub(super) at: Timestamp,
-    /// Tells the store by its key.
+    /// Identifies the store: a hash under its key.
     pub(super) store: String,
     pub(super) subject: HashedSubject,
 }
@@ -29,7 +29,7 @@ impl Entry {
     }
 }
 
-/// What entries of one store have in common.
+/// Identifier of the store that has this key.
 pub(super) fn store_of(key: &HashKey) -> String {
     key.hash("frontdesk store")
 }
@@ -41,7 +41,7 @@ pub(super) fn beside(store: &Path) -> PathBuf {
     name.into()
 }
 
-/// On the disk when it returns.
+/// Appends an entry; durable when it returns.
 pub(super) fn append(path: &Path, entry: &Entry) -> Result<(), StoreError> {
     let failed = |source| StoreError::file("write", path, source);
     let mut line = serde_json::to_string(entry)?;
@@ -51,7 +51,7 @@ pub(super) fn append(path: &Path, entry: &Entry) -> Result<(), StoreError> {
     file.sync_all().map_err(failed)
 }
 
-/// Every entry; none where there is no log. What was cut off by a crash is the end of one that was never answered.
+/// Reads all entries; empty without a log. A line truncated by a crash is skipped: that erasure was never acknowledged.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, StoreError> {
     let failed = |source| StoreError::file("read", path, source);
     let file = match File::open(path) {

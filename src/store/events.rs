@@ -1,4 +1,4 @@
-//! Rows of the inbox, as they are shown.
+//! Event rows as [`StoredEvent`]s, for display.
 
 use rusqlite::Row;
 
@@ -8,8 +8,8 @@ use crate::{
     inbox::{EventState, StoredEvent},
 };
 
-/// What [`stored`] reads. The last columns: which upstream and cause hold an unfinished event back, and the earlier event of
-/// its subject that has to end first.
+/// Columns that [`stored`] reads. The last three: the upstream and cause that hold a pending event back, the id of the
+/// earlier unfinished event of its subject, and whether the event can be processed.
 pub(super) const COLUMNS: &str = "id, source, kind, state, received_at, updated_at, due_at, subject, conversation, claims, failures, \
     error, receipt, in_doubt, parked, waits_for, wait_cause, \
     (SELECT holds.upstream || ' ' || holds.cause FROM holds, json_each(holds.kinds) AS kind \
@@ -35,7 +35,7 @@ pub(super) fn stored(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
     let state: EventState = serde_json::from_value(state.into())?;
     let waits = match state {
         EventState::Pending => Some(reason(row)?),
-        EventState::Claimed => Some("it is being worked on".to_owned()),
+        EventState::Claimed => Some("being processed".to_owned()),
         _ => None,
     };
     let time = |column| -> Result<Timestamp, StoreError> { Ok(Timestamp::from_unix_ms(row.get(column)?)?) };
@@ -75,7 +75,7 @@ fn reason(row: &Row<'_>) -> Result<String, StoreError> {
                 return Ok(match (earlier, failed) {
                     (Some(earlier), _) => format!("event {earlier} of the same conversation or article comes first"),
                     (None, Some(failed)) => format!("tried again: {failed}"),
-                    (None, None) => "for its turn".to_owned(),
+                    (None, None) => "queued".to_owned(),
                 });
             }
         },

@@ -1,4 +1,4 @@
-//! Export: everything that is held of a customer or a conversation, as JSON, by the same list as erasure.
+//! Export of the data held about a customer or a conversation, as JSON, from the same table list as erasure.
 
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use super::{
 use crate::domain::Timestamp;
 
 impl Store {
-    /// Everything that is held of `whom`; none if that is nothing.
+    /// Exports the data held about `whom`; none if there is none.
     pub async fn export(&self, whom: &Whom) -> Result<Option<Value>, StoreError> {
         let (whom, key, now) = (whom.clone(), self.key.clone(), self.clock.now());
         self.flush_audit().await?;
@@ -52,7 +52,7 @@ impl Store {
     }
 }
 
-/// A column as people read it; none where it holds nothing, or a hash.
+/// A column's value as JSON; none for NULL, blobs and hashes.
 fn shown(column: &str, value: ValueRef<'_>) -> Option<Value> {
     if column.ends_with("_hash") {
         return None;

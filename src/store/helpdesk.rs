@@ -57,13 +57,14 @@ impl Helpdesk for Store {
     }
 }
 
-/// The row of a ticket id; one that is not ours has none, and breaks the reference.
+/// The row number of a ticket id; none for an id that this helpdesk did not issue.
 pub(super) fn number(ticket: &TicketId) -> Option<i64> {
     let number: i64 = ticket.as_str().strip_prefix("T-")?.parse().ok()?;
     number.checked_sub(NUMBER_BASE)
 }
 
-/// False if the ticket is closed, or not there. One that was solved is opened again, so that somebody reads it.
+/// Adds a comment once per effect; false if the ticket is closed or does not exist. A solved or pending ticket is
+/// reopened, so that staff see the comment.
 fn add_comment(
     transaction: &Transaction<'_>,
     ticket: Option<i64>,
@@ -97,7 +98,7 @@ fn add_comment(
     Ok(true)
 }
 
-/// Unique on the effect: a repeat finds the ticket that is there.
+/// Inserts a ticket once per effect: a repeat returns the existing ticket.
 fn insert(
     transaction: &Transaction<'_>,
     ticket: &NewTicket,

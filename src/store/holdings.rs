@@ -1,40 +1,40 @@
-//! What each table holds of whom: how a customer's rows are found, what erasure does to them, and for how long they are
-//! kept. Erasure, export, restore and retention walk this list; a test fails when a table or a column is missing.
+//! Data map of the store: for each table, how a subject's rows are found, what erasure does to them, and how long rows
+//! are kept. Erasure, export, restore and retention use this list; a test fails when a table or column is missing.
 
 mod list;
 
 pub(super) use list::HOLDINGS;
 
-/// One table.
+/// The entry of one table.
 pub(super) struct Holding {
     pub(super) table: &'static str,
-    /// For people, in an export.
+    /// Description of the rows, for exports.
     pub(super) holds: &'static str,
-    /// A row is theirs if one of these is.
+    /// A row belongs to the subject if one of these keys matches …
     pub(super) found_by: &'static [Key],
-    /// Or if this is so. `?1` is the subject.
+    /// … or this SQL condition holds. `?1` is the subject as JSON.
     pub(super) or: Option<&'static str>,
     pub(super) erasure: Erasure,
     pub(super) kept: Kept,
 }
 
-/// A column (or an expression) that tells whose a row is, by what it holds.
+/// A column or SQL expression that identifies the owner of a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Key {
-    /// system:id.
+    /// A customer id, `system:id`.
     Customer(&'static str),
-    /// The customer as a chat platform wrote them.
+    /// A customer id as the chat platform spelt it.
     Name(&'static str),
-    /// A contact of the embedded CRM.
+    /// A contact id of the embedded CRM.
     Contact(&'static str),
-    /// The same as the ledger key of it, in hexadecimal.
+    /// The contact's ledger key, in hexadecimal.
     ContactScope(&'static str),
-    /// An address, canonical.
+    /// A canonical email address.
     Email(&'static str),
     Conversation(&'static str),
     CustomerHash(&'static str),
     ConversationHash(&'static str),
-    /// The row of another table that this one belongs to.
+    /// A foreign key to another table's row, whose owner decides.
     RowOf {
         column: &'static str,
         table: &'static str,
@@ -42,27 +42,27 @@ pub(super) enum Key {
     },
 }
 
-/// What becomes of a customer's rows.
+/// What erasure does to a subject's rows.
 pub(super) enum Erasure {
-    /// Nothing in it is anybody's.
+    /// The table holds no personal data.
     Nothing,
     Delete,
-    /// The row stays, without what it said.
+    /// Keep the row and overwrite its content.
     Blank {
         /// Column and new value. `?2` is the time.
         set: &'static [(&'static str, &'static str)],
-        /// Columns that stay: they tell of nobody.
+        /// Columns that keep their values: they hold no personal data.
         #[cfg_attr(not(test), expect(dead_code, reason = "a declaration that the test of the schema reads"))]
         stay: &'static [&'static str],
-        /// Whether there is something left to blank; rows that are found by what stays need it.
+        /// SQL condition: the row is not blanked yet. Needed where blanked rows still match a key.
         left: &'static str,
     },
 }
 
-/// For how long rows are kept.
+/// How long rows are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// Until somebody removes or erases it: records of the desk, and what is no larger than its settings.
+    /// Until removed or erased: records of the embedded systems, and tables that are bounded by the configuration.
     Always,
     /// A key of `[retention]` bounds its age.
     Days(Age),
@@ -80,7 +80,7 @@ pub(super) enum Age {
     ArticleVersions,
 }
 
-/// The receipt of an effect whose records were erased, as SQL.
+/// Receipt of an erased effect, as an SQL literal.
 const ERASED_SQL: &str = "'{\"erased\":true}'";
 
 impl Age {
@@ -121,14 +121,14 @@ impl Key {
 }
 
 impl Holding {
-    /// Which rows are the subject's; none where nothing is anybody's.
+    /// SQL condition for the subject's rows; none for a table without personal data.
     pub(super) fn condition(&self) -> Option<String> {
         let by_key = self.found_by.iter().filter_map(|key| key.condition());
         let all: Vec<String> = by_key.chain(self.or.map(|or| format!("({or})"))).collect();
         (!all.is_empty()).then(|| format!("({})", all.join(" OR ")))
     }
 
-    /// Which of them still say something.
+    /// SQL condition for rows that are not erased yet.
     pub(super) fn left(&self) -> &'static str {
         match &self.erasure {
             Erasure::Blank { left, .. } => left,
@@ -183,7 +183,7 @@ mod tests {
             let holding = HOLDINGS.iter().find(|holding| holding.table == table);
             let holding = holding.unwrap_or_else(|| panic!("HOLDINGS does not know the table {table}"));
             assert_eq!(holding.erase().is_some(), !holding.found_by.is_empty(), "{table}");
-            // What is blanked says of each column whether it tells of anybody.
+            // A blanked table must classify each of its columns.
             let Erasure::Blank { set, stay, .. } = &holding.erasure else { continue };
             for column in columns {
                 let known = set.iter().any(|(set, _)| set == column) || stay.contains(&column.as_str());

@@ -1,4 +1,4 @@
-//! Events that wait for an upstream: parked ones, the probe among them, and what holds them back.
+//! Holds: events parked because an upstream refuses them or is down, and the probes that test whether it accepts again.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::{
     inbox::{Hold, HoldTold, PROBE_BASE, Released, next_pause},
 };
 
-/// When a parked event is due, unless it is the probe, or a person asks for it: never.
+/// Due time of a parked event: never. Only a probe or a manual replay runs it.
 pub(super) const NEVER_MS: i64 = 253_370_764_800_000;
-/// A probe that cannot be chosen, as while its conversation has an earlier event, is looked for again after this.
+/// Pause before a probe is chosen again when none could be, for example because its conversation has an earlier event.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Of a stopped upstream every so many probes one is the latest event, not the oldest: a refusal that is the oldest's
-/// alone must not hold the others for ever.
+/// At a stopped upstream, every fourth probe is the latest event instead of the oldest: an oldest event that is refused
+/// on its own account must not block the others for ever.
 const LATEST_EVERY: i64 = 4;
 
 /// An unfinished event `e` whose subject has no earlier one, and none that is being worked on at ?1: a replay brings an
@@ -24,7 +24,7 @@ pub(super) const NEXT: &str = "e.state IN ('pending', 'claimed') AND NOT EXISTS 
     WHERE other.subject = e.subject AND other.id <> e.id AND other.state IN ('pending', 'claimed') \
       AND (other.id < e.id OR (other.state = 'claimed' AND other.due_at > ?1)))";
 
-/// `e` is not held back by a stopped upstream.
+/// SQL condition: no stopped upstream holds event `e` back.
 pub(super) const FREE: &str = "(e.parked = 1 OR e.kind NOT IN \
     (SELECT kind.value FROM holds, json_each(holds.kinds) AS kind WHERE holds.stopped = 1))";
 
@@ -40,7 +40,8 @@ struct Due {
     probes: i64,
 }
 
-/// The parked event that is tried next, if one is due: one at a time for each hold. `without` is a JSON list of kinds.
+/// The event to run as the next probe, if a hold's probe is due; one probe at a time per hold. `without` is a JSON
+/// array of kinds to skip.
 pub(super) fn probe(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -64,7 +65,7 @@ pub(super) fn probe(
     for hold in due {
         let found = candidate(transaction, now, without, &hold)?;
         let (probe_at, probes) = match found {
-            // One at a time: the next one when this one is settled, or lost.
+            // The next probe runs when this one is settled or its lease ends.
             Some(_) => (now.plus(lease), 1),
             None => (now.plus(LOOK_AGAIN), 0),
         };
@@ -85,7 +86,8 @@ pub(super) fn probe(
     Ok(None)
 }
 
-/// Of a stopped upstream the oldest event; else the parked one that was tried longest ago.
+/// At a stopped upstream the oldest event (see [`LATEST_EVERY`]), otherwise the parked event whose last attempt is
+/// oldest.
 fn candidate(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -115,7 +117,7 @@ fn candidate(
     Ok(found)
 }
 
-/// How many events a hold keeps waiting.
+/// Number of events that a hold keeps waiting.
 pub(super) fn waiting(connection: &Connection, upstream: &str, cause: WaitCause) -> Result<u64, StoreError> {
     let n: i64 = connection
         .prepare_cached(
@@ -128,7 +130,8 @@ pub(super) fn waiting(connection: &Connection, upstream: &str, cause: WaitCause)
     Ok(u64::try_from(n).unwrap_or(0))
 }
 
-/// An event `id` is parked for `upstream`. `was` is the cause for which it had been parked before.
+/// Parks event `id` for `upstream`. `was` is the cause for which it had been parked before. A second event that is
+/// refused stops the upstream for all events of its kinds.
 pub(super) fn park(
     transaction: &Transaction<'_>,
     id: i64,
@@ -175,7 +178,7 @@ pub(super) fn park(
     Ok(())
 }
 
-/// The next probe of the hold that an event was parked for comes at `at`.
+/// Sets the next probe of the hold that event `id` is parked for.
 pub(super) fn probe_at(transaction: &Transaction<'_>, id: i64, at: Timestamp) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
@@ -185,7 +188,7 @@ pub(super) fn probe_at(transaction: &Transaction<'_>, id: i64, at: Timestamp) ->
     Ok(())
 }
 
-/// An outage has begun; false if it had before.
+/// Records the start of an outage; false if one is already recorded.
 pub(super) fn outage(
     transaction: &Transaction<'_>,
     upstream: &str,
@@ -201,7 +204,8 @@ pub(super) fn outage(
     Ok(begun == 1)
 }
 
-/// `upstream` has answered. `parked` is what the event that reached it had been parked for; `accepted`: it was done.
+/// Records that `upstream` has answered: ends its outage and, if the event was `accepted`, the holds that this
+/// disproves. `parked` is the hold that the event was parked for.
 pub(super) fn answered(
     transaction: &Transaction<'_>,
     upstream: &str,
@@ -235,7 +239,7 @@ pub(super) fn answered(
     if stopped == Some(true) && parked != Some(&refused) {
         over.push(refused);
     }
-    // What was refused before was that event's own fault.
+    // An earlier refusal concerned that event alone.
     transaction
         .prepare_cached("UPDATE holds SET first_event = NULL WHERE upstream = ?1 AND cause = 'refused'")?
         .execute([upstream])?;
@@ -256,8 +260,8 @@ fn remove(transaction: &Transaction<'_>, upstream: &str, cause: &str) -> Result<
     Ok(())
 }
 
-/// At a start the configuration may be another one: every hold is probed at once, and one for an upstream that is not in
-/// use any more ends.
+/// At start-up the configuration may have changed: probes every hold at once, and ends holds of upstreams that are no
+/// longer configured.
 pub(super) fn resume(transaction: &Transaction<'_>, upstreams: &[String], now: Timestamp) -> Result<(), StoreError> {
     let upstreams = serde_json::to_string(upstreams)?;
     let others = "NOT IN (SELECT value FROM json_each(?1))";
@@ -274,7 +278,8 @@ pub(super) fn resume(transaction: &Transaction<'_>, upstreams: &[String], now: T
     Ok(())
 }
 
-/// The clock was set back: what was to happen a little later must not wait for the old time to come again.
+/// After the clock was set back: makes pending events due now and moves probes forward, so that neither waits for the
+/// old time. Returns the number of events.
 pub(super) fn clock_set_back(transaction: &Transaction<'_>, now: Timestamp) -> Result<u64, StoreError> {
     let now = now.unix_ms();
     transaction
@@ -319,7 +324,7 @@ pub(super) fn told(connection: &Connection) -> Result<Vec<HoldTold>, StoreError>
         .collect()
 }
 
-/// People were told of a hold, or, without `at`, of its end.
+/// Records that an alert was sent for a hold, or with `over` forgets it.
 pub(super) fn tell(transaction: &Transaction<'_>, told: &HoldTold, over: bool) -> Result<(), StoreError> {
     let key = params![told.upstream, told.cause.as_str()];
     if over {

@@ -1,11 +1,11 @@
-//! Writing imported records.
+//! Upserts of imported records.
 
 use std::collections::HashMap;
 
 use super::{Store, StoreError, contacts, knowledge, orders};
 use crate::domain::{Order, OrderOwner, Record};
 
-/// Records in one transaction: other processes get their turn in between.
+/// Records per transaction: other processes can write in between.
 const BATCH: usize = 1000;
 
 /// How many records of each kind were written.
@@ -23,12 +23,13 @@ impl Imported {
 }
 
 impl Store {
-    /// Writes the records over those of the same id. Doing it twice changes nothing.
+    /// Upserts the records by id. Idempotent.
     pub async fn import(&self, records: Vec<Record>) -> Result<Imported, StoreError> {
         self.import_until(records, || false).await
     }
 
-    /// The same, until `stop` says so: asked between batches, so that what has been told is written, and nothing else.
+    /// The same, until `stop` returns true. It is asked between batches, so the returned counts are exactly what was
+    /// committed.
     pub async fn import_until(&self, records: Vec<Record>, stop: impl Fn() -> bool) -> Result<Imported, StoreError> {
         let mut imported = Imported::default();
         let mut records = records.into_iter().peekable();
@@ -53,7 +54,7 @@ impl Store {
         Ok(imported)
     }
 
-    /// Whether an order would take the place of another customer's, in the store or earlier among the records.
+    /// Fails if an order would replace another customer's, in the store or earlier in `records`.
     pub fn check_owners(&self, records: &[Record]) -> Result<(), StoreError> {
         let mut seen: HashMap<&str, &Order> = HashMap::new();
         for record in records {
@@ -72,7 +73,7 @@ impl Store {
     }
 }
 
-/// A guest is known by the address alone.
+/// A guest order is identified by its address alone.
 fn is_same_owner(before: &Order, after: &Order) -> bool {
     match (&before.owner, &after.owner) {
         (OrderOwner::Guest, _) => before.email.is_none() || before.email == after.email,

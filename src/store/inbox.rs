@@ -1,4 +1,4 @@
-//! The inbox in SQLite.
+//! The event queue in SQLite.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Queue for Store {
                 ))?
                 .exists(params![now.unix_ms(), without])?)
         })?;
-        // Most of the time there is nothing to do, and no lock to take.
+        // Usually nothing is due, and no write lock is needed.
         if !due {
             return Ok(None);
         }
@@ -99,7 +99,7 @@ impl Queue for Store {
         let held = self.read(|connection| {
             Ok(connection.prepare_cached("SELECT 1 FROM holds WHERE upstream = ?1")?.exists([upstream])?)
         })?;
-        // Most of the time nothing waits.
+        // Usually there is no hold, and no write is needed.
         if !held && claimed.parked.is_none() {
             return Ok(Released::default());
         }
@@ -142,7 +142,7 @@ impl Queue for Store {
         let now = self.clock.now().unix_ms();
         Ok(self
             .write(move |transaction| {
-                // The locks under which it worked, too.
+                // And the locks that the dead worker held.
                 transaction.prepare_cached("DELETE FROM locks WHERE worker")?.execute([])?;
                 Ok(transaction
                     .prepare_cached(

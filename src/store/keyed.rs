@@ -1,4 +1,4 @@
-//! Keyed hashes: what has to be recognised again and must not be readable. And the functions that SQL calls.
+//! Keyed hashes (HMAC-SHA-256) for values that must be recognised but not readable, and the SQL functions of the store.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,7 +15,7 @@ use sha2::Sha256;
 use super::StoreError;
 use crate::domain::Email;
 
-/// The key of a store, made once with it. Hashes of one store say nothing to another.
+/// The key of a store, created with it. Hashes of different stores cannot be compared.
 #[derive(Clone)]
 pub(super) struct HashKey(Hmac<Sha256>);
 
@@ -24,7 +24,7 @@ impl HashKey {
         Self(Hmac::new(&key.into()))
     }
 
-    /// 32 hexadecimal digits.
+    /// The HMAC's first 128 bits, as 32 hexadecimal digits.
     pub(super) fn hash(&self, text: &str) -> String {
         let mut hash = self.0.clone();
         hash.update(text.as_bytes());
@@ -33,14 +33,14 @@ impl HashKey {
         octets[..16].iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 15)]).collect()
     }
 
-    /// What is kept of a hash that has no key: what it is of could be guessed.
+    /// Keyed hash of an unkeyed hash, whose input could be guessed.
     pub(super) fn of_hash(&self, plain: &[u8]) -> Vec<u8> {
         let plain: String = plain.iter().map(|octet| format!("{octet:02X}")).collect();
         self.hash(&plain).into_bytes()
     }
 
-    /// Gives SQL on this connection its functions: `keyed_hash(text)`, `canonical_email(text)` and
-    /// `mentions(text, subject)`.
+    /// Registers the SQL functions `keyed_hash(text)`, `canonical_email(text)` and `mentions(text, subject)` on a
+    /// connection.
     pub(super) fn register(&self, connection: &Connection) -> Result<(), StoreError> {
         let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
         let key = self.clone();
@@ -69,14 +69,14 @@ fn text<'a>(context: &'a Context<'_>, argument: usize) -> rusqlite::Result<Optio
     })
 }
 
-/// What a text is searched for: members of a subject.
+/// The ids that `mentions` searches a text for: members of a subject's JSON document.
 #[derive(Deserialize)]
 struct Sought {
-    /// The hashes of ids that a whole value may be.
+    /// Keyed hashes of ids, compared with whole JSON values.
     mention_hashes: BTreeSet<String>,
-    /// The ids, for a string that is no JSON.
+    /// The ids in plain text, for a body that is not JSON.
     mentions: BTreeSet<String>,
-    /// Whom it is about is known by hashes alone: then a string that cannot be searched counts as theirs.
+    /// The subject is known by hashes alone. A body that is not JSON then always matches, since it cannot be searched.
     #[serde(default)]
     by_hash: bool,
 }
@@ -97,7 +97,7 @@ impl Sought {
             Value::Number(number) => self.mention_hashes.contains(&key.hash(&number.to_string())),
             Value::Array(values) => values.iter().any(|value| self.is_among(value, key)),
             Value::Object(members) => members.iter().any(|(name, value)| match value {
-                // A whole body, whatever it is.
+                // A complete body of any format.
                 Value::String(body) if name == "unmappable" => self.is_in(body, key),
                 value => self.is_among(value, key),
             }),
@@ -131,7 +131,7 @@ mod tests {
         for others in [kept(r#"{"customer":"cus_adam"}"#), kept(r#"{"customer":47110}"#), kept("customer=grace")] {
             assert!(!sought(false).is_in(&others, &key), "{others}");
         }
-        // By hashes alone a text cannot be searched: it goes, since it may be theirs.
+        // Plain text cannot be searched by hashes: it matches, since it may be the subject's.
         assert!(sought(true).is_in(&kept("customer=grace"), &key));
         assert!(!sought(true).is_in(&kept(r#"{"customer":"grace"}"#), &key));
     }

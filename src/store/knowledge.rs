@@ -9,9 +9,9 @@ use crate::{
     domain::{Article, ArticleEntry, ArticleHit, ArticleId, Link, Timestamp},
 };
 
-/// Words of a query that are looked at.
+/// Words of a query that are used.
 const QUERY_WORDS_MAX: usize = 16;
-/// English words that stand in every question and in every article.
+/// English stop words.
 const TOPICLESS: &[&str] = &[
     "a", "an", "and", "are", "at", "be", "can", "could", "did", "do", "does", "for", "from", "get", "had", "has",
     "have", "how", "i", "in", "is", "it", "me", "my", "of", "on", "or", "our", "should", "that", "the", "this", "to",
@@ -27,7 +27,7 @@ impl KnowledgeBase for Store {
             if words.is_empty() {
                 return Ok(Vec::new());
             }
-            // All words first; a question in plain words rarely has them all, so then any of them.
+            // All words first; a natural-language question rarely matches them all, so then any of them.
             let strict = matches(connection, &words.join(" AND "), limit)?;
             if !strict.is_empty() || words.len() == 1 {
                 return Ok(strict);
@@ -60,7 +60,7 @@ impl KnowledgeBase for Store {
         let after = after.map(|id| id.as_str().to_owned()).unwrap_or_default();
         self.read_slow(move |connection| {
             let mut articles = connection
-                // The length is in the record's head: the text itself is not read.
+                // SQLite reads the length from the record header without the text.
                 .prepare_cached(
                     "SELECT id, title, octet_length(body) FROM articles WHERE id > ?1 ORDER BY id LIMIT ?2",
                 )?
@@ -99,7 +99,7 @@ fn matches(connection: &Connection, expression: &str, limit: u32) -> Result<Vec<
     .collect()
 }
 
-/// The words of a query, each quoted: nothing of it is FTS5 syntax. Words without a topic count only when there are no others.
+/// The words of a query, each quoted, so that none is FTS5 syntax. Stop words are used only when there are no others.
 fn words(query: &str) -> Vec<String> {
     let all: Vec<String> =
         query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
@@ -130,7 +130,8 @@ fn read(row: &Row<'_>) -> Result<Article, StoreError> {
     })
 }
 
-/// The version stays when the article is gone: a late change of before must not bring it back.
+/// Applies a change unless a newer version is recorded. The version is kept after a removal, so that a late change does
+/// not restore the article.
 fn apply(
     transaction: &Transaction<'_>,
     change: &ArticleChange,
@@ -163,7 +164,7 @@ fn apply(
     Ok(Applied::Done)
 }
 
-/// Writes an article over the one of the same id.
+/// Upserts an article by id.
 pub(super) fn put(transaction: &Transaction<'_>, article: &Article) -> Result<(), StoreError> {
     transaction
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! The ledger of effects.
+//! The ledger of effects: which effect a request has begun or finished, under its effect key.
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -9,10 +9,10 @@ use crate::{
     domain::{ConversationId, CustomerId, EffectId, FieldName, Priority, Ticket, TicketId, Timestamp},
 };
 
-/// Expired entries removed with each new one, so that the table stays as large as the window.
+/// Expired entries removed with each new claim, so that the table stays bounded by the repeat window.
 const PRUNED_PER_CLAIM: u32 = 4;
 
-/// The receipt of an effect whose records were erased.
+/// Receipt of an effect whose records were erased.
 pub(super) const ERASED: &str = r#"{"erased":true}"#;
 
 #[async_trait]
@@ -200,6 +200,7 @@ impl Ledger for Store {
     }
 }
 
+/// Claims an effect key, or says what is known under it: done, in doubt, erased, or used by a different request.
 fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &HashKey) -> Result<Begin, StoreError> {
     let erased = transaction
         .prepare_cached("SELECT 1 FROM ledger WHERE scope = ?1 AND receipt = ?2 AND expires_at > ?3")?
@@ -266,7 +267,7 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
 }
 
 impl Store {
-    /// The effect that the ledger knows something by: its external id at vendors.
+    /// The effect id under a key: the external id that vendors got.
     pub async fn effect_of(&self, effect_key: &EffectKey) -> Result<Option<EffectId>, StoreError> {
         let effect_key = effect_key.as_bytes().to_vec();
         self.read_slow(move |connection| {

@@ -1,4 +1,4 @@
-//! Keyed locks with leases.
+//! Locks shared between processes: keyed, with leases and fencing tokens.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use rusqlite::{Transaction, params};
 use super::{Store, StoreError};
 use crate::desk::{EffectKey, Fence, PortError, SharedLocks};
 
-/// Locks of processes that died, removed with each new one.
+/// Expired locks removed with each new one.
 const PRUNED_PER_LOCK: u32 = 4;
-/// No lease ends so much later than a new one: it was given out before the clock was set back.
+/// A lease that ends this much later than a new one was granted before the clock was set back, and counts as expired.
 const AHEAD_MAX_MS: i64 = 60_000;
 
 #[async_trait]
@@ -66,7 +66,7 @@ impl SharedLocks for Store {
     }
 }
 
-/// Whether the lock is still held by whoever wants to write under it.
+/// Whether the fencing token is still current.
 pub(super) fn is_held(transaction: &Transaction<'_>, fence: &Fence) -> Result<bool, StoreError> {
     Ok(transaction
         .prepare_cached("SELECT 1 FROM locks WHERE key = ?1 AND token = ?2")?

@@ -1,4 +1,4 @@
-//! Looking at a store without changing it: may it be written, is it one, is it sound?
+//! Checks of a store without changing it: writable, of a known format, not damaged.
 
 use std::{
     fs::OpenOptions,
@@ -8,18 +8,18 @@ use std::{
 
 use super::{Store, StoreError, open};
 
-/// What a store that is sound looks like from outside.
+/// Format of a store that passed the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
-    /// The format that it has.
+    /// The format of the file.
     pub format: u32,
-    /// The format that this program brings it to.
+    /// The newest format that this program knows and migrates to.
     pub known: u32,
 }
 
 impl Store {
-    /// Reads the whole file and reports what would keep it from being opened. Slow on a large store. None: there is none, and
-    /// one can be made.
+    /// Reads the whole file and returns the error that would keep it from being opened. Slow on a large store. None if
+    /// there is no store yet and one can be created.
     pub fn check(path: &Path) -> Result<Option<Look>, StoreError> {
         if let Some(error) = blocked(path) {
             return Err(error);
@@ -39,7 +39,7 @@ impl Store {
     }
 }
 
-/// Why this user cannot write the file or beside it, whatever SQLite makes of that.
+/// Why this user cannot write the store file or its directory; clearer than SQLite's own error.
 pub(super) fn blocked(path: &Path) -> Option<StoreError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() {
@@ -59,7 +59,7 @@ pub(super) fn blocked(path: &Path) -> Option<StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         opened => opened.map(drop),
     };
-    // The error names a file that was never there.
+    // Drops the name of the temporary file from the error.
     let plain = |error: io::Error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error);
     beside.and_then(|()| itself()).err().map(|error| not_writable(path, plain(error)))
 }

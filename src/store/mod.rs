@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file with the desk's four ports, the ledger and the audit log.
 //!
-//! One thread writes and commits in groups; readers have connections of their own. Several processes may open the file.
+//! One writer thread commits commands in groups; readers have their own connections. Several processes may open the
+//! file.
 
 mod audit;
 mod audit_buffer;
@@ -72,20 +73,20 @@ impl Default for Options {
     }
 }
 
-/// The open store. Cheap to clone; [`Store::close`] writes what is still waiting.
+/// The open store. Cheap to clone. [`Store::close`] writes the buffered audit records before it closes the file.
 #[derive(Clone)]
 pub struct Store {
     writer: writer::Writer,
     readers: Arc<readers::Readers>,
     audit: Arc<audit_buffer::AuditBuffer>,
-    /// Makes the hashes by which something is recognised without being readable.
+    /// Key for HMACs: values that must be recognised again but never read back.
     key: keyed::HashKey,
-    /// Where erasures are logged.
+    /// File of the erasure log.
     erasure_log: Arc<Path>,
     clock: Clock,
 }
 
-/// Why the store could not do it.
+/// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("store {} is not a frontdesk store or is damaged; restore it from a backup, or name another file in store.path", path.display())]
@@ -124,7 +125,7 @@ pub enum StoreError {
     #[error("{} is in use; stop the server and whatever else has it open, then try again", .0.display())]
     InUse(PathBuf),
     #[error(
-        "{} is the log of another store: whom its erasures are about cannot be told; name the right log with --erasures, or \
+        "{} is the log of another store: its erasures cannot be matched to this one; name the right log with --erasures, or \
          move this one away to restore without it",
         .0.display()
     )]
@@ -142,9 +143,9 @@ pub enum StoreError {
          imported. #{order} and {order} are one number: correct it, or give --change-owners if the owner has changed"
     )]
     OtherOwner { order: String },
-    #[error("too many audit records wait for the store")]
+    #[error("the buffer of unwritten audit records is full")]
     AuditWaits,
-    #[error("the lock that this was decided under is another's by now")]
+    #[error("the lock was lost to another process before the write")]
     LockLost,
     #[error("a command of the store failed")]
     Failed,
@@ -161,7 +162,7 @@ impl StoreError {
         Self::Target { path: path.to_owned(), why }
     }
 
-    /// The error as a port reports it.
+    /// Maps the error to a [`PortError`] of `system`: unreadable data is unexpected, everything else is unavailability.
     fn of(self, system: &'static str) -> PortError {
         match self {
             Self::Record(_) | Self::Value(_) => PortError::Unexpected { system, source: Box::new(self) },
@@ -184,12 +185,12 @@ impl Store {
         })
     }
 
-    /// What it takes the time from.
+    /// The clock that time stamps are taken from.
     pub fn clock(&self) -> Clock {
         self.clock.clone()
     }
 
-    /// Writes a little, as a sign of life.
+    /// Commits one small row, to show that the store can be written.
     pub async fn probe(&self) -> Result<(), StoreError> {
         let now = self.clock.now().unix_ms();
         self.write(move |transaction| {
@@ -201,7 +202,7 @@ impl Store {
         .await
     }
 
-    /// Where erasures of the store at `path` are logged.
+    /// Path of the erasure log of the store at `path`.
     pub fn erasure_log_of(path: &Path) -> PathBuf {
         erasure_log::beside(path)
     }
@@ -222,7 +223,8 @@ impl Store {
         }
     }
 
-    /// Writes what is still waiting and closes the file, for all clones. It is then one file again, without a WAL.
+    /// Writes the buffered audit records and closes the file, for all clones. SQLite then removes the WAL, so the store
+    /// is one file again.
     pub async fn close(&self) -> Result<(), StoreError> {
         let flushed = self.close_audit().await;
         self.readers.close();
@@ -230,7 +232,8 @@ impl Store {
         flushed
     }
 
-    /// Runs `command` in the next group commit; durable when it returns. A failing command leaves its neighbours alone.
+    /// Runs `command` in the next group commit; durable when it returns. A command that fails is rolled back alone
+    /// (savepoint).
     async fn write<T: Send + 'static>(
         &self,
         command: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -238,12 +241,13 @@ impl Store {
         self.writer.run(command).await
     }
 
-    /// Runs a short read on the calling thread: a look-up by key takes microseconds, less than handing it to another thread.
+    /// Runs a short read on the calling thread: a look-up by key takes microseconds, less than a switch to another
+    /// thread.
     fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.readers.run(query)
     }
 
-    /// Runs a read that may take long on a thread that may block.
+    /// Runs a long read on a thread that may block.
     async fn read_slow<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,

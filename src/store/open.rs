@@ -1,4 +1,4 @@
-//! Opening the file: settings that are read back, and the format brought up to date.
+//! Opens the file: applies and verifies SQLite settings, runs migrations.
 
 use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
@@ -6,10 +6,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::{StoreError, keyed::HashKey};
 
-/// In the file's header: "FDsk", so that another program's database is not taken for ours.
+/// SQLite's `application_id`: "FDsk" in the file header, so that another program's database is not mistaken for a
+/// store.
 const APPLICATION_ID: u32 = 0x4644_736b;
 
-/// One entry per format; entry n brings format n to n + 1. Entries are never edited once released.
+/// One migration per format; entry n migrates format n to n + 1. Never edited once released.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_desk.sql"),
     include_str!("migrations/0002_settlement.sql"),
@@ -26,9 +27,9 @@ const MIGRATIONS: &[&str] = &[
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that writes, with the functions that SQL calls, and the store's key.
+/// A write connection with the SQL functions registered, and the store's key.
 pub(super) fn writable(path: &Path) -> Result<(Connection, HashKey), StoreError> {
-    // Customers' data and the audit's key: for the owner alone. SQLite gives its other files the same mode.
+    // Personal data and the HMAC key: readable by the owner alone. SQLite gives its other files the same mode.
     if let Ok(file) = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         drop(file);
     }
@@ -49,14 +50,14 @@ pub(super) fn readable(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Durable before it is answered: WAL, a sync at every commit. A file system that cannot do it is refused.
+/// Sets WAL mode with a sync at every commit, and reads each setting back: a file system that cannot do it is refused.
 fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection.set_prepared_statement_cache_capacity(64);
     let settings = [
         ("journal_mode", "WAL", "wal"),
         ("synchronous", "FULL", "2"),
         ("foreign_keys", "ON", "1"),
-        // What is erased is overwritten.
+        // Deleted content is overwritten.
         ("secure_delete", "ON", "1"),
     ];
     for (setting, value, wanted) in settings {
@@ -75,7 +76,7 @@ fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The format of a store that is only looked at, and the one that this program writes.
+/// The format of a store, and the newest format that this program knows.
 pub(super) fn formats(connection: &Connection, path: &Path) -> Result<(u32, u32), StoreError> {
     Ok((format(connection, path)?, MIGRATIONS.len() as u32))
 }
@@ -86,10 +87,10 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening(path))?;
-    // Another process may have been faster.
+    // Another process may have migrated meanwhile.
     let found = format(&transaction, path)?;
     for (n, migration) in MIGRATIONS.iter().enumerate().skip(found as usize) {
-        // The first one makes the place of the key.
+        // The first migration creates the key's table.
         if n > 0 {
             hash_key(&transaction)?.register(&transaction)?;
         }
@@ -110,7 +111,7 @@ pub(super) fn is_store(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// The format of the file; a foreign or a newer one is refused.
+/// The format of the file. Fails for another program's database and for a newer format.
 fn format(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
     let found = pragma("user_version").map_err(opening(path))?;
@@ -136,7 +137,7 @@ pub(super) fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '
     }
 }
 
-/// The key that ids are hashed with: made once, with the store.
+/// The HMAC key; created with the store.
 fn hash_key(connection: &Connection) -> Result<HashKey, StoreError> {
     connection
         .execute("INSERT INTO store_key (name, value) VALUES ('audit', randomblob(64)) ON CONFLICT DO NOTHING", [])?;

@@ -33,8 +33,8 @@ pub(super) fn get(connection: &Connection, number: &str) -> Result<Option<Order>
     rows.next()?.map(order).transpose()
 }
 
-/// The one order whose number differs in letters' case alone; of several, none is meant. Whether that is an answer decides the
-/// desk.
+/// The only order whose number differs in letter case alone; none if several do. The desk decides whether it is an
+/// answer.
 fn get_in_other_case(connection: &Connection, number: &str) -> Result<Option<Order>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT doc FROM orders WHERE number = ?1 COLLATE NOCASE LIMIT 2")?;
     let mut rows = statement.query([number])?;
@@ -46,7 +46,7 @@ fn order(row: &Row<'_>) -> Result<Order, StoreError> {
     Ok(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?)
 }
 
-/// Writes an order over the one of the same number.
+/// Upserts an order by number.
 pub(super) fn put(transaction: &Transaction<'_>, order: &Order) -> Result<(), StoreError> {
     transaction
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! Connections that only read. In WAL mode they neither wait for the writer nor hold it up.
+//! Pool of read-only connections. In WAL mode they neither wait for the writer nor block it.
 
 use std::{
     path::{Path, PathBuf},

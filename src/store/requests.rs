@@ -1,4 +1,4 @@
-//! Requests for tickets that wait for the helpdesk, as events of their own kind.
+//! Ticket requests queued while the helpdesk is unavailable, as events of their own kind.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -8,17 +8,17 @@ use crate::{
     domain::Timestamp,
 };
 
-/// The kind of these events. No webhook can report one.
+/// The kind of these events. No webhook maps to it.
 const KIND: &str = "ticket.requested";
-/// What they are said to come from.
+/// The source name of these events.
 const SOURCE: &str = "create_ticket";
-/// As high as that of an escalation: somebody is waiting.
+/// Same as an escalation's: a customer is waiting.
 const PRIORITY: i64 = 1;
-/// An effect in doubt is not forgotten while its request waits.
+/// Extends the ledger claim, so that an effect in doubt does not expire while its request is queued.
 const CLAIM_KEPT_MS: i64 = 400 * 24 * 60 * 60 * 1000;
 
 impl Store {
-    /// Enters a request, unless it waits already or `waiting_max` events do.
+    /// Queues a request, unless it is queued already or `waiting_max` events are.
     pub async fn take_request(
         &self,
         request: &WaitingTicket,
@@ -29,7 +29,7 @@ impl Store {
         self.write(move |transaction| take(transaction, &request, waiting_max, traceparent.as_deref(), now)).await
     }
 
-    /// Whether a request under this key waits.
+    /// Whether a request under this key is queued.
     pub fn request_waits(&self, effect_key: &EffectKey) -> Result<bool, StoreError> {
         self.read(|connection| {
             Ok(connection
@@ -62,7 +62,7 @@ fn take(
         Some((id, fingerprint, false)) => {
             return Ok(if fingerprint == request.fingerprint.as_bytes() { Taken::Waits(id) } else { Taken::KeyReused });
         }
-        // It was given up, and is asked for again.
+        // A dead letter that is requested again.
         Some((id, fingerprint, true)) if fingerprint == request.fingerprint.as_bytes() => {
             revive(transaction, id, request, now)?;
             return Ok(Taken::Waits(id));
@@ -104,7 +104,7 @@ fn take(
     Ok(Taken::Waits(id))
 }
 
-/// One in doubt stays with the people who look for it.
+/// Makes a dead letter pending again, except one in doubt, which operators settle.
 fn revive(transaction: &Transaction<'_>, id: i64, request: &WaitingTicket, now: Timestamp) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
@@ -115,7 +115,7 @@ fn revive(transaction: &Transaction<'_>, id: i64, request: &WaitingTicket, now: 
     Ok(())
 }
 
-/// The effect under this key is done: its request waits no longer, whoever brought it.
+/// Marks the queued request as done once its effect is, whichever call did it.
 pub(super) fn done(
     transaction: &Transaction<'_>,
     effect_key: &[u8],

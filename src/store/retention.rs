@@ -1,4 +1,4 @@
-//! Retention: what is older than the company wants to keep is removed in the background, a little at a time.
+//! Retention: deletes rows older than the configured ages, in the background and in small steps.
 
 use std::time::Duration;
 
@@ -13,38 +13,41 @@ use super::{
 use crate::{domain::Timestamp, telemetry::causes};
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
-/// Between two steps, so that other writes get their turn.
+/// Pause between steps, so that other writers get the lock.
 const BREATH: Duration = Duration::from_millis(50);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rows removed in one step.
 const STEP: u32 = 500;
 
-/// For how long rows of tables that grow are kept, in days. Tickets, notes, comments, contacts and orders of the embedded
-/// desk are kept until they are erased.
+/// How long rows of growing tables are kept, in days. Tickets, notes, comments, contacts and orders of the embedded
+/// systems are kept until they are erased.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "retention")]
 pub struct RetentionOptions {
-    /// Events that have ended, dead letters too. Their payloads go before, after `inbox.payload_days`.
+    /// Days that finished events are kept, dead letters included. Their payloads are removed earlier, after
+    /// `inbox.payload_days`.
     #[schemars(range(min = 30, max = 36_500))]
     pub events_days: u32,
-    /// By what repeated deliveries are recognised, of sources that sign a time: an old one is refused by that time. Those of
-    /// other sources are kept for ever.
+    /// Days that deduplication keys of deliveries are kept, for sources that sign a time stamp: those refuse an old
+    /// delivery by its time. Keys of other sources are kept without limit.
     #[schemars(range(min = 10, max = 36_500))]
     pub deliveries_days: u32,
-    /// Decisions on calls.
+    /// Days that audit records are kept.
     #[schemars(range(min = 1, max = 36_500))]
     pub audit_days: u32,
-    /// What came of requests and events, by which a late repeat is recognised. Entries whose time is over go at once.
+    /// Days that results of requests and events are kept in the ledger, to recognise a late repeat. Expired entries are
+    /// removed at once.
     #[schemars(range(min = 30, max = 36_500))]
     pub ledger_days: u32,
-    /// Which ticket a conversation has, after its last use. Not shorter than `desk.conversation_days`.
+    /// Days that the link from a conversation to its ticket is kept after its last use. Not shorter than
+    /// `desk.conversation_days`.
     #[schemars(range(min = 7, max = 36_500))]
     pub conversation_tickets_days: u32,
-    /// What contact fields held before a change under an idempotency key.
+    /// Days that earlier values of contact fields are kept after a change under an idempotency key.
     #[schemars(range(min = 1, max = 36_500))]
     pub contact_changes_days: u32,
-    /// Of articles that were removed: when they were changed last, so that a late report does not bring them back.
+    /// Days that the version of a removed article is kept, so that a late change does not restore the article.
     #[schemars(range(min = 10, max = 36_500))]
     pub article_versions_days: u32,
 }
@@ -77,7 +80,8 @@ impl RetentionOptions {
     }
 }
 
-/// Which rows go: `?1` is now, `?2` the age's bound, `?3` how many, `?4` the sources that sign a time.
+/// The `DELETE` of a table: `?1` is now, `?2` the age limit (both Unix milliseconds), `?3` the number of rows, `?4` the
+/// sources that sign a time stamp, as JSON.
 fn statement(table: &str) -> Option<&'static str> {
     Some(match table {
         "events" => {
@@ -94,13 +98,14 @@ fn statement(table: &str) -> Option<&'static str> {
             "DELETE FROM audit WHERE ?1 > ?2 AND ?4 IS NOT NULL AND id IN (
                  SELECT id FROM audit WHERE at < ?2 ORDER BY at LIMIT ?3)"
         }
-        // What is in doubt stays until its time is over: somebody may find out. Of before it had a time, that alone counts.
+        // An effect in doubt stays until it expires: an operator may settle it. `begun_at` is 0 in entries from before
+        // it existed; those go by `expires_at` alone.
         "ledger" => {
             "DELETE FROM ledger WHERE ?4 IS NOT NULL AND scope IN (
                  SELECT scope FROM ledger
                  WHERE expires_at < ?1 OR (begun_at BETWEEN 1 AND ?2 AND receipt IS NOT NULL) LIMIT ?3)"
         }
-        // A request in doubt that is made again has to know what was there before its first attempt.
+        // A repeat of a request in doubt needs the values from before its first attempt.
         "contact_changes" => {
             "DELETE FROM contact_changes WHERE ?1 > ?2 AND ?4 IS NOT NULL AND effect IN (
                  SELECT effect FROM contact_changes WHERE at < ?2 AND NOT EXISTS (
@@ -129,7 +134,8 @@ fn statement(table: &str) -> Option<&'static str> {
 }
 
 impl Store {
-    /// Removes what is too old, now and every hour, until `closing` is cancelled. `timed` are the sources that sign a time.
+    /// Removes expired rows at once and then every hour, until `closing` is cancelled. `timed` are the sources that
+    /// sign a time stamp.
     pub async fn keep_retention(self, options: RetentionOptions, timed: Vec<String>, closing: CancellationToken) {
         loop {
             tokio::select! {

@@ -1,4 +1,4 @@
-//! What was erased leaves the files, too, while other processes work on them.
+//! Removes erased data from the database files, too, while other processes use them.
 
 use std::{
     path::Path,
@@ -9,27 +9,27 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::{Store, StoreError, open};
 
-/// Up to this size a store is rewritten after an erasure: it takes about a second, in which others wait.
+/// Largest store that is rewritten after an erasure (`VACUUM`): about a second, in which other writers wait.
 const COMPACTED_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// How long readers of other processes are waited for.
+/// How long to wait for readers of other processes.
 const READERS_MAX: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// What could be done to the files.
+/// Result of [`Store::scrub`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scrubbed {
-    /// The write-ahead log is empty.
+    /// The WAL was truncated.
     pub log_emptied: bool,
-    /// The file was rewritten without its unused parts.
+    /// The file was rewritten by `VACUUM`.
     pub compacted: bool,
 }
 
 impl Store {
-    /// Empties the write-ahead log, and rewrites the file where it is small or `compact` asks for it: SQLite overwrites what
-    /// is deleted, but rows that it had moved before may have left copies in unused parts of pages.
+    /// Truncates the WAL, and rewrites the file if it is small or `compact` is set. `secure_delete` overwrites deleted
+    /// rows, but rows that SQLite moved earlier may have left copies in unused parts of pages.
     pub fn scrub(path: &Path, compact: bool) -> Result<Scrubbed, StoreError> {
         let (connection, _) = open::writable(path)?;
-        // Nothing of it in files elsewhere.
+        // No copy in temporary files.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         let mut log_emptied = empty_log(&connection)?;
         let bytes = std::fs::metadata(path).map_or(u64::MAX, |file| file.len());
@@ -46,7 +46,7 @@ impl Store {
     }
 }
 
-/// False if somebody reads for so long that it cannot be emptied.
+/// False if a reader blocks the checkpoint for too long.
 fn empty_log(connection: &Connection) -> Result<bool, StoreError> {
     let begun = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! Whose records erasure, export and restore are about: everything that a person or a conversation is known by here.
+//! The data subject of an erasure, export or restore: every id by which a person or a conversation is known here.
 
 use std::collections::BTreeSet;
 
@@ -15,18 +15,18 @@ use crate::{
     domain::{ContactId, CustomerId, Invalid, SystemId},
 };
 
-/// A customer, as a person names them; or one conversation.
+/// What an operator names: a customer or one conversation.
 #[derive(Debug, Clone, Default)]
 pub struct Whom {
     customers: Vec<CustomerId>,
-    /// As chat platforms may write the customer.
+    /// Spellings of the customer id that chat platforms may use.
     names: BTreeSet<String>,
     conversation: Option<String>,
 }
 
 impl Whom {
-    /// `cus_ada` of the usual system, `shop:42`, or an id with a colon of its own, as `gid://shopify/Customer/7`: what can be
-    /// read in two ways is looked for in both.
+    /// Parses `cus_ada` (of the `usual` system), `shop:42`, or an id that contains a colon itself, such as
+    /// `gid://shopify/Customer/7`. An ambiguous id is searched for in both readings.
     pub fn customer(usual: &SystemId, text: &str) -> Result<Self, Invalid> {
         let customers = CustomerId::readings(usual, text)?;
         let mut names = BTreeSet::from([text.to_owned()]);
@@ -43,7 +43,7 @@ impl Whom {
         Self { conversation: Some(id.to_owned()), ..Self::default() }
     }
 
-    /// What is looked for, for people.
+    /// Descriptions of the searched ids, for display.
     pub fn looked_for(&self) -> Vec<String> {
         let conversation = self.conversation.iter().map(|id| format!("conversation {id}"));
         let customers = self.customers.iter().map(|id| format!("customer {id}"));
@@ -52,17 +52,17 @@ impl Whom {
     }
 }
 
-/// What rows are found by. SQL gets it as one JSON document.
+/// The resolved ids that rows are found by. SQL gets it as one JSON document.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Subject {
     pub(super) customers: BTreeSet<String>,
     pub(super) names: BTreeSet<String>,
     pub(super) contacts: BTreeSet<String>,
-    /// Addresses on the contact and on orders of theirs, canonical: guest orders have nothing else.
+    /// Canonical addresses on the contact and the orders: guest orders have no other id.
     pub(super) emails: BTreeSet<String>,
-    /// Only where a conversation was named.
+    /// Set only if the operator named a conversation.
     pub(super) conversations: BTreeSet<String>,
-    /// Numbers of orders of theirs.
+    /// Numbers of the subject's orders.
     pub(super) orders: BTreeSet<String>,
     contact_scopes: BTreeSet<String>,
     customer_hashes: BTreeSet<String>,
@@ -72,7 +72,7 @@ pub(super) struct Subject {
     by_hash: bool,
 }
 
-/// The same as keyed hashes: what is logged of an erasure.
+/// The subject as keyed hashes, for the erasure log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HashedSubject {
     customers: BTreeSet<String>,
@@ -84,7 +84,7 @@ pub(super) struct HashedSubject {
 }
 
 impl Subject {
-    /// Everything that is known to be the same person's.
+    /// Resolves all known ids of the same person.
     pub(super) fn find(connection: &Connection, key: &HashKey, whom: &Whom) -> Result<Self, StoreError> {
         let mut subject = Self {
             customers: whom.customers.iter().map(ToString::to_string).collect(),
@@ -92,7 +92,7 @@ impl Subject {
             conversations: whom.conversation.iter().cloned().collect(),
             ..Self::default()
         };
-        // A linked id that another customer has, too, is not this one's alone.
+        // A linked id that is shared with another customer is left out.
         let linked: Vec<String> = subject.texts(
             connection,
             "SELECT linked FROM customer_links AS mine
@@ -106,7 +106,7 @@ impl Subject {
         Ok(subject)
     }
 
-    /// The subject of a logged erasure, by what this store holds.
+    /// Resolves the subject of a logged erasure: hashes every id in this store and compares.
     pub(super) fn of_hashes(
         connection: &Connection,
         key: &HashKey,
@@ -137,7 +137,7 @@ impl Subject {
             }
         }
         subject.complete(connection, key)?;
-        // The books know customers and conversations by these very hashes.
+        // The ledger and the audit hold these very hashes.
         subject.customer_hashes.extend(hashed.customers.iter().cloned());
         subject.conversation_hashes.extend(hashed.conversations.iter().cloned());
         Ok(subject)
@@ -155,7 +155,7 @@ impl Subject {
             let effect_key = EffectKey::of_contact_id(&contact);
             self.contact_scopes.insert(effect_key.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect());
         }
-        // An address that somebody only typed tells nothing of whose guest orders are.
+        // A typed address is unverified and does not prove ownership of guest orders.
         let emails = self.texts(
             connection,
             &format!(
@@ -171,7 +171,7 @@ impl Subject {
             let numbers = self.texts(connection, &format!("SELECT number FROM orders WHERE {orders}"))?;
             self.orders.extend(numbers);
         }
-        // Conversations of theirs are theirs where nothing else tells whom a body is about.
+        // Ids of the subject's conversations: they identify a body that names no customer.
         let talks = self.texts(
             connection,
             "SELECT conversation FROM tickets WHERE conversation IS NOT NULL
@@ -184,7 +184,7 @@ impl Subject {
         self.mentions.extend(talks);
         let ids = [&self.customers, &self.names, &self.emails, &self.conversations];
         self.mentions.extend(ids.into_iter().flatten().cloned());
-        // Vendor files write an id of the vendor's as vendor:id.
+        // Vendor files write a vendor's customer id as `vendor:id`; the vendor's own payloads have the bare id.
         let bare: Vec<String> =
             self.customers.iter().filter_map(|id| id.split_once(':')).map(|(_, id)| id.to_owned()).collect();
         self.mentions.extend(bare);
@@ -194,7 +194,7 @@ impl Subject {
         Ok(())
     }
 
-    /// What may be kept of whom it is about.
+    /// The subject as keyed hashes.
     pub(super) fn hashed(&self, key: &HashKey) -> HashedSubject {
         let hashes = |ids: &BTreeSet<String>| ids.iter().map(|id| key.hash(id)).collect();
         HashedSubject {
@@ -207,7 +207,7 @@ impl Subject {
         }
     }
 
-    /// Other ids under which the person was found.
+    /// Ids of the person that `whom` does not name.
     pub(super) fn linked(&self, whom: &Whom) -> Vec<String> {
         self.customers
             .iter()
@@ -216,7 +216,7 @@ impl Subject {
             .collect()
     }
 
-    /// What SQL gets.
+    /// The subject as JSON, the parameter of SQL conditions.
     pub(super) fn document(&self) -> Result<String, StoreError> {
         Ok(serde_json::to_string(self)?)
     }

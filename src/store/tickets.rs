@@ -1,4 +1,4 @@
-//! Tickets of the embedded helpdesk, for the people who work on them.
+//! Tickets of the embedded helpdesk, listed for operators.
 
 use rusqlite::{Row, params};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Store, StoreError, helpdesk};
 use crate::domain::{TicketId, Timestamp};
 
-/// A ticket as it is kept.
+/// A ticket with its comments, for display.
 #[derive(Debug, Clone, Serialize)]
 pub struct StoredTicket {
     pub id: TicketId,
@@ -14,7 +14,7 @@ pub struct StoredTicket {
     pub status: String,
     pub priority: String,
     pub subject: String,
-    /// system:id.
+    /// `system:id`
     pub customer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
@@ -28,9 +28,9 @@ pub struct StoredTicket {
 }
 
 impl Store {
-    /// The newest tickets, or one of them.
+    /// The newest tickets, newest first, or the one with this id.
     pub async fn tickets(&self, id: Option<&TicketId>, limit: u32) -> Result<Vec<StoredTicket>, StoreError> {
-        // An id that is not ours is nobody's.
+        // -1 matches no row: the id is not of this helpdesk.
         let number = id.map(|id| helpdesk::number(id).unwrap_or(-1));
         self.read_slow(move |connection| {
             let mut tickets = connection

@@ -1,4 +1,4 @@
-//! Static bearer tokens of agents, by the SHA-256 of each.
+//! Static bearer tokens of agents, stored as SHA-256 hashes.
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, params};
@@ -38,7 +38,7 @@ impl TokenStore for Store {
 }
 
 impl Store {
-    /// Keeps a new token; tells its id.
+    /// Stores a new token and returns its id.
     pub async fn add_token(&self, token: &NewToken) -> Result<i64, StoreError> {
         let (hash, name, scopes) = (token.hash, token.name.clone(), token.scopes.to_string());
         let (now, expires_at) = (self.clock.now().unix_ms(), token.expires_at.map(Timestamp::unix_ms));
@@ -52,7 +52,7 @@ impl Store {
         .await
     }
 
-    /// Every token, the newest first.
+    /// All tokens, newest first.
     pub async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
         self.read_slow(|connection| {
             let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM agent_token ORDER BY id DESC"))?;
@@ -62,7 +62,7 @@ impl Store {
         .await
     }
 
-    /// From now on the token is refused. None: there is no token of this id; false: it was revoked before.
+    /// Revokes a token at once. None if no token has this id; false if it was revoked before.
     pub async fn revoke_token(&self, id: i64) -> Result<Option<bool>, StoreError> {
         let now = self.clock.now().unix_ms();
         self.write(move |transaction| {

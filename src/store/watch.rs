@@ -1,4 +1,4 @@
-//! What people on call are alerted of, read from the inbox.
+//! Reads the queue's state for alerts: dead letters, the oldest waiting event, silent sources, holds.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 

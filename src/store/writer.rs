@@ -1,6 +1,7 @@
-//! The one thread that writes: it runs what has gathered in one transaction, commits once, and then answers everybody.
+//! The writer thread: group commit. It runs the queued commands in one transaction, commits once and then answers their
+//! callers.
 //!
-//! The group is what has gathered while the last one was committed, never a timer: a lone writer waits for nothing.
+//! A group is what was queued during the last commit; there is no timer, so a lone command is committed at once.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,19 +13,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 
-/// Commands that may wait; the next caller waits for a place.
+/// Capacity of the queue; when it is full, callers wait.
 const QUEUE_MAX: usize = 4096;
-/// Commands in one transaction: enough to share a sync, few enough to keep the lock short for other processes.
+/// Commands per transaction: enough to share a sync, few enough to keep the lock short for other processes.
 const GROUP_MAX: usize = 512;
 
-/// Told once the group's transaction has ended.
+/// Sends a command's result to its caller, once the transaction has committed or failed.
 type Completion = Box<dyn FnOnce(Result<(), Arc<rusqlite::Error>>) + Send>;
-/// Runs in the transaction, or without one when it could not begin or has broken down.
+/// Runs in the transaction. Gets none if the transaction could not begin or was rolled back.
 type Command = Box<dyn FnOnce(Option<&Transaction<'_>>) -> Completion + Send>;
 
 enum Message {
     Run(Command),
-    /// The connection is closed before the answer, so that SQLite has put the WAL back into the file.
+    /// Closes the connection, which checkpoints the WAL, and then answers.
     Stop(oneshot::Sender<()>),
 }
 
@@ -57,7 +58,7 @@ impl Writer {
                     (_, Err(source)) => Err(StoreError::Commit(source)),
                     (result, Ok(())) => result.unwrap_or(Err(StoreError::Closed)),
                 };
-                // A caller that has gone away does not want to know.
+                // The caller may have been cancelled.
                 let _ = answer.send(result);
             })
         });
@@ -115,14 +116,15 @@ fn commit(
 ) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for command in group.drain(..) {
-        // A full disk or an I/O error ends the whole transaction; nothing more may run, or it would commit on its own.
+        // A full disk or an I/O error rolls back the whole transaction. Later commands must not run: each would commit
+        // on its own.
         let alive = !transaction.is_autocommit();
         replies.push(command(alive.then_some(&transaction)));
     }
     transaction.commit()
 }
 
-/// Runs one command so that its failure, or its panic, undoes its own writes alone.
+/// Runs one command in a savepoint, so that an error or a panic rolls back its own writes alone.
 fn in_savepoint<T>(
     transaction: &Transaction<'_>,
     command: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,

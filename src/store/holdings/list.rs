@@ -1,4 +1,5 @@
-//! The list: every table of the store. Rows that belong to others stand before these.
+//! The entries: every table of the store. A table that refers to another stands before it, so that its rows are found
+//! while the parent's still exist.
 
 use super::{Age, ERASED_SQL, Erasure, Holding, Kept, Key};
 
@@ -10,7 +11,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         table: "events",
         holds: "what chat platforms reported",
         found_by: &[Key::Name("customer"), Key::Conversation("conversation")],
-        // What nobody could make sense of, or not yet, tells whom it is about in its text alone.
+        // Unmappable and unmapped bodies name their subject in the payload alone.
         or: Some(
             "customer IS NULL AND payload IS NOT NULL AND kind NOT LIKE 'article.%' AND mentions(payload, ?1)",
         ),
@@ -85,7 +86,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
             Key::CustomerHash("customer_hash"),
             Key::ConversationHash("conversation_hash"),
         ],
-        // Notes of before they were told apart by conversation.
+        // Notes written before `conversation_hash` existed.
         or: Some(
             "EXISTS (SELECT 1 FROM json_each(?1, '$.conversations')
                      WHERE substr(text, 1, length(value) + 22) = 'Chatbot conversation ' || value || ',')",
@@ -146,10 +147,10 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         table: "ledger",
         holds: "what came of requests, kept for their repetition",
         found_by: &[Key::CustomerHash("customer_hash"), Key::ConversationHash("conversation_hash")],
-        // Of before it was kept whose they are.
+        // Entries written before `customer_hash` existed.
         or: Some("customer_hash IS NULL AND receipt IS NOT NULL AND mentions(receipt, ?1)"),
         erasure: Erasure::Blank {
-            // What was asked for could be guessed from a hash without a key.
+            // Hashed with the key: an unkeyed hash of a request could be guessed.
             set: &[
                 ("scope", "CAST(keyed_hash(hex(scope)) AS BLOB)"),
                 ("fingerprint", "CAST(keyed_hash(hex(fingerprint)) AS BLOB)"),
@@ -168,7 +169,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         table: "audit",
         holds: "decisions on calls",
         found_by: &[Key::CustomerHash("customer_hash"), Key::Conversation("conversation")],
-        // A member of staff who looked at an order of theirs, and said why.
+        // Look-ups of the subject's orders by staff, with the reason that they gave.
         or: Some(
             "staff IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(objects) AS object WHERE ltrim(substr(object.value, 7), '#')
                  IN (SELECT value FROM json_each(?1, '$.orders')) AND object.value LIKE 'order:%')",
@@ -209,10 +210,10 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         erasure: Erasure::Delete,
         kept: Kept::Always,
     },
-    // Keyed hashes of identities and bodies.
+    // Keyed hashes of dedup keys and bodies.
     Holding { table: "deliveries", kept: Kept::Days(Age::Deliveries), ..OF_NOBODY },
     Holding { table: "article_versions", kept: Kept::Days(Age::ArticleVersions), ..OF_NOBODY },
-    // Help articles are for everybody.
+    // Help articles are public.
     Holding { table: "articles", ..OF_NOBODY },
     Holding { table: "articles_text", ..OF_NOBODY },
     Holding { table: "articles_text_config", ..OF_NOBODY },
@@ -220,13 +221,13 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
     Holding { table: "articles_text_docsize", ..OF_NOBODY },
     Holding { table: "articles_text_idx", ..OF_NOBODY },
     Holding { table: "article_changes", ..OF_NOBODY },
-    // For seconds: digests of what is being worked on.
+    // Short-lived: hashes of keys under a lock.
     Holding { table: "locks", ..OF_NOBODY },
     // Agents, sources and counts.
     Holding { table: "agent_token", ..OF_NOBODY },
     Holding { table: "dead_letters", ..OF_NOBODY },
     Holding { table: "event_counts", ..OF_NOBODY },
-    // What events wait for: names of upstreams.
+    // Names of upstreams.
     Holding { table: "holds", ..OF_NOBODY },
     Holding { table: "hold_alerts", ..OF_NOBODY },
     Holding { table: "sources_heard", ..OF_NOBODY },
