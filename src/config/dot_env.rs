@@ -1,11 +1,12 @@
-//! `.env`: lines `NAME=VALUE`, read as they stand there. Nothing in a value is replaced, so that no secret changes in silence.
+//! `.env` reader: lines `NAME=VALUE`, taken literally. Nothing in a value is expanded, so that no secret is altered
+//! unnoticed.
 
 use std::collections::BTreeMap;
 
-/// The longest quoted key, in lines.
+/// Longest quoted PEM key, in lines.
 const PEM_LINES_MAX: usize = 200;
 
-/// What a `.env` holds.
+/// The parsed file.
 #[derive(Clone, Default)]
 pub(super) struct DotEnv {
     values: BTreeMap<String, Line>,
@@ -13,7 +14,7 @@ pub(super) struct DotEnv {
     pub(super) foreign: Vec<usize>,
 }
 
-/// One value, and where it stands.
+/// A value and its line number.
 #[derive(Clone)]
 struct Line {
     number: usize,
@@ -26,14 +27,14 @@ pub fn names(text: &str) -> Vec<String> {
 }
 
 impl DotEnv {
-    /// Reads a file's text. The rules:
+    /// Parses a file. The rules:
     ///
-    /// - A byte order mark, empty lines, lines that begin with `#` and the word `export` are passed over; so is every line
-    ///   that is not `NAME=VALUE`, with its number in [`DotEnv::foreign`].
-    /// - White space around name and value does not count. One pair of quotes around a value is taken away.
-    /// - All else is part of the value as it stands there: `$`, backslashes, quotes inside, `=`.
-    /// - A key in PEM may go over several lines, in quotes.
-    /// - What programs read differently, a ` #` outside quotes or a quote that ends early, is refused once it is used.
+    /// - Skipped: a byte order mark, empty lines, lines that begin with `#`, the word `export`, and every line that is not
+    ///   `NAME=VALUE` (its number is in [`DotEnv::foreign`]).
+    /// - White space around name and value is trimmed. One pair of quotes around a value is removed.
+    /// - Everything else is part of the value: `$`, backslashes, quotes inside, `=`.
+    /// - A PEM key in quotes may span several lines.
+    /// - Where programs disagree (a ` #` outside quotes, a quote that ends early), reading the value is an error.
     pub(super) fn read(text: &str) -> Self {
         let mut read = Self::default();
         let mut lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate();
@@ -55,7 +56,7 @@ impl DotEnv {
         read
     }
 
-    /// The value of a name; an error says what of its line other programs would read differently, without the value.
+    /// The value of a name. An error says why its line is ambiguous, without the value.
     pub(super) fn get(&self, name: &str) -> Option<Result<&str, String>> {
         let Line { number, value } = self.values.get(name)?;
         Some(value.as_deref().map_err(|why| format!("line {number} of .env ({name}): {why}")))
@@ -93,7 +94,7 @@ fn one_line(value: &str) -> Result<String, &'static str> {
     }
 }
 
-/// The quote that a key in PEM begins with, if it goes on in the next line.
+/// The opening quote of a PEM key that continues on the next line.
 fn opened_pem(value: &str) -> Option<char> {
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     (value[1..].starts_with("-----BEGIN ") && !value[1..].contains(quote)).then_some(quote)

@@ -1,4 +1,4 @@
-//! The identity section, and what the identity room makes of it.
+//! The `[identity]` section, and its conversion into the identity room's options.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,21 +8,22 @@ use crate::{
     identity::{Algorithm, ContextKey, ContextOptions, KeyMaterial, Mode, Options, SigningKey},
 };
 
-/// Who the customer of a call is.
+/// How the customer of a call is determined.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentityConfig {
-    /// context: a signed customer context comes with every call. token: the agent's access token is the customer's own, and its
-    /// sub is the customer. fixed: one customer for the whole process. argument: the
-    /// agent itself names an email address, for trusted agents on this machine only.
+    /// How the customer of a call is determined. context: every call carries a signed customer context (JWT). token:
+    /// the agent's access token belongs to the customer, named by its sub claim. fixed: one customer for the whole
+    /// process. argument: the agent passes an email address as a tool argument; only for trusted agents on this
+    /// machine.
     pub mode: Mode,
-    /// Mode fixed: the customer's id, as cus_ada; or with its system, as shop:42.
+    /// Mode fixed: the customer's id, for example cus_ada, or shop:42 with a system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
     /// Mode fixed: the customer's email address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The system that a customer id without one belongs to.
+    /// The system of customer ids that name none.
     pub subject_system: SystemId,
     /// Mode context: which customer contexts are accepted.
     pub context: ContextConfig,
@@ -44,18 +45,18 @@ impl Default for IdentityConfig {
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContextConfig {
-    /// The iss of customer contexts: the backend that authenticates customers.
+    /// The required iss claim of customer contexts: the backend that authenticates customers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The aud of customer contexts.
+    /// The required aud claim of customer contexts.
     pub audience: String,
-    /// The agent that customer contexts must be minted for (azp). Left out, any is accepted.
+    /// The required azp claim of customer contexts: the agent that they are minted for. Without it any azp is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub azp: Option<String>,
-    /// Whether a customer context must name the agent that sends it (azp). Needs agents.authentication = "required". Then a
-    /// context that is stolen is of no use with another agent's token.
+    /// Whether the azp claim of a customer context must equal the authenticated agent, so that a stolen context cannot
+    /// be used with another agent's token. Needs agents.authentication = "required".
     pub azp_required: bool,
-    /// The keys that customer contexts are signed with.
+    /// The keys that verify customer contexts.
     pub keys: Vec<KeyConfig>,
 }
 
@@ -65,25 +66,25 @@ impl Default for ContextConfig {
     }
 }
 
-/// One key.
+/// A verification key.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
     /// EdDSA, ES256, RS256 or HS256.
     pub alg: Algorithm,
-    /// The kid in the header of contexts signed with this key. Needed when there are several keys of one algorithm.
+    /// The kid header of contexts signed with this key. Required if several keys share an algorithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
     /// EdDSA, ES256, RS256: the public key in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<SecretRef>,
-    /// HS256: the shared secret, at least 32 octets.
+    /// HS256: the shared secret, at least 32 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretRef>,
 }
 
 impl IdentityConfig {
-    /// The identity room's options, with keys read.
+    /// Builds the identity room's options, reading the keys.
     pub fn options(&self, secrets: &Secrets) -> Result<Options, ConfigError> {
         Ok(match self.mode {
             Mode::Context => Options::Context(self.context.options(secrets)?),
@@ -153,7 +154,7 @@ impl KeyConfig {
         Ok(ContextKey { algorithm: self.alg, kid: self.kid.clone(), material })
     }
 
-    /// The key for signing, if it is one that both sides share.
+    /// The signing key, if the algorithm is symmetric.
     pub fn signing(&self, n: usize, secrets: &Secrets) -> Result<Option<SigningKey>, ConfigError> {
         match self.verifying(n, secrets)? {
             ContextKey { algorithm, kid, material: KeyMaterial::Shared(secret) } => {

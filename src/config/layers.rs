@@ -1,4 +1,4 @@
-//! Putting the layers together. Text from the environment takes the type that the schema gives its key.
+//! Merges the configuration layers. Text from environment and flags is parsed by the type in the key's schema.
 
 use std::{
     collections::BTreeMap,
@@ -19,26 +19,26 @@ use crate::{
     tools::{clean, document},
 };
 
-/// `FRONTDESK__SECTION__KEY`.
+/// Prefix of configuration variables: `FRONTDESK__SECTION__KEY`.
 const PREFIX: &str = "FRONTDESK__";
-/// Looked for in the working directory when no file is named.
+/// Default configuration file, in the working directory.
 const FILE: &str = "frontdesk.toml";
 
-/// A directory of this name beside the configuration file holds vendor files of the user's own.
+/// Default directory of the user's vendor files, beside the configuration file.
 const CONNECTORS: &str = "connectors";
 
-/// What the command line says.
+/// Configuration from the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// The configuration file, if one is named.
     pub file: Option<PathBuf>,
     /// Keys set by flags, with their values.
     pub keys: Vec<(&'static str, String)>,
-    /// Never take anything from the working directory: an agent host starts `stdio` in whatever directory it likes.
+    /// Ignore files in the working directory: an agent host starts `stdio` in an arbitrary one.
     pub not_from_here: bool,
 }
 
-/// Where a value came from.
+/// A layer of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     File(PathBuf),
@@ -58,17 +58,17 @@ impl fmt::Display for Source {
     }
 }
 
-/// The configuration as it is in effect.
+/// The merged configuration.
 #[derive(Clone)]
 pub struct Loaded {
     pub config: Config,
     pub secrets: Secrets,
-    /// The layers that said something, lowest first.
+    /// The layers that set a value, lowest first.
     pub sources: Vec<Source>,
 }
 
 impl Loaded {
-    /// Says what was passed over, once there is a log.
+    /// Logs skipped lines of `.env`; called once logging is set up.
     pub fn warn(&self) {
         let lines = self.secrets.foreign_lines();
         if !lines.is_empty() {
@@ -78,22 +78,22 @@ impl Loaded {
     }
 }
 
-/// A configuration with everything that is wrong with it.
+/// A configuration and its faults.
 pub struct Inspected {
-    /// What is left of it without what is wrong.
+    /// The configuration without the faulty values.
     pub loaded: Loaded,
-    /// None: it can be used.
+    /// Empty if the configuration is valid.
     pub faults: Vec<ConfigError>,
     pub left_out: LeftOut,
 }
 
-/// Loads and checks the configuration; the first fault ends it.
+/// Loads and validates the configuration; fails with the first fault.
 pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let Inspected { loaded, faults, .. } = inspect(overrides);
     faults.into_iter().next().map_or(Ok(loaded), Err)
 }
 
-/// Loads and checks the configuration, and gathers all that is wrong with it.
+/// Loads and validates the configuration, and collects all faults.
 pub fn inspect(overrides: &Overrides) -> Inspected {
     let mut schema = Value::Object(document::<Config>());
     clean(&mut schema);
@@ -109,12 +109,12 @@ pub fn inspect(overrides: &Overrides) -> Inspected {
     Inspected { loaded: Loaded { config, secrets, sources }, faults, left_out }
 }
 
-/// Keys that were left out because they are wrong.
+/// Keys that were removed because they are faulty.
 #[derive(Debug)]
 pub struct LeftOut(Vec<String>);
 
 impl LeftOut {
-    /// Whether a fault is only that one of them, or something of what it is in, is missing.
+    /// Whether a fault only reports that a removed key, or its parent table, is missing.
     pub fn explains(&self, fault: &ConfigError) -> bool {
         let in_it = |left_out: &String, key: &str| {
             left_out.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -123,7 +123,7 @@ impl LeftOut {
     }
 }
 
-/// The keys that a fault is about: the one that is there, and the one that was probably meant.
+/// The keys that a fault names: the faulty one and the suggested one.
 fn names(fault: &ConfigError) -> Vec<String> {
     let meant = match fault {
         ConfigError::UnknownKey { nearest, .. } => nearest.clone(),
@@ -132,7 +132,7 @@ fn names(fault: &ConfigError) -> Vec<String> {
     fault.key().map(str::to_owned).into_iter().chain(meant).collect()
 }
 
-/// The layers, one over the other, lowest first.
+/// Merges the layers, lowest first.
 fn layers(overrides: &Overrides, schema: &Value, secrets: &mut Secrets, faults: &mut Faults) -> (Value, Vec<Source>) {
     let (mut merged, mut sources) = (Value::Object(Map::new()), Vec::new());
     if let Some(path) = find_file(overrides) {
@@ -178,7 +178,7 @@ fn layers(overrides: &Overrides, schema: &Value, secrets: &mut Secrets, faults: 
     (merged, sources)
 }
 
-/// Whether there was something to lay over the lower layers.
+/// Merges a layer; true if it had values.
 fn lay(merged: &mut Value, values: Result<Option<Value>, ConfigError>, faults: &mut Faults) -> bool {
     match values {
         Ok(Some(values)) => {
@@ -191,13 +191,13 @@ fn lay(merged: &mut Value, values: Result<Option<Value>, ConfigError>, faults: &
     false
 }
 
-/// The named file, or the one that lies here.
+/// The named file, or the default one in the working directory.
 fn find_file(overrides: &Overrides) -> Option<PathBuf> {
     let here = || Some(PathBuf::from(FILE)).filter(|path| !overrides.not_from_here && path.exists());
     overrides.file.clone().or_else(here)
 }
 
-/// Whether a directory is the working directory, however it is written.
+/// Whether a path resolves to the working directory.
 fn is_here(directory: &Path) -> bool {
     match (fs::canonicalize(directory), env::current_dir().and_then(fs::canonicalize)) {
         (Ok(directory), Ok(here)) => directory == here,
@@ -211,7 +211,7 @@ fn read_toml(path: &Path) -> Result<Value, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::toml(path, text, &error))
 }
 
-/// With a file, relative paths are relative to that file, the default ones too, wherever the process was started.
+/// Resolves relative paths, defaults included, against the directory of the configuration file.
 fn anchor(values: &mut Value, directory: &Path) {
     let connectors = match values.pointer("/connectors/directory") {
         None => Some(directory.join(CONNECTORS)).filter(|path| path.is_dir()),
@@ -224,7 +224,7 @@ fn anchor(values: &mut Value, directory: &Path) {
     let path = match values.pointer("/store/path") {
         None => store::Options::default().path,
         Some(Value::String(path)) => PathBuf::from(path),
-        // Refused in a moment, with its key.
+        // The schema check reports it.
         Some(_) => return,
     };
     let path = Value::String(directory.join(path).display().to_string());
@@ -239,7 +239,7 @@ fn read_dot_env(path: &Path) -> Result<DotEnv, ConfigError> {
     }
 }
 
-/// The value of `FRONTDESK__SECTION__KEY`, nested under its keys.
+/// Parses the value of `FRONTDESK__SECTION__KEY`, nested under its keys.
 fn from_variable(name: &str, text: &str, schema: &Value) -> Result<Option<Value>, ConfigError> {
     let Some(keys) = name.strip_prefix(PREFIX) else { return Ok(None) };
     let path: Vec<String> = keys.split("__").map(str::to_lowercase).collect();
@@ -254,7 +254,7 @@ fn typed(path: &[String], text: &str, schema: &Value, origin: &str) -> Result<Va
         .or_else(|| schema.get("additionalProperties").filter(|schema| schema.is_object()));
     let value = match member {
         Some(member) => typed(rest, text, member, origin)?,
-        // Kept, so that the check against the schema names it together with the nearest known key.
+        // Kept as it is, so that the schema check reports it with the nearest known key.
         None => rest.iter().rev().fold(Value::String(text.to_owned()), |value, name| wrap(name, value)),
     };
     Ok(wrap(name, value))
@@ -264,7 +264,7 @@ fn wrap(name: &str, value: Value) -> Value {
     Value::Object(Map::from_iter([(name.to_owned(), value)]))
 }
 
-/// Text by the type of its key. What is not a string, number, truth or list of strings is written as in TOML.
+/// Parses text by the schema's type. Anything but a string, integer, boolean or array of strings is written as in TOML.
 fn parse(text: &str, schema: &Value, origin: &str) -> Result<Value, ConfigError> {
     let wrong = |what: &str| ConfigError::value(origin, format!("must be {what}"));
     let of_texts = || schema.pointer("/items/type").is_some_and(|name| name == "string");
@@ -282,8 +282,8 @@ fn parse(text: &str, schema: &Value, origin: &str) -> Result<Value, ConfigError>
     }
 }
 
-/// Lays one layer over the lower ones. A layer that names another customer takes the lower ones' email away with theirs:
-/// an address counts as proven for the customer it was written for, and for nobody else.
+/// Merges a layer over the lower ones. A layer that sets `identity.customer` removes a lower layer's `identity.email`,
+/// which was verified for another customer.
 fn overlay(merged: &mut Value, values: Value) {
     if values.pointer("/identity/customer").is_some()
         && let Some(identity) = merged.get_mut("identity").and_then(Value::as_object_mut)

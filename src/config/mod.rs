@@ -1,6 +1,6 @@
-//! Configuration: defaults, file, `.env`, environment, flags, in this order; the later one wins.
+//! Configuration from layers: defaults, file, `.env`, environment, flags; later layers override earlier ones.
 //!
-//! Every room owns its options; this one gathers them, checks them against each other and reads the secrets.
+//! Each room owns its options. This room collects them, validates across them and reads secrets.
 
 mod check;
 mod dot_env;
@@ -31,39 +31,39 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "frontdesk configuration")]
 pub struct Config {
-    /// Serving MCP over HTTP.
+    /// The HTTP server for MCP and webhooks.
     pub http: http::Options,
     /// The embedded store.
     pub store: store::Options,
-    /// For how long the store keeps what grows.
+    /// How long rows of growing tables are kept.
     pub retention: store::RetentionOptions,
-    /// Who the customer of a call is.
+    /// How the customer of a call is determined.
     pub identity: IdentityConfig,
     /// How agents authenticate over HTTP.
     pub agents: agents::Options,
-    /// How many requests of whom.
+    /// Rate limits and lockouts.
     pub limits: limits::Options,
-    /// The tools that agents see.
+    /// The tools offered to agents.
     pub tools: tools::Options,
-    /// The desk behind the tools: which system does what.
+    /// The desk behind the tools: which upstream each kind of record comes from.
     pub desk: desk::Options,
-    /// Vendor files.
+    /// Where the user's vendor files are.
     pub connectors: connectors::Options,
-    /// The company's own systems by name, each reached through a connector.
+    /// The company's systems by name, each reached through a connector.
     pub upstreams: BTreeMap<String, connectors::UpstreamOptions>,
-    /// Sources of webhooks by name: escalation, chatbot, cms-update, or a connector's. One that is not configured is not served.
+    /// Webhook sources by name: escalation, chatbot, cms-update, or a connector's. Only configured sources are served.
     pub webhooks: BTreeMap<String, webhooks::SourceOptions>,
-    /// Metrics, health and rejected webhooks for the people who run it.
+    /// The operations listener: metrics, health, rejected webhooks.
     pub operations: http::OperationsOptions,
-    /// Events that webhooks report, until they are done.
+    /// The queue of webhook events: retries, limits, alerts.
     pub inbox: inbox::Options,
-    /// Traces of OpenTelemetry.
+    /// OpenTelemetry traces.
     pub traces: telemetry::traces::Options,
-    /// Logging, always to standard error.
+    /// Logging to standard error.
     pub log: telemetry::Options,
 }
 
-/// Why the configuration cannot be used. Says which key, and what to write instead.
+/// Why the configuration is invalid: which key, and what to write instead.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("failed to read configuration {}", path.display())]
@@ -72,7 +72,7 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// The place, never the line itself: a secret may stand there.
+    /// Position only: the line may contain a secret.
     #[error("configuration {} is not TOML: line {line}, column {column}: {why}", path.display())]
     Toml { path: PathBuf, line: usize, column: usize, why: String },
     #[error("unknown key {key}{}", nearest.as_ref().map(|key| format!("; did you mean {key}?")).unwrap_or_default())]
@@ -88,20 +88,20 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Host names by which agents know this server.
+    /// Host names under which agents reach this server: `http.allowed_hosts` and the host of `agents.resource`.
     pub fn hosts(&self) -> Vec<String> {
         let of_resource = self.agents.resource.as_deref().and_then(check::host);
         self.http.allowed_hosts.iter().cloned().chain(of_resource).collect()
     }
 
-    /// Checks the rules across fields; [`load`] has done so already.
+    /// Checks the rules across keys. [`load`] has done so already.
     pub fn check(&self) -> Result<(), ConfigError> {
         check::across(self).into_iter().next().map_or(Ok(()), Err)
     }
 }
 
 impl ConfigError {
-    /// The key that it is about, if it is about one.
+    /// The faulty key, if there is one.
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::UnknownKey { key, .. } | Self::Value { key, .. } | Self::Secret { key, .. } => Some(key),

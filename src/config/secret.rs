@@ -1,11 +1,11 @@
-//! Where secrets are looked up. They are named in the configuration, never written into it.
+//! Secret look-up. The configuration names secrets and never contains them.
 
 use std::{env::VarError, path::PathBuf};
 
 use super::dot_env::DotEnv;
 use crate::domain::{Secret, SecretError, SecretRef};
 
-/// Where secrets are looked up: the process environment first, then `.env`. Has no `Debug`: it holds them.
+/// Looks secrets up in the process environment first, then in `.env`. No `Debug`, since it holds secrets.
 #[derive(Clone, Default)]
 pub struct Secrets {
     pub(super) dot_env: DotEnv,
@@ -13,7 +13,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Reads a secret. Line breaks at its end are no part of it, wherever it is kept: editors and `echo` leave them there.
+    /// Reads a secret. Trailing line breaks are removed, since editors and `echo` add them.
     pub fn read(&self, secret: &SecretRef) -> Result<Secret, SecretError> {
         let text = match secret {
             SecretRef::Env(name) => self.variable(name)?,
@@ -27,7 +27,7 @@ impl Secrets {
             return Err(SecretError::Empty(secret.clone()));
         }
         Ok(Secret::new(match text.starts_with("-----BEGIN ") && !text.contains('\n') {
-            // A key in PEM that was put on one line.
+            // A PEM key written on one line.
             true => text.replace("\\r", "").replace("\\n", "\n"),
             false => text.to_owned(),
         }))
@@ -44,7 +44,7 @@ impl Secrets {
         }
     }
 
-    /// Where lines of `.env` were passed over, their numbers.
+    /// Numbers of skipped lines of `.env`.
     pub fn foreign_lines(&self) -> &[usize] {
         &self.dot_env.foreign
     }

@@ -1,11 +1,11 @@
-//! Values as the configuration's types; what does not fit is named and left out, so that the rest can be judged.
+//! Deserializes the merged values; what does not fit is reported and removed, so that the rest can be validated.
 
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use super::{Config, ConfigError, check::Faults};
 
-/// The configuration, without what cannot be read.
+/// Deserializes the configuration without the values that do not fit.
 pub(super) fn typed_config(mut merged: Value, faults: &mut Faults) -> Config {
     let mut without: Option<String> = None;
     loop {
@@ -14,7 +14,7 @@ pub(super) fn typed_config(mut merged: Value, faults: &mut Faults) -> Config {
             Err(error) => error,
         };
         let (key, path) = (error.path().to_string(), error.path().iter().cloned().collect::<Vec<Segment>>());
-        // What had to be left out is missed by what it was in.
+        // A parent that misses a removed value is not a fault of its own.
         if without.is_none_or(|without| !without.starts_with(&key)) {
             faults.push(ConfigError::Value { key: key.clone(), why: error.into_inner().to_string() });
         }
@@ -25,7 +25,7 @@ pub(super) fn typed_config(mut merged: Value, faults: &mut Faults) -> Config {
     }
 }
 
-/// Takes out what a path names. False if there is no such thing.
+/// Removes the value at a path. False if there is none.
 fn remove(value: &mut Value, path: &[Segment]) -> bool {
     match (path, value) {
         ([Segment::Map { key }], Value::Object(members)) => members.remove(key).is_some(),
@@ -34,7 +34,7 @@ fn remove(value: &mut Value, path: &[Segment]) -> bool {
             true
         }
         ([Segment::Map { key }, rest @ ..], Value::Object(members)) => {
-            // An error inside of something that has no keys of its own is about all of it.
+            // An error inside a value without keys concerns the whole value.
             let inner = members.get_mut(key).is_some_and(|member| remove(member, rest));
             inner || members.remove(key).is_some()
         }

@@ -1,4 +1,4 @@
-//! Connectors as configured: a vendor file, an address, credentials and settings for each named upstream.
+//! Builds configured connectors: a vendor file plus address, credentials and settings of an upstream.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -23,40 +23,40 @@ use crate::{
     },
 };
 
-/// Where vendor files are looked for.
+/// Where vendor files are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "connectors")]
 pub struct Options {
-    /// A directory of vendor files of your own, NAME.toml each; one of a shipped name takes its place. Left out: the
-    /// directory connectors beside the configuration file, if it is there.
+    /// Directory of your own vendor files, one NAME.toml each. A file with the name of a shipped connector replaces it.
+    /// Default: the directory connectors beside the configuration file, if it exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
 }
 
-/// One system of the company, reached through a connector.
+/// One of the company's systems, reached through a connector.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "upstream")]
 pub struct UpstreamOptions {
-    /// The connector; the upstream's own name if left out.
+    /// Name of the connector. Default: the upstream's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
-    /// Where it is, as `https://api.example.com/v2`; the vendor file's own if left out.
+    /// Base URL, for example `https://api.example.com/v2`. Default: that of the vendor file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<TextRef>,
-    /// Send to a plain http address of another machine all the same. Anybody on the way can read tokens and customers' data.
+    /// Allow plain http to another machine. Tokens and customer data can then be read in transit.
     pub plain_http: bool,
-    /// How to authenticate, over what the vendor file says, key by key.
+    /// Authentication; each key overrides that of the vendor file.
     #[serde(skip_serializing_if = "is_default")]
     pub auth: AuthOptions,
-    /// The system that its customer ids belong to, as in linked customers (shopify:123); the upstream's own name if left out.
+    /// System of its customer ids, as in linked customers (shopify:123). Default: the upstream's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<SystemId>,
-    /// What the vendor file lets users set; `frontdesk connectors show NAME` lists it.
+    /// Settings that the vendor file declares; `frontdesk connectors show NAME` lists them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Value>,
-    /// Deadlines, retries and caps.
+    /// Deadlines, retries and size limits.
     #[serde(skip_serializing_if = "is_default")]
     pub limits: Limits,
 }
@@ -65,7 +65,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Why a connector cannot be used as configured. Names the key, or the file and its key.
+/// Why a connector cannot be built. Names the configuration key, or the file and its key.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
     #[error(transparent)]
@@ -102,10 +102,10 @@ pub enum ConnectorError {
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// How far a vendor's search for contacts may lag behind, where its file does not say.
+/// Default lag of a vendor's contact search, in seconds.
 const CONTACT_SETTLES_AFTER_S: u64 = 900;
 
-/// What an upstream stands behind.
+/// A port of the desk that an upstream can serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Port {
     Orders,
@@ -125,7 +125,7 @@ impl Port {
     }
 }
 
-/// Builds connectors as configured.
+/// Builds connectors from the configuration.
 pub struct Builder<'a> {
     library: Library,
     upstreams: &'a BTreeMap<String, UpstreamOptions>,
@@ -145,7 +145,7 @@ impl<'a> Builder<'a> {
         Ok(Self { library, upstreams, secrets, tokens, clock })
     }
 
-    /// The connector of an upstream, for the ports it is used for. A name without a section of its own stands for the
+    /// Builds the connector of an upstream for the given ports. A name without a section under `[upstreams]` means the
     /// connector of that name.
     pub fn build(&self, name: &str, ports: &[Port]) -> Result<Connector, ConnectorError> {
         let options = self.upstreams.get(name).cloned().unwrap_or_default();

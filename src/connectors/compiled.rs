@@ -1,4 +1,4 @@
-//! Operations with their filters compiled and their templates checked: everything that can be wrong is found at start-up.
+//! Compiles the filters and checks the templates of a vendor file, so that every fault is found at start-up.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::{
 };
 use crate::upstream::BaseUrl;
 
-/// One operation, ready to run.
+/// A compiled operation.
 pub(super) struct Operation {
-    /// As `orders.find`.
+    /// For example `orders.find`.
     pub(super) name: &'static str,
     pub(super) steps: Vec<Arc<CompiledStep>>,
-    /// Only the first request whose `when` holds is sent.
+    /// Only the first step whose `when` holds is sent.
     pub(super) alternatives: bool,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct CompiledRule {
     pub(super) retry_after_s: Option<Filter>,
 }
 
-/// What is wrong in a vendor file, and where.
+/// A fault in a vendor file, with its key.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     #[error("{key}: {source}")]
@@ -53,10 +53,10 @@ pub enum CompileError {
     Value { key: String, why: String },
 }
 
-/// Operations that bring an effect about, and get its id.
+/// Operations with an effect id, which the idempotency header carries.
 const WITH_EFFECT: [&str; 3] = ["helpdesk.create_ticket", "helpdesk.add_comment", "crm.log_activity"];
 
-/// All operations of a vendor.
+/// The compiled operations of a vendor.
 #[derive(Default)]
 pub(super) struct Operations {
     pub(super) find_order: Option<Operation>,
@@ -135,13 +135,14 @@ impl Operations {
         Ok(all)
     }
 
-    /// Whether the vendor recognises a repeated comment by a key.
+    /// Whether comments are sent with an idempotency key.
     pub(super) fn keyed_comments(&self) -> bool {
         let steps = self.add_comment.iter().flat_map(|operation| &operation.steps);
         steps.into_iter().any(|step| step.idempotency_header.is_some())
     }
 
-    /// A key is of use only where an effect has an id, and only if every request that must not be repeated has one.
+    /// Checks idempotency headers: only operations with an effect id may have one, and then every step that is not
+    /// repeatable must have one.
     fn check_keys(&self) -> Result<(), CompileError> {
         for operation in self.all() {
             let keyed = operation.steps.iter().any(|step| step.idempotency_header.is_some());
@@ -266,12 +267,12 @@ impl CompiledStep {
         })
     }
 
-    /// Whether it brings about what the operation is for.
+    /// Whether the request performs the operation's effect.
     pub(super) fn is_effect(&self) -> bool {
         !self.safe && !self.preparatory
     }
 
-    /// Whether it changes nothing by being repeated, without the vendor's help for a while.
+    /// Whether a repeat changes nothing, without an idempotency key.
     pub(super) fn is_naturally_repeatable(&self) -> bool {
         self.repeatable && self.idempotency_header.is_none()
     }
@@ -306,7 +307,7 @@ impl CompiledRule {
     }
 }
 
-/// `known` are the names that the input has; with a filter for them, anything may be there.
+/// Checks a path template. `known` are the parameter names; none if a `params` filter supplies them.
 fn check_template(path: &str, known: Option<&[String]>) -> Result<(), String> {
     if !path.starts_with('/') {
         return Err("must begin with /; it is taken below base_url".to_owned());

@@ -1,4 +1,4 @@
-//! A configured connector as the desk sees it: an order system, a helpdesk, a CRM, a mirror of articles.
+//! A configured connector, implementing the desk's ports: order system, helpdesk, CRM, article mirror.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -24,7 +24,7 @@ use crate::{
     upstream::{CallError, Upstream, UpstreamError},
 };
 
-/// One upstream of the company, through its vendor file.
+/// A configured upstream with its vendor file.
 pub struct Connector {
     pub(super) name: String,
     pub(super) vendor_name: String,
@@ -38,11 +38,11 @@ pub struct Connector {
     pub(super) raises_priority: bool,
     pub(super) contact_needs_email: bool,
     pub(super) clock: Clock,
-    /// Until when no order is asked for, since none can be read.
+    /// No order is requested until this time, because replies were unreadable.
     pub(super) illegible_until: Mutex<Option<Instant>>,
 }
 
-/// Which connector an error is from. For the log: it holds nothing that the vendor said.
+/// Adds connector and upstream to an error, for the log. Contains nothing that the vendor sent.
 #[derive(Debug, thiserror::Error)]
 #[error("connector {vendor}, upstream {upstream}")]
 struct FromConnector {
@@ -52,25 +52,25 @@ struct FromConnector {
     source: OperationError,
 }
 
-/// What one upstream answered to a probe.
+/// Result of probing one upstream.
 #[derive(Debug)]
 pub struct Probe {
     pub upstream: String,
     pub ports: Vec<&'static str>,
     pub auth: &'static str,
     pub base_url: String,
-    /// What the health operation asks, as `GET /ping`.
+    /// Request of the health operation, for example `GET /ping`.
     pub health: Option<String>,
-    /// Whether it was asked anything, or why it cannot be used.
+    /// What was requested, or why the upstream cannot be used.
     pub result: Result<Asked, Cause>,
     pub took: Duration,
 }
 
-/// What a probe has found out.
+/// What a successful probe has requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     Health,
-    /// There is no health operation: at most a token was fetched.
+    /// The connector has no health operation: at most a token was fetched.
     Nothing,
 }
 
@@ -79,14 +79,14 @@ impl Connector {
         &self.name
     }
 
-    /// Whether nothing is being sent to one of its upstreams at the moment.
+    /// Whether a breaker of its upstreams is open, or order look-ups are suspended.
     pub fn is_open(&self) -> bool {
         let illegible = *self.illegible_until.lock().unwrap_or_else(PoisonError::into_inner);
         illegible.is_some_and(|until| Instant::now() < until)
             || self.endpoints.all().iter().any(|(_, upstream)| upstream.is_open())
     }
 
-    /// Gets a token and asks the health operation, at each upstream once.
+    /// Fetches a token from each upstream and runs the health operation there.
     pub async fn probe(&self) -> Vec<Probe> {
         let mut probes = Vec::new();
         for (ports, upstream) in self.endpoints.all() {
@@ -118,7 +118,7 @@ impl Connector {
         }
     }
 
-    /// What is being asked of a port.
+    /// Runs an operation of a port within the upstream's deadline.
     async fn with<T>(
         &self,
         upstream: &Option<Arc<Upstream>>,
@@ -134,7 +134,7 @@ impl Connector {
         work(&task).await.map_err(|error| self.port_error(system, &does, upstream.closed_for(), error))
     }
 
-    /// The error as a port reports it. `closed_for`: nothing more is sent to the upstream, as things are now.
+    /// Maps an error to a [`PortError`]. `closed_for` is the time for which the upstream's breaker stays open.
     fn port_error(
         &self,
         system: &'static str,
@@ -149,7 +149,7 @@ impl Connector {
             return PortError::Unreadable { system, source };
         }
         let kind = match &source.failure {
-            // It was done, or may have been, and the answer makes no sense: the system is there.
+            // The effect may exist; if the answer is unusable, the system is still reachable.
             failure if in_doubt => {
                 if failure.is_outage() {
                     Kind::Unavailable
@@ -202,19 +202,19 @@ enum Kind {
     Forbidden,
     Misconfigured,
     RateLimited(Option<Duration>),
-    /// The argument, and whether it is the judgement on the content.
+    /// The refused argument, and whether the refusal is a verdict on the content.
     Invalid(Option<String>, bool),
     Closed,
 }
 
-/// What an operation works on, and whether it changes something.
+/// Properties of an operation's run.
 struct Does<'a> {
     input: &'a Value,
     effect: Option<&'a EffectId>,
     write: bool,
-    /// It is about a ticket: if that is not found, or takes no comments at all, it is as good as closed.
+    /// A ticket that is not found, or takes no comments, counts as closed.
     may_be_closed: bool,
-    /// What is there is for its owner alone, so that a reply which cannot be read must look like none.
+    /// The record is visible to its owner alone, so an unreadable reply must look like none.
     owned: bool,
 }
 
@@ -240,7 +240,11 @@ impl OrderSystem for Connector {
         let found = self.with(&self.endpoints.orders, "order system", Does::owned(&input), find).await?;
         let Some(ReadOrder { order, faults }) = found else { return Ok(None) };
         if !faults.is_empty() {
-            tracing::warn!(upstream = self.name, left_out = faults.join("; "), "parts of an order cannot be read");
+            tracing::warn!(
+                upstream = self.name,
+                left_out = faults.join("; "),
+                "members of an order are unreadable and left out"
+            );
         }
         Ok(Some(order))
     }

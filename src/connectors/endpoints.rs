@@ -1,4 +1,4 @@
-//! Where the ports of a connector are, and how its operations reach them.
+//! The upstreams of a connector's ports, and the transport to them.
 
 use std::{sync::Arc, time::Instant};
 
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::run::Transport;
 use crate::upstream::{BaseUrl, Reply, Request, Upstream, UpstreamError};
 
-/// Where each port is. Usually the same upstream.
+/// The upstream of each port; usually one for all.
 pub(super) struct Endpoints {
     pub(super) orders: Option<Arc<Upstream>>,
     pub(super) helpdesk: Option<Arc<Upstream>>,
@@ -16,7 +16,7 @@ pub(super) struct Endpoints {
 }
 
 impl Endpoints {
-    /// Each upstream once, with the ports that are there.
+    /// Each upstream once, with the ports that it serves.
     pub(super) fn all(&self) -> Vec<(Vec<&'static str>, &Arc<Upstream>)> {
         let ports = [
             ("orders", &self.orders),
@@ -35,12 +35,12 @@ impl Endpoints {
     }
 }
 
-/// An upstream, with the time by which an operation has to be done.
+/// A transport to an upstream with the deadline of an operation.
 pub(super) struct Live<'a> {
     pub(super) upstream: &'a Upstream,
     pub(super) deadline: Instant,
-    /// Whether a reply that filters cannot cope with says something about the upstream. One of a foreign order must not:
-    /// the next question would be answered otherwise.
+    /// Whether a reply whose filter overran opens the breaker. Not for order look-ups: a foreign order could then
+    /// change the answer to the next question.
     pub(super) trips: bool,
 }
 
@@ -55,7 +55,7 @@ impl Transport for Live<'_> {
     }
 
     fn made_nothing(&self, path: &str) {
-        tracing::info!(path, "a reply filter gave nothing for a reply with a body: nothing is there");
+        tracing::info!(path, "a reply filter gave no output for a reply with a body: treated as not found");
     }
 
     fn trip(&self) {

@@ -1,4 +1,4 @@
-//! The examples of a vendor file, run without the vendor: what is sent is compared, what comes back is given.
+//! Runs the examples of a vendor file offline: compares the requests and supplies canned replies.
 
 use std::{
     collections::VecDeque,
@@ -31,12 +31,12 @@ use crate::{
     upstream::{BaseUrl, CallError, Reply, Request, UpstreamError},
 };
 
-/// Stands for a base URL in examples.
+/// Base URL in examples.
 const BASE: &str = "https://vendor.example";
-/// Stands for the effect in examples, as external id and in the idempotency header.
+/// Effect id in examples, as external id and in the idempotency header.
 const EFFECT: &str = "01J00000000000000000000000";
 
-/// Runs every example of a vendor file. An error is one of the file itself.
+/// Runs all examples of a vendor file. An error means that the file itself is faulty.
 pub async fn run_examples(library: &Library, name: &str) -> Result<Vec<ExampleResult>, super::ConnectorError> {
     let file = library.parse(name)?;
     let operations = Operations::compile(&file)
@@ -77,7 +77,7 @@ async fn run_one(
     let made_nothing = script.made_nothing.load(Ordering::Relaxed);
     match (script.end(), &got) {
         (Ok(()), _) => {}
-        // A filter that fails before anything is sent says more than that nothing was sent.
+        // An error of a filter is more specific than the missing request.
         (Err(why), Err(error)) if !matches!(error.failure, Failure::Upstream(_)) => {
             return Err(format!("{}; {why}", chain(error)));
         }
@@ -85,11 +85,11 @@ async fn run_one(
     }
     match (got, &example.expect, &example.error) {
         (_, Some(_), Some(_)) | (_, None, None) => Err("write either expect or error".to_owned()),
-        // An example that expects nothing says that it is meant.
+        // An example that expects null means it.
         (Ok(got), Some(expected), None)
             if made_nothing && (got == "done" || got.is_null() && !expected.0.is_null()) =>
         {
-            let why = "a reply filter gave nothing for a reply with a body; has a member of its output no value, as first(empty)?";
+            let why = "a reply filter gave no output for a reply with a body; does a member of its output have no value, as first(empty)?";
             Err(differs("the result", &expected.0, &got).map_or(why.to_owned(), |differs| format!("{differs}; {why}")))
         }
         (Ok(got), Some(expected), None) => differs("the result", &expected.0, &got).map_or(Ok(()), Err),
@@ -119,7 +119,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The result of an operation as JSON.
+/// Runs an operation and returns its result as JSON.
 async fn result(vendor: &Vendor, operation: &str, task: &Task<'_>) -> Result<Value, OperationError> {
     let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
     Ok(match operation {
@@ -167,7 +167,7 @@ fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String>, Option<D
     (meaning, None, None)
 }
 
-/// Plays the vendor.
+/// A transport that plays the vendor.
 struct Script {
     base: BaseUrl,
     made_nothing: AtomicBool,
@@ -187,7 +187,7 @@ impl Script {
         Self { base, made_nothing: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
-    /// What was sent otherwise than expected, or not sent.
+    /// The first unexpected request, or the number of missing ones.
     fn end(self) -> Result<(), String> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         match state.failure {

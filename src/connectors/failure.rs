@@ -1,4 +1,4 @@
-//! How operations fail, and what that says of their effects. Nothing here holds what a vendor said.
+//! Errors of operations, and whether the effect may exist. They contain nothing that a vendor sent.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use http::StatusCode;
 use super::threads::RunError;
 use crate::upstream::{CallError, UpstreamError, UrlError};
 
-/// Why an operation did not give its result, and whether its effect may exist all the same.
+/// Why an operation failed, and whether its effect may exist.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}")]
 pub struct OperationError {
     pub operation: &'static str,
     #[source]
     pub failure: Failure,
-    /// False: the effect certainly does not exist.
+    /// Whether the effect may exist. False: it certainly does not.
     pub in_doubt: bool,
 }
 
@@ -24,7 +24,7 @@ impl OperationError {
     }
 }
 
-/// What went wrong. Never holds what the vendor said.
+/// The failure. Never contains what the vendor sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("not found (status {status})")]
@@ -73,24 +73,24 @@ pub enum Failure {
     Upstream(#[from] UpstreamError),
 }
 
-/// The name of a field or an argument, never a value.
+/// The name of a field or argument, never a value.
 fn named(field: &Option<String>) -> String {
     field.as_ref().map(|field| format!(", {field}")).unwrap_or_default()
 }
 
 impl Failure {
-    /// Whether the system is away or too slow, whatever it was asked for.
+    /// Whether the system is unavailable or too slow, independent of the request.
     pub(super) fn is_outage(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::InDoubt { .. } | Self::RateLimited { .. } => true,
             Self::Upstream(error) => error.error.is_outage(),
-            // Our own filters were too slow, as on a machine that is too busy.
+            // Our own filters got no CPU time, as on an overloaded machine.
             Self::Filter { source, .. } => source.is_not_now(),
             _ => false,
         }
     }
 
-    /// Whether something came back, about the record that was asked for, and cannot be used.
+    /// Whether the vendor replied about the requested record, but unusably.
     pub(super) fn is_unreadable(&self) -> bool {
         match self {
             Self::NotJson { .. } | Self::Empty { .. } | Self::Status { .. } | Self::Misfit(_) => true,
@@ -101,19 +101,20 @@ impl Failure {
         }
     }
 
-    /// Whether the request that failed so may have been acted upon.
+    /// Whether the failed request may have been acted upon. `earlier`: an earlier attempt may have been. `keyed`: it
+    /// had an idempotency key.
     pub(super) fn is_unclear(&self, status: StatusCode, earlier: bool, keyed: bool) -> bool {
         match self {
             Self::Unavailable { .. } | Self::InDoubt { .. } => true,
-            // The judgement on the content holds for every attempt.
+            // A verdict on the content holds for every attempt.
             Self::Invalid { .. } | Self::EmailRequired { .. } => false,
-            // A request with the same key may be under way, or done.
+            // Another request with the same key may be running or done.
             Self::Conflict { .. } if keyed => true,
             Self::Conflict { .. } | Self::NotFound { .. } | Self::Closed { .. } => earlier,
             Self::Denied { .. } | Self::Forbidden { .. } | Self::Misconfigured { .. } | Self::RateLimited { .. } => {
                 earlier
             }
-            // A success that cannot be read is a success.
+            // An unreadable success is still a success.
             _ => earlier || status.is_success() || status.is_server_error(),
         }
     }

@@ -1,4 +1,4 @@
-//! A vendor file as it is written: TOML, every key known, errors with section and key.
+//! The schema of vendor files (TOML). Unknown keys are errors; errors name section and key.
 
 use std::collections::BTreeMap;
 
@@ -10,37 +10,37 @@ use super::{
 };
 use crate::{domain::TextRef, upstream::auth::AuthOptions};
 
-/// One vendor: where it is, how to authenticate, and how each operation of the desk is done there.
+/// A vendor: address, authentication, and how each operation of the desk is performed.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VendorFile {
-    /// The same as the file's name.
+    /// Equal to the file name.
     pub name: String,
     pub title: String,
-    /// The vendor's own documentation.
+    /// URL of the vendor's documentation.
     #[serde(default)]
     pub docs: Option<String>,
-    /// What a user has to do at the vendor first.
+    /// What a user has to set up at the vendor first.
     #[serde(default)]
     pub about: String,
-    /// Left out where every customer of the vendor has an address of their own.
+    /// Absent if each customer of the vendor has their own address.
     #[serde(default)]
     pub base_url: Option<TextRef>,
-    /// What such an address looks like.
+    /// Example of such an address.
     #[serde(default)]
     pub base_url_example: Option<String>,
     #[serde(default)]
     pub auth: AuthOptions,
-    /// Headers of every request.
+    /// Headers of all requests.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// What users set, as `$settings` in filters.
+    /// Settings of the user, available to filters as `$settings`.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
-    /// jq definitions (`def name: …;`) that all filters of the file share.
+    /// jq definitions (`def name: …;`) shared by all filters of the file.
     #[serde(default)]
     pub definitions: String,
-    /// How replies of all operations are errors; those of an operation come first.
+    /// Error rules for replies of all operations; an operation's own rules are tried first.
     #[serde(default)]
     pub errors: Vec<ErrorRule>,
     #[serde(default)]
@@ -61,7 +61,7 @@ pub struct VendorFile {
     pub webhook_examples: Vec<WebhookExample>,
 }
 
-/// Where the operations of one port are, if not where the others are.
+/// Address and authentication of one port, if they differ from the vendor's.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Place {
@@ -74,7 +74,7 @@ pub struct Place {
 pub struct Orders {
     #[serde(default)]
     pub at: Place,
-    /// Always exactly one request.
+    /// Always sends exactly one request.
     pub find: Steps,
 }
 
@@ -83,19 +83,19 @@ pub struct Orders {
 pub struct Helpdesk {
     #[serde(default)]
     pub at: Place,
-    /// The vendor opens no ticket without the customer's email address.
+    /// The vendor needs the customer's email address for a ticket.
     #[serde(default)]
     pub needs_email: bool,
-    /// How old an effect must be before `find_ticket` is believed when it finds nothing, in seconds.
+    /// Age in seconds of an effect from which an empty `find_ticket` proves that there is no ticket.
     #[serde(default)]
     pub settle_after_s: Option<u64>,
-    /// For how long the vendor recognises an idempotency key, in seconds.
+    /// Lifetime of an idempotency key at the vendor, in seconds.
     #[serde(default)]
     pub idempotency_ttl_s: Option<u64>,
     pub create_ticket: Steps,
     #[serde(default)]
     pub find_ticket: Option<Steps>,
-    /// `add_comment` sets the priority that it is given.
+    /// `add_comment` can raise the priority.
     #[serde(default)]
     pub raises_priority: bool,
     #[serde(default)]
@@ -107,13 +107,13 @@ pub struct Helpdesk {
 pub struct Crm {
     #[serde(default)]
     pub at: Place,
-    /// The vendor makes no contact without the customer's email address.
+    /// The vendor needs the customer's email address for a contact.
     #[serde(default)]
     pub needs_email: bool,
-    /// How old a contact must be before `find_contact` is believed when it does not find it, in seconds; 900 if left out.
+    /// Age in seconds of a contact from which an empty `find_contact` proves that there is none. Default 900.
     #[serde(default)]
     pub settle_after_s: Option<u64>,
-    /// For how long the vendor recognises an idempotency key, in seconds.
+    /// Lifetime of an idempotency key at the vendor, in seconds.
     #[serde(default)]
     pub idempotency_ttl_s: Option<u64>,
     pub find_contact: Steps,
@@ -131,7 +131,7 @@ pub struct Knowledge {
     pub remove_article: Steps,
 }
 
-/// One request, or a few of which a later one sees the earlier replies.
+/// One or several requests; later ones see the earlier replies.
 #[derive(Debug, Clone)]
 pub struct Steps(pub Vec<Step>);
 
@@ -139,12 +139,12 @@ pub struct Steps(pub Vec<Step>);
 #[serde(deny_unknown_fields)]
 pub struct Step {
     pub method: Method,
-    /// Below base_url; `{name}` is one path segment.
+    /// Path below base_url; `{name}` is one path segment.
     pub path: String,
-    /// Filter: what the names in `path` stand for, where it is not the input's own members.
+    /// Filter: values of the names in `path`. Default: the input's members.
     #[serde(default)]
     pub params: Option<String>,
-    /// Filter: the query, as an object. Members that are null are left out.
+    /// Filter: the query as an object. Null members are omitted.
     #[serde(default)]
     pub query: Option<String>,
     #[serde(default)]
@@ -152,22 +152,23 @@ pub struct Step {
     /// Filter: the JSON body.
     #[serde(default)]
     pub body: Option<String>,
-    /// Filter on the reply's body: the result, or what later steps see. The body itself if left out.
+    /// Filter on the reply's body: the result, or what later steps see. Default: the body.
     #[serde(default)]
     pub reply: Option<String>,
-    /// Filter: false skips this request; its place in `$replies` is null.
+    /// Filter: unless it gives true, this request is skipped and its entry in `$replies` is null.
     #[serde(default)]
     pub when: Option<String>,
-    /// It changes nothing, as a search by POST. True for GET if left out.
+    /// The request changes nothing, for example a search by POST. Default: true for GET.
     #[serde(default)]
     pub safe: Option<bool>,
-    /// Doing it twice is the same as doing it once. True for GET, PUT, DELETE and whatever is safe, if left out.
+    /// The request is idempotent. Default: true for GET, PUT, DELETE and safe requests.
     #[serde(default)]
     pub repeatable: Option<bool>,
-    /// A change that is not what the operation is for, as the contact that a ticket needs: it does not count as done.
+    /// The request is a preparation, for example creating the contact that a ticket needs. It does not count as the
+    /// effect.
     #[serde(default)]
     pub preparatory: bool,
-    /// The header by which the vendor recognises a request that it has seen.
+    /// Name of the vendor's idempotency header.
     #[serde(default)]
     pub idempotency_header: Option<String>,
     #[serde(default)]
@@ -184,49 +185,49 @@ pub enum Method {
     Delete,
 }
 
-/// When a reply is an error, and which. The first rule that fits counts.
+/// An error rule for replies. The first that matches applies.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorRule {
-    /// Statuses that it is for; all if left out.
+    /// Statuses that it applies to. Default: all.
     #[serde(default)]
     pub status: Vec<u16>,
-    /// Filter on the body that has to be true.
+    /// Filter on the body that has to give true.
     #[serde(default)]
     pub when: Option<String>,
     #[serde(rename = "as")]
     pub meaning: Meaning,
-    /// Filter: `invalid`: the member of the input that was not accepted.
+    /// Filter, for `invalid`: the input member that was refused; for `misconfigured`: what is not set up.
     #[serde(default)]
     pub field: Option<String>,
-    /// Filter: `rate_limited`: seconds to wait, where Retry-After does not say it.
+    /// Filter, for `rate_limited`: seconds to wait, if there is no Retry-After.
     #[serde(default)]
     pub retry_after_s: Option<String>,
 }
 
-/// What an error means to the desk.
+/// Meaning of an error for the desk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Meaning {
-    /// It is a success after all.
+    /// A success.
     Ok,
     NotFound,
-    /// Our credentials are refused.
+    /// The credentials are refused.
     Denied,
-    /// Our credentials are good, and this one record is not for them.
+    /// The credentials are valid but have no access to this record.
     Forbidden,
-    /// Something is not set up at the vendor or in the settings, as a custom field or a permission.
+    /// Something is not set up at the vendor or in the settings, such as a custom field or a permission.
     Misconfigured,
     RateLimited,
     Invalid,
     Unavailable,
     InDoubt,
     EmailRequired,
-    /// The ticket takes no more comments: it is closed, merged or gone.
+    /// The ticket takes no more comments: it is closed, merged or deleted.
     Closed,
 }
 
-/// An operation that is run without the vendor: input → expected requests; replies → expected result.
+/// An offline test of an operation: input → expected requests; canned replies → expected result.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
@@ -238,10 +239,10 @@ pub struct Example {
     pub input: Json,
     #[serde(default)]
     pub exchanges: Vec<Exchange>,
-    /// JSON: the domain value, of which every member written here has to be equal; null for "nothing found".
+    /// JSON: the domain value; every member written here has to be equal. null means not found.
     #[serde(default)]
     pub expect: Option<Json>,
-    /// The error instead.
+    /// The expected error instead.
     #[serde(default)]
     pub error: Option<ExpectedError>,
 }
@@ -257,12 +258,12 @@ pub struct Exchange {
 #[serde(deny_unknown_fields)]
 pub struct ExpectedRequest {
     pub method: Method,
-    /// Below base_url, as it is sent: percent-encoded, with the query.
+    /// Path below base_url as it is sent: percent-encoded, with the query.
     pub path: String,
-    /// Headers that have to be there.
+    /// Required headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// JSON; no body if left out.
+    /// JSON. Default: no body.
     #[serde(default)]
     pub body: Option<Json>,
 }
@@ -271,7 +272,7 @@ pub struct ExpectedRequest {
 #[serde(deny_unknown_fields)]
 pub struct CannedReply {
     pub status: u16,
-    /// As it arrives: JSON, or whatever else a vendor sends.
+    /// The raw body: JSON or anything else.
     #[serde(default)]
     pub body: String,
     #[serde(default)]
@@ -345,16 +346,16 @@ impl Method {
         }
     }
 
-    /// RFC 9110 9.2.2.
+    /// RFC 9110, section 9.2.2.
     pub(super) fn is_idempotent(self) -> bool {
         !matches!(self, Self::Post | Self::Patch)
     }
 }
 
 impl VendorFile {
-    /// Reads a file's text. The error names the key.
+    /// Parses a file. The error names the key.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // The place, never the line itself: a secret may stand there.
+        // Position only: the line may contain a secret.
         let line = |error: &toml::de::Error| match error.span().and_then(|span| text.get(..span.start)) {
             Some(before) => format!("line {}: ", before.matches('\n').count() + 1),
             None => String::new(),
@@ -368,7 +369,7 @@ impl VendorFile {
         })
     }
 
-    /// The ports that it serves, for people.
+    /// Names of the ports that it serves.
     pub fn ports(&self) -> Vec<&'static str> {
         let all = [
             ("orders", self.orders.is_some()),

@@ -1,4 +1,4 @@
-//! jq filters (run by jaq): compiled once, pure, and with a named list of functions.
+//! jq filters (run by jaq): compiled once, pure, with an allow-list of functions.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use serde_json::{Map, Number, Value};
 
 use super::{natives, outputs, texts, threads::RunError};
 
-/// The largest output of a filter.
+/// Largest output of a filter, in bytes.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
-/// Nesting of an output; replies are cut at the same depth when they are parsed.
+/// Deepest nesting of an output; parsing bounds replies to the same depth.
 const DEPTH_MAX: usize = 96;
 
-/// The name of a filter that was taken apart.
+/// Name of the definition that holds a shielded filter.
 const SHIELDED: &str = "shielded_output";
 
-/// Variables that every filter sees.
+/// Variables available to every filter.
 pub(super) const VARIABLES: [&str; 4] = ["$input", "$settings", "$replies", "$status"];
 
-/// What a filter may call. No clock, no environment, no input, no output, no end of the process.
+/// Allow-list of functions: no clock, environment, input or output, and none that ends the process.
 const FUNCTIONS: &str = "
     abs add all any empty error error_empty false first floor ceil round isempty last limit skip map map_values not nth
     null path path_value paths pick range recurse reverse select true walk del delpaths getpath setpath to_entries
@@ -48,15 +48,15 @@ type Program = jaq_core::Filter<data::JustLut<Val>>;
 #[derive(Clone)]
 pub(super) struct Filter(Arc<Program>);
 
-/// Why a filter cannot be compiled: where, and what.
+/// Why a filter does not compile, with its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is not a jq filter that can be run here: {0}")]
 pub struct FilterError(String);
 
-/// The definitions that [`FUNCTIONS`] allows, parsed once for all filters that are compiled together.
+/// Compiles filters. The allowed definitions are parsed once and shared.
 pub(super) struct FilterCompiler {
     definitions: Vec<Def<&'static str>>,
-    /// A file's own, in front of every filter.
+    /// The file's own definitions, put before every filter.
     shared: String,
 }
 
@@ -65,7 +65,7 @@ impl FilterCompiler {
         let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let definitions = natives::linear(all.filter(|definition| is_allowed(definition.name)));
         let compiler = Self { definitions, shared: shared.trim_end().to_owned() };
-        // A mistake in what is shared is named once, and not for every filter.
+        // A fault in the shared definitions is reported once.
         compiler.compile(".")?;
         Ok(compiler)
     }
@@ -77,9 +77,9 @@ impl FilterCompiler {
         }
     }
 
-    /// The same, with each member of its output for itself: see [`outputs::shielded`].
+    /// The same, with each member of the output shielded from errors in the others: see [`outputs::shielded`].
     pub(super) fn compile_shielded(&self, code: &str) -> Result<Filter, FilterError> {
-        // Mistakes are named in the words that were written.
+        // Errors refer to the filter as it is written.
         let plain = self.compile(code)?;
         let whole = format!("{}\n{code}", self.shared);
         let Some(term) = outputs::parse(&whole) else { return Ok(plain) };
@@ -130,7 +130,7 @@ fn syntax(code: &str, errors: &jaq_core::load::Errors<&str, ()>) -> FilterError 
     FilterError(all.find_map(|text| text).unwrap_or_else(|| "it cannot be parsed".to_owned()))
 }
 
-/// What a filter works on: its input `.`, and the variables in the order of [`VARIABLES`].
+/// The input of a filter: `.` and the variables in the order of [`VARIABLES`].
 #[derive(Clone)]
 pub(super) struct FilterScope {
     pub(super) dot: Val,
@@ -138,7 +138,7 @@ pub(super) struct FilterScope {
 }
 
 impl Filter {
-    /// The first output, or none. Runs on the calling thread, for as long as it takes.
+    /// Runs the filter on the calling thread without a time limit, and returns its first output, if any.
     pub(super) fn run(&self, scope: &FilterScope) -> Result<Option<Value>, RunError> {
         let context = Ctx::<data::JustLut<Val>>::new(&self.0.lut, Vars::new(scope.variables.clone()));
         match self.0.id.run((context, scope.dot.clone())).next() {
@@ -152,7 +152,7 @@ impl Filter {
     }
 }
 
-/// A value for filters. serde_json has bounded its depth when it was parsed.
+/// Converts JSON to a filter value. Its depth was bounded by serde_json.
 pub(super) fn to_val(value: &Value) -> Val {
     serde_json::from_value(value.clone()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What filters get to work with: domain values as plain JSON. The shapes are in docs/reference/connectors.md.
+//! Inputs of filters: domain values as JSON. docs/reference/connectors.md describes the shapes.
 
 use serde_json::{Map, Value, json};
 
@@ -11,12 +11,12 @@ pub(super) fn find_order(id: &OrderId) -> Value {
     json!({ "id": id.as_str(), "number": id.number() })
 }
 
-/// The customer, with an email only if it is proven to be theirs or a visitor has typed it as theirs, and with ids that vouch for nothing left out: of somebody
-/// anonymous only the id that they say stays.
+/// A customer. The email is included only if it is verified or a visitor typed it. Ids of an anonymous customer are
+/// left out except the claimed one, since nothing proves them.
 fn customer(customer: &Customer, own: &SystemId) -> Value {
     let mut ids = Map::new();
     for id in customer.ids().filter(|_| customer.level > Level::Anonymous) {
-        // The subject comes first, and wins over a linked id of the same system.
+        // The subject comes first and takes precedence over a linked id of the same system.
         ids.entry(id.system().as_str()).or_insert_with(|| id.id().into());
     }
     let own_id = ids.get(own.as_str()).cloned();
@@ -62,7 +62,7 @@ pub(super) fn find_contact(of: &Customer, own: &SystemId) -> Value {
     json!({ "customer": contact_of(of, own) })
 }
 
-/// The customer as a contact is found and made for them: a name that a visitor has typed is no contact's.
+/// The customer for contact operations: a typed name is left out.
 fn contact_of(of: &Customer, own: &SystemId) -> Value {
     let mut customer = customer(of, own);
     if of.typed {
@@ -98,7 +98,7 @@ pub(super) fn remove_article(id: &ArticleId) -> Value {
     json!({ "id": id.as_str() })
 }
 
-/// The tool's argument that a member of an input came from, if it came from one.
+/// The tool argument that an input member comes from, if any.
 pub(super) fn argument(input: &Value, member: &str) -> Option<String> {
     const ARGUMENTS: [(&str, &str); 6] = [
         ("subject", "subject"),
@@ -113,7 +113,8 @@ pub(super) fn argument(input: &Value, member: &str) -> Option<String> {
     own.map(|(_, argument)| *argument).or(field).map(str::to_owned)
 }
 
-/// Whether a string that a vendor gives as the name of what is not set up there is a name, and nothing of the input.
+/// Whether a string from a vendor looks like the name of a setup item and is no value of the input, so that it may be
+/// logged.
 pub(super) fn is_setup_name(input: &Value, name: &str) -> bool {
     fn holds(value: &Value, text: &str) -> bool {
         match value {

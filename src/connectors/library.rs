@@ -1,4 +1,4 @@
-//! The vendor files that there are: the shipped ones, and a user's own over them.
+//! The available vendor files: shipped ones, overridden by the user's own.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 
 use super::file::VendorFile;
 
-/// Every shipped vendor. A new one is a file and a line.
+/// Shipped vendors. A new one is one file and one line here.
 const SHIPPED: &[(&str, &str)] = &[
     ("chatwoot", include_str!("../../connectors/chatwoot.toml")),
     ("contentful", include_str!("../../connectors/contentful.toml")),
@@ -26,10 +26,10 @@ const SHIPPED: &[(&str, &str)] = &[
     ("zendesk", include_str!("../../connectors/zendesk.toml")),
 ];
 
-/// The longest vendor file.
+/// Longest vendor file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Vendor files by name. Only those that are asked for are parsed.
+/// Vendor files by name, parsed on demand.
 #[derive(Debug, Clone)]
 pub struct Library {
     files: BTreeMap<String, Entry>,
@@ -41,15 +41,15 @@ struct Entry {
     origin: Origin,
 }
 
-/// Where a vendor file is from.
+/// Origin of a vendor file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     Shipped,
-    /// A user's own; it may stand in for a shipped one of the same name.
+    /// A user's own file, which may replace a shipped one of the same name.
     File(PathBuf),
 }
 
-/// Why a vendor file cannot be had.
+/// Why a vendor file cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
     #[error("failed to read {}", path.display())]
@@ -67,13 +67,13 @@ pub enum LibraryError {
 }
 
 impl Library {
-    /// The shipped files alone.
+    /// The shipped files only.
     pub fn shipped() -> Self {
         let entry = |text: &str| Entry { text: text.to_owned(), origin: Origin::Shipped };
         Self { files: SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), entry(text))).collect() }
     }
 
-    /// The shipped files, and every `NAME.toml` of a directory over them.
+    /// The shipped files, overridden by every `NAME.toml` of a directory.
     pub fn with_directory(directory: Option<&Path>) -> Result<Self, LibraryError> {
         let mut library = Self::shipped();
         let Some(directory) = directory else { return Ok(library) };
@@ -91,7 +91,7 @@ impl Library {
                 return Err(LibraryError::TooLong { path });
             }
             let text = fs::read_to_string(&path).map_err(failed(&path))?;
-            // As `connectors show NAME --file > NAME.toml` leaves it until it is written.
+            // The shell creates an empty file before `connectors show NAME --file > NAME.toml` runs.
             if text.trim().is_empty() {
                 continue;
             }
@@ -112,7 +112,7 @@ impl Library {
         self.entry(name).map(|entry| &entry.origin)
     }
 
-    /// Reads a file, and sees that it is named as it says.
+    /// Parses a file and checks that its `name` equals the file name.
     pub fn parse(&self, name: &str) -> Result<VendorFile, LibraryError> {
         let entry = self.entry(name)?;
         let failed = |why| LibraryError::File { file: entry.origin.describe(name), why };

@@ -1,4 +1,5 @@
-//! Connectors: a vendor is a TOML file of requests and jq filters. The engine reads it, runs it and maps what comes back.
+//! Connectors: a vendor is a TOML file of requests with jq filters. The engine parses it, runs its operations and maps
+//! the replies to domain values.
 //!
 //! The shipped files are in `connectors/`; docs/reference/connectors.md is their reference.
 

@@ -1,5 +1,5 @@
-//! Functions of jq that put many values together, in time that grows with their length. jaq's own copy what there is so far
-//! for every piece, which is quadratic: a long text of a customer would take minutes.
+//! Linear-time replacements for jq functions that combine many values. jaq's own copy the intermediate result at each
+//! step and take quadratic time: minutes for a customer's long text.
 
 use jaq_core::{
     Error, RunPtr, ValR,
@@ -10,7 +10,7 @@ use jaq_json::Val;
 
 type Data = jaq_core::data::JustLut<Val>;
 
-/// In the place of jaq's definitions, with the same results.
+/// Replacements of jaq's definitions, with the same results.
 const DEFINITIONS: &str = r#"
 def join($s): map(tostring) | strings_joined($s // "");
 def add(f): [f] | values_added;
@@ -20,7 +20,7 @@ def sub(re; f; flags):
   [split_matches(re; flags)[] | handle] | strings_joined("");
 "#;
 
-/// jaq's definitions, with those of ours in their places.
+/// jaq's definitions, with ours in place of those that they replace.
 pub(super) fn linear(theirs: impl Iterator<Item = Def<&'static str>>) -> Vec<Def<&'static str>> {
     let ours = load::parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
     let replaced = |def: Def<&'static str>| {
@@ -30,7 +30,7 @@ pub(super) fn linear(theirs: impl Iterator<Item = Def<&'static str>>) -> Vec<Def
     theirs.map(replaced).collect()
 }
 
-/// What the definitions above call. Filters do not see them.
+/// Native functions that the definitions above call.
 pub(super) fn functions() -> impl Iterator<Item = Fun<Data>> {
     let joined: Filter<RunPtr<Data>> = ("strings_joined", native::v(1), |mut cv| {
         let separator = cv.0.pop_var();
@@ -64,12 +64,12 @@ fn strings_joined(values: Val, separator: &Val) -> ValR<Val> {
 
 fn values_added(values: Val) -> ValR<Val> {
     let Val::Arr(values) = values else { return Err(Error::str("only an array can be added up")) };
-    // An empty array adds up to null, not to an empty text.
+    // The sum of an empty array is null, not an empty string.
     let are_texts = !values.is_empty() && values.iter().all(|value| matches!(value, Val::TStr(_)));
     if are_texts {
         return strings_joined(Val::Arr(values), &Val::Null);
     }
-    // What has been put together belongs to nobody else, so that adding to it copies the new part alone.
+    // The sum has a single owner, so adding to it copies only the new part.
     values.iter().cloned().try_fold(Val::Null, |sum, value| sum + value)
 }
 

@@ -1,4 +1,4 @@
-//! What can be said of a filter's output from its text: which members it names, and how each is kept from costing the rest.
+//! Static analysis of a filter's output: checks its member names, and shields each member from errors in the others.
 
 use jaq_core::load::{
     self,
@@ -6,7 +6,7 @@ use jaq_core::load::{
     parse::{BinaryOp, Term},
 };
 
-/// Names of an object's members, with those of the objects in them.
+/// Member names of an object, with those of nested objects.
 pub(super) type Shape = &'static [(&'static str, &'static [&'static str])];
 
 const ORDER: Shape = &[
@@ -31,7 +31,7 @@ const TICKET: Shape = &[("id", &[]), ("number", &[]), ("status", &[]), ("url", &
 const CONTACT: Shape = &[("id", &[]), ("customer", &["system", "id"]), ("email", &[]), ("fields", &[])];
 const ID: Shape = &[("id", &[])];
 
-/// Of every kind of event together.
+/// Members of all kinds of events.
 pub(super) const EVENT: Shape = &[
     ("kind", &[]),
     ("conversation", &[]),
@@ -53,7 +53,7 @@ pub(super) const EVENT: Shape = &[
     ("changed_at", &[]),
 ];
 
-/// What the last reply filter of an operation gives.
+/// Shape of the last reply filter's output.
 pub(super) fn shape(operation: &str) -> Option<Shape> {
     match operation {
         "orders.find" => Some(ORDER),
@@ -64,13 +64,13 @@ pub(super) fn shape(operation: &str) -> Option<Shape> {
     }
 }
 
-/// The filter as a term, if it is one.
+/// Parses a filter as a term.
 pub(super) fn parse(code: &str) -> Option<Term<&str>> {
     load::parse(code, |parser| parser.term())
 }
 
-/// The first member of an object that the filter gives and that is no member of `shape`. What is not written out as an
-/// object is not known before it runs.
+/// The first member in the filter's object literals that `shape` does not have. Objects built otherwise are not
+/// analysed.
 pub(super) fn unknown_member(term: &Term<&str>, shape: Shape) -> Option<String> {
     let mut unknown = None;
     each_object(term, &mut |members| {
@@ -97,7 +97,7 @@ fn unknown_inner(term: &Term<&str>, known: &[&str]) -> Option<String> {
     unknown
 }
 
-/// Calls `found` with every object that stands where the term's output is made, also inside a list.
+/// Calls `found` with every object literal in output position, also inside an array.
 fn each_object<'a>(term: &'a Term<&'a str>, found: &mut impl FnMut(&'a [(Term<&'a str>, Option<Term<&'a str>>)])) {
     match term {
         Term::Obj(members) => found(members),
@@ -127,8 +127,8 @@ fn literal<'a>(name: &Term<&'a str>) -> Option<&'a str> {
     }
 }
 
-/// The same filter, in which a member that cannot be made of a reply costs itself alone: in its place stands what nobody can
-/// read. So whose a record is comes through, whatever else of the reply is odd.
+/// Wraps each member so that an error in it replaces only that member, by a value that no reader accepts. The owner of
+/// a record stays readable, however odd the rest of the reply is.
 pub(super) fn shielded<'a>(term: Term<&'a str>) -> Term<&'a str> {
     match term {
         Term::Obj(members) => {
@@ -137,7 +137,7 @@ pub(super) fn shielded<'a>(term: Term<&'a str>) -> Term<&'a str> {
         }
         Term::Arr(Some(inner)) => Term::Arr(Some(Box::new(shielded(*inner)))),
         Term::Def(definitions, last) => Term::Def(definitions, Box::new(shielded(*last))),
-        // What is bound to a name is for some of the members alone.
+        // A bound value is used by some of the members only.
         Term::BinOp(bound, BinaryOp::Pipe(Some(pattern)), last) => {
             Term::BinOp(Box::new(kept(*bound)), BinaryOp::Pipe(Some(pattern)), Box::new(shielded(*last)))
         }
@@ -152,7 +152,7 @@ pub(super) fn shielded<'a>(term: Term<&'a str>) -> Term<&'a str> {
     }
 }
 
-/// `try term catch [[]]`: neither a text nor an object nor a list of them.
+/// `try term catch [[]]`: a value that is neither a string nor an object nor an array of them.
 fn kept(term: Term<&str>) -> Term<&str> {
     let unreadable = Term::Arr(Some(Box::new(Term::Arr(None))));
     Term::TryCatch(Box::new(term), Some(Box::new(unreadable)))

@@ -1,4 +1,4 @@
-//! Running an operation: requests are built, replies are judged and mapped, and it is kept in mind what may have happened.
+//! Runs an operation: builds requests, judges and maps replies, and tracks whether the effect may exist.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,47 +18,47 @@ use super::{
 };
 use crate::upstream::{BaseUrl, Reply, Request, UpstreamError};
 
-/// The longest body that is sent.
+/// Longest request body, in bytes.
 const BODY_BYTES_MAX: usize = 512 * 1024;
 
-/// Where requests go: an upstream, or the script of an example.
+/// The receiver of requests: an upstream, or the script of an example.
 #[async_trait]
 pub(super) trait Transport: Send + Sync {
     fn base(&self) -> &BaseUrl;
     async fn send(&self, request: Request) -> Result<Reply, UpstreamError>;
-    /// The filters cannot cope with its replies: stop asking for a while.
+    /// Opens the breaker, because a reply filter overran.
     fn trip(&self);
-    /// A reply filter gave nothing for a reply with a body.
+    /// Reports that a reply filter gave no output for a reply with a body.
     fn made_nothing(&self, path: &str);
 }
 
-/// What an operation is run with.
+/// Arguments of a run.
 pub(super) struct Run<'a> {
     pub(super) transport: &'a dyn Transport,
     pub(super) threads: &'a FilterThreads,
     pub(super) settings: &'a Val,
     pub(super) input: &'a Value,
-    /// For the vendor's idempotency header.
+    /// Value of the vendor's idempotency header.
     pub(super) effect: Option<&'a str>,
 }
 
-/// What the filters of a request gave.
+/// Output of a request's filters.
 struct Prepared {
     params: Value,
     query: Vec<(String, String)>,
     body: Option<Bytes>,
 }
 
-/// What a reply means.
+/// Verdict on a reply.
 enum Judged {
     Value(Option<Value>),
-    /// There was a body, and the filter made nothing of it: perhaps not what its author meant.
+    /// The filter gave no output for a body, which may be a fault in the file.
     Nothing,
     Failed(Failure),
 }
 
 impl Operation {
-    /// The output of the last request's `reply` filter; none if it gave nothing or null.
+    /// Runs the steps. Returns the output of the last request's `reply` filter; none if that is empty or null.
     pub(super) async fn run(&self, run: &Run<'_>) -> Result<Option<Value>, OperationError> {
         let input = to_val(run.input);
         let (mut replies, mut last, mut in_doubt) = (Vec::new(), None, false);
@@ -82,14 +82,14 @@ impl Operation {
         Ok(last.filter(|value| !value.is_null()))
     }
 
-    /// The error for a result that cannot be used. What was to be done has been done by then.
+    /// The error for an unusable result. The effect of the operation, if it has one, exists by then.
     pub(super) fn misfit(&self, why: String) -> OperationError {
         let in_doubt = self.steps.iter().any(|step| step.is_effect());
         OperationError { operation: self.name, failure: Failure::Misfit(why), in_doubt }
     }
 }
 
-/// None when the request is skipped.
+/// Runs one step; none if it is skipped.
 async fn run_step(
     run: &Run<'_>,
     step: &Arc<CompiledStep>,
@@ -98,7 +98,7 @@ async fn run_step(
 ) -> Result<Option<Option<Value>>, Failure> {
     let prepared = {
         let (step, scope) = (step.clone(), scope.clone());
-        // What is prepared from are the customer's words: that they take long says nothing about the upstream.
+        // Request filters work on the customer's input: their run time says nothing about the upstream.
         filters(run, "request filters", move || prepare(&step, &scope)).await??
     };
     let Some(prepared) = prepared else { return Ok(None) };
@@ -133,14 +133,14 @@ async fn run_step(
     match judged {
         Judged::Nothing => Ok(Some(None)),
         Judged::Value(value) => {
-            // Done; if a later request fails, this one has happened all the same.
+            // This request has taken effect, even if a later one fails.
             *in_doubt |= step.is_effect();
             Ok(Some(value))
         }
         Judged::Failed(failure) => {
             let keyed = step.idempotency_header.is_some();
             *in_doubt |= step.is_effect() && failure.is_unclear(status, earlier, keyed);
-            // A vendor can put anything there; only the name of an argument is told, and logged.
+            // A vendor may send anything as the field: only a known argument or setup name is kept.
             Err(match failure {
                 Failure::Invalid { status, field } => {
                     let field = field.as_deref().and_then(|field| argument(run.input, field));
@@ -156,7 +156,7 @@ async fn run_step(
     }
 }
 
-/// Runs filters off the async threads.
+/// Runs filters on the filter threads.
 async fn filters<T: Send + 'static>(
     run: &Run<'_>,
     key: &'static str,
@@ -174,7 +174,7 @@ fn prepare(step: &CompiledStep, scope: &FilterScope) -> Result<Option<Prepared>,
     if step.when.is_some() && !matches!(run("when", &step.when)?, Some(Value::Bool(true))) {
         return Ok(None);
     }
-    // A filter that gives nothing by mistake must not ask for everything.
+    // An empty output must not become a request without parameters.
     let there = |key, filter: &Option<super::filter::Filter>| match run(key, filter)? {
         None if filter.is_some() => Err(Failure::Output { key, why: "nothing" }),
         output => Ok(output),
@@ -216,7 +216,7 @@ fn query(output: Option<Value>) -> Result<Vec<(String, String)>, Failure> {
     Ok(pairs)
 }
 
-/// A text, number or truth as text.
+/// A string, number or boolean as text.
 pub(super) fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -250,7 +250,7 @@ fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Req
 
 fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<Judged, Failure> {
     let status = reply.status.as_u16();
-    // RFC 8259, 8.1: a byte order mark may be passed over.
+    // RFC 8259, section 8.1: parsers may ignore a byte order mark.
     let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
     let parsed = match text.trim_ascii() {
         [] => Some(Value::Null),
@@ -258,7 +258,7 @@ fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<J
     };
     scope.dot = match &parsed {
         Some(body) => to_val(body),
-        // Rules may look for words in what is not JSON.
+        // Rules may match a body that is not JSON as a string.
         None => Val::utf8_str(String::from_utf8_lossy(&reply.body).into_owned()),
     };
     scope.variables[3] = Val::from(usize::from(status));
@@ -273,7 +273,7 @@ fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<J
         return Err(Failure::NotJson { status });
     }
     match &step.reply {
-        // To a question, no content is nothing found; after a change there may be nothing to say.
+        // 204 to a query means not found; after a change the filter still runs.
         Some(_) if reply.status == StatusCode::NO_CONTENT && step.safe => Ok(Judged::Value(None)),
         Some(_) if reply.body.is_empty() && reply.status != StatusCode::NO_CONTENT => Err(Failure::Empty { status }),
         Some(filter) => {
@@ -287,7 +287,7 @@ fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<J
     }
 }
 
-/// What the first rule that fits says; `Value` for "a success after all".
+/// Verdict of the first matching rule; `Value` if it means success.
 fn by_rule(step: &CompiledStep, scope: &FilterScope, reply: &Reply) -> Result<Option<Judged>, Failure> {
     let status = reply.status.as_u16();
     for rule in &step.errors {
@@ -295,7 +295,7 @@ fn by_rule(step: &CompiledStep, scope: &FilterScope, reply: &Reply) -> Result<Op
             continue;
         }
         if let Some(when) = &rule.when
-            // A body that the rule cannot look into is not the one it is for.
+            // A rule whose filter fails on the body does not match.
             && !matches!(when.run(scope), Ok(Some(Value::Bool(true))))
         {
             continue;
@@ -330,7 +330,7 @@ fn by_rule(step: &CompiledStep, scope: &FilterScope, reply: &Reply) -> Result<Op
     Ok(None)
 }
 
-/// What a status means where no rule says otherwise.
+/// Default meaning of a status.
 fn by_status(reply: &Reply) -> Option<Failure> {
     let status = reply.status.as_u16();
     Some(match status {

@@ -1,8 +1,8 @@
-//! The inputs that examples may write: exactly the members that filters get in earnest, so that no example drifts from them.
+//! Shapes of operation inputs, to complete and check the inputs of examples against what filters really get.
 
 use serde_json::{Map, Value, json};
 
-/// An input of an operation with every member, absent ones as null.
+/// The input of an operation with all members, absent ones null.
 fn shape(operation: &str) -> Value {
     let customer = json!({ "id": null, "system": null, "ids": {}, "own_id": null, "email": null, "name": null });
     match operation {
@@ -26,14 +26,14 @@ fn shape(operation: &str) -> Value {
     }
 }
 
-/// The names that an operation's input has at its top.
+/// Top-level member names of an operation's input.
 pub(super) fn names(operation: &str) -> Vec<String> {
     shape(operation).as_object().map(|members| members.keys().cloned().collect()).unwrap_or_default()
 }
 
-/// An example's input with the members that it leaves out. One that there is not is an error.
+/// Completes an example's input with its absent members; unknown ones are errors.
 ///
-/// `own` is the system whose ids are the vendor's own.
+/// `own` is the system of the vendor's customer ids.
 pub(super) fn complete(operation: &str, input: &Value, own: &str) -> Result<Value, String> {
     let mut filled = fill(operation, shape(operation), input)?;
     for member in ["customer", "requester"] {
@@ -52,7 +52,7 @@ pub(super) fn complete(operation: &str, input: &Value, own: &str) -> Result<Valu
 
 fn fill(place: &str, shape: Value, input: &Value) -> Result<Value, String> {
     match (shape, input) {
-        // Open tables: customer ids by system, contact fields by name.
+        // Maps with free keys: customer ids by system, contact fields by name.
         (Value::Object(shape), Value::Object(_)) if shape.is_empty() => Ok(input.clone()),
         (Value::Object(shape), Value::Object(members)) => {
             if let Some(unknown) = members.keys().find(|name| !shape.contains_key(*name)) {

@@ -1,7 +1,7 @@
-//! Functions of ours for filters: what they need for customers' texts, in time that grows with the length alone.
+//! Native text functions for filters, in linear time.
 //!
-//! Regular expressions of jaq count characters from the beginning for every match, which is quadratic; a filter over many
-//! pieces is slow. These pass over the text once.
+//! jaq's regular expressions count characters from the start for every match, which takes quadratic time; filters over
+//! many pieces are slow.
 
 use jaq_core::{
     RunPtr, data,
@@ -11,11 +11,11 @@ use jaq_json::{Error, Val, ValR};
 
 type Data = data::JustLut<Val>;
 
-/// By name, as filters call them.
+/// The functions by name.
 pub(super) fn functions() -> impl Iterator<Item = Fun<Data>> {
     let all: [(&'static str, usize, RunPtr<Data>); 4] = [
         ("replace", 2, |mut cv| {
-            // The last argument comes first.
+            // Arguments are popped in reverse order.
             let (to, from) = (cv.0.pop_var(), cv.0.pop_var());
             bome(replace(&cv.1, &from, &to))
         }),
@@ -34,7 +34,7 @@ fn text(value: &Val) -> Result<&str, Error> {
     std::str::from_utf8(octets).map_err(Error::str)
 }
 
-/// Every occurrence of a string that is taken as it is.
+/// Replaces every occurrence of a literal string.
 fn replace(value: &Val, from: &Val, to: &Val) -> ValR {
     match text(from)? {
         "" => Err(Error::str("nothing is replaced")),
@@ -42,7 +42,7 @@ fn replace(value: &Val, from: &Val, to: &Val) -> ValR {
     }
 }
 
-/// What stands between `<` and the next `>` becomes a space. A `<` that nothing closes stays, and so does a lone `>`.
+/// Replaces each `<…>` by a space. An unclosed `<` and a lone `>` stay.
 fn strip_tags(text: &str) -> String {
     let mut stripped = String::with_capacity(text.len());
     let mut rest = text;
@@ -55,7 +55,7 @@ fn strip_tags(text: &str) -> String {
     stripped + rest
 }
 
-/// Runs of white space become one space; none stays at the ends.
+/// Collapses runs of white space to one space and trims the ends.
 fn squeeze(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -67,7 +67,7 @@ fn squeeze(text: &str) -> String {
     squeezed
 }
 
-/// What stands between lines that are empty or white space alone. Lines end with `\n`, whatever they ended with.
+/// Splits a text at blank lines. Line endings become `\n`.
 fn paragraphs(text: &str) -> Vec<String> {
     let mut all = vec![String::new()];
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! The threads that filters run on: not the runtime's, and with a deadline, since filters have no fuel.
+//! Thread pool for filters, with a deadline, because jaq cannot be interrupted.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,14 +13,14 @@ use std::{
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-/// How much CPU time the filters of one step get. They have no fuel: one that overruns is abandoned, and costs a thread.
+/// CPU time of one step's filters. jaq cannot be interrupted: a filter that overruns is abandoned and keeps its thread.
 const CPU_MAX: Duration = Duration::from_secs(1);
-/// How long they may take on a machine with other work to do, or one that does not tell a thread's CPU time.
+/// Wall-clock limit, for a busy machine or one without CPU time per thread.
 const WALL_MAX: Duration = Duration::from_secs(15);
-/// Threads of one owner that run filters; an abandoned one is replaced.
+/// Threads per owner; an abandoned one is replaced.
 const THREADS: usize = 2;
 
-/// Why a filter gave nothing. Never holds the data it worked on.
+/// Why a filter failed. Never contains its data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
     #[error("the filter failed: it cannot work on what it was given")]
@@ -34,17 +34,17 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether it says something about this moment rather than about what the filter was given.
+    /// Whether the failure is temporary, and not caused by the filter's input.
     pub fn is_not_now(&self) -> bool {
         matches!(self, Self::Overran | Self::NoThread)
     }
 }
 
-/// True when nobody waited for its end any more.
+/// A queued filter run; returns true if it had been abandoned.
 type Job = Box<dyn FnOnce() -> bool + Send>;
 
-/// The threads that the filters of one upstream or one source of webhooks run on. Not the runtime's: a filter that never
-/// ends must not hold up the end of the process; and not those of others, which it would starve.
+/// Filter threads of one upstream or webhook source. Not the runtime's, since an endless filter would block the
+/// process's end; and not shared, since it would starve other owners.
 #[derive(Clone)]
 pub struct FilterThreads {
     owner: Arc<str>,
@@ -53,18 +53,18 @@ pub struct FilterThreads {
     abandoned: Arc<AtomicU64>,
 }
 
-/// Filters that may be running on without anybody waiting for them, before nothing is run any more.
+/// Abandoned filters still running at which no more are started.
 const ABANDONED_MAX: u64 = 4;
-/// How long a filter may wait for a thread.
+/// Longest wait for a free thread.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a job stands.
+/// States of a job.
 const RUNNING: u8 = 0;
 const ENDED: u8 = 1;
 const ABANDONED: u8 = 2;
 
 impl FilterThreads {
-    /// `owner` is for the log: the upstream or the source.
+    /// `owner` names the upstream or source in the log.
     pub fn start(owner: &str) -> Self {
         let (jobs, waiting) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
@@ -81,7 +81,7 @@ impl FilterThreads {
         let started = thread.spawn(move || {
             loop {
                 let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                // One that was abandoned has been replaced by another thread.
+                // An abandoned job's thread was already replaced.
                 if job.map_or(true, |job| job()) {
                     return;
                 }
@@ -92,7 +92,7 @@ impl FilterThreads {
         }
     }
 
-    /// Runs `work` on a thread that may block, within the time that filters have.
+    /// Runs `work` on a filter thread, within the limits.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
@@ -107,11 +107,11 @@ impl FilterThreads {
         let wanted = Arc::new(());
         let asked = Arc::downgrade(&wanted);
         let job: Job = Box::new(move || {
-            // A caller that has gone away while the job was waiting wants nothing any more.
+            // The caller was cancelled while the job was queued.
             if asked.strong_count() == 0 || begun.send(CpuMeter::start()).is_err() {
                 return false;
             }
-            // A panic inside a filter ends that job; its caller sees the channel close.
+            // A panic in a filter ends its job; the caller sees the channel close.
             if let Ok(result) = catch_unwind(AssertUnwindSafe(work)) {
                 let _ = answer.send(result);
             }
@@ -122,7 +122,7 @@ impl FilterThreads {
             was_abandoned
         });
         self.jobs.send(job).map_err(|_| RunError::NoThread)?;
-        // A task of its own: a job that was begun is watched even if its caller goes away.
+        // A task of its own: a started job is watched even if its caller is cancelled.
         let watched = self.clone().watch(began, answered, state).in_current_span();
         let result = tokio::spawn(watched).await.unwrap_or(Err(RunError::NoThread));
         drop(wanted);
@@ -157,13 +157,13 @@ impl FilterThreads {
         Err(RunError::Overran)
     }
 
-    /// Filters that are running on although nobody waits for them.
+    /// Number of abandoned filters still running.
     pub fn abandoned(&self) -> u64 {
         self.abandoned.load(Ordering::Acquire)
     }
 }
 
-/// How long to wait before a running filter is looked at again; nothing if it has had its time.
+/// Time until a running filter is checked again; zero if a limit is reached.
 fn remaining(cpu: Option<Duration>, wall: Duration) -> Duration {
     const LOOK_AGAIN_MIN: Duration = Duration::from_millis(20);
     let of_wall = WALL_MAX.saturating_sub(wall);
@@ -174,7 +174,7 @@ fn remaining(cpu: Option<Duration>, wall: Duration) -> Duration {
     }
 }
 
-/// The CPU time of a thread since it began a job, as another thread sees it.
+/// Measures a thread's CPU time since the start of a job, from another thread.
 struct CpuMeter {
     #[cfg(target_os = "linux")]
     schedstat: String,
@@ -184,7 +184,7 @@ struct CpuMeter {
 
 #[cfg(target_os = "linux")]
 impl CpuMeter {
-    /// Of the calling thread.
+    /// Starts measuring the calling thread.
     fn start() -> Self {
         let thread = rustix::thread::gettid().as_raw_nonzero();
         let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -192,11 +192,11 @@ impl CpuMeter {
         Self { schedstat: format!("/proc/self/task/{thread}/schedstat"), before }
     }
 
-    /// None where the system does not say.
+    /// None if the system does not report it.
     fn used(&self) -> Option<Duration> {
         let text = std::fs::read_to_string(&self.schedstat).ok()?;
         let total = Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?);
-        // A kernel without statistics says 0.
+        // A kernel without scheduler statistics reports 0.
         (!total.is_zero()).then(|| total.saturating_sub(self.before))
     }
 }

@@ -1,4 +1,4 @@
-//! The operations of a vendor with their results as domain values, over any transport.
+//! Typed operations of a vendor: results as domain values, over any transport.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,16 +18,16 @@ use crate::{
     domain::{Contact, ContactId, NoteId, SystemId, Ticket},
 };
 
-/// A vendor file, compiled, with a user's settings.
+/// A compiled vendor file with the user's settings.
 pub(super) struct Vendor {
     pub(super) operations: Arc<Operations>,
     pub(super) settings: Val,
-    /// The system that the vendor's customer ids belong to.
+    /// The system of the vendor's customer ids.
     pub(super) system: SystemId,
     pub(super) threads: FilterThreads,
 }
 
-/// An input, and the effect that it is to bring about.
+/// Arguments of an operation.
 pub(super) struct Task<'a> {
     pub(super) transport: &'a dyn Transport,
     pub(super) input: &'a Value,
@@ -51,7 +51,7 @@ impl Vendor {
 
     pub(super) async fn find_ticket(&self, task: &Task<'_>) -> Result<Option<Ticket>, OperationError> {
         let operation = needed(&self.operations.find_ticket, "helpdesk.find_ticket")?;
-        // That there is no ticket is said by the output alone: a wrong address, which is not found either, proves nothing.
+        // Only an empty output proves that there is no ticket: a 404 may come from a wrong address.
         let Some(output) = self.run(operation, task).await? else { return Ok(None) };
         let ticket = reply::read(output).and_then(TicketOut::ticket);
         ticket.map(Some).map_err(|why| operation.misfit(why))
@@ -88,7 +88,7 @@ impl Vendor {
         self.act(needed(&self.operations.health, "health")?, task).await
     }
 
-    /// Something that may not be there: an absent record, and an empty output, are none.
+    /// Runs a look-up: not found and an empty output are none.
     async fn find<O: serde::de::DeserializeOwned, T>(
         &self,
         operation: &Operation,
@@ -104,7 +104,7 @@ impl Vendor {
         reply::read(output).and_then(convert).map(Some).map_err(|why| operation.misfit(why))
     }
 
-    /// Something that exists afterwards.
+    /// Runs an operation that creates a record, and reads it.
     async fn make<O: serde::de::DeserializeOwned, T>(
         &self,
         operation: &Operation,
@@ -116,7 +116,7 @@ impl Vendor {
         reply::read(output).and_then(convert).map_err(|why| operation.misfit(why))
     }
 
-    /// Something whose result is that it was done.
+    /// Runs an operation without a result.
     async fn act(&self, operation: &Operation, task: &Task<'_>) -> Result<(), OperationError> {
         self.run(operation, task).await.map(|_| ())
     }
@@ -137,19 +137,19 @@ fn needed<'a>(operation: &'a Option<Operation>, name: &'static str) -> Result<&'
     operation.as_ref().ok_or_else(|| OperationError::not_there(name))
 }
 
-/// How long before the end of its life a key is not trusted any more.
+/// Margin before an idempotency key's expiry in which it is not relied upon.
 const KEY_MARGIN_S: u64 = 60;
 
-/// How a lost answer to `operation` is settled at this vendor.
+/// How the desk finds out whether `operation` took effect when its answer was lost.
 pub(super) fn settlement(
     operation: Option<&Operation>,
     key_ttl_s: Option<u64>,
     find_after_s: Option<u64>,
 ) -> Settlement {
     let seconds = Duration::from_secs;
-    // A repeat must arrive while the vendor still knows the key.
+    // A repeat must arrive before the vendor forgets the key.
     let key_ttl_s = key_ttl_s.map(|ttl_s| ttl_s.saturating_sub(KEY_MARGIN_S));
-    // Without a request that must not be repeated, nothing can be doubled.
+    // If all requests are idempotent, a repeat duplicates nothing.
     let natural = operation.is_some_and(|operation| operation.steps.iter().all(|step| step.is_naturally_repeatable()));
     let search_after = find_after_s.map(seconds);
     match (natural, key_ttl_s.map(seconds), search_after) {
@@ -160,7 +160,7 @@ pub(super) fn settlement(
     }
 }
 
-/// A user's settings over the defaults of a vendor file.
+/// The user's settings over the vendor file's defaults.
 pub(super) fn settings(
     declared: &BTreeMap<String, Setting>,
     connector: &str,

@@ -1,4 +1,4 @@
-//! A vendor's webhooks: a scheme, and filters from the body to events.
+//! Webhook source of a vendor file: a signature scheme, and filters from the body to events.
 
 use std::collections::BTreeMap;
 
@@ -21,11 +21,11 @@ use crate::{
     webhooks::{Compared, DedupKey, Handshake, Mapped, Read, Source, VerifiedWebhook, Verifier, read_event, read_json},
 };
 
-/// Events in one delivery.
+/// Most events in one delivery.
 const EVENTS_MAX: usize = 100;
 const IDENTITY_CHARS_MAX: usize = 512;
 
-/// One configured source of a vendor.
+/// A configured webhook source of a vendor.
 pub struct WebhookSource {
     name: String,
     verifier: Verifier,
@@ -40,9 +40,9 @@ pub struct WebhookSource {
     escalates: bool,
 }
 
-/// What a source is configured with.
+/// Configuration of a source.
 pub struct WebhookSetup<'a> {
-    /// As in `/webhooks/{name}`.
+    /// Name in `/webhooks/{name}`.
     pub name: &'a str,
     pub connector: &'a str,
     pub secrets: &'a [Secret],
@@ -50,7 +50,7 @@ pub struct WebhookSetup<'a> {
 }
 
 impl WebhookSource {
-    /// Compiles the section of a vendor file.
+    /// Compiles the webhook section of a vendor file.
     pub fn build(library: &Library, threads: &FilterThreads, setup: &WebhookSetup<'_>) -> Result<Self, ConnectorError> {
         let wrong =
             |key: &str, why: String| ConnectorError::Webhook { name: setup.name.to_owned(), key: key.to_owned(), why };
@@ -67,7 +67,7 @@ impl WebhookSource {
     }
 }
 
-/// The section with its filters compiled.
+/// The compiled webhook section.
 pub(super) struct CompiledWebhook {
     events: Filter,
     identity: Filter,
@@ -94,14 +94,15 @@ pub(super) fn compile(file: &VendorFile) -> Result<CompiledWebhook, CompileError
         let why = format!("gives {unknown}, which is no member of an event; they are {}", known.join(", "));
         return Err(value("events", why));
     }
-    // A member that cannot be made costs itself alone: the reader names it, and an article without it is none.
+    // An error in one member leaves the others readable: the reader reports it, and an article that misses one is
+    // refused.
     let events = compiler.compile_shielded(&section.events);
     let events = events.map_err(|source| CompileError::Filter { key: "webhook.events".to_owned(), source })?;
     Ok(CompiledWebhook { events, identity: filter("identity", &section.identity)? })
 }
 
 impl CompiledWebhook {
-    /// The error is a key of the source's options, and what is wrong with it.
+    /// Builds the source. The error is a key of the source's options and what is wrong with it.
     pub(super) fn source(
         &self,
         file: &VendorFile,
@@ -153,7 +154,7 @@ impl Source for WebhookSource {
     }
 
     async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {
-        // A signed request to see whether somebody is there.
+        // A signed ping.
         if webhook.body().trim_ascii().is_empty() {
             return Mapped::Skipped;
         }
@@ -177,7 +178,7 @@ impl Source for WebhookSource {
         let (events, identity) = (self.events.clone(), self.identity.clone());
         let run = move || {
             let events = events.run(&scope)?;
-            // What has no effect needs no identity.
+            // A delivery without events needs no identity.
             let none = matches!(&events, None | Some(Value::Null)) || events == Some(json!([]));
             let identity = if none { None } else { identity.run(&scope).ok().flatten() };
             Ok((events, identity))
@@ -193,7 +194,7 @@ impl Source for WebhookSource {
     }
 }
 
-/// Cuts every text; what is missing is marked.
+/// Truncates every string and marks the cut with `…`.
 fn cut(value: &mut Value, chars_max: usize) {
     match value {
         Value::String(text) => {
@@ -219,13 +220,13 @@ impl WebhookSource {
         }
         let identity = match identity {
             Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= IDENTITY_CHARS_MAX => text,
-            // The bytes tell it from others, too, if not every repeat.
+            // The body's hash identifies it, except for repeats with other bytes.
             _ if conversations => format!("sha256-{}", hex(&webhook.body_hash())),
             _ => return unmappable("identity: what tells this delivery from others is missing"),
         };
         let arrived = webhook.received_at();
         match events.into_iter().map(|event| read_event(event, arrived)).collect::<Result<Vec<_>, _>>() {
-            // Half an article is never published.
+            // A truncated article is never published.
             Ok(events) if damaged && events.iter().any(|event| event.talk().is_none()) => {
                 unmappable("the body: something of it cannot be kept")
             }

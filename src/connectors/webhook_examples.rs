@@ -1,4 +1,4 @@
-//! The webhook examples of a vendor file: bytes as they were captured, and what they mean.
+//! Runs the webhook examples of a vendor file: captured bytes, and the events they map to.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::{
     webhooks::{AllowedAddresses, Customers, DedupKey, Mapped, RawWebhook, Route},
 };
 
-/// What the results of webhook examples are filed under.
+/// Operation name of webhook examples in results.
 const OPERATION: &str = "webhook";
 
 pub(super) async fn run(file: &VendorFile, compiled: &CompiledWebhook, threads: &FilterThreads) -> Vec<ExampleResult> {

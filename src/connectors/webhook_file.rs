@@ -1,4 +1,4 @@
-//! The webhook section of a vendor file, and its examples, as they are written.
+//! The schema of a vendor file's webhook section and its examples.
 
 use std::collections::BTreeMap;
 
@@ -10,65 +10,67 @@ use crate::{
     webhooks::{Handshake, Scheme},
 };
 
-/// What a vendor sends by itself: how it is signed, and what it means.
+/// A vendor's webhooks: how they are signed, and how they map to events.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSection {
-    /// What a user has to do at the vendor first.
+    /// What a user has to set up at the vendor first.
     #[serde(default)]
     pub about: String,
     pub signature: Scheme,
-    /// Filter on the body: a list of canonical events. Nothing, null and an empty list are skipped.
+    /// Filter on the body: an array of canonical events. No output, null and an empty array skip the delivery.
     pub events: String,
-    /// Filter on the body: what is the same in repeats of one delivery, and in no other. It sees only what is signed.
+    /// Filter on the body: the delivery's deduplication key, equal in repeats and unique otherwise. It sees signed data
+    /// only.
     pub identity: String,
-    /// Texts of the body are cut to this many characters before filters see them: customers write as much as they like. Not
-    /// for articles, of which half must not be published.
+    /// Strings of the body are truncated to this many characters before filters run. Not for articles, which must not
+    /// be published truncated.
     #[serde(default)]
     pub text_chars_max: Option<usize>,
-    /// The vendor writes into the body how often it has tried: repeats are compared by their events, not by their bytes.
+    /// Repeats differ in the body, for example by an attempt counter: they are compared by their events, not by their
+    /// bytes.
     #[serde(default)]
     pub varies: bool,
-    /// How the vendor asks, without a signature, whether somebody is there.
+    /// Unsigned requests by which the vendor tests the address.
     #[serde(default)]
     pub handshakes: Vec<Handshake>,
-    /// What users set, as `$settings` in the filters.
+    /// Settings of the user, available to filters as `$settings`.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
 }
 
-/// A delivery as it was captured, and what it means.
+/// A captured delivery and its expected mapping.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookExample {
     pub name: String,
     #[serde(default)]
     pub settings: BTreeMap<String, serde_json::Value>,
-    /// The secrets, in the open: they sign nothing else.
+    /// Secrets in plain text; they sign nothing else.
     pub secrets: Vec<String>,
-    /// The time at which it arrives.
+    /// Time of arrival.
     pub at: Timestamp,
-    /// `/webhooks/NAME` if left out.
+    /// Default: `/webhooks/NAME`.
     #[serde(default)]
     pub path: Option<String>,
     pub headers: BTreeMap<String, String>,
-    /// Byte by byte.
+    /// The exact body.
     pub body: String,
-    /// JSON: the events, of which every member written here has to be equal.
+    /// JSON: the expected events; every member written here has to be equal.
     #[serde(default)]
     pub events: Option<Json>,
     #[serde(default)]
     pub identity: Option<String>,
-    /// It is of a kind without an effect.
+    /// Expects a delivery without events.
     #[serde(default)]
     pub skipped: bool,
-    /// It is one of `handshakes`.
+    /// Expects one of `handshakes`.
     #[serde(default)]
     pub handshake: bool,
-    /// What is missing or wrong, as it is answered.
+    /// Expected faults, as they are answered.
     #[serde(default)]
     pub unmappable: Option<Vec<String>>,
-    /// The check that fails: missing, repeated, malformed, unsigned, wrong, stale or early.
+    /// Expected failing check: missing, repeated, malformed, unsigned, wrong, stale or early.
     #[serde(default)]
     pub rejected: Option<String>,
 }

@@ -1,14 +1,14 @@
-//! Reading JSON Lines: every line is a record, or an error that names it.
+//! JSON Lines reader: each line yields a record or an error with its line number.
 
 use std::io::{self, BufRead, Read};
 
 use super::record::ImportRecord;
 use crate::domain::{Invalid, Record};
 
-/// The longest line that is read.
+/// Longest line that is accepted, in bytes.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
 
-/// A line that is no record.
+/// A line that could not be read as a record.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub struct LineError {
@@ -18,7 +18,7 @@ pub struct LineError {
     pub reason: LineReason,
 }
 
-/// What is wrong with a line.
+/// Why a line was rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum LineReason {
     #[error("it is longer than 1 MiB")]
@@ -38,7 +38,8 @@ pub enum LineReason {
     Read(io::Error),
 }
 
-/// The records of a file, line by line. Empty lines are passed over. A read error, or another format, ends the file.
+/// Reads a file's records line by line. Empty lines are skipped. A read error or a first line in another format ends
+/// the iteration.
 pub fn read_lines(mut from: impl BufRead) -> impl Iterator<Item = Result<Record, LineError>> {
     let (mut line, mut ended, mut begun) = (0, false, false);
     std::iter::from_fn(move || {
@@ -48,7 +49,7 @@ pub fn read_lines(mut from: impl BufRead) -> impl Iterator<Item = Result<Record,
                 Ok(None) => return None,
                 Ok(Some(bytes)) if bytes.trim_ascii().is_empty() => continue,
                 Ok(Some(bytes)) => {
-                    // Editors put a byte order mark in front of a file.
+                    // Some editors write a byte order mark at the start.
                     let text = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&bytes);
                     let is_first = !std::mem::replace(&mut begun, true);
                     other_format(text).filter(|_| is_first).map_or_else(|| record(text), Err)
@@ -62,7 +63,7 @@ pub fn read_lines(mut from: impl BufRead) -> impl Iterator<Item = Result<Record,
     })
 }
 
-/// Whether a first line shows that the whole file is something else.
+/// Detects from the first line that the file is not JSON Lines.
 fn other_format(line: &[u8]) -> Option<LineReason> {
     match line.trim_ascii_start().first()? {
         b'{' => None,
@@ -76,7 +77,7 @@ fn record(bytes: &[u8]) -> Result<Record, LineReason> {
     Record::try_from(line).map_err(LineReason::Value)
 }
 
-/// The next line without its end; one that is too long is skipped to its end.
+/// Reads the next line; one that is too long is consumed to its end and is an error.
 fn next_line(from: &mut impl BufRead) -> Result<Option<Vec<u8>>, LineReason> {
     let mut bytes = Vec::new();
     let limit = LINE_BYTES_MAX as u64 + 1;

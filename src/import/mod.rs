@@ -1,4 +1,4 @@
-//! The import format of the embedded desk, and the sample records of the demo.
+//! The import format of the embedded systems, and the sample records of the demo.
 
 mod lines;
 mod record;

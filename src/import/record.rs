@@ -1,4 +1,4 @@
-//! One line of an import file, as it is written, and how it becomes a record.
+//! The schema of one import line, and its conversion into a [`Record`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,19 +21,19 @@ pub enum ImportRecord {
     Article(ArticleLine),
 }
 
-/// A customer of the embedded desk.
+/// A customer of the embedded CRM.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerLine {
-    /// As cus_ada; or with its system, as shop:42.
+    /// For example cus_ada, or shop:42 with a system.
     id: String,
     email: Option<String>,
-    /// Contact fields by name, as first_name, phone (E.164), company, language (BCP 47).
+    /// Contact fields by name, such as first_name, phone (E.164), company, language (BCP 47).
     #[serde(default)]
     fields: BTreeMap<String, String>,
 }
 
-/// An order. Without a customer it is a guest's, whom only the email proves.
+/// An order. One without a customer is a guest order, whose owner is known by the email address alone.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderLine {
@@ -46,13 +46,13 @@ pub struct OrderLine {
     status_detail: Option<String>,
     /// RFC 3339.
     placed_at: Option<String>,
-    /// A day, as 2026-03-30.
+    /// A date, for example 2026-03-30.
     estimated_delivery: Option<String>,
     #[serde(default)]
     tracking: Vec<TrackingLine>,
     #[serde(default)]
     items: Vec<ItemLine>,
-    /// ISO 4217; needed as soon as there is an amount.
+    /// ISO 4217. Required with any amount. Amounts are in minor units, such as cents.
     currency: Option<String>,
     subtotal_minor: Option<i64>,
     shipping_minor: Option<i64>,
@@ -77,7 +77,7 @@ pub struct TrackingLine {
 #[serde(deny_unknown_fields)]
 pub struct ItemLine {
     name: String,
-    /// A number, as 2 or 0.75.
+    /// A number, for example 2 or 0.75.
     quantity: Quantity,
     sku: Option<String>,
     unit_price_minor: Option<i64>,
@@ -92,7 +92,7 @@ pub struct RefundLine {
     refunded_at: String,
 }
 
-/// Where an order goes.
+/// The destination of an order.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShipToLine {
@@ -126,7 +126,7 @@ impl TryFrom<ImportRecord> for Record {
     }
 }
 
-/// A customer id that may leave its system out.
+/// Parses a customer id; one without a system is of the embedded CRM.
 fn customer_id(text: &str) -> Result<CustomerId, Invalid> {
     CustomerId::parse_or_in(&SystemId::builtin(), text)
 }

@@ -1,4 +1,5 @@
-//! What a client accepts. The library asks for both forms; half of the clients in use name one of them, or neither.
+//! Content negotiation. rmcp requires both media types in `Accept`; about half of the clients in use send one of them,
+//! or neither.
 
 use std::convert::Infallible;
 
@@ -6,22 +7,23 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 
-/// What the library wants to read.
+/// The `Accept` value that rmcp requires.
 pub(super) const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
-/// The form of an answer.
+/// Media type of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accepts {
-    /// JSON, or a stream where the method has one.
+    /// JSON, or an event stream where the method has one.
     Json,
-    /// A stream of events alone: an answer in JSON becomes its one event.
+    /// Event streams only: an answer in JSON is sent as a single event.
     EventStream,
 }
 
 impl Accepts {
-    /// Reads `Accept` (RFC 9110 12.5.1). `streams`: the answer is a stream by its nature. The error says what to send.
+    /// Parses `Accept` (RFC 9110, section 12.5.1). `streams`: the method answers with an event stream. The error says
+    /// what to send.
     pub(super) fn of(headers: &HeaderMap, streams: bool) -> Result<Self, &'static str> {
         let (mut named, mut json, mut events) = (false, false, false);
         for value in headers.get_all(header::ACCEPT) {

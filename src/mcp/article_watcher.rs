@@ -1,4 +1,4 @@
-//! Changes of help articles, for clients that listen: looked for once a second, and only while somebody does.
+//! Notifies listening clients of changed help articles: polls the store once a second while there are listeners.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -11,10 +11,10 @@ use crate::desk::{ArticleChanges, PortError};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// One look-out for all who listen. Changes are those of every process on the store.
+/// The watcher shared by all listeners. It sees the changes of every process on the store.
 pub(super) struct ArticleWatcher {
     changes: Arc<dyn ArticleChanges>,
-    /// There while somebody listens.
+    /// Present while there are listeners.
     told: Arc<Mutex<Option<watch::Sender<i64>>>>,
 }
 
@@ -23,7 +23,7 @@ impl ArticleWatcher {
         Self { changes, told: Arc::default() }
     }
 
-    /// Changes from now on. Several within a second are one.
+    /// Subscribes to changes from now on. Changes within one second are one notification.
     pub(super) async fn listen(&self) -> Result<watch::Receiver<i64>, PortError> {
         let now = self.changes.generation().await?;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

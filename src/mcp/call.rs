@@ -1,4 +1,4 @@
-//! One tool call: whose it is, how long it may take, and what becomes of a panic or a caller that hangs up.
+//! One tool call: resolves the customer, enforces the deadline, and handles panics and disconnected clients.
 
 use std::{
     any::Any,
@@ -25,13 +25,13 @@ use crate::{
     tools::{Request, ToolError, ToolReply, Who},
 };
 
-/// The member of `_meta` that carries a caller's own idempotency key.
+/// `_meta` member with the caller's idempotency key.
 const IDEMPOTENCY_META: &str = "io.frontdesk/idempotency-key";
 
-/// W3C Trace Context, as MCP carries it.
+/// `_meta` member with W3C Trace Context.
 const TRACEPARENT_META: &str = "traceparent";
 
-/// What a model reads when the customer cannot be known. The reason is in the log, for the integrator.
+/// What the model reads when the customer is unknown. The reason is in the log, for the integrator.
 const IDENTITY_SENTENCE: &str = "The customer of this conversation could not be confirmed. Tell the customer that you \
     cannot see their data right now, and ask them to sign in again.";
 
@@ -66,16 +66,16 @@ pub(super) async fn run(
         otel.name = traces::only(format_args!("tools/call {}", spec.name)),
         otel.kind = traces::only("server"),
     );
-    // What came with the message is nearer to its cause than what came with the request that carried it.
+    // The message's trace context takes precedence over that of the HTTP request.
     traces::join(&span, context.meta.get(TRACEPARENT_META).and_then(serde_json::Value::as_str));
-    // In a box of its own: wrapping it in a span moves it twice.
+    // Boxed: wrapping it in a span would move the large future twice.
     let work = Box::pin(resolved(services, request, context, who, agent, spec.name));
     let result = work.instrument(span).await;
     drop(timed);
     Ok(result)
 }
 
-/// The call of a tool that is there.
+/// Runs a call of a known tool.
 async fn resolved(
     services: &Services,
     request: CallToolRequestParams,
@@ -106,7 +106,7 @@ async fn resolved(
     let registry = services.registry.clone();
     let call = AssertUnwindSafe(async move { registry.call(request).await }).catch_unwind();
     if writes {
-        // Our own future is dropped when nobody waits any more; a write that has begun must still be put on record.
+        // This future is dropped when the client disconnects; a started write must still be recorded.
         let task = services.shutdown.writes.spawn(call.in_current_span());
         let outcome = async move { task.await.unwrap_or_else(|error| Err(Box::new(error))) };
         within(deadline, &context, outcome, "Repeat the same call to learn its result; it is not done twice.").await
@@ -115,7 +115,7 @@ async fn resolved(
     }
 }
 
-/// Tells how long a call took, however it ends.
+/// Records the duration of a call, however it ends.
 struct Timed {
     tool: &'static str,
     started: Instant,
@@ -127,7 +127,7 @@ impl Drop for Timed {
     }
 }
 
-/// Waits for the outcome, but not longer than the deadline, and not when the client has gone.
+/// Waits for the outcome until the deadline passes or the client cancels.
 async fn within(
     deadline: Duration,
     context: &RequestContext<RoleServer>,
@@ -135,7 +135,7 @@ async fn within(
     next: &str,
 ) -> CallToolResult {
     let outcome = tokio::select! {
-        // First: what is there at once needs no timer.
+        // First: an outcome that is ready needs no timer.
         biased;
         outcome = outcome => outcome,
         () = tokio::time::sleep(deadline) => {
@@ -151,23 +151,23 @@ async fn within(
             result
         }
         Ok(Err(error)) => refused(&error.sentence()),
-        // The panic hook has logged the place.
+        // The panic hook has logged the location.
         Err(_) => refused("The tool failed. Tell the customer that it could not be done right now."),
     }
 }
 
-/// Text alone: clients check structured content against the output schema even on errors.
+/// Text only: clients validate structured content against the output schema even on errors.
 fn refused(sentence: &str) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(sentence)])
 }
 
-/// The span of the request that the message came with; none over stdio.
+/// The span of the HTTP request; none over stdio.
 pub(super) fn request_span(context: &RequestContext<RoleServer>) -> Span {
     let request = context.extensions.get::<http::request::Parts>();
     request.map_or_else(Span::none, |request| RequestSpan::of(&request.extensions))
 }
 
-/// What the transport collected, and what `_meta` holds.
+/// The evidence of the transport and of `_meta`.
 fn evidence(context: &RequestContext<RoleServer>) -> Evidence {
     let of_http = context.extensions.get::<http::request::Parts>().and_then(|parts| parts.extensions.get::<Evidence>());
     let mut evidence = of_http.cloned().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What the protocol library leaves open over HTTP: encodings, header checks in every version, what a client accepts, and
-//! errors in JSON-RPC.
+//! Checks in front of rmcp over HTTP: content encoding, headers that repeat the body, content negotiation, scopes,
+//! capacity; and errors as JSON-RPC.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -25,40 +25,40 @@ use crate::{
 const METHOD_HEADER: &str = "mcp-method";
 const NAME_HEADER: &str = "mcp-name";
 
-/// What the guard works with.
+/// Dependencies of the checks.
 pub(super) struct Guard {
     pub(super) services: Services,
     pub(super) challenge: Challenge,
     pub(super) gate: Gate,
     pub(super) bodies: Bodies,
-    /// Whole articles are read by so many requests at once; the others wait.
+    /// Limits concurrent reads of whole articles; others wait.
     pub(super) large: Arc<Semaphore>,
 }
 
-/// Requests at once whose answers are as long as an article.
+/// Concurrent requests that read a whole article.
 pub(super) const LARGE_MAX: usize = 16;
 
-/// A request that may pass.
+/// An admitted request.
 pub(super) struct Admitted {
     pub(super) request: Request<Full<Bytes>>,
     pub(super) asked: Asked,
-    /// A call of a tool: it looks after its own span.
+    /// A tool call, which enters the request's span itself.
     pub(super) is_call: bool,
-    /// Its places, until the answer has begun.
+    /// Its permits, held until the answer starts.
     pub(super) permits: Permits,
 }
 
 #[expect(dead_code, reason = "held for their end")]
 pub(super) struct Permits(Pass, Option<OwnedSemaphorePermit>);
 
-/// What an answer to the request has to keep to.
+/// What the answer depends on.
 pub(super) struct Asked {
     body: Bytes,
     id: Value,
     accepts: accept::Accepts,
 }
 
-/// Reads the body and lets the request pass, or answers it.
+/// Reads the body and admits the request, or answers it.
 pub(super) async fn admit<B>(guard: &Guard, request: Request<B>) -> Result<Admitted, Box<Answer>>
 where
     B: http_body::Body + Send,
@@ -89,7 +89,7 @@ where
         body = body.slice(message::BYTE_ORDER_MARK.len()..);
     }
     let (mut id, mut is_call, mut streams, mut is_large) = (Value::Null, false, false, false);
-    // What is not JSON is explained later, and what is no message of MCP is refused by the library.
+    // Invalid JSON is explained later; other invalid messages are refused by rmcp.
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) {
         id = envelope.id();
         if envelope.id.as_ref().is_some_and(Value::is_null) && envelope.method.is_some() {
@@ -119,7 +119,7 @@ where
     let accepts = accept::Accepts::of(&parts.headers, streams)
         .map_err(|why| refuse(StatusCode::NOT_ACCEPTABLE, id.clone(), ErrorCode::INVALID_REQUEST, why))?;
     parts.headers.insert(header::ACCEPT, accept::BOTH);
-    // Only now: a body that trickles in takes nobody's place.
+    // Only now: a slowly sent body must not occupy capacity.
     let pass = enter(&guard.gate, id.clone())?;
     let large = if is_large { guard.large.clone().acquire_owned().await.ok() } else { None };
     let request = Request::from_parts(parts, Full::new(body.clone()));
@@ -133,14 +133,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn enter(gate: &Gate, id: Value) -> Result<Pass, Box<Answer>> {
     gate.enter().map_err(|wait| {
-        let why = "too many requests are being worked on";
+        let why = "too many requests are being processed";
         let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, id, ErrorCode::INTERNAL_ERROR, why);
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
         answer
     })
 }
 
-/// A header that repeats the body has to agree with it, in every version: proxies route by the header.
+/// A header that repeats the body must agree with it, in every protocol version, since proxies route by the header.
 fn check_headers(headers: &HeaderMap, envelope: &Envelope) -> Result<(), Box<Answer>> {
     let agree =
         agrees(headers, METHOD_HEADER, envelope.method.as_deref()) && agrees(headers, NAME_HEADER, envelope.name());
@@ -164,14 +164,14 @@ fn agrees(headers: &HeaderMap, name: &str, in_body: Option<&str>) -> bool {
     }
 }
 
-/// `=?base64?…?=`, which carries what a header cannot (SEP-2243).
+/// Decodes `=?base64?…?=`, for values that a header cannot carry (SEP-2243).
 fn plain(value: &str) -> Option<String> {
     let encoded = value.strip_prefix("=?base64?")?.strip_suffix("?=")?;
     String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
 }
 
-/// The answer in the form that was asked for. What the library answers in plain text becomes a JSON-RPC error: clients
-/// show nothing else.
+/// Converts the answer to the accepted media type. Plain-text errors of rmcp become JSON-RPC errors, since clients show
+/// no others.
 pub(super) async fn finish(answer: Answer, asked: &Asked) -> Answer {
     let status = answer.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -182,10 +182,10 @@ pub(super) async fn finish(answer: Answer, asked: &Asked) -> Answer {
     }
     let (parts, body) = answer.into_parts();
     let mut explained = match status {
-        // A message that it could not read: that the content is JSON by its type has been seen to before.
+        // rmcp answers 415 to a message that it cannot parse; the content type was checked before.
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             let refusal = message::refusal(&asked.body);
-            // As the library answers where it can read the message itself.
+            // As rmcp answers when it can parse the message.
             let is_read = refusal.error.code == ErrorCode::INVALID_PARAMS;
             *refused(if is_read { StatusCode::OK } else { StatusCode::BAD_REQUEST }, &refusal)
         }

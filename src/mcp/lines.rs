@@ -1,4 +1,4 @@
-//! Messages over standard input and output: one line each, of bounded length.
+//! Framing over stdio: one message per line, of bounded length.
 
 use std::{io, sync::Arc};
 
@@ -8,20 +8,20 @@ use tokio::{
     sync::Mutex,
 };
 
-/// One line of the client.
+/// A line from the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Whole(Vec<u8>),
-    /// Longer than is read; what it said is lost.
+    /// Longer than the limit; its content was discarded.
     TooLong,
 }
 
 pub(super) struct Lines<R> {
     read: BufReader<R>,
     bytes_max: usize,
-    /// What has come of the next line: reading may be interrupted.
+    /// The part of the next line read so far, since `next` may be cancelled.
     begun: Vec<u8>,
-    /// The line is too long already: its rest is passed over.
+    /// The line exceeds the limit: its rest is skipped.
     overrun: bool,
 }
 
@@ -30,7 +30,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         Self { read: BufReader::new(read), bytes_max, begun: Vec::new(), overrun: false }
     }
 
-    /// The next line without its end. The last one needs none. Can be cancelled.
+    /// Reads the next line without its line break, which the last one may lack. Cancel-safe.
     pub(super) async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             let available = self.read.fill_buf().await?;
@@ -57,14 +57,14 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 (true, ..) => return Ok(Some(Line::TooLong)),
                 (_, false, _) => return Ok(Some(Line::Whole(line))),
                 (_, true, true) => return Ok(None),
-                // An empty line says nothing.
+                // Empty lines are skipped.
                 (_, true, false) => {}
             }
         }
     }
 }
 
-/// Where messages go, each as a whole.
+/// Writer of messages, one whole line at a time.
 pub(super) struct Out<W>(Arc<Mutex<W>>);
 
 impl<W> Clone for Out<W> {

@@ -1,5 +1,5 @@
-//! Messages as clients send them, over both transports: what the protocol library would stumble over is mended, and what is
-//! no message is refused for the true reason, under its own id.
+//! Messages as clients send them, over both transports: repairs what rmcp cannot parse, and refuses invalid messages
+//! with the precise reason and their own id.
 
 use std::borrow::Cow;
 
@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(super) const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
 
-/// The bytes without a byte order mark, and with U+FFFD for every half of a pair of surrogates that JavaScript left alone
-/// when it cut a text: no JSON reader takes one.
+/// Removes a byte order mark, and replaces each lone surrogate escape by U+FFFD: JavaScript leaves them when it
+/// truncates a text, and JSON parsers reject them.
 pub(super) fn readable(bytes: &[u8]) -> Cow<'_, [u8]> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     match bytes.windows(3).any(|three| matches!(three, [b'\\', b'u', b'd' | b'D'])) {
@@ -47,7 +47,7 @@ fn without_half_surrogates(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The code unit that the bytes begin with in the form of an escape: `\u` and four digits.
+/// The UTF-16 code unit of a leading escape (`\u` and four digits).
 fn escaped(bytes: &[u8]) -> Option<u16> {
     let digits = bytes.strip_prefix(br"\u")?.get(..4)?;
     digits
@@ -55,7 +55,7 @@ fn escaped(bytes: &[u8]) -> Option<u16> {
         .try_fold(0, |unit: u16, digit| Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?))
 }
 
-/// Why something is not taken, and the id to answer under.
+/// Why a message is refused, and the id to answer under.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) id: Value,
@@ -73,7 +73,7 @@ impl Refusal {
     }
 }
 
-/// Why bytes that the library could not read are no message.
+/// Why rmcp could not parse a message.
 pub(super) fn refusal(bytes: &[u8]) -> Refusal {
     let message: Value = match serde_json::from_slice(bytes) {
         Ok(message) => message,
@@ -109,7 +109,7 @@ fn is_id(id: &Value) -> bool {
 }
 
 fn unreadable(bytes: &[u8], error: &serde_json::Error) -> Refusal {
-    // A text in another encoding can be read for its id, and must not be acted upon: its letters are lost.
+    // A message in another encoding is parsed for its id only: its text is garbled.
     if std::str::from_utf8(bytes).is_err() {
         let message: Value = serde_json::from_str(&String::from_utf8_lossy(bytes)).unwrap_or_default();
         let id = message.get("id").cloned().unwrap_or_default();
@@ -119,7 +119,7 @@ fn unreadable(bytes: &[u8], error: &serde_json::Error) -> Refusal {
     Refusal::new(Value::Null, ErrorCode::PARSE_ERROR, why)
 }
 
-/// What a member of `params` has to be.
+/// Required type of a `params` member.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Text,
@@ -130,7 +130,7 @@ enum Shape {
 
 use Shape::{Object, OptionalObject, OptionalText, Text};
 
-/// The params of the methods that are served.
+/// The params of the served methods.
 fn shapes(method: &str) -> Option<&'static [(&'static str, Shape)]> {
     Some(match method {
         "initialize" => &[("protocolVersion", Text)],
@@ -144,14 +144,14 @@ fn shapes(method: &str) -> Option<&'static [(&'static str, Shape)]> {
     })
 }
 
-/// A method that is not served.
+/// The error for an unknown method.
 pub(super) fn no_method(method: &str) -> ErrorData {
     let shown: String = method.chars().filter(|c| !c.is_control()).take(64).collect();
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method {shown}"), None)
 }
 
-/// What the library took for a method of somebody else's: one that is not served, or one of ours whose params do not fit.
-/// Since 2026-07-28 nothing is initialized.
+/// The error for a request that rmcp took for a custom method: an unknown method, or a known one with wrong params.
+/// 2026-07-28 has neither `initialize` nor `ping`.
 pub(super) fn misfit(method: &str, params: Option<&Value>, modern: bool) -> ErrorData {
     let Some(shapes) = shapes(method).filter(|_| !(modern && matches!(method, "initialize" | "ping"))) else {
         return no_method(method);
@@ -168,7 +168,7 @@ pub(super) fn misfit(method: &str, params: Option<&Value>, modern: bool) -> Erro
     ErrorData::invalid_params(format!("{why}; {method} was not carried out"), None)
 }
 
-/// The one misfit that the library passes over: a cursor that is none would begin the list anew, for ever.
+/// Whether a cursor has a valid type. rmcp ignores an invalid one, and the client would list the first page for ever.
 pub(super) fn is_cursor(cursor: &Value) -> bool {
     cursor.is_string() || cursor.is_null()
 }
@@ -200,13 +200,13 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Whether the library can read what a request of the newer era says of its client.
+/// Whether rmcp can parse the client capabilities of a newer-era request.
 pub(super) fn can_be_read(capabilities: &Value) -> bool {
     capabilities.as_object().is_some_and(Map::is_empty)
         || serde_json::from_value::<ClientCapabilities>(capabilities.clone()).is_ok()
 }
 
-/// Makes what a client says of itself readable. Nothing depends on it, so what cannot be read is left out.
+/// Repairs the client's self-description. Nothing depends on it, so unparsable members are removed.
 pub(super) fn mend_client(message: &mut Value) {
     let initialize = message.get("method").is_some_and(|method| method == "initialize");
     let Some(params) = message.get_mut("params").and_then(Value::as_object_mut) else { return };
@@ -233,7 +233,7 @@ fn named(mut info: Map<String, Value>) -> Map<String, Value> {
 
 fn readable_capabilities(said: &Value) -> Map<String, Value> {
     let mut capabilities = said.clone();
-    // Maps from names to objects: one odd value does not take the others along.
+    // Maps of objects: only invalid entries are removed.
     for open in ["experimental", "extensions"] {
         if let Some(members) = capabilities.get_mut(open).and_then(Value::as_object_mut) {
             members.retain(|_, value| value.is_object());
@@ -242,7 +242,7 @@ fn readable_capabilities(said: &Value) -> Map<String, Value> {
     readable_parts::<ClientCapabilities>(&capabilities)
 }
 
-/// The members of an object without which nothing is lost, and with which it can be read.
+/// The members of an object with which it can still be parsed as `T`.
 fn readable_parts<T: DeserializeOwned>(said: &Value) -> Map<String, Value> {
     let mut parts = Map::new();
     for (name, value) in said.as_object().into_iter().flatten() {

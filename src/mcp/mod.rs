@@ -23,7 +23,7 @@ pub use stdio::{StdioError, stdio};
 
 use crate::{desk::Desk, identity::Identity, tools::Registry};
 
-/// What the protocol room works with.
+/// Dependencies of the protocol room.
 #[derive(Clone)]
 pub struct Services {
     pub registry: Arc<Registry>,
@@ -32,17 +32,17 @@ pub struct Services {
     pub shutdown: Shutdown,
 }
 
-/// How serving ends, in two phases: `closing` ends what would go on for ever, `kill` what has not ended in time.
+/// Shutdown in two phases: `closing` ends streams and accepting, `kill` cancels what has not finished in time.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     pub closing: CancellationToken,
     pub kill: CancellationToken,
-    /// Writes that must run to their end, whoever still waits for them.
+    /// Writes that must finish even if their clients are gone.
     pub writes: TaskTracker,
 }
 
 impl Shutdown {
-    /// The end of parts that others may take the place of: `closing` ends them alone.
+    /// A child whose `closing` ends only the parts of one configuration, which a reload may replace.
     pub fn generation(&self) -> Self {
         Self { closing: self.closing.child_token(), ..self.clone() }
     }

@@ -15,9 +15,9 @@ use crate::{desk::DeskError, domain::ArticleId, telemetry::causes};
 const SCHEME: &str = "article://";
 const MIME_TYPE: &str = "text/markdown";
 const PAGE: u32 = 100;
-/// Articles change when the CMS says so; nobody should hold an old one for long.
+/// Short, since articles change at any time.
 const TTL_MS: u64 = 10_000;
-/// What may stand in a URI as it is (RFC 3986 2.3).
+/// Escaped are all but unreserved characters (RFC 3986, section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) async fn list(
@@ -67,7 +67,7 @@ pub(super) async fn read(services: &Services, uri: &str) -> Result<ReadResourceR
     Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
 }
 
-/// The same for every list.
+/// The error for an unknown cursor of any list.
 pub(super) fn unknown_cursor() -> ErrorData {
     ErrorData::invalid_params("unknown cursor; start without one", None)
 }

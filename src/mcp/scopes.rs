@@ -1,5 +1,5 @@
-//! What an agent's token has to allow. Over HTTP a call beyond it is answered with 403 before the protocol sees it; the
-//! handler asks again, whatever form the message has.
+//! Scope checks. Over HTTP a call beyond the token's scopes is answered 403 before rmcp sees it; the handler checks
+//! again, for messages that the guard cannot parse.
 
 use std::{future::Future, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
     tools::Registry,
 };
 
-/// What a method asks of a token, if anything.
+/// The scope that a method requires, if any.
 fn needed(registry: &Registry, method: &str, name: Option<&str>, staff: bool) -> Option<Scope> {
     match method {
         "tools/call" => {
@@ -34,12 +34,12 @@ fn needed(registry: &Registry, method: &str, name: Option<&str>, staff: bool) ->
     }
 }
 
-/// The scope that is missing, if one is. Where agents do not authenticate, none is.
+/// The missing scope, if any. None is missing where agents do not authenticate.
 fn missing(agent: Option<&Agent>, needed: Option<Scope>) -> Option<Scope> {
     needed.filter(|needed| agent.is_some_and(|agent| !agent.scopes.allow(*needed)))
 }
 
-/// Lets a message pass, or answers it with 403 and a challenge that names all scopes at once.
+/// Admits a message, or answers it with 403 and a challenge that names all scopes to request.
 pub(super) async fn check(
     services: &Services,
     challenge: &Challenge,
@@ -65,7 +65,7 @@ async fn refuse_message(
     needed: Scope,
 ) -> Box<Answer> {
     let (method, name) = (envelope.method.as_deref().unwrap_or_default(), envelope.name());
-    tracing::warn!(agent = %agent.id, method, needed = needed.as_str(), "the agent's token does not reach so far");
+    tracing::warn!(agent = %agent.id, method, needed = needed.as_str(), "the agent's token lacks a scope");
     if let Some(tool) = name.filter(|_| method == "tools/call") {
         note(services, agent, tool).await;
     }
@@ -78,7 +78,7 @@ async fn refuse_message(
     answer
 }
 
-/// The same for a message that the layer in front could not read: what is answered, once it has been noted.
+/// The same check for a message that the guard could not parse: a future that records the refusal and gives the error.
 pub(super) fn refuse_call<'a>(
     services: &'a Services,
     agent: Option<Arc<Agent>>,

@@ -1,4 +1,4 @@
-//! The MCP endpoint over Streamable HTTP, stateless and in JSON, as a service that any HTTP server can mount.
+//! The MCP endpoint: Streamable HTTP, stateless, with JSON answers, as a tower service.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -24,29 +24,29 @@ use crate::{
     telemetry::traces::RequestSpan,
 };
 
-/// What the endpoint accepts.
+/// Options of the endpoint.
 #[derive(Debug, Clone)]
 pub struct EndpointOptions {
-    /// Besides localhost, 127.0.0.1 and ::1.
+    /// Allowed `Host` values, besides localhost, 127.0.0.1 and ::1.
     pub allowed_hosts: Vec<String>,
-    /// Besides the origins of this machine.
+    /// Allowed `Origin` values, besides those of this machine.
     pub allowed_origins: Vec<String>,
     pub bodies: Bodies,
-    /// What an agent is told whose token does not reach far enough.
+    /// Builds the `WWW-Authenticate` header for a token without the required scope.
     pub challenge: Challenge,
-    /// How many requests are worked on at once.
+    /// Limits concurrent requests.
     pub gate: Gate,
 }
 
 /// The MCP endpoint.
 #[derive(Clone)]
 pub struct Endpoint {
-    /// Behind a pointer: its own clones copy every list of its configuration.
+    /// In an `Arc`, because its own clones copy every list of its configuration.
     protocol: Arc<StreamableHttpService<Arc<Handler>, NeverSessionManager>>,
     guard: Arc<Guard>,
 }
 
-/// Between two comments on an idle event stream, so that proxies keep it open.
+/// Interval of comments on an idle event stream, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub fn endpoint(services: Services, options: EndpointOptions) -> Endpoint {
@@ -96,7 +96,8 @@ where
         Box::pin(async move {
             Ok(match guard::admit(&guard, request).await {
                 Ok(Admitted { request, asked, is_call, permits: _permits }) => {
-                    // Entered at every step, a span costs; most requests are calls.
+                    // A tool call enters the span itself: entering it at every poll is expensive, and most requests are
+                    // calls.
                     let span = if is_call { Span::none() } else { RequestSpan::of(request.extensions()) };
                     guard::finish(protocol.handle(request).instrument(span).await, &asked).await
                 }

@@ -1,4 +1,4 @@
-//! One era's session over standard input and output: what the library sees of the client.
+//! A stdio session of one protocol era: filters what rmcp sees of the client.
 
 use std::{
     collections::HashSet,
@@ -19,18 +19,18 @@ use tokio::{
 
 use super::lines::Out;
 
-/// How long answers may take once the client has closed its end; what writes goes on to its end all the same.
+/// How long answers may take after the client closed its end; writes run to their end anyway.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
 pub(super) struct Session<W: AsyncWrite + Unpin + Send + 'static> {
     messages: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
     out: Out<W>,
-    /// The library ends a session that begins with anything but a request.
+    /// The session is initialised. rmcp ends one that begins with anything but a request.
     opened: bool,
     unanswered: Arc<Unanswered>,
 }
 
-/// Requests that wait for their answer.
+/// Ids of unanswered requests.
 #[derive(Default)]
 struct Unanswered {
     ids: Mutex<HashSet<RequestId>>,
@@ -38,7 +38,7 @@ struct Unanswered {
 }
 
 impl Unanswered {
-    /// False: one with this id waits already.
+    /// False if a request with this id is unanswered.
     fn add(&self, id: &RequestId) -> bool {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
     }
@@ -64,20 +64,20 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Session<W> {
         Self { messages, out, opened: false, unanswered: Arc::default() }
     }
 
-    /// Whether the library shall see the message.
+    /// Whether rmcp gets the message.
     async fn admits(&mut self, message: &RxJsonRpcMessage<RoleServer>) -> bool {
         match message {
             JsonRpcMessage::Request(request) => {
-                // Not before: the library answers these and waits for the request that opens the session.
+                // rmcp answers these two before the session is initialised.
                 self.opened |=
                     !matches!(request.request, ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_));
-                // An open stream is answered when it ends, and at the end nobody waits for that.
+                // A subscription is answered when it ends, so shutdown does not wait for it.
                 if matches!(request.request, ClientRequest::SubscriptionsListenRequest(_))
                     || self.unanswered.add(&request.id)
                 {
                     return true;
                 }
-                let why = "a request with this id is still being worked on";
+                let why = "a request with this id is still being processed";
                 refuse(self.out.clone(), request.id.clone(), why).await;
                 false
             }
@@ -85,7 +85,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Session<W> {
                 if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                     && let Some(id) = &cancelled.params.request_id
                 {
-                    // Nobody waits for its answer any more.
+                    // A cancelled request gets no answer.
                     self.unanswered.remove(id);
                 }
                 self.opened
@@ -98,7 +98,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Session<W> {
 async fn refuse<W: AsyncWrite + Unpin>(out: Out<W>, id: RequestId, why: &'static str) {
     let error = ErrorData::new(ErrorCode::INVALID_REQUEST, why, None);
     if let Err(error) = out.send(&TxJsonRpcMessage::<RoleServer>::error(error, Some(id))).await {
-        tracing::debug!(%error, "a refusal was not read");
+        tracing::debug!(%error, "failed to send a refusal");
     }
 }
 
@@ -127,7 +127,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Transport<RoleServer> for Session<W
                 return Some(message);
             }
         }
-        // To return would end the session, and what is being worked on with it.
+        // Returning would end the session and cancel its running requests.
         let _ = tokio::time::timeout(LAST_ANSWERS, self.unanswered.all_answered()).await;
         None
     }
@@ -138,7 +138,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Transport<RoleServer> for Session<W
 }
 
 impl<W: AsyncWrite + Unpin + Send + 'static> Drop for Session<W> {
-    /// What waits for a session that has ended is refused, and not left without an answer.
+    /// Requests still queued when the session ends are refused, so that each gets an answer.
     fn drop(&mut self) {
         self.messages.close();
         while let Ok(message) = self.messages.try_recv() {

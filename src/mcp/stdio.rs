@@ -1,7 +1,8 @@
-//! MCP over standard input and output, for agent hosts that start the server themselves.
+//! MCP over stdio, for agent hosts that start the server as a subprocess.
 //!
-//! The library holds a connection to the era of its first message. Here each era has a session of its own on the one pair
-//! of pipes, so that a client may probe the newer one and go on in the older. No message is met with silence.
+//! rmcp binds a connection to the protocol era of its first message. Here each era has its own session on the same
+//! pipes, so that a client may probe the newer one and continue in the older. Every message that is not accepted is
+//! answered or logged.
 
 use std::sync::Arc;
 
@@ -23,17 +24,17 @@ use super::{
     session::Session,
 };
 
-/// Why serving over stdio ended badly.
+/// Why serving over stdio failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StdioError {
-    #[error("standard input cannot be read, or standard output not written")]
+    #[error("failed to read standard input or to write standard output")]
     Broken(#[source] std::io::Error),
 }
 
-/// The longest message; a longer one is refused.
+/// Longest message, in bytes; a longer one is refused.
 const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Messages that wait for their session.
+/// Capacity of a session's message queue.
 const WAITING_MAX: usize = 64;
 
 /// Serves one client until it closes its end, or until `closing` is cancelled.
@@ -65,13 +66,13 @@ pub async fn stdio(services: Services) -> Result<(), StdioError> {
     };
     client.end(&shutdown.closing).await;
     match ended {
-        // A client that is gone reads nothing any more: that is its way to end.
+        // A broken pipe means that the client has ended.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(StdioError::Broken(error)),
         _ => Ok(()),
     }
 }
 
-/// The client at the other end, with a session in each era that it speaks.
+/// The client, with a session for each era that it uses.
 struct Client<W> {
     handler: Arc<Handler>,
     out: Out<W>,
@@ -98,28 +99,28 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Client<W> {
             JsonRpcMessage::Request(request) => {
                 self.session(is_modern(&request.request), message).await;
             }
-            // Either may have the request that is cancelled; the other one passes it over.
+            // Either session may have the cancelled request; the other ignores it.
             JsonRpcMessage::Notification(notification)
                 if matches!(notification.notification, ClientNotification::CancelledNotification(_)) =>
             {
                 for session in [&self.legacy, &self.modern].into_iter().flatten() {
-                    // A session that has ended has nothing to cancel.
+                    // An ended session has nothing to cancel.
                     let _ = session.send(message.clone()).await;
                 }
             }
             JsonRpcMessage::Notification(_) => match &self.legacy {
                 Some(session) => drop(session.send(message).await),
-                None => tracing::warn!("passed over a notification that came before the first request"),
+                None => tracing::warn!("ignored a notification before the first request"),
             },
             JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
-                tracing::debug!("passed over an answer to a request that was never made");
+                tracing::debug!("ignored an answer to a request that was never sent");
             }
         }
     }
 
-    /// Hands a request to the session of its era, which is opened when it is needed.
+    /// Passes a request to its era's session, which is opened on demand.
     async fn session(&mut self, is_modern: bool, mut message: RxJsonRpcMessage<RoleServer>) {
-        // A second time, if the session has ended in the meantime.
+        // A second attempt, if the session has ended meanwhile.
         for _ in 0..2 {
             let slot = if is_modern { &mut self.modern } else { &mut self.legacy };
             let sender = match slot.take().filter(|sender| !sender.is_closed()) {
@@ -141,7 +142,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Client<W> {
         }
     }
 
-    /// Lets what was asked be answered, unless we are told to close.
+    /// Waits for the running requests, or cancels them when `closing` is cancelled.
     async fn end(mut self, closing: &CancellationToken) {
         self.legacy = None;
         self.modern = None;
@@ -155,7 +156,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Client<W> {
     }
 }
 
-/// Whether a request brings what a session of the newer era lives on.
+/// Whether a request belongs to the newer era.
 fn is_modern(request: &ClientRequest) -> bool {
     match request {
         ClientRequest::InitializeRequest(_) => false,
@@ -170,12 +171,12 @@ where
 {
     match handler.serve_with_ct(session, kill).await {
         Ok(running) => drop(running.waiting().await),
-        // The client has read why, or has gone.
+        // The client got the reason, or has ended.
         Err(error) => tracing::debug!(%error, "a session was not opened"),
     }
 }
 
-/// The message of a line, or why it is none.
+/// Parses a line, or says why it is refused.
 fn read(line: Line) -> Result<RxJsonRpcMessage<RoleServer>, Box<Refusal>> {
     let Line::Whole(line) = line else {
         let why = format!("the message is longer than {LINE_BYTES_MAX} bytes");

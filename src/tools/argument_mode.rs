@@ -1,7 +1,7 @@
-//! Identity mode `argument`: the agent names the customer's email itself, as in the public guide's order look-up.
+//! Identity mode `argument`: the agent passes the customer's email address as a tool argument.
 //!
-//! Anybody who can talk to such an agent can be anybody, so it is for trusted agents on this machine: two tools, summaries
-//! only, and few look-ups a minute.
+//! Whoever talks to such an agent can claim to be any customer, so the mode is for trusted agents on this machine: two
+//! tools, summaries only, and few look-ups per minute.
 
 use std::{
     collections::VecDeque,
@@ -30,7 +30,7 @@ pub(super) struct ArgumentMode {
 }
 
 impl ArgumentMode {
-    /// Whether the tool is offered in this mode; changes its description to the mode's.
+    /// Whether the tool is offered in this mode; adapts its level and schema.
     pub(super) fn offers(&self, spec: &mut Spec) -> bool {
         match spec.name {
             search_articles::SearchArticles::NAME => true,
@@ -52,9 +52,9 @@ impl ArgumentMode {
         }
     }
 
-    /// The caller that the arguments claim.
+    /// The caller that the arguments claim to be.
     pub(super) fn claimed(&self, spec: &Spec, arguments: &Map<String, Value>) -> Result<Caller, ToolError> {
-        // Articles are for everybody.
+        // Articles are public.
         let email =
             (spec.name == lookup_order::LookupOrder::NAME).then(|| arguments.get(ARGUMENT).and_then(Value::as_str));
         let email = email.map(|text| Email::parse(text.unwrap_or_default())).transpose().map_err(|_| {
@@ -65,7 +65,7 @@ impl ArgumentMode {
         Ok(Caller { subject: Subject::Claimed(email), agent: None, conversation: None, context_id: None })
     }
 
-    /// Whether another look-up fits into this minute.
+    /// Whether the rate limit permits another look-up.
     pub(super) fn allows(&self, spec: &Spec, now: Timestamp) -> bool {
         if spec.name != lookup_order::LookupOrder::NAME {
             return true;

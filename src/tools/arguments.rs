@@ -1,10 +1,10 @@
-//! Arguments, checked against the tool's own input schema. Neither the protocol library nor most clients do.
+//! Validates arguments against the tool's input schema, which neither rmcp nor most clients do.
 
 use serde_json::{Map, Value};
 
 use super::{error::RegistryError, forms::Kind};
 
-/// Keywords that [`Arguments::check`] enforces or that only describe. A schema with another one is refused at start-up.
+/// Keywords that [`Arguments::check`] enforces, or that only describe. Another one is an error at start-up.
 const PROPERTY_KEYWORDS: &[&str] = &[
     "type",
     "enum",
@@ -21,11 +21,11 @@ const PROPERTY_KEYWORDS: &[&str] = &[
     "examples",
 ];
 
-/// What models write where a strict schema makes them send a property that they have nothing for. `Null` is not among
+/// Placeholders that models write for absent values where a strict schema requires every property. `Null` is not among
 /// them: it is a surname.
 const PLACEHOLDERS: &[&str] = &["null", "undefined", "none", "None", "n/a", "N/A"];
 
-/// A flat input schema, ready to check with.
+/// A compiled flat input schema.
 pub(super) struct Arguments {
     tool: &'static str,
     properties: Vec<Property>,
@@ -38,7 +38,7 @@ struct Property {
 }
 
 impl Arguments {
-    /// `own_forms` names properties whose published pattern is not enforced here, because the tool takes more than that.
+    /// `own_forms` are properties whose published pattern is not enforced, because the tool accepts more forms.
     pub(super) fn new(
         tool: &'static str,
         schema: &Map<String, Value>,
@@ -72,9 +72,8 @@ impl Arguments {
         self.properties.iter().any(|property| property.name == name)
     }
 
-    /// The arguments as the tool takes them: without those that are empty, numbers and texts each in their one form. Or
-    /// every fault, and the call to make instead, in one text. `instead` says what to do instead of sending an argument
-    /// that the tool does not have.
+    /// Returns the arguments in canonical form, without empty ones; or one text with every fault and the corrected
+    /// call. `instead` gives the advice for an argument that the tool does not have.
     pub(super) fn check(
         &self,
         mut arguments: Map<String, Value>,
@@ -83,7 +82,7 @@ impl Arguments {
         let (mut faults, mut leave_out, mut repair) = (Vec::new(), Vec::new(), false);
         for property in &self.properties {
             let name = property.name.as_str();
-            // Strict clients send every property: what is empty is absent, as it came and as it is written here.
+            // Strict clients send every property: empty values count as absent, before and after normalisation.
             let absent = arguments.get_mut(name).is_some_and(|value| {
                 property.is_empty(value) || {
                     property.kind.normalise(value);
@@ -148,12 +147,12 @@ impl Arguments {
     }
 }
 
-/// A name that somebody else made up, fit to be repeated.
+/// A client's argument name, made safe to repeat.
 fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// Whether an argument of that name would say who the customer is: `customerEmail` and `user_id`, not `user_agent`.
+/// Whether an argument of this name would identify the customer: `customerEmail` and `user_id`, not `user_agent`.
 fn names_a_person(name: &str) -> bool {
     const WHO: &[&str] = &["customer", "user", "client", "account", "contact", "requester", "email", "mail", "subject"];
     const WHAT: &[&str] = &["id", "ids", "identifier", "name", "email", "mail", "address", "number", "ref", "key"];

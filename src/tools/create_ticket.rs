@@ -1,4 +1,4 @@
-//! `create_ticket`: hands a matter over to a person, once.
+//! `create_ticket`: opens a ticket for the staff, once per request.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::{
     domain::{Level, OrderId, Priority, Scope, TicketStatus, text::one_line},
 };
 
-/// For an order that is absent, somebody else's or not proven to be the customer's: a ticket needs none.
+/// For an order that does not exist or is not provably the customer's. A ticket needs no order.
 const NO_ORDER: &str = "No order with this number can be shown for this customer, so no ticket was opened. Call create_ticket \
     again without order_id, and write the number that the customer gave into the description.";
 
@@ -27,7 +27,7 @@ const WITHOUT_ORDER: &str = "To open the ticket now, call create_ticket again wi
 
 pub(super) struct CreateTicket {
     order_id_pattern: String,
-    /// To name an order takes what it takes to see one.
+    /// Naming an order requires the level of seeing one.
     order_level: Level,
 }
 
@@ -101,7 +101,7 @@ impl Tool for CreateTicket {
         schema::set_pattern(input_schema, "order_id", &self.order_id_pattern);
     }
 
-    /// The default priority, written out or not; an order number with its # or without.
+    /// Removes the default priority, and the # of an order number.
     fn canonical(&self, arguments: &mut Map<String, Value>) {
         if arguments.get("priority").is_some_and(|priority| priority == "normal") {
             arguments.remove("priority");

@@ -1,4 +1,4 @@
-//! Two audiences: sentences that tell the model what to do next, and failures that go to the log.
+//! Errors for two audiences: sentences that tell the model what to do next, and causes for the log.
 
 use crate::{
     desk::{DeskError, PortError, Verdict},
@@ -6,26 +6,26 @@ use crate::{
     telemetry::causes,
 };
 
-/// Why a call ended without output. [`ToolError::sentence`] is all that a model ever sees of it.
+/// Why a call failed. The model sees [`ToolError::sentence`] and nothing else.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
-    /// The agent can do something about it.
+    /// The agent can act on it.
     #[error("refused: {0}")]
     Refused(String),
-    /// Refused by a tool on the caller or the arguments alone: nothing is on record of it yet.
+    /// Refused because of the caller or the arguments, and not audited yet.
     #[error("refused: {sentence}")]
     Unrecorded { verdict: Verdict, sentence: String },
     #[error("there is no tool of that name")]
     UnknownTool,
     #[error("a system behind the tool failed")]
     Port(#[source] PortError),
-    /// A write was sent, and the answer was lost. On record already.
+    /// A write whose answer was lost. Already audited.
     #[error("it is not known whether the {system} has done it")]
     InDoubt { system: &'static str, can_settle: bool },
-    /// What was done, and what was not.
+    /// A part of the call took effect.
     #[error("only a part was done")]
     Partly {
-        /// For the model alone: it holds values.
+        /// For the model only, since it contains values.
         said: String,
         #[source]
         rest: Box<ToolError>,
@@ -43,7 +43,7 @@ impl ToolError {
         Self::Unrecorded { verdict: Verdict::InvalidArguments, sentence: sentence.into() }
     }
 
-    /// Arguments that no schema check had caught.
+    /// Arguments that passed the schema check but not deserialization.
     pub(super) fn arguments(error: &serde_json::Error) -> Self {
         Self::invalid(format!(
             "The arguments were not accepted: {error}. Ask the customer for a correct value, or leave that argument out, \
@@ -51,7 +51,7 @@ impl ToolError {
         ))
     }
 
-    /// The customer has to prove more of who they are.
+    /// The customer needs a higher level of authentication.
     pub(super) fn step_up(needed: Level) -> Self {
         let sentence = match needed {
             Level::Anonymous | Level::Otp => {
@@ -65,7 +65,7 @@ impl ToolError {
         Self::Unrecorded { verdict: Verdict::StepUp, sentence: sentence.to_owned() }
     }
 
-    /// Whether a system behind the tool failed, which is not on record yet.
+    /// Whether a system behind the tool failed, which is not audited yet.
     pub(super) fn is_failure(&self) -> bool {
         match self {
             Self::Port(_) | Self::Render(_) => true,
@@ -74,7 +74,7 @@ impl ToolError {
         }
     }
 
-    /// The same refusal, with another way out.
+    /// The same refusal with an alternative added.
     pub(super) fn or(self, way_out: &str) -> Self {
         match self {
             Self::Refused(sentence) => Self::Refused(format!("{sentence} {way_out}")),
@@ -85,7 +85,7 @@ impl ToolError {
         }
     }
 
-    /// One sentence for the model. Nothing of what a system behind the desk said is in it.
+    /// The sentence for the model. Contains nothing that an upstream sent.
     pub fn sentence(&self) -> String {
         match self {
             Self::Refused(sentence) | Self::Unrecorded { sentence, .. } => sentence.clone(),
@@ -107,7 +107,7 @@ impl ToolError {
     }
 }
 
-/// What the desk refused, in the words of a tool that does not know better.
+/// Default sentences for errors of the desk.
 impl From<DeskError> for ToolError {
     fn from(error: DeskError) -> Self {
         match error {
@@ -151,7 +151,7 @@ pub(super) fn in_words(seconds: u64) -> String {
     }
 }
 
-/// What the model can do about a system that did not do it. Nothing of what the system said is in it.
+/// The sentence for a failed system. Contains nothing that it sent.
 fn port_sentence(error: &PortError) -> String {
     let system = error.system();
     match error {
@@ -194,7 +194,7 @@ fn port_sentence(error: &PortError) -> String {
     }
 }
 
-/// Why the tools cannot be offered as configured.
+/// Why the configuration of the tools is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     #[error("tools.order_id_pattern is not a regular expression")]

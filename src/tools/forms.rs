@@ -1,4 +1,4 @@
-//! What one argument has to look like, and the one form in which it is written.
+//! Type and constraints of one argument, and its canonical form.
 
 use std::borrow::Cow;
 
@@ -8,17 +8,17 @@ use serde_json::{Map, Number, Value};
 use super::schema::{NOT_BLANK, OR_EMPTY, choices};
 use crate::domain::text::lines;
 
-/// What an order number looks like where the configuration says nothing else.
+/// Default pattern of order numbers.
 pub(super) const USUAL_ORDER_ID: &str = r"^#?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
 
-/// The largest integer up to which every whole number has a floating-point number of its own.
+/// 2^53: integers below it have exact floating-point representations.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// What a text has to look like.
+/// Pattern of a string.
 pub(super) enum Pattern {
-    /// [`USUAL_ORDER_ID`]: in nearly every call, and checked a hundred times faster than by a regular expression.
+    /// [`USUAL_ORDER_ID`]: part of nearly every call, and checked a hundred times faster without a regular expression.
     UsualOrderId,
-    /// [`NOT_BLANK`]: blank values are empty, and empty ones are gone before.
+    /// [`NOT_BLANK`]: blank values were removed before.
     NotBlank,
     Other(Regex),
 }
@@ -56,7 +56,7 @@ impl Pattern {
 }
 
 impl Kind {
-    /// Reads a property schema; the error is the keyword that it cannot enforce.
+    /// Compiles a property schema; the error is the unsupported keyword.
     pub(super) fn new(schema: &Map<String, Value>) -> Result<Self, String> {
         let number = |name: &str| schema.get(name).and_then(Value::as_u64);
         if let Some(Value::Array(values)) = schema.get("enum") {
@@ -87,7 +87,7 @@ impl Kind {
         }
     }
 
-    /// Writes what means the same in the same way: hosts send order numbers as numbers, and numbers as texts or as 3.0.
+    /// Converts a value to its canonical form: hosts send order numbers as numbers, and numbers as strings or as 3.0.
     pub(super) fn normalise(&self, value: &mut Value) {
         match (self, &mut *value) {
             (Self::Text { .. }, Value::Number(number)) => {
@@ -95,7 +95,7 @@ impl Kind {
                     *value = Value::String(digits);
                 }
             }
-            // What nobody can see is taken out. An id that has something of the kind is none.
+            // Invisible characters are removed, except from ids, where they are an error.
             (Self::Text { pattern: None | Some(Pattern::NotBlank), .. }, Value::String(text)) => clean(text),
             (Self::Texts { .. }, Value::Array(items)) => items.iter_mut().for_each(|item| {
                 if let Value::String(text) = item {
@@ -144,13 +144,13 @@ fn clean(text: &mut String) {
     }
 }
 
-/// The whole number that a floating-point number is, if it is one that no rounding made.
+/// The integer that a floating-point number represents exactly.
 fn whole(number: f64) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within the bounds")]
     (number.fract() == 0.0 && number.abs() < WHOLE_MAX).then_some(number as i64)
 }
 
-/// An integer as its digits.
+/// The decimal digits of an integer.
 fn digits(number: &Number) -> Option<String> {
     match (number.as_i64(), number.as_u64()) {
         (Some(number), _) => Some(number.to_string()),

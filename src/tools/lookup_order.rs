@@ -1,4 +1,4 @@
-//! `lookup_order`: an order's status, parcels and items, for the customer who placed it.
+//! `lookup_order`: status, parcels and items of an order, for the customer who placed it.
 
 use std::fmt;
 
@@ -168,8 +168,8 @@ impl Tool for LookupOrder {
     }
 }
 
-/// One sentence for an order that is absent, somebody else's, not proven to be the customer's, or cannot be read: it is
-/// true of all of them.
+/// The uniform denial: one sentence for an order that does not exist, is another customer's, is not provably the
+/// customer's, or is unreadable.
 pub(super) fn not_found() -> ToolError {
     ToolError::refused(
         "No order with this number can be shown for this customer. Ask the customer to check the number on the confirmation \
@@ -219,7 +219,7 @@ impl Output {
     }
 }
 
-/// Whether an answer without prices, totals and address lacks it.
+/// Whether a summary includes the part.
 fn is_in_summary(part: OrderPart) -> bool {
     !matches!(part, OrderPart::Prices | OrderPart::Totals | OrderPart::Refunds | OrderPart::ShipTo)
 }

@@ -1,6 +1,6 @@
-//! The tools that agents call. One file each, and one list of them, here.
+//! The tools that agents call: one file each, listed here.
 //!
-//! A tool knows no transport: it takes checked arguments and returns its output, or a sentence for the model.
+//! A tool knows no transport: it takes validated arguments and returns its output, or a sentence for the model.
 
 mod argument_mode;
 mod arguments;
@@ -27,7 +27,7 @@ use crate::domain::{FieldName, Level};
 use forms::USUAL_ORDER_ID;
 use tool::{AnyTool, boxed};
 
-/// Every tool there is, in the order of `tools/list`. A new one is a file and a line.
+/// All tools, in the order of `tools/list`. A new one is one file and one line.
 fn all(options: &Options) -> Result<Vec<Box<dyn AnyTool>>, RegistryError> {
     Ok(vec![
         boxed(lookup_order::LookupOrder::new(options)?),
@@ -37,12 +37,12 @@ fn all(options: &Options) -> Result<Vec<Box<dyn AnyTool>>, RegistryError> {
     ])
 }
 
-/// What clients are told of every tool, as configured.
+/// Specifications of all tools, as configured.
 pub fn specs(options: &Options) -> Result<Vec<Spec>, RegistryError> {
     Ok(all(options)?.iter().map(|tool| tool.spec()).collect())
 }
 
-/// What a level that is lower than the tool's own opens, and to whom.
+/// Warnings about configured levels below the tools' defaults: what they open, and to whom.
 pub fn opened(options: &Options) -> Vec<String> {
     let own = specs(&Options::default()).unwrap_or_default();
     let lowered = |(name, level): (&String, &Level)| {
@@ -53,8 +53,8 @@ pub fn opened(options: &Options) -> Vec<String> {
             _ => "what the tool does",
         };
         let to = match level {
-            Level::Anonymous => "callers of whom nobody knows who they are",
-            Level::Otp => "callers who have proven a one-time code alone",
+            Level::Anonymous => "unauthenticated callers",
+            Level::Otp => "callers who have only confirmed a one-time code",
             Level::Verified => "callers who have signed in",
         };
         let word = |level| serde_json::to_value(level).ok().and_then(|word| word.as_str().map(str::to_owned));
@@ -66,26 +66,26 @@ pub fn opened(options: &Options) -> Vec<String> {
     options.levels.iter().filter_map(lowered).collect()
 }
 
-/// How the tools behave.
+/// Options of the tools.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "tools")]
 pub struct Options {
-    /// What an order number looks like: a regular expression that the whole number has to match. Whatever it allows, an
-    /// order number has at most 64 printable ASCII characters, none of them / \ ? %.
+    /// Regular expression that a whole order number has to match. In any case an order number has at most 64 printable
+    /// ASCII characters, none of them / \ ? %.
     pub order_id_pattern: String,
-    /// Arguments that hosts add to calls by themselves, as n8n does. They are taken away before a call is looked at; any
-    /// other that a tool does not have is refused.
+    /// Arguments that hosts such as n8n add to every call. They are removed before validation; any other unknown
+    /// argument is refused.
     pub ignored_arguments: Vec<String>,
-    /// The contact fields that update_crm may change. Never email: who the customer is must not change in a chat.
+    /// Contact fields that update_crm may change. Email is not allowed, since it identifies the customer.
     pub contact_fields: Vec<FieldName>,
-    /// The level that a customer needs for a tool, where it differs from the tool's own: lookup_order otp, create_ticket
+    /// Minimum level of the customer by tool, where it differs from the default: lookup_order otp, create_ticket
     /// anonymous, update_crm verified, search_articles anonymous.
     pub levels: BTreeMap<String, Level>,
-    /// How long one call may take, in milliseconds.
+    /// Deadline of a tool call, in milliseconds.
     #[schemars(range(min = 100, max = 120_000))]
     pub deadline_ms: u64,
-    /// The same for single tools, where it differs, in milliseconds: { search_articles = 2000 }.
+    /// Deadlines of single tools, in milliseconds, where they differ: { search_articles = 2000 }.
     pub deadlines_ms: BTreeMap<String, u64>,
 }
 

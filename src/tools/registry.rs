@@ -1,4 +1,4 @@
-//! The registry: every call passes through here, in one order: level, arguments, desk.
+//! The registry: every call passes its checks in this order: level, rate limits, arguments; then the tool.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -19,14 +19,14 @@ use crate::{
     telemetry::causes,
 };
 
-/// The tools on offer.
+/// The offered tools.
 pub struct Registry {
     entries: Vec<Entry>,
     by_name: HashMap<&'static str, usize>,
     argument_mode: Option<ArgumentMode>,
     customers: Limiter<CustomerId>,
     deadlines: Vec<Duration>,
-    /// Arguments that hosts add by themselves: taken away before anything looks at them.
+    /// Arguments that hosts add: removed before validation.
     ignored_arguments: Vec<String>,
     desk: Arc<Desk>,
 }
@@ -37,29 +37,29 @@ struct Entry {
     tool: Box<dyn AnyTool>,
 }
 
-/// One call of a tool, as a transport hands it over.
+/// A tool call, as the transport passes it.
 #[derive(Debug)]
 pub struct Request {
     pub tool: String,
     pub arguments: Map<String, Value>,
-    /// The caller's own idempotency key, if it sent one.
+    /// The caller's idempotency key, if it sent one.
     pub idempotency_key: Option<Value>,
-    /// Who has proven to call, where agents authenticate.
+    /// The authenticated agent, where authentication is required.
     pub agent: Option<AgentId>,
     pub who: Who,
 }
 
-/// Whom a call is for.
+/// The customer of a call.
 #[derive(Debug)]
 pub enum Who {
-    /// Known from beside the call.
+    /// Known from the transport or the customer context.
     Caller(Box<Caller>),
-    /// Named by an argument (identity mode `argument`).
+    /// To be taken from an argument (identity mode `argument`).
     Argument,
 }
 
 impl Registry {
-    /// `by_argument` offers the tools of identity mode `argument`: fewer of them, each with a `customer_email`.
+    /// `by_argument` offers the tools of identity mode `argument`: fewer, and lookup_order with a `customer_email`.
     pub fn new(
         options: &Options,
         by_argument: bool,
@@ -106,7 +106,7 @@ impl Registry {
         Ok(Self { entries, by_name, argument_mode, customers: limits.customers(), deadlines, ignored_arguments, desk })
     }
 
-    /// What clients are told, always in the same order.
+    /// The specifications, in a fixed order.
     pub fn specs(&self) -> impl Iterator<Item = &Spec> {
         self.entries.iter().map(|entry| &entry.spec)
     }
@@ -115,12 +115,12 @@ impl Registry {
         self.by_name.get(tool).map(|at| &self.entries[*at].spec)
     }
 
-    /// Whether calling the tool changes something: such a call must run to its end even when nobody waits for it.
+    /// Whether the tool writes: such a call must run to its end even if the client disconnects.
     pub fn writes(&self, tool: &str) -> bool {
         self.spec(tool).is_some_and(|spec| !spec.hints.read_only)
     }
 
-    /// How long one call of the tool may take.
+    /// Deadline of a call of the tool.
     pub fn deadline(&self, tool: &str) -> Duration {
         self.by_name.get(tool).map_or(Duration::ZERO, |at| self.deadlines[*at])
     }
@@ -141,7 +141,7 @@ impl Registry {
             }
         };
         let fingerprint = match spec.hints.read_only {
-            // A repeated question is answered again: nobody looks for it.
+            // A repeated read is answered again and not deduplicated.
             true => Fingerprint::NONE,
             false => {
                 let mut canonical = arguments.clone();
@@ -163,7 +163,7 @@ impl Registry {
         result
     }
 
-    /// Whom the call is for.
+    /// Determines the caller.
     async fn caller(
         &self,
         spec: &Spec,
@@ -185,7 +185,7 @@ impl Registry {
         }
     }
 
-    /// Whether the caller may call the tool at all, judged before anything that the call names is looked at.
+    /// Checks whether the caller may call the tool, before any named record is looked up.
     fn admit(&self, caller: &Caller, spec: &Spec) -> Result<(), Refused> {
         if caller.staff().is_some() && spec.staff_scope.is_none() {
             let why = "Members of staff can call lookup_order alone without a customer. Call again for a customer, without \
@@ -218,7 +218,7 @@ impl Registry {
         self.desk.record(record).await.map_err(ToolError::Port)
     }
 
-    /// Puts a call on record that was refused before it was known for whom it was.
+    /// Audits a call that was refused before its customer was known.
     pub async fn note_refused(&self, tool: &str, agent: Option<AgentId>, verdict: Verdict) -> Result<(), ToolError> {
         let tool = self.spec(tool).map_or("unknown", |spec| spec.name);
         self.note_without_caller(tool, agent, verdict).await
@@ -244,7 +244,7 @@ impl Registry {
     }
 }
 
-/// A call that is not made: what the audit and what the model is told.
+/// A refused call: the verdict for the audit and the error for the model.
 type Refused = (Verdict, ToolError);
 
 fn checked(
@@ -266,7 +266,7 @@ fn idempotency_key(value: Value) -> Result<IdempotencyKey, String> {
     })
 }
 
-/// Members in the order of their names, however the client had them.
+/// Hashes the members sorted by name, so that their order does not matter.
 fn fingerprint(arguments: &Map<String, Value>) -> Fingerprint {
     let mut members: Vec<(&String, &Value)> = arguments.iter().collect();
     members.sort_by_key(|(name, _)| *name);

@@ -1,4 +1,4 @@
-//! JSON Schemas, made once at start-up and cleaned of what clients stumble over.
+//! Generates JSON Schemas at start-up and removes what clients cannot handle.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use regex_lite::Regex;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value};
 
-/// The schema of a tool's input or output: in one piece, without `$schema`, `title`, null types and number formats.
+/// Schema of a tool's input or output: inlined, without `$schema`, `title`, null types and number formats.
 pub(super) fn of<T: JsonSchema>() -> Map<String, Value> {
     let mut schema = document::<T>();
     schema.remove("$schema");
@@ -19,7 +19,7 @@ pub(super) fn of<T: JsonSchema>() -> Map<String, Value> {
     }
 }
 
-/// The schema of a tool's output, as short as it can be: a model pays for it in every conversation.
+/// Schema of a tool's output, shortened, since every conversation pays for its tokens.
 pub(super) fn output<T: JsonSchema>() -> Map<String, Value> {
     let mut schema = Value::Object(of::<T>());
     shorten(&mut schema);
@@ -32,7 +32,7 @@ pub(super) fn output<T: JsonSchema>() -> Map<String, Value> {
     }
 }
 
-/// Removes what the names and values say already.
+/// Removes descriptions of enums, and minimums.
 fn shorten(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -47,7 +47,7 @@ fn shorten(schema: &mut Value) {
     }
 }
 
-/// An object of an output whose members are not listed in the schema.
+/// An output object whose members the schema does not list.
 pub(super) struct Open;
 
 impl JsonSchema for Open {
@@ -60,23 +60,23 @@ impl JsonSchema for Open {
     }
 }
 
-/// Gives a property of an input schema the pattern that the configuration says.
+/// Sets the configured pattern of a property of an input schema.
 pub(super) fn set_pattern(input_schema: &mut Map<String, Value>, property: &str, pattern: &str) {
     if let Some(property) = input_schema.get_mut("properties").and_then(|all| all.get_mut(property)) {
         property["pattern"] = pattern.into();
     }
 }
 
-/// In front of the pattern of an optional text: or nothing at all.
+/// Prefix that lets the pattern of an optional string match the empty string.
 pub(super) const OR_EMPTY: &str = "^$|";
 
-/// The pattern of a required text: more than white space.
+/// Pattern of a required string: not blank.
 pub(super) const NOT_BLANK: &str = r"\S";
 
-/// Lets every optional property of an input schema be empty, and no required one.
+/// Allows every optional property of an input schema to be empty, and no required one.
 ///
-/// Strict conversions (OpenAI's and those that follow it) make every property required: a model whose grammar does not
-/// allow the empty string has to invent a value. An `enum` becomes a pattern, because Gemini refuses enums with an empty
+/// Strict conversions (OpenAI's and compatible ones) make every property required: a model whose grammar does not allow
+/// the empty string has to invent a value. An `enum` becomes a pattern, because Gemini rejects enums with an empty
 /// value.
 pub(super) fn let_optional_be_empty(input_schema: &mut Map<String, Value>) {
     let required = input_schema.get("required").cloned().unwrap_or_default();
@@ -111,14 +111,14 @@ pub(super) fn let_optional_be_empty(input_schema: &mut Map<String, Value>) {
     }
 }
 
-/// The words of a pattern that [`let_optional_be_empty`] made of an enum.
+/// The values of a pattern that [`let_optional_be_empty`] built from an enum.
 pub(super) fn choices(pattern: &str) -> Option<Vec<String>> {
     let words = pattern.strip_prefix("^(")?.strip_suffix(")?$")?;
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     words.split('|').all(is_word).then(|| words.split('|').map(str::to_owned).collect())
 }
 
-/// The schema of a whole document, as it is written to `schemas/`.
+/// Schema of a whole document, as written to `schemas/`.
 pub fn document<T: JsonSchema>() -> Map<String, Value> {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     match settings.into_generator().into_root_schema_for::<T>().to_value() {
@@ -127,7 +127,7 @@ pub fn document<T: JsonSchema>() -> Map<String, Value> {
     }
 }
 
-/// Removes Rust's number formats (`uint32`), and `null` from types: an optional member is one that is not required.
+/// Removes Rust's number formats (`uint32`), and `null` from types, since optional members are those not in `required`.
 pub fn clean(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -149,7 +149,7 @@ pub fn clean(schema: &mut Value) {
             if let Some(Value::Array(values)) = members.get_mut("enum") {
                 values.retain(|value| !value.is_null());
             }
-            // Option<enum> comes as anyOf [enum, null].
+            // schemars writes `Option<enum>` as anyOf [enum, null].
             if let Some(Value::Array(choices)) = members.get_mut("anyOf") {
                 choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
                 if let [Value::Object(only)] = choices.as_mut_slice() {

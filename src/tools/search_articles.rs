@@ -1,4 +1,4 @@
-//! `search_articles`: the company's own help articles.
+//! `search_articles`: searches the company's help articles.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::{
     domain::{Level, Scope},
 };
 
-/// Articles returned unless the agent asks for another number.
+/// Default number of articles.
 const LIMIT_DEFAULT: u32 = 5;
 
 pub(super) struct SearchArticles;

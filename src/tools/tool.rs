@@ -1,4 +1,4 @@
-//! What a tool is: a trait to write one, and its type-erased form for the registry.
+//! The trait of a tool, and its type-erased form for the registry.
 
 use std::fmt::Display;
 
@@ -13,7 +13,7 @@ use crate::{
     domain::{Level, Scope},
 };
 
-/// A tool. Its input is flat, because half of the clients break on anything else.
+/// A tool. Its input is flat, because many clients fail on nested schemas.
 #[async_trait]
 pub(super) trait Tool: Send + Sync + 'static {
     const NAME: &'static str;
@@ -21,37 +21,37 @@ pub(super) trait Tool: Send + Sync + 'static {
     /// For the model: what the tool does, when to use it, and when not.
     const DESCRIPTION: &'static str;
     const HINTS: Hints;
-    /// What the customer has to have proven, unless the configuration says otherwise.
+    /// Default minimum level of the customer.
     const LEVEL: Level;
-    /// What the agent's token has to allow.
+    /// Scope that the agent's token needs.
     const SCOPE: Scope;
-    /// What the token of a member of staff has to allow, for a tool that they may call without a customer.
+    /// Scope that a staff member's token needs, for a tool that staff may call without a customer.
     const STAFF_SCOPE: Option<Scope> = None;
 
     type Input: DeserializeOwned + JsonSchema + Send;
     /// `Display` is the text rendering for clients that show no structured content.
     type Output: Serialize + JsonSchema + Display;
 
-    /// Adds to the input schema what the configuration decides.
+    /// Adapts the input schema to the configuration.
     fn refine(&self, _input_schema: &mut Map<String, Value>) {}
 
-    /// Properties whose form the tool judges itself: it takes more than their published pattern says.
+    /// Properties that the tool validates itself, because it accepts more forms than their published pattern.
     fn own_forms(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// What to do instead of sending an argument that the tool does not have, where models try one.
+    /// Advice for an argument that the tool does not have but models try.
     fn instead_of(&self, _argument: &str) -> Option<&'static str> {
         None
     }
 
-    /// Writes arguments that mean the same in the same way, so that a repeat of a request is recognised.
+    /// Converts equivalent arguments to one form, so that a repeated request is recognised.
     fn canonical(&self, _arguments: &mut Map<String, Value>) {}
 
     async fn call(&self, desk: &Desk, call: &Call, input: Self::Input) -> Result<Self::Output, ToolError>;
 }
 
-/// The four annotations of MCP. They are hints, and here they are true.
+/// The four tool annotations of MCP. The protocol calls them hints; here they hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Hints {
     pub read_only: bool,
@@ -60,7 +60,7 @@ pub struct Hints {
     pub open_world: bool,
 }
 
-/// What a client is told of a tool.
+/// Specification of a tool, as clients see it.
 #[derive(Debug, Clone)]
 pub struct Spec {
     pub name: &'static str,
@@ -81,7 +81,7 @@ pub struct ToolReply {
     pub text: String,
 }
 
-/// A tool whose types are erased.
+/// The type-erased form of a [`Tool`].
 #[async_trait]
 pub(super) trait AnyTool: Send + Sync {
     fn spec(&self) -> Spec;

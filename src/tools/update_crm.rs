@@ -1,4 +1,4 @@
-//! `update_crm`: corrects a few contact fields and leaves a note, for a customer who is signed in.
+//! `update_crm`: changes contact fields and adds a note, for a signed-in customer.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -36,7 +36,7 @@ impl UpdateCrm {
     }
 }
 
-/// A customer who has signed in by other means than their address cannot confirm one, however often they are asked.
+/// For a signed-in customer without a verified address, who cannot confirm one.
 const WITHOUT_EMAIL: &str = "Nothing was changed: contacts are kept by email address, and no proven one of this customer is \
     known. Ask the customer to confirm the one-time code sent to their email address and try again; or, if they cannot, open \
     a ticket with create_ticket that says what to change.";
@@ -101,7 +101,7 @@ impl Tool for UpdateCrm {
         input_schema.remove("additionalProperties");
     }
 
-    /// People write phone numbers in more ways than a pattern can say.
+    /// Phone numbers and languages are accepted in more forms than a pattern can express.
     fn own_forms(&self) -> &'static [&'static str] {
         &["phone", "language"]
     }
@@ -170,7 +170,7 @@ fn property(field: &FieldName) -> Value {
     }
 }
 
-/// What became of the fields.
+/// Says what was done with the fields.
 fn fields_sentence(update: &ContactUpdate) -> String {
     let changed: Vec<String> =
         update.changed.iter().map(|change| format!("{} to {}", change.field, change.to.as_str())).collect();
@@ -190,7 +190,7 @@ fn fields_sentence(update: &ContactUpdate) -> String {
     said.trim_start().to_owned()
 }
 
-/// What became of the note, when the fields are done.
+/// Says what happened to the note after the fields were saved.
 fn note_sentence(error: &DeskError) -> String {
     match error {
         DeskError::InDoubt { can_settle: true, .. } => {

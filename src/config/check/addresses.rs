@@ -1,4 +1,4 @@
-//! Addresses: what may not be reached from other machines, and names that no request can have.
+//! Address rules: what other machines may not reach, and host names and origins that no request can carry.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::{
     webhooks::AllowedAddresses,
 };
 
-/// What may not be reached from other machines.
+/// Requires authentication where other machines can call, and forbids mode `argument` there.
 pub(super) fn beyond_this_machine(config: &Config, faults: &mut Faults) {
     let listen = config.http.listen;
     let (nobody_authenticates, by_argument) =
@@ -67,7 +67,7 @@ pub(super) fn beyond_this_machine(config: &Config, faults: &mut Faults) {
     }
 }
 
-/// Who is believed when they say whom a webhook comes from.
+/// The proxies whose forwarding headers are trusted for a webhook's client address.
 pub(crate) fn proxies(config: &Config) -> Result<Proxies, ConfigError> {
     let (count, from) = (config.http.trusted_proxies, &config.http.trusted_proxy_addresses);
     let wrong = |why: String| ConfigError::value("http.trusted_proxy_addresses", why);
@@ -78,7 +78,7 @@ pub(crate) fn proxies(config: &Config) -> Result<Proxies, ConfigError> {
     Ok(Proxies { count, from: AllowedAddresses::parse(from).map_err(|error| wrong(error.to_string()))? })
 }
 
-/// Who may read metrics and rejected webhooks.
+/// Requires a token where other machines can reach the operations endpoints.
 pub(super) fn operations(config: &Config, faults: &mut Faults) {
     let operations = &config.operations;
     if operations.token.is_some() {
@@ -103,7 +103,7 @@ pub(super) fn operations(config: &Config, faults: &mut Faults) {
     }
 }
 
-/// Names that are compared with what requests say, and that no request can say.
+/// Rejects origins and hosts that no request can carry.
 pub(super) fn names(config: &Config, faults: &mut Faults) {
     for (n, origin) in config.http.allowed_origins.iter().enumerate() {
         if let Err(why) = origin_of_browsers(origin) {
@@ -117,7 +117,8 @@ pub(super) fn names(config: &Config, faults: &mut Faults) {
     }
 }
 
-/// An origin as browsers send it (RFC 6454 6.2): scheme, host and, unless it is the usual one, port; nothing after it.
+/// Checks an origin as browsers send it (RFC 6454, section 6.2): scheme, host, port unless it is the default, and
+/// nothing else.
 fn origin_of_browsers(origin: &str) -> Result<(), String> {
     let never = |why: &str| Err(format!("is sent by no browser: {why}"));
     if origin.contains('*') {
@@ -147,7 +148,7 @@ fn origin_of_browsers(origin: &str) -> Result<(), String> {
     }
 }
 
-/// A host as requests name it: without scheme and path.
+/// Checks a host as requests carry it: without scheme and path.
 fn host_of_requests(host: &str) -> Result<(), String> {
     if host.contains('*') {
         return Err("is the host of no request: there are no wildcards; write each name".to_owned());
@@ -165,17 +166,17 @@ fn host_of_requests(host: &str) -> Result<(), String> {
     }
 }
 
-/// The host of an address, without its port.
+/// The host of a URL, without its port.
 pub(in crate::config) fn host(address: &str) -> Option<String> {
     address.parse::<Uri>().ok()?.host().map(|host| host.trim_matches(['[', ']']).to_owned())
 }
 
-/// A name that this machine has for itself.
+/// Whether a host name means this machine.
 fn is_own_name(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Whether nobody but this machine reaches an address.
+/// Whether only this machine can reach an address.
 pub(crate) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }

@@ -1,4 +1,4 @@
-//! Who may call, and how they show it.
+//! Rules for the authentication of agents.
 
 use http::Uri;
 
@@ -45,7 +45,7 @@ pub(super) fn agents(config: &Config, faults: &mut Faults) {
     }
 }
 
-/// A client of one issuer must never have the name of another's: `p` + `px` is `pp` + `x`.
+/// Prefixes must keep clients of different issuers apart: `p` + `px` equals `pp` + `x`.
 fn issuers(issuers: &[IssuerOptions], faults: &mut Faults) {
     for (n, one) in issuers.iter().enumerate() {
         for (m, other) in issuers.iter().enumerate().skip(n + 1) {
@@ -71,7 +71,8 @@ fn issuers(issuers: &[IssuerOptions], faults: &mut Faults) {
     }
 }
 
-/// The access token of a person is the customer's: whose it is must be certain.
+/// Mode `token`: the access token identifies a customer, so exactly one issuer, and a claim that only tokens of persons
+/// have, are required.
 fn of_persons(issuers: &[IssuerOptions], faults: &mut Faults) {
     if issuers.is_empty() {
         faults.value(

@@ -1,5 +1,4 @@
-//! What serde does not check: unknown keys with a suggestion, ranges, and rules across fields. All faults are gathered; none
-//! hides another.
+//! Validation beyond serde: unknown keys with a suggestion, ranges, rules across keys. Collects all faults.
 
 mod addresses;
 mod agents;
@@ -14,7 +13,7 @@ pub(super) use addresses::host;
 pub(crate) use addresses::{is_loopback, proxies};
 pub(super) use schema::prune;
 
-/// What is wrong with a configuration.
+/// Faults of a configuration.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<ConfigError>);
 
@@ -23,7 +22,7 @@ impl Faults {
         self.0.push(fault);
     }
 
-    /// A key that cannot have its value, and what to write.
+    /// Adds a fault of a key's value; `why` says what to write.
     pub(super) fn value(&mut self, key: &str, why: impl Into<String>) {
         self.push(ConfigError::value(key, why));
     }
@@ -33,7 +32,7 @@ impl Faults {
     }
 }
 
-/// Rules across fields. Each adds what it finds.
+/// Checks the rules across keys.
 pub(super) fn across(config: &Config) -> Vec<ConfigError> {
     let mut faults = Faults::default();
     agents::agents(config, &mut faults);

@@ -1,16 +1,16 @@
-//! A value along its schema: unknown keys with a suggestion, and ranges.
+//! Checks values against the schema: unknown keys, with a suggestion, and ranges.
 
 use serde_json::{Map, Value};
 
 use super::Faults;
 use crate::config::ConfigError;
 
-/// Names every unknown key and every number outside its range, and takes them out of the value.
+/// Reports every unknown key and every number out of range, and removes them from the value.
 pub(in crate::config) fn prune(value: &mut Value, schema: &Value, path: &str, faults: &mut Faults) {
     match value {
         Value::Object(members) => {
             let properties = schema.get("properties").and_then(Value::as_object);
-            // A table with names of the user's own.
+            // A table whose keys the user chooses.
             let open = schema.get("additionalProperties").filter(|schema| schema.is_object());
             members.retain(|name, member| {
                 let path = join(path, name);
@@ -36,7 +36,7 @@ pub(in crate::config) fn prune(value: &mut Value, schema: &Value, path: &str, fa
     }
 }
 
-/// Whether the value may stay; what is below it is pruned.
+/// Whether the value is kept; its members are pruned.
 fn keep(value: &mut Value, schema: &Value, path: &str, faults: &mut Faults) -> bool {
     let Value::Number(number) = value else {
         prune(value, schema, path, faults);

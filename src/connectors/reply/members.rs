@@ -1,4 +1,4 @@
-//! The members of a filter's output, read one by one: what cannot be read is named, and costs itself alone.
+//! Reads the members of a filter's output one by one: an unreadable one is reported and left out, the others are kept.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,16 @@ use serde_json::{Map, Value};
 use super::{Word, read};
 use crate::domain::OrderPart;
 
-/// Faults that are named, of one order.
+/// Most faults reported of one order.
 const FAULTS_MAX: usize = 16;
 
-/// What has not been taken yet, and what could not be read so far.
+/// Members not yet read, and the faults so far.
 pub(super) struct Members {
     members: Map<String, Value>,
     source: Source,
 }
 
-/// What could not be read: for the log, and for the answer.
+/// Unreadable members, for the log and for the answer.
 #[derive(Default)]
 pub(super) struct Source {
     pub(super) faults: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct Source {
 }
 
 impl Members {
-    /// Empty is not present: null, and a string of nothing but white space.
+    /// Null and blank strings count as absent.
     pub(super) fn new(mut members: Map<String, Value>) -> Self {
         members.retain(|_, value| match value {
             Value::Null => false,
@@ -48,7 +48,7 @@ impl Members {
         self.source.unreadable.insert(part);
     }
 
-    /// A member that may be missing. `part` is what an answer lacks if it cannot be read.
+    /// Reads an optional member. `part` is the part of the answer that is missing if it cannot be read.
     pub(super) fn take<O: DeserializeOwned, T>(
         &mut self,
         name: &str,
@@ -66,7 +66,7 @@ impl Members {
         }
     }
 
-    /// A member without which something is missing.
+    /// Reads a required member.
     pub(super) fn needed<O: DeserializeOwned, T>(
         &mut self,
         name: &str,
@@ -120,10 +120,10 @@ impl Members {
         converted
     }
 
-    /// What nobody asked for is a mistake in the vendor file, and may be what is missing elsewhere.
+    /// Ends reading. An unknown member is a fault of the vendor file, and may be what is missing elsewhere.
     pub(super) fn end(mut self) -> Source {
         for name in std::mem::take(&mut self.members).keys() {
-            // A filter can make names of what a vendor or a customer wrote.
+            // A filter may build member names from data of vendors or customers.
             let ours = name.len() <= 32 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
             let name = if ours { name } else { "a member" };
             self.fault(name, OrderPart::Other, "is not one that is known here");

@@ -1,4 +1,4 @@
-//! What `reply` filters give, and the domain values that become of it. A misfit names the member.
+//! Outputs of `reply` filters, converted to domain values. Errors name the member.
 
 mod members;
 mod order;
@@ -16,12 +16,12 @@ use crate::domain::{
     Ticket, TicketId, TicketStatus,
 };
 
-/// Reads a filter's output; the error names the member that is missing or wrong, and no value.
+/// Deserializes a filter's output. The error names the missing or wrong member, without its value.
 pub(super) fn read<T: DeserializeOwned>(output: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(output).map_err(|error| {
         let path = error.path().to_string();
         let why = error.into_inner().to_string();
-        // serde repeats values in `invalid type: string "…"`; what was expected is enough.
+        // serde's messages contain values (`invalid type: string "…"`); only the expectation is kept.
         let why = match why.split_once(", expected ") {
             Some((_, expected)) => format!("expected {expected}"),
             None if why.starts_with("missing field") || why.starts_with("unknown field") => why,
@@ -35,7 +35,7 @@ fn at(member: &'static str) -> impl Fn(Invalid) -> String {
     move |invalid| format!("{member}: {}", invalid.why)
 }
 
-/// A text that vendors also write as a number. Empty is absent.
+/// A string that vendors may write as a number. Empty means absent.
 #[derive(Debug, Clone)]
 struct Word(String);
 
@@ -53,7 +53,7 @@ fn filled(word: Option<Word>) -> Option<String> {
     word.map(|word| word.0).filter(|text| !text.is_empty())
 }
 
-/// A customer: an id of the connector's own system, or one with its system.
+/// A customer: an id of the connector's system, or one with its system.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum CustomerOut {
@@ -110,7 +110,7 @@ pub(super) struct ContactOut {
 }
 
 impl ContactOut {
-    /// Field values are shown and compared as they are: what is in a CRM already is not ours to refuse.
+    /// Field values are not validated: the CRM already holds them.
     pub(super) fn contact(self, system: &SystemId) -> Result<Contact, String> {
         let fields: ContactFields = self
             .fields
@@ -120,14 +120,14 @@ impl ContactOut {
         Ok(Contact {
             id: ContactId::parse(&self.id.0).map_err(at("id"))?,
             customer: self.customer.map(|customer| customer.id(system)).transpose()?.flatten(),
-            // An address that cannot be read is none: it proves nothing.
+            // An unreadable address is dropped: it proves nothing.
             email: self.email.as_ref().and_then(Value::as_str).and_then(|text| Email::parse(text).ok()),
             fields,
         })
     }
 }
 
-/// Anything that exists now and has an id.
+/// A created record's id.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IdOut {

@@ -1,5 +1,5 @@
-//! An order as a `reply` filter gives it: whose it is first and alone, then member by member, so that an odd one costs
-//! itself alone.
+//! Converts a `reply` filter's output to an order: the owner first, then member by member, so that an unreadable member
+//! loses only itself.
 
 use std::borrow::Cow;
 
@@ -16,11 +16,11 @@ use crate::domain::{
     ShipTo, SystemId, Timestamp, Totals, Tracking,
 };
 
-/// Its number has to be readable, or nobody knows what it is. What else cannot be read is left out and named.
+/// The output for an order. Only its number is required; other unreadable members are left out and reported.
 #[derive(Debug, Deserialize)]
 pub(in crate::connectors) struct OrderOut(Map<String, Value>);
 
-/// An order, and the members of the reply that could not be read.
+/// An order, and the reply's unreadable members.
 #[derive(Debug)]
 pub(in crate::connectors) struct ReadOrder {
     pub(in crate::connectors) order: Order,
@@ -33,13 +33,13 @@ impl OrderOut {
         let id = read::<Word>(all.remove("id").unwrap_or_default()).map_err(|why| format!("id: {why}"))?;
         let id = OrderId::parse(&id.0).map_err(at("id"))?;
         let owner = owner(&mut all, system);
-        // An address that cannot be read is none: it proves nothing.
+        // An unreadable address is dropped: it proves nothing.
         let email = all.take("email", None, |text: String| Email::parse(&text).map_err(at("email")));
         let currency = all
             .take("currency", None, |code: String| Currency::parse(&code.to_ascii_uppercase()).map_err(at("currency")));
         let money = move |amount: Word| match currency {
             Some(currency) => Money::from_decimal(&amount.0, currency).map_err(at("amount")),
-            // An amount of nobody knows which currency says nothing.
+            // An amount without a currency is meaningless.
             None => Err("its currency is not known".to_owned()),
         };
         let totals = Totals {
@@ -68,7 +68,7 @@ impl OrderOut {
         let tracking = all.list("tracking", OrderPart::Tracking, |parcel| {
             let (carrier, number) =
                 (parcel.word("carrier", OrderPart::Tracking), parcel.word("number", OrderPart::Tracking));
-            // A link that a customer could not open safely is none; carrier and number still help.
+            // An unsafe link is dropped; carrier and number still help.
             let url = parcel.take("url", Some(OrderPart::Tracking), |url: String| Link::parse(&url).map_err(at("url")));
             (carrier.is_some() || number.is_some() || url.is_some()).then_some(Tracking { carrier, number, url })
         });
@@ -102,7 +102,7 @@ impl OrderOut {
     }
 }
 
-/// Nothing there is a guest; something that cannot be read is nobody.
+/// An absent customer is a guest; an unreadable one makes the owner unreadable, so that nobody owns the order.
 fn owner(all: &mut Members, system: &SystemId) -> OrderOwner {
     let Some(value) = all.remove("customer") else { return OrderOwner::Guest };
     match read::<CustomerOut>(value).and_then(|customer| customer.id(system)) {
@@ -114,7 +114,7 @@ fn owner(all: &mut Members, system: &SystemId) -> OrderOwner {
     }
 }
 
-/// RFC 3339; the offset that some vendors write as +0000 gets its colon.
+/// Parses RFC 3339, and offsets without a colon such as +0000.
 fn time(member: &'static str, text: &str) -> Result<Timestamp, String> {
     let (front, back) = text.split_at_checked(text.len().saturating_sub(5)).unwrap_or((text, ""));
     let compact = back.starts_with(['+', '-']) && back[1..].bytes().all(|b| b.is_ascii_digit()) && back.len() == 5;
@@ -125,12 +125,12 @@ fn time(member: &'static str, text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(&written).map_err(at(member))
 }
 
-/// A day, or the day of a time.
+/// Parses a date, or the date of a time.
 fn day(text: &str) -> Result<Day, String> {
     Day::parse(text.split(['T', ' ']).next().unwrap_or(text)).map_err(at("estimated_delivery"))
 }
 
-/// A status of ours, or unknown with the vendor's word.
+/// A known status, or `Unknown` with the vendor's word.
 fn status(word: &str) -> (OrderStatus, Option<String>) {
     match serde_json::from_value(Value::from(word)) {
         Ok(status) => (status, None),

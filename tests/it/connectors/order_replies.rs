@@ -289,7 +289,7 @@ fn a_generic_order_with_one_odd_member_is_shown_without_it() {
         }
     });
     let (_, log) = server.terminate();
-    assert!(log.contains("parts of an order cannot be read"), "{log}");
+    assert!(log.contains("members of an order are unreadable"), "{log}");
 }
 
 #[test]

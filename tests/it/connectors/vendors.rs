@@ -338,7 +338,7 @@ fn a_test_that_tests_nothing_and_an_output_that_vanishes_are_failures() {
     assert!(!bare.status.success() && stderr(&bare).contains("has no examples"), "{}", stderr(&bare));
     let vanished = test(&find("{ id: .id, fields: { phone: first(empty) } }", "{ \"id\": \"7\" }"));
     let said = format!("{}{}", stdout(&vanished), stderr(&vanished));
-    assert!(!vanished.status.success() && said.contains("gave nothing for a reply with a body"), "{said}");
+    assert!(!vanished.status.success() && said.contains("gave no output for a reply with a body"), "{said}");
     assert!(test(&find("first(empty)", "null")).status.success(), "an example says that it is meant");
     let misspelt = test(&find("{ id: .id, emial: .email }", "{ \"id\": \"7\" }"));
     let said = format!("{}{}", stdout(&misspelt), stderr(&misspelt));
