@@ -1,4 +1,4 @@
-//! The composition root: the one place that names concrete types and puts the rooms together.
+//! The composition root: the only module that names concrete types and connects the rooms.
 
 mod agents;
 mod alerts;
@@ -46,21 +46,21 @@ pub use sources::webhook_source;
 pub use status::Status;
 pub use upstreams::{Connectors, Mirrors, article_mirrors, connectors, upstreams_in_use};
 
-/// How long writes nobody waits for any more may take to end.
+/// How long detached writes may take to finish at shutdown.
 const WRITES_DRAIN: Duration = Duration::from_secs(10);
 
-/// Connections of the people who run it, and of what scrapes for them.
+/// Connection limit of the operations listener: operators and metrics scrapers.
 const OPERATIONS_CONNECTIONS_MAX: usize = 64;
-/// A request that was repeated has ended by then.
+/// Longest duration of a request and its repeat.
 const SETTLE_MARGIN: Duration = Duration::from_secs(240);
 
-/// A frontdesk that is put together and not serving yet.
+/// A fully built server that does not serve yet.
 pub struct App {
     http: http::Options,
     operations: OperationsOptions,
     operations_token: Option<Secret>,
     tls: Option<KeptTls>,
-    /// That requests to /mcp may name.
+    /// Host names that requests to /mcp may carry.
     hosts: Vec<String>,
     services: Services,
     auth: Arc<AgentAuth>,
@@ -68,17 +68,17 @@ pub struct App {
     connectors: Connectors,
     store_path: PathBuf,
     shutdown: Shutdown,
-    /// As it was put together, for comparison with what comes later.
+    /// The configuration that it was built from, to compare with reloaded ones.
     config: Config,
     intake: Arc<Intake>,
     worker: Worker,
     watch: Watch,
     keeping: work::Keeping,
-    /// What is allowed and seldom meant.
+    /// Warnings about permitted but risky settings.
     warnings: Vec<String>,
 }
 
-/// The addresses that were taken.
+/// The bound listeners.
 pub struct Listening {
     pub main: (TcpListener, SocketAddr),
     pub operations: Option<(TcpListener, SocketAddr)>,
@@ -92,14 +92,14 @@ async fn bind(key: &'static str, listen: SocketAddr) -> Result<(TcpListener, Soc
 }
 
 impl App {
-    /// Opens the store and puts everything together. Time comes from `clock`.
+    /// Opens the store and builds the server. Time comes from `clock`.
     pub fn build(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Self, AppError> {
         let shutdown = Shutdown::default();
         let generation = shutdown.generation();
         Self::put_together(None, config, secrets, clock, (shutdown, generation), Arc::new(Notify::new()))
     }
 
-    /// The same on a store that is open, for a server that runs.
+    /// Builds on a store that is already open, for a reload.
     fn on(
         store: Store,
         config: &Config,
@@ -119,7 +119,7 @@ impl App {
         (shutdown, generation): (Shutdown, Shutdown),
         arrived: Arc<Notify>,
     ) -> Result<Self, AppError> {
-        // Cheap checks first: a wrong key should not leave a new store behind.
+        // Cheap checks first: a configuration fault must not leave a new store behind.
         let options = config.identity.options(secrets)?;
         let identity = Identity::new(options, config.identity.subject_system.clone(), clock.clone())?;
         let connectors = connectors(config, secrets, &clock)?;
@@ -194,12 +194,12 @@ impl App {
         })
     }
 
-    /// The store behind it.
+    /// The server's store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Takes the addresses, so that what is printed next is true.
+    /// Binds the listeners, so that the printed addresses are real.
     pub async fn listen(&self) -> Result<Listening, AppError> {
         let operations = &self.operations;
         Ok(Listening {
@@ -211,7 +211,7 @@ impl App {
         })
     }
 
-    /// What requests reach.
+    /// Builds the HTTP sites: the main one and the operations one.
     fn face(&self, handle: Option<metrics::PrometheusHandle>) -> Face {
         let gate = Gate::requests(self.http.requests_max);
         let options = EndpointOptions {
@@ -242,8 +242,8 @@ impl App {
         }
     }
 
-    /// Serves HTTP until `stop` resolves, then drains: streams end, running calls finish, the rest is cut. Configurations that
-    /// come by `reloads` take the place of this one.
+    /// Serves HTTP until `stop` resolves, then drains: event streams end, running calls finish within the drain
+    /// timeout, the rest is cancelled. Configurations received from `reloads` replace the current one.
     pub async fn serve(
         mut self,
         listening: Listening,
@@ -252,7 +252,7 @@ impl App {
     ) -> Result<(), AppError> {
         let shutdown = self.shutdown.clone();
         close_at(stop, &shutdown);
-        // Where nobody can read them, nothing is counted.
+        // Metrics are recorded only if they can be scraped.
         let read = self.operations.enabled || self.operations.metrics_at_http_listen;
         let handle = if read { Some(metrics::install()?) } else { None };
         scrape::keep(handle.clone(), shutdown.closing.clone());
@@ -275,9 +275,9 @@ impl App {
             tokio::spawn(tls.clone().keep_current(options, reader, shutdown.closing.clone()));
             tls
         });
-        // What leaves this machine is not to be read on the way.
+        // Traffic that leaves this machine is encrypted.
         let tls_beside = tls.clone().filter(|_| !is_loopback(self.operations.listen));
-        // Until the very end: whoever watches wants to see that, too.
+        // The operations listener ends last, so that the shutdown can be observed.
         let beside = listening.operations.map(|(listener, _)| {
             let (site, ends) = (site_beside, shutdown.kill.clone());
             let options = http::Options { connections_max: OPERATIONS_CONNECTIONS_MAX, ..self.http.clone() };
@@ -302,7 +302,7 @@ impl App {
     pub async fn stdio(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), AppError> {
         let shutdown = self.shutdown.clone();
         close_at(stop, &shutdown);
-        // What was written down while the helpdesk was away is brought by this process, unless another one does that.
+        // Ticket requests queued during an outage are processed here, unless another process is the worker.
         let working =
             tokio::spawn(work::work(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
         let ended = mcp::stdio(self.services).await;
@@ -313,7 +313,7 @@ impl App {
     }
 }
 
-/// The desk, in front of the systems that the configuration names, or of the store.
+/// Builds the desk: each port is a configured connector, or the store.
 fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: requests::Requests, clock: Clock) -> Desk {
     let embedded = Arc::new(store.clone());
     let options = config.desk.clone();
@@ -341,7 +341,7 @@ fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: reque
     Desk::new(ports, options, &config.limits, clock)
 }
 
-/// A repeat must be recognised for longer than it takes to tell whether the first request was done.
+/// Checks that `desk.repeat_window_s` is longer than it takes to find out whether the first request took effect.
 fn check_settlement(desk: &Desk) -> Result<(), ConfigError> {
     let settlement = desk.ticket_settlement();
     let settle_after = settlement.search_after().filter(|_| !settlement.is_unique());
@@ -349,7 +349,7 @@ fn check_settlement(desk: &Desk) -> Result<(), ConfigError> {
         None => Ok(()),
         Some(after) => {
             let why = format!(
-                "must be longer than the {} s after which {} is believed to have no ticket, and 240 s more",
+                "must be more than 240 s longer than the {} s after which {} is believed to have no ticket",
                 after.as_secs(),
                 desk.options().helpdesk
             );
@@ -358,7 +358,7 @@ fn check_settlement(desk: &Desk) -> Result<(), ConfigError> {
     }
 }
 
-/// Keys are there before the first call asks for them.
+/// Fetches verification keys before the first call.
 fn warm_up(auth: Arc<AgentAuth>) {
     tokio::spawn(async move {
         if let Some(agents) = &auth.agents {
@@ -367,7 +367,7 @@ fn warm_up(auth: Arc<AgentAuth>) {
     });
 }
 
-/// The first phase of the end begins when `stop` resolves.
+/// Begins the first shutdown phase when `stop` resolves.
 fn close_at(stop: impl Future<Output = ()> + Send + 'static, shutdown: &Shutdown) {
     let closing = shutdown.closing.clone();
     tokio::spawn(async move {
@@ -376,7 +376,8 @@ fn close_at(stop: impl Future<Output = ()> + Send + 'static, shutdown: &Shutdown
     });
 }
 
-/// The second phase of the end: cut what still runs, but let begun writes and waiting records reach the disk.
+/// The second shutdown phase: cancels what still runs, but lets started writes and buffered audit records reach the
+/// disk.
 async fn finish(shutdown: &Shutdown, store: &Store) -> Result<(), AppError> {
     shutdown.kill.cancel();
     shutdown.writes.close();

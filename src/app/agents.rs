@@ -1,4 +1,4 @@
-//! How agents are let in: the identity room's judge, with the store's tokens and the upstream room's way out.
+//! Authentication of agents: the identity room's verifier, with the store's tokens and the upstream room's HTTP client.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     upstream::{DocumentError, Fetcher},
 };
 
-/// Metadata or keys of an authorization server.
+/// Size limit of an authorization server's metadata or keys.
 const KEYS_BYTES_MAX: usize = 256 * 1024;
 
 struct Published(Fetcher);
@@ -31,7 +31,7 @@ impl KeyFetcher for Published {
     }
 }
 
-/// One room for all bodies, wherever they are read.
+/// The memory budget shared by all request bodies.
 fn bodies(config: &Config) -> Bodies {
     Bodies::new(config.http.body_bytes_max, Duration::from_millis(config.http.body_timeout_ms))
 }

@@ -1,4 +1,4 @@
-//! Alerts of the inbox, as signed webhooks.
+//! Sends alerts of the inbox as signed webhooks.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ struct Webhook {
     key: Verifier,
 }
 
-/// Where alerts are posted to, if that is configured.
+/// The alert sink, if one is configured.
 pub(super) fn sink(config: &Config, secrets: &Secrets) -> Result<Option<Arc<dyn AlertSink>>, ConfigError> {
     let options = &config.inbox.alerts;
     let (Some(url), Some(secret)) = (&options.url, &options.secret) else { return Ok(None) };
@@ -29,7 +29,7 @@ pub(super) fn sink(config: &Config, secrets: &Secrets) -> Result<Option<Arc<dyn 
     let url = url.read(&|kept| secrets.read(kept)).map_err(failed("url"))?;
     let secret = secrets.read(secret).and_then(|read| read.strong(secret)).map_err(failed("secret"))?;
     let to = WebhookSender::new(&url).map_err(|error| ConfigError::value("inbox.alerts.url", error.to_string()))?;
-    let wrong = |_| ConfigError::value("inbox.alerts.secret", "whsec_ is followed by something that is not base64");
+    let wrong = |_| ConfigError::value("inbox.alerts.secret", "what follows whsec_ must be base64");
     let key = standard(&secret).map_err(wrong)?;
     Ok(Some(Arc::new(Webhook { to, key })))
 }

@@ -1,4 +1,4 @@
-//! Why it could not be put together, or ended badly.
+//! Errors of building and running the server.
 
 use crate::{
     config::ConfigError,
@@ -12,7 +12,7 @@ use crate::{
     upstream::DocumentError,
 };
 
-/// Why it could not be put together, or ended badly.
+/// Why the server could not be built, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error("invalid configuration")]
@@ -27,13 +27,13 @@ pub enum AppError {
     Library(#[from] LibraryError),
     #[error("invalid configuration")]
     Agents(#[from] OptionsError),
-    #[error("failed to make a client for the keys of issuers")]
+    #[error("failed to create an HTTP client for the issuers' keys")]
     Fetcher(#[from] DocumentError),
     #[error("invalid configuration")]
     Tls(#[source] TlsError),
-    #[error("failed to make a store for a trial")]
+    #[error("failed to create a temporary store")]
     Trial(#[source] std::io::Error),
-    #[error("failed to start counting")]
+    #[error("failed to install the metrics recorder")]
     Metrics(#[from] metrics::BuildError),
     #[error(transparent)]
     Store(#[from] StoreError),

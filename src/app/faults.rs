@@ -1,4 +1,4 @@
-//! What keeps a configuration from being served, all of it at once; and what it allows that is seldom meant.
+//! Collects all faults of a configuration at once, and warnings about risky settings.
 
 use serde_json::Value;
 
@@ -14,7 +14,8 @@ use crate::{
     tools,
 };
 
-/// Every part for itself, so that none hides another; and at last all of them together, on a store that is thrown away.
+/// Builds each part on its own, so that no fault hides another; if there are none, builds the whole on a temporary
+/// store.
 pub fn faults(config: &Config, secrets: &Secrets) -> Judged {
     let mut found: Vec<AppError> = missing_secrets(config, secrets).into_iter().map(AppError::from).collect();
     let clock = Clock::system();
@@ -45,7 +46,7 @@ pub fn faults(config: &Config, secrets: &Secrets) -> Judged {
     Judged { faults: found, warnings }
 }
 
-/// What is wrong, and what is allowed and seldom meant.
+/// Faults and warnings of a configuration.
 pub struct Judged {
     pub faults: Vec<AppError>,
     pub warnings: Vec<String>,
@@ -65,7 +66,7 @@ fn identity(config: &Config, secrets: &Secrets, clock: &Clock) -> Vec<AppError> 
         Ok(())
     };
     let mut found: Vec<AppError> = judge(&config.identity).err().into_iter().collect();
-    // With the first of what is missing, the second one is seen.
+    // A missing issuer must not hide a fault in the keys.
     if config.identity.mode == Mode::Context && config.identity.context.issuer.is_none() {
         let mut with_issuer = config.identity.clone();
         with_issuer.context.issuer = Some("https://example.com".to_owned());
@@ -74,7 +75,7 @@ fn identity(config: &Config, secrets: &Secrets, clock: &Clock) -> Vec<AppError> 
     found
 }
 
-/// Secrets that are named, needed, and not there.
+/// Required secrets that cannot be read.
 fn missing_secrets(config: &Config, secrets: &Secrets) -> Vec<ConfigError> {
     let mut named = Vec::new();
     let Ok(mut all) = serde_json::to_value(config) else { return Vec::new() };
@@ -92,7 +93,7 @@ fn missing_secrets(config: &Config, secrets: &Secrets) -> Vec<ConfigError> {
     named.into_iter().filter_map(missing).collect()
 }
 
-/// The places of secrets, by their keys.
+/// Collects the secret references with their configuration keys.
 fn gather(value: &Value, path: String, named: &mut Vec<(String, SecretRef)>) {
     match value {
         Value::Object(members) => {
@@ -112,7 +113,7 @@ fn gather(value: &Value, path: String, named: &mut Vec<(String, SecretRef)>) {
     }
 }
 
-/// The addresses that could not be taken now.
+/// Binds the listeners for a moment; returns the errors.
 pub async fn try_addresses(config: &Config) -> Vec<AppError> {
     let main = bind("http.listen", config.http.listen).await;
     let operations = match config.operations.enabled {
@@ -130,13 +131,13 @@ impl AppError {
         }
     }
 
-    /// Whether it only misses what was left out because it is wrong.
+    /// Whether the error only follows from a faulty key that was removed.
     pub fn is_explained_by(&self, left_out: &LeftOut) -> bool {
         self.config().is_some_and(|fault| left_out.explains(fault))
     }
 }
 
-/// What is allowed and seldom meant.
+/// Warnings about permitted but risky settings.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     if config.http.trusted_proxies > 0 && config.agents.authentication == Authentication::None {

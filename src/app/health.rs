@@ -1,4 +1,4 @@
-//! What this process depends on: the store, the inbox, and every upstream in use.
+//! Health checks of the store, the inbox and every upstream in use.
 
 use std::{
     future::Future,
@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::Connectors;
 use crate::{http::Health, inbox::Queue, store::Store};
 
-/// However often health is asked for, dependencies are asked no oftener.
+/// Checks run at most this often; results in between are cached.
 const ASK_EVERY: Duration = Duration::from_secs(5);
-/// What has not answered by then is not well.
+/// Timeout of a check.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 type Checked = Vec<(String, bool)>;
@@ -23,7 +23,7 @@ type Checked = Vec<(String, bool)>;
 pub(super) struct Checks {
     asking: Arc<Asking>,
     closing: CancellationToken,
-    /// Held while dependencies are asked: who comes meanwhile gets the same answer.
+    /// Held during a check, so that concurrent requests share one result.
     last: Arc<Mutex<Option<(Instant, Checked)>>>,
     last_store: Arc<Mutex<Option<(Instant, bool)>>>,
 }
@@ -34,14 +34,15 @@ struct Asking {
 }
 
 impl Checks {
-    /// `closing` is cancelled when this process is about to end.
+    /// `closing` is cancelled when shutdown begins; the process is then not ready.
     pub(super) fn new(store: Store, connectors: Connectors, closing: CancellationToken) -> Self {
         let asking = Arc::new(Asking { store, connectors });
         Self { asking, closing, last: Arc::default(), last_store: Arc::default() }
     }
 }
 
-/// The last answer, or a new one. Whoever asks and hangs up does not stop the asking: the next one profits from it.
+/// The cached result, or a new one. The check runs in a task of its own, so a caller that disconnects does not cancel
+/// it.
 async fn cached<T: Clone + Default + Send + 'static>(
     last: &Arc<Mutex<Option<(Instant, T)>>>,
     ask: impl Future<Output = T> + Send + 'static,

@@ -1,5 +1,4 @@
-//! Reloading: a new configuration takes the place of the running one, while connections stay open and what has begun ends
-//! as it began.
+//! Reload: replaces the running configuration. Connections stay open, and running requests finish with the old one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +19,7 @@ use crate::{
     telemetry::{causes, metrics::PrometheusHandle},
 };
 
-/// What is fixed when the process starts: sections, or single keys.
+/// Sections and keys that take effect only at a restart.
 const FIXED: &[&str] = &[
     "store",
     "log",
@@ -38,7 +37,7 @@ const FIXED: &[&str] = &[
     "http.drain_timeout_ms",
 ];
 
-/// What works events off now.
+/// The event dispatcher, replaceable at a reload.
 pub(super) struct Current(RwLock<Arc<dyn Dispatch>>);
 
 impl Current {
@@ -70,32 +69,32 @@ impl Dispatch for Current {
     }
 }
 
-/// What requests and events reach.
+/// The HTTP sites of one configuration: main and operations.
 pub(super) struct Face {
     pub(super) main: Site,
     pub(super) beside: Site,
 }
 
-/// The parts of a running server that can be replaced.
+/// The replaceable parts of a running server.
 pub(super) struct Live {
     pub(super) running: Config,
     pub(super) store: Store,
     pub(super) arrived: Arc<Notify>,
     pub(super) handle: Option<PrometheusHandle>,
     pub(super) shutdown: Shutdown,
-    /// That of the parts which serve now: their event streams end with it.
+    /// Shutdown signal of the current generation: its event streams end with it.
     pub(super) generation: Shutdown,
     pub(super) face: Face,
     pub(super) dispatch: Arc<Current>,
 }
 
 impl Live {
-    /// Puts what comes in place of what runs, until the server ends.
+    /// Applies received configurations until the server stops.
     pub(super) async fn keep(mut self, mut reloads: mpsc::Receiver<Loaded>) {
         let closing = self.shutdown.closing.clone();
         while let Some(Some(loaded)) = closing.run_until_cancelled(reloads.recv()).await {
             if let Err(error) = self.reload(&loaded) {
-                tracing::error!(error = causes(&error), "not reloaded; what ran before goes on");
+                tracing::error!(error = causes(&error), "not reloaded; the previous configuration stays in effect");
             }
         }
     }
@@ -115,20 +114,20 @@ impl Live {
         self.face.main.replace(&face.main);
         self.face.beside.replace(&face.beside);
         self.dispatch.replace(new.worker.dispatch);
-        // Clients of the old streams come again, with what is asked of them now.
+        // Ends the old event streams; clients reconnect under the new configuration.
         std::mem::replace(&mut self.generation, generation).closing.cancel();
         let (taken, fixed): (Vec<String>, Vec<String>) =
             changed(&self.running, config).into_iter().partition(|key| !is_fixed(key));
         tracing::info!(changed = list(&taken), "reloaded: secrets were read again");
         if !fixed.is_empty() {
-            tracing::warn!(keys = list(&fixed), "changed, and in effect only after a restart");
+            tracing::warn!(keys = list(&fixed), "these changes take effect only after a restart");
         }
         self.running = keeping(config.clone(), &self.running);
         Ok(())
     }
 }
 
-/// What takes effect at a restart stays as it was started, so that every reload says so again.
+/// The new configuration with the fixed keys' old values, so that every reload reports them again.
 fn keeping(mut new: Config, started: &Config) -> Config {
     new.store = started.store.clone();
     new.log = started.log.clone();
@@ -156,7 +155,7 @@ fn is_fixed(key: &str) -> bool {
     FIXED.iter().any(|fixed| below(&fixed))
 }
 
-/// The keys whose values differ.
+/// Keys whose values differ.
 fn changed(old: &Config, new: &Config) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     if let (Ok(old), Ok(new)) = (serde_json::to_value(old), serde_json::to_value(new)) {

@@ -1,4 +1,4 @@
-//! Requests for tickets while the helpdesk is away: kept in the inbox's store, for the worker that brings them.
+//! Queues ticket requests in the store while the helpdesk is unavailable, for the event worker.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Metrics as they are scraped: what is counted as it happens, and what is looked up then.
+//! Metrics at scrape time: renders the recorded ones and samples queue depths, ages and breakers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     telemetry::metrics::{self, PrometheusHandle},
 };
 
-/// Histograms are folded together this often, so that they do not grow where nobody scrapes.
+/// Interval of histogram upkeep, which bounds memory when nobody scrapes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Scrape {
@@ -26,7 +26,7 @@ pub(super) struct Scrape {
     pub(super) sources: Vec<String>,
 }
 
-/// Folds until `closing` is cancelled.
+/// Runs the upkeep until `closing` is cancelled.
 pub(super) fn keep(handle: Option<PrometheusHandle>, closing: CancellationToken) {
     let Some(handle) = handle else { return };
     tokio::spawn(async move {
@@ -37,7 +37,7 @@ pub(super) fn keep(handle: Option<PrometheusHandle>, closing: CancellationToken)
 }
 
 impl Scrape {
-    /// Series that are known beforehand begin at 0: a rate cannot see the first event of a new one.
+    /// Initialises known series at 0: `rate()` cannot see the first event of a new series.
     pub(super) fn begin(&self, intake: &Intake) {
         metrics::begin(intake.sources(), Event::KINDS.into_iter().chain(["ticket.requested"]));
     }

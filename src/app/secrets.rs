@@ -1,4 +1,4 @@
-//! Secrets of this process's own addresses: the token of operations, and TLS.
+//! Secrets of the listeners: the operations token, and TLS.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     http::{self, Tls, TlsOptions},
 };
 
-/// The token that metrics and rejected webhooks are given for.
+/// Reads the token that protects the operations endpoints.
 pub(super) fn operations_token(config: &Config, secrets: &Secrets) -> Result<Option<Secret>, ConfigError> {
     let strong = |place: &SecretRef| secrets.read(place).and_then(|token| token.strong(place));
     let token = config.operations.token.as_ref().map(strong).transpose();

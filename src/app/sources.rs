@@ -1,4 +1,4 @@
-//! Where webhooks come from: the guide's sources, and those of vendor files.
+//! Builds the webhook sources: native ones, and those of vendor files.
 
 use super::AppError;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     webhooks::{AllowedAddresses, NativeSource, Route, Source, SourceOptions},
 };
 
-/// The webhook sources that are configured, with their secrets read. Nothing is compiled where none is a vendor's.
+/// The configured webhook sources, with their secrets read. Vendor files are compiled only if a source uses one.
 pub(super) fn routes(config: &Config, secrets: &Secrets) -> Result<Vec<Route>, AppError> {
     let mut vendors = Vendors { config, loaded: None };
     let mut routes = Vec::new();
@@ -34,13 +34,13 @@ pub(super) fn routes(config: &Config, secrets: &Secrets) -> Result<Vec<Route>, A
     Ok(routes)
 }
 
-/// One source, configured or not, with secrets from elsewhere.
+/// One source, configured or not, with the given secrets.
 pub fn webhook_source(config: &Config, name: &str, secrets: &[Secret]) -> Result<Box<dyn Source>, AppError> {
     let options = config.webhooks.get(name).cloned().unwrap_or_default();
     Vendors { config, loaded: None }.source(name, &options, secrets)
 }
 
-/// Vendor files, once they are needed.
+/// Loads the vendor files on first use.
 struct Vendors<'a> {
     config: &'a Config,
     loaded: Option<Library>,
@@ -58,7 +58,7 @@ impl Vendors<'_> {
             none => none.insert(Library::with_directory(self.config.connectors.directory.as_deref())?),
         };
         let setup = WebhookSetup { name, connector, secrets, settings: &options.settings };
-        // Each source has threads of its own: what one sender's texts cost is not taken from the others.
+        // Each source has its own filter threads, so that one sender's slow filters do not delay the others.
         Ok(Box::new(WebhookSource::build(library, &FilterThreads::start(name), &setup)?))
     }
 }

@@ -1,5 +1,4 @@
-//! How it stands, on one screen: what waits and since when, what is dead of which cause, breakers, and when each source was
-//! last heard.
+//! Status for operators: queue depths, dead letters by cause, breakers, and when each webhook source was last heard.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +12,14 @@ use crate::{
     telemetry::build,
 };
 
-/// So many dead letters are looked at for their causes, the newest ones.
+/// Newest dead letters that are grouped by cause.
 const DEAD_MAX: u32 = 10_000;
-/// So many causes are told, the most frequent ones.
+/// Most frequent causes that are listed.
 const CAUSES_MAX: usize = 10;
 
 #[derive(Debug, Serialize)]
 pub struct Status {
-    /// Who tells it: `server`, or `store` where none was asked.
+    /// Where it was read: `server`, or `store` if no server was asked.
     pub from: &'static str,
     pub at: Timestamp,
     pub version: &'static str,
@@ -31,10 +30,10 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Oldest>,
     pub dead: Vec<Cause>,
-    /// Known to a server alone.
+    /// Breakers, known only to a running server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstreams: Option<Vec<Breaker>>,
-    /// When each source was last heard; none: never, as far as the store knows.
+    /// When each source last sent a webhook; none if the store knows of none.
     pub sources: BTreeMap<String, Option<Timestamp>>,
 }
 
@@ -53,19 +52,19 @@ pub struct Cause {
     pub cause: String,
     pub kind: String,
     pub events: u64,
-    /// The newest of them.
+    /// Id of the newest such event.
     pub latest: i64,
 }
 
 #[derive(Debug, Serialize)]
 pub struct Breaker {
     pub upstream: String,
-    /// Whether requests are held back.
+    /// Whether the breaker is open.
     pub open: bool,
 }
 
 impl Status {
-    /// As the store knows it.
+    /// Reads the status from the store.
     pub async fn of_store(
         store: &Store,
         clock: &Clock,
@@ -110,7 +109,7 @@ impl Status {
         })
     }
 
-    /// As a server adds to it.
+    /// Adds what only a running server knows.
     pub(super) fn of_server(self, connectors: &Connectors, ready: bool) -> Self {
         let breaker = |(name, connector): (&String, &std::sync::Arc<crate::connectors::Connector>)| Breaker {
             upstream: name.clone(),

@@ -1,4 +1,4 @@
-//! The company's own systems: which connectors the desk is configured to use, built once.
+//! Builds the connectors that the configuration uses.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,7 +10,7 @@ use crate::{
     domain::{Clock, SecretRef},
 };
 
-/// The connectors in use, by the name of their upstream.
+/// Connectors in use, by upstream name.
 pub type Connectors = BTreeMap<String, Arc<Connector>>;
 
 pub(super) fn mirrors(config: &Config, connectors: &Connectors) -> Vec<Arc<dyn ArticleMirror>> {
@@ -18,10 +18,10 @@ pub(super) fn mirrors(config: &Config, connectors: &Connectors) -> Vec<Arc<dyn A
     named.map(|connector| connector.clone() as Arc<dyn ArticleMirror>).collect()
 }
 
-/// The places that help articles are copied to, by the name of their upstream.
+/// Article mirrors, by upstream name.
 pub type Mirrors = Vec<(String, Arc<dyn ArticleMirror>)>;
 
-/// The mirrors in use.
+/// Builds the configured article mirrors.
 pub fn article_mirrors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Mirrors, AppError> {
     let names = &config.desk.article_mirrors;
     let used: Vec<(&str, Port)> = names.iter().map(|name| (name.as_str(), Port::Knowledge)).collect();
@@ -29,7 +29,7 @@ pub fn article_mirrors(config: &Config, secrets: &Secrets, clock: &Clock) -> Res
     Ok(built.into_iter().map(|(name, connector)| (name, connector as Arc<dyn ArticleMirror>)).collect())
 }
 
-/// The connectors that the desk is configured to use. None are built, and nothing is compiled, where there are none.
+/// Builds the connectors that the desk uses. Without any, no vendor file is compiled.
 pub fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Connectors, AppError> {
     let used = used(config);
     if let Some(name) = config.upstreams.keys().find(|name| used.iter().all(|(used, _)| used != name)) {
@@ -41,12 +41,12 @@ pub fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<C
     build(config, secrets, clock, &used)
 }
 
-/// The names of the upstreams that the desk is configured to use.
+/// Names of the upstreams that the desk uses.
 pub fn upstreams_in_use(config: &Config) -> Vec<&str> {
     used(config).into_iter().map(|(name, _)| name).collect()
 }
 
-/// The same, each with what it is used for.
+/// Upstreams that the desk uses, each with its port.
 fn used(config: &Config) -> Vec<(&str, Port)> {
     let desk = &config.desk;
     let ports = [(&desk.orders, Port::Orders), (&desk.helpdesk, Port::Helpdesk), (&desk.crm, Port::Crm)];
@@ -55,7 +55,7 @@ fn used(config: &Config) -> Vec<(&str, Port)> {
     ports.chain(mirrors).map(|(name, port)| (name.as_str(), port)).collect()
 }
 
-/// What keeps each of them from being used.
+/// Faults of the upstreams, each built on its own.
 pub(super) fn faults(config: &Config, secrets: &Secrets, clock: &Clock) -> Vec<AppError> {
     let all = used(config);
     let names: std::collections::BTreeSet<&str> = all.iter().map(|(name, _)| *name).collect();

@@ -1,4 +1,4 @@
-//! Events worked off: by one process of those on a store, with the handlers of the events room.
+//! The event worker: runs in one process per store, and dispatches events to their handlers.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,18 +13,18 @@ use crate::{
     telemetry::causes,
 };
 
-/// How often a process that does not work events off tries to.
+/// How often a process that is not the worker tries to take the lock.
 const LOCK_AGAIN: Duration = Duration::from_secs(2);
 
-/// What retention needs.
+/// Arguments of the retention task.
 pub(super) struct Keeping {
     pub(super) store: Store,
     pub(super) options: RetentionOptions,
-    /// Sources that sign a time.
+    /// Sources that sign a time stamp.
     pub(super) timed: Vec<String>,
 }
 
-/// Works events off, and looks after them, as soon as no other process on this store does.
+/// Runs the worker, its alerts and retention once this process holds the worker lock.
 pub(super) async fn work(worker: Worker, watch: Watch, keeping: Keeping, store: PathBuf, closing: CancellationToken) {
     loop {
         match Store::sole_worker(&store) {
@@ -46,7 +46,7 @@ pub(super) async fn work(worker: Worker, watch: Watch, keeping: Keeping, store: 
     }
 }
 
-/// Event handlers as the inbox asks for them.
+/// Dispatches claimed events to the handlers of the events room.
 pub(super) struct Dispatcher {
     pub(super) handlers: Handlers,
     pub(super) desk: Arc<Desk>,
@@ -54,7 +54,7 @@ pub(super) struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// The name of the upstream behind a system.
+    /// Name of the upstream that serves a system.
     fn upstream_of(&self, system: System) -> String {
         let options = self.desk.options();
         match system {
@@ -75,7 +75,7 @@ impl Dispatch for Dispatcher {
         let arrival = Arrival { id: event.id, at: event.received_at };
         match self.handlers.handle(&self.desk, arrival, &event.kind, &event.payload).await {
             Ok(receipt) => Ok(Handled { receipt }),
-            // The same report of another source, or a replay: it was done, and whose it was is not known any more.
+            // A repeat of an effect whose records were erased: it was done.
             Err(EventError::Desk(DeskError::Erased)) => Ok(Handled { receipt: "erased".to_owned() }),
             Err(cause) => {
                 let error = causes(&cause);
@@ -102,7 +102,7 @@ impl Dispatch for Dispatcher {
         for kind in self.handlers.kinds() {
             upstreams.entry(self.upstream(kind)).or_default().push(kind.to_owned());
         }
-        // Filters of sources may hold up what was kept.
+        // Kept bodies may wait for a source's filters, which counts as an upstream of its own.
         upstreams.extend(self.intake.sources().map(|source| (format!("webhooks.{source}"), Vec::new())));
         upstreams
     }
