@@ -1,4 +1,4 @@
-//! `frontdesk audit`: what was decided.
+//! `frontdesk audit`: lists audit records.
 
 use clap::Args;
 
@@ -8,10 +8,10 @@ use crate::{
     domain::{ConversationId, CustomerId, Timestamp},
 };
 
-/// Show what was decided, for whom and about what
+/// Show audit records: each decision, its customer and its objects
 ///
-/// One line per decision, the newest first: time, tool, verdict, effect, objects, changed fields, conversation, agent and
-/// the customer as a keyed hash; for a member of staff who looked, who and why. Holds no values and no content.
+/// One line per decision, newest first: time, tool, verdict, effect, objects, changed fields, conversation, agent and
+/// the customer as a keyed hash; for look-ups by staff, the member and the reason. Contains no values and no content.
 #[derive(Args)]
 pub(super) struct Audit {
     #[command(flatten)]
@@ -19,7 +19,7 @@ pub(super) struct Audit {
     /// Only this conversation
     #[arg(long, value_name = "ID")]
     conversation: Option<ConversationId>,
-    /// Only this customer, as cus_ada or shopify:123
+    /// Only this customer, for example cus_ada or shopify:123
     #[arg(long, value_name = "ID")]
     customer: Option<String>,
     /// Only this tool
@@ -28,16 +28,16 @@ pub(super) struct Audit {
     /// Only this verdict
     #[arg(long, value_parser = words::word::<Verdict>())]
     verdict: Option<Verdict>,
-    /// Only since this time: RFC 3339, a day (UTC), or how long ago, as 90s, 15m, 1h, 2d or 1w
+    /// Only since this time: RFC 3339, a date (UTC), or an age such as 90s, 15m, 1h, 2d or 1w
     #[arg(long, value_name = "TIME", value_parser = words::since)]
     since: Option<Timestamp>,
-    /// Only until this time, or the end of this day: written as for --since
+    /// Only until this time, or the end of this date; formats as for --since
     #[arg(long, value_name = "TIME", value_parser = words::until)]
     until: Option<Timestamp>,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
-    /// JSON Lines instead of columns
+    /// JSON Lines instead of a table
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! `frontdesk backup` and `frontdesk restore`: a copy of the store, and its way back.
+//! `frontdesk backup` and `frontdesk restore`: a copy of the store, and restoring it.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,12 @@ use crate::{domain::Clock, store::Store};
 
 /// Copy the store into a file, while the server runs
 ///
-/// The copy is the store of one moment, checked, in one file, for its owner alone. A backup of that name is replaced when the
-/// new one is whole. Keep the newest `STORE-erasures` with your backups: `frontdesk restore` applies what it holds.
+/// The copy is a consistent snapshot in one file with mode 0600, and is checked. An existing backup of that name is
+/// replaced once the new one is complete. Keep the newest `STORE-erasures` with your backups: `frontdesk restore`
+/// applies the erasures in it.
 #[derive(Args)]
 pub(super) struct Backup {
-    /// Where to
+    /// File to write
     file: PathBuf,
     /// JSON instead of text
     #[arg(long)]
@@ -24,15 +25,15 @@ pub(super) struct Backup {
     config: ConfigArgs,
 }
 
-/// Put a backup in the place of the store
+/// Replace the store with a backup
 ///
-/// Stop the server first. Erasures that were made since the backup are applied to it: they are logged beside the store. The
-/// store that was there is kept as STORE.replaced; remove it when you do not need it any more.
+/// Stop the server first. Erasures made since the backup are applied to it, from the log beside the store. The replaced
+/// store is kept as STORE.replaced; remove it when you no longer need it.
 #[derive(Args)]
 pub(super) struct Restore {
-    /// The backup
+    /// Backup file
     file: PathBuf,
-    /// The log of erasures [default: the store's name with -erasures]
+    /// Log of erasures [default: the store's name with -erasures]
     #[arg(long, value_name = "FILE")]
     erasures: Option<PathBuf>,
     /// JSON instead of text
@@ -71,7 +72,7 @@ impl Restore {
         };
         if !log.exists() {
             output::remark(format_args!(
-                "there is no log of erasures at {}: what was erased after the backup would come back; name the log with \
+                "there is no log of erasures at {}: data erased after the backup would be restored; name the log with \
                  --erasures if it is elsewhere",
                 log.display()
             ));
@@ -79,7 +80,7 @@ impl Restore {
         let restored = block_on(async { Ok(Store::restore(path, &self.file, &log, Clock::system()).await?) })?;
         if restored.foreign > 0 {
             output::remark(format_args!(
-                "{} entries of {} are another store's and say nothing of this one",
+                "{} entries of {} belong to another store and were skipped",
                 restored.foreign,
                 log.display()
             ));
@@ -91,11 +92,11 @@ impl Restore {
         }
         output::line(format_args!("restored {} from {}", path.display(), self.file.display()))?;
         if restored.erasures > 0 {
-            output::line(format_args!("applied {} erasures that the backup did not know", restored.erasures))?;
+            output::line(format_args!("applied {} erasures made after the backup", restored.erasures))?;
         }
         match restored.replaced {
             Some(replaced) => output::line(format_args!(
-                "the store that was there is {}; remove it when you do not need it any more",
+                "the replaced store is {}; remove it when you no longer need it",
                 replaced.display()
             )),
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! `frontdesk connectors`: the vendor files there are, and their examples.
+//! `frontdesk connectors`: lists, shows and tests vendor files.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -11,8 +11,9 @@ use crate::connectors::{Library, Origin, Setting, VendorFile, run_examples};
 
 /// List, show and test connectors
 ///
-/// A connector is a TOML file that says how the desk's operations are done at one vendor. Some are shipped; files of your
-/// own go into a directory `connectors` beside the configuration file, where one of a shipped name takes its place.
+/// A connector is a TOML file that defines how the desk's operations are done at one vendor. Some are shipped. Your own
+/// files go into a directory `connectors` beside the configuration file; one with the name of a shipped connector
+/// replaces it.
 #[derive(Args)]
 pub(super) struct Connectors {
     #[command(subcommand)]
@@ -26,7 +27,7 @@ enum ConnectorsCommand {
     Test(Test),
 }
 
-/// List the connectors, what they serve and where they are from
+/// List connectors with what they serve and where they come from
 #[derive(Args)]
 struct List {
     #[command(flatten)]
@@ -39,11 +40,11 @@ struct List {
 /// Show what one connector needs: address, authentication, settings, operations
 #[derive(Args)]
 struct Show {
-    /// The connector, as zendesk
+    /// Connector name, for example zendesk
     name: String,
     #[command(flatten)]
     from: From,
-    /// Print the whole file: a start for a file of your own
+    /// Print the whole file, as a template for your own
     #[arg(long, conflicts_with = "json")]
     file: bool,
     /// JSON instead of text
@@ -51,13 +52,13 @@ struct Show {
     json: bool,
 }
 
-/// Run the examples of one connector, or of all
+/// Run the examples of one connector or of all
 ///
 /// Each example feeds an input and canned replies through the file's filters and compares requests and result. Nothing is
 /// sent. The exit status is 1 if an example fails.
 #[derive(Args)]
 struct Test {
-    /// The connector; all if left out
+    /// Connector name [default: all]
     name: Option<String>,
     #[command(flatten)]
     from: From,
@@ -122,12 +123,12 @@ impl List {
         }
         match broken {
             0 => Ok(()),
-            broken => bail!("{broken} of the files cannot be read"),
+            broken => bail!("{broken} files cannot be read"),
         }
     }
 }
 
-/// What a list, or another program, is told of a file.
+/// A file's summary, for lists and JSON.
 fn shown(file: &VendorFile, from: &str) -> Value {
     json!({
         "name": file.name, "title": file.title, "serves": file.ports(), "webhooks": file.webhook.is_some(),
@@ -177,8 +178,8 @@ fn describe(file: &VendorFile, origin: &str) -> anyhow::Result<String> {
     if !file.ports().is_empty() {
         match (&file.base_url, &file.base_url_example) {
             (Some(base), _) => lines.push(format!("base_url: {base}")),
-            (None, Some(example)) => lines.push(format!("base_url: to be given, as {example}")),
-            (None, None) => lines.push("base_url: to be given, or from each port's section".to_owned()),
+            (None, Some(example)) => lines.push(format!("base_url: required, for example {example}")),
+            (None, None) => lines.push("base_url: required, or set in each port's section".to_owned()),
         }
         lines.push(String::new());
         let auth = BTreeMap::from([("auth", &file.auth)]);

@@ -1,4 +1,4 @@
-//! `frontdesk context`: customer contexts by hand.
+//! `frontdesk context`: signs customer contexts for tests.
 
 use std::{fs, path::PathBuf};
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// Work with customer contexts
 ///
-/// A customer context is the signed statement of your backend for which customer an agent acts. It travels as header
+/// A customer context is a JWT in which your backend states the customer that an agent acts for. It is sent as header
 /// Customer-Context or as _meta["io.frontdesk/customer-context"].
 #[derive(Args)]
 pub(super) struct Context {
@@ -30,8 +30,8 @@ enum ContextCommand {
 
 /// Sign a customer context and print it
 ///
-/// For tests and for the Inspector; in production the backend that authenticates customers mints them. Takes issuer and
-/// audience from the configuration, and signs with its HS256 key, or with --signing-key.
+/// For tests and the MCP Inspector; in production the backend that authenticates customers signs them. Takes issuer and
+/// audience from the configuration, and signs with its HS256 key or with --signing-key.
 #[derive(Args)]
 struct MintArgs {
     /// JSON instead of text
@@ -39,37 +39,37 @@ struct MintArgs {
     json: bool,
     #[command(flatten)]
     config: ConfigArgs,
-    /// The customer (sub), as cus_ada
+    /// Customer id (sub), for example cus_ada
     #[arg(long, value_name = "ID")]
     customer: String,
-    /// How sure it is who the customer is (lvl)
+    /// Level of authentication (lvl)
     #[arg(long, value_enum, default_value = "verified")]
     level: LevelArg,
-    /// The conversation (cid)
+    /// Conversation id (cid)
     #[arg(long, value_name = "ID")]
     conversation: Option<String>,
     /// The customer's email address
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
-    /// The address is proven to be the customer's (email_verified)
+    /// The address is verified (email_verified)
     #[arg(long, requires = "email")]
     email_verified: bool,
     /// The customer's name
     #[arg(long)]
     name: Option<String>,
-    /// The same customer in another system, as shopify:123; may be given several times
+    /// The customer's id in another system, for example shopify:123; may be repeated
     #[arg(long, value_name = "SYSTEM:ID")]
     linked: Vec<String>,
-    /// The agent (azp) [default: identity.context.azp]
+    /// Agent id (azp) [default: identity.context.azp]
     #[arg(long, value_name = "ID")]
     azp: Option<String>,
-    /// Seconds until it expires, at most 900
+    /// Lifetime in seconds, at most 900
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     ttl_s: i64,
     /// Issuer (iss) [default: identity.context.issuer]
     #[arg(long, value_name = "ISSUER")]
     issuer: Option<String>,
-    /// Private key in PEM to sign with, instead of the configured HS256 secret
+    /// PEM private key to sign with, instead of the configured HS256 secret
     #[arg(long, value_name = "FILE", requires = "alg")]
     signing_key: Option<PathBuf>,
     /// Algorithm of --signing-key

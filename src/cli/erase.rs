@@ -1,4 +1,4 @@
-//! `frontdesk erase`: what is held of a customer or a conversation is removed; that it was dealt with stays.
+//! `frontdesk erase`: erases the data held about a customer or a conversation.
 
 use std::time::Duration;
 
@@ -13,37 +13,37 @@ use crate::{
     store::{Held, Store, Whom},
 };
 
-/// How long a call to the embedded desk may be under way.
+/// Longest duration of a call to the embedded systems.
 const CALL: Duration = Duration::from_secs(2);
 
-/// A running server writes records of reads a moment after it has answered them.
+/// Wait for audit records that a running server has buffered.
 const RECORDS: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Which {
-    /// The conversation
+    /// Conversation id
     #[arg(long, value_name = "ID")]
     conversation: Option<String>,
-    /// The customer, as cust_456; or with their system, as shop:42
+    /// Customer id, for example cust_456, or shop:42 with a system
     #[arg(long, value_name = "ID")]
     customer: Option<String>,
 }
 
-/// Remove what is held of a customer or a conversation
+/// Erase the data held about a customer or a conversation
 ///
-/// Of a customer: contact, orders, notes, earlier values, what came of requests, and the texts of tickets, comments and
-/// events in the store; what waits is discarded. Of a conversation: what was said in it. It stays on record that something
-/// was done, when and in what ticket, and keyed hashes by which a late repeat is recognised. The files of the store are
-/// cleaned, too. Records in other systems are not touched: erase them there. Works beside a running server.
+/// Of a customer: contact, orders, notes, earlier field values, results of requests, and the texts of tickets, comments
+/// and events in the store; pending events are discarded. Of a conversation: its content. Kept are the facts that
+/// effects happened, with time and ticket, and keyed hashes that recognise late repeats. The database files are
+/// cleaned, too. Other systems are not touched: erase there yourself. Works beside a running server.
 #[derive(Args)]
 pub(super) struct Erase {
     #[command(flatten)]
     which: Which,
-    /// Only say what would be removed
+    /// Only print what would be erased
     #[arg(long)]
     dry_run: bool,
-    /// Rewrite the whole file, whatever its size: others cannot write meanwhile
+    /// Rewrite the whole file, whatever its size; other processes cannot write meanwhile
     #[arg(long, conflicts_with = "dry_run")]
     compact: bool,
     /// JSON instead of text
@@ -71,7 +71,7 @@ impl Erase {
             let found = store.holdings(&whom).await?;
             if !found.known {
                 bail!(
-                    "nothing is held of them in {}; looked for {}; write the id with its system, as shop:42, if it is another's",
+                    "{} holds no data about them; searched for {}; if the id is of another system, write that too, as shop:42",
                     path.display(),
                     whom.looked_for().join(", ")
                 );
@@ -85,7 +85,7 @@ impl Erase {
             let erased = store.erase(&whom, call(&loaded.config)).await?;
             let mut all = erased.held.clone();
             if let Some(until) = erased.under_way_until {
-                output::remark(format_args!("waiting until {until}: something of theirs was under way"));
+                output::remark(format_args!("waiting until {until}: a call or event of theirs is still running"));
                 let wait = until.unix_ms().saturating_sub(Clock::system().now().unix_ms());
                 tokio::time::sleep(Duration::from_millis(u64::try_from(wait).unwrap_or(0))).await;
             }
@@ -97,7 +97,7 @@ impl Erase {
             let scrubbed = Store::scrub(&path, self.compact)?;
             if !scrubbed.log_emptied {
                 bail!(
-                    "it is erased from the store, but another process reads the old state and keeps it in {}-wal; run this \
+                    "the store is erased, but another process still reads the old state, which stays in {}-wal; run this \
                      again when it has ended",
                     path.display()
                 );
@@ -130,9 +130,9 @@ impl Erase {
     }
 }
 
-/// How long a call that has begun may go on.
+/// Longest time that a started call may still run.
 fn call(config: &Config) -> Duration {
-    // A request is repeated once at most after its time is over.
+    // A request is repeated at most once after its deadline.
     let slowest = config.upstreams.values().map(|upstream| upstream.limits.call_timeout_ms).max();
     CALL + Duration::from_millis(2 * slowest.unwrap_or(0))
 }

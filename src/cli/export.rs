@@ -1,19 +1,19 @@
-//! `frontdesk export`: everything that is held of a customer or a conversation.
+//! `frontdesk export`: exports the data held about a customer or a conversation.
 
 use anyhow::bail;
 use clap::Args;
 
 use super::{ConfigArgs, erase::Which, output, stored::with_store};
 
-/// Print everything that is held of a customer or a conversation, as JSON
+/// Print all data held about a customer or a conversation, as JSON
 ///
-/// From every table of the store that holds something of them: what `frontdesk erase` would remove. Records in other systems
-/// are not in it.
+/// From every table of the store: the data that `frontdesk erase` would erase. Records in other systems are not
+/// included.
 #[derive(Args)]
 pub(super) struct Export {
     #[command(flatten)]
     which: Which,
-    /// In one line, for programs
+    /// JSON on one line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -27,7 +27,7 @@ impl Export {
             match store.export(&whom).await? {
                 Some(exported) => Ok(exported),
                 None => bail!(
-                    "nothing is held of them in {}; looked for {}",
+                    "{} holds no data about them; searched for {}",
                     loaded.config.store.path.display(),
                     whom.looked_for().join(", ")
                 ),

@@ -1,4 +1,4 @@
-//! `frontdesk import`: records from JSON Lines into the embedded store.
+//! `frontdesk import`: imports JSON Lines into the embedded store.
 
 use std::{
     fs::File,
@@ -22,17 +22,17 @@ use crate::{
     store::{Imported, Store},
 };
 
-/// Bad lines that are named one by one; the rest is counted.
+/// Bad lines that are reported individually; the rest are counted.
 const SHOWN_MAX: usize = 50;
 
 /// Import customers, orders and articles into the embedded store
 ///
-/// Reads JSON Lines: one object a line, with "type": "customer", "order" or "article"; schemas/import.json describes them. An
-/// array, or CSV, is refused with what to do. Interrupted by Ctrl-C, it says how far it came.
-/// Records replace those of the same id (contact fields that a customer line does not name stay), so importing a file
-/// again changes nothing. An order that would take the place of another customer's stops the import before anything is
-/// written. A line that is wrong is reported with its number; then nothing is written, unless --keep-going is
-/// given. Articles are also copied to the upstreams in desk.article_mirrors.
+/// Reads JSON Lines: one object per line, with "type": "customer", "order" or "article"; schemas/import.json describes
+/// them. Records replace those of the same id (contact fields that a customer line does not name are kept), so
+/// importing a file again changes nothing. Bad lines are reported with their numbers; then nothing is written, unless
+/// --keep-going is given. An order that would replace another customer's stops the import before anything is written.
+/// Ctrl-C stops between batches and prints how many records were written. Articles are also copied to the upstreams in
+/// desk.article_mirrors.
 #[derive(Args)]
 pub(super) struct Import {
     #[command(flatten)]
@@ -43,10 +43,10 @@ pub(super) struct Import {
     /// Import the sample records that `frontdesk demo` serves, to try things out with
     #[arg(long, conflicts_with = "files")]
     samples: bool,
-    /// Write the good lines although there are bad ones (the exit status is 1 all the same)
+    /// Import the good lines despite bad ones (the exit status is still 1)
     #[arg(long)]
     keep_going: bool,
-    /// Let orders take the place of other customers' orders of the same number (#K1 and K1 are one number)
+    /// Let orders replace other customers' orders of the same number (#K1 and K1 are one number)
     #[arg(long)]
     change_owners: bool,
     /// JSON instead of text
@@ -99,13 +99,13 @@ impl Import {
         }
         if imported.all() < all {
             bail!(
-                "interrupted: the first {} of {all} records are written, the others are not; give the same files again to go \
-                 on (records replace themselves, so nothing is doubled)",
+                "interrupted: the first {} of {all} records are written, the others are not; import the same files again to \
+                 continue (records are replaced, so nothing is duplicated)",
                 imported.all()
             );
         }
         if bad > 0 {
-            bail!("{bad} bad lines were left out");
+            bail!("{bad} bad lines were skipped");
         }
         if not_copied > 0 {
             bail!("{not_copied} copies of articles failed; import the file again to repeat them");
@@ -114,7 +114,7 @@ impl Import {
     }
 }
 
-/// Becomes true at Ctrl-C or SIGTERM; a second one ends the program.
+/// Set by Ctrl-C or SIGTERM; a second signal ends the process.
 fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = stopped.clone();
@@ -125,7 +125,7 @@ fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
             ready.send(())?;
             stop.await;
             flag.store(true, Ordering::Relaxed);
-            // For as long as the second signal may come.
+            // Keeps the signal handler alive for the second signal.
             std::future::pending::<()>().await;
             Ok(())
         });
@@ -143,7 +143,7 @@ fn articles(records: &[Record]) -> Vec<Article> {
     records.iter().filter_map(article).collect()
 }
 
-/// Copies articles to every mirror, one after the other; tells how many copies failed.
+/// Copies articles to every mirror, one after the other; returns the number of failed copies.
 async fn copy(articles: &[Article], mirrors: &Mirrors) -> usize {
     let mut failed = 0;
     for (name, mirror) in mirrors {

@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand.
+//! The command line: one file per subcommand. `anyhow` is used here alone.
 
 mod audit;
 mod backup;
@@ -41,8 +41,8 @@ use crate::{
 
 /// The server between support chatbots and a company's systems.
 ///
-/// LLM agents look up orders, open tickets and update the CRM through it (Model Context Protocol, over stdio and Streamable
-/// HTTP), each call for exactly one customer whom the agent cannot choose.
+/// LLM agents look up orders, open tickets and update the CRM through it (Model Context Protocol, over stdio and
+/// Streamable HTTP). Each call is bound to exactly one customer, whom the agent cannot choose.
 #[derive(Parser)]
 #[command(version = telemetry::build::VERSION, max_term_width = 100, after_help = "Try it: frontdesk demo")]
 struct Cli {
@@ -75,10 +75,10 @@ enum Command {
     Man(man::Man),
 }
 
-/// Where the configuration comes from.
+/// Arguments for the configuration file and the store.
 #[derive(Args, Clone, Default)]
 struct ConfigArgs {
-    /// Configuration file [default: frontdesk.toml in the working directory, if it is there]
+    /// Configuration file [default: frontdesk.toml in the working directory, if it exists]
     #[arg(long, value_name = "FILE", env = "FRONTDESK_CONFIG")]
     config: Option<PathBuf>,
     /// Store file; overrides store.path
@@ -95,13 +95,13 @@ impl ConfigArgs {
         overrides
     }
 
-    /// Loads the configuration and starts logging as it says.
+    /// Loads the configuration and sets up logging.
     fn load(&self) -> anyhow::Result<Loaded> {
         start(&self.overrides())
     }
 }
 
-/// Loads the configuration and starts logging as it says.
+/// Loads the configuration and sets up logging.
 fn start(overrides: &Overrides) -> anyhow::Result<Loaded> {
     let loaded = config::load(overrides)?;
     telemetry::init(&loaded.config.log, &loaded.config.traces, None)?;
@@ -109,7 +109,7 @@ fn start(overrides: &Overrides) -> anyhow::Result<Loaded> {
     Ok(loaded)
 }
 
-/// The same for what serves: with traces, until what is returned is dropped.
+/// The same for `serve` and `stdio`, with traces. Dropping the returned [`Traces`] flushes them.
 fn start_traced(overrides: &Overrides) -> anyhow::Result<(Loaded, Option<Traces>)> {
     let loaded = config::load(overrides)?;
     let traces = &loaded.config.traces;
@@ -122,7 +122,7 @@ fn start_traced(overrides: &Overrides) -> anyhow::Result<(Loaded, Option<Traces>
     Ok((loaded, kept))
 }
 
-/// Sends spans through the upstream room.
+/// Exports spans with the HTTP client of the upstream room.
 struct Sender(Blocking);
 
 impl Post for Sender {
@@ -134,7 +134,7 @@ impl Post for Sender {
     }
 }
 
-/// Runs the command line and says how it ended: 0 done, 1 failed, 2 called wrongly.
+/// Runs the command line. Exit status: 0 success, 1 failure, 2 usage error.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
@@ -167,7 +167,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Runs async work to its end.
+/// Runs a future on a new runtime.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

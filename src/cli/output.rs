@@ -1,7 +1,7 @@
-//! What commands print. Standard output is for results, standard error for everything else.
+//! Output of commands: results to standard output, everything else to standard error.
 //!
-//! Much of it was written by customers, vendors and strangers: nothing in it may move the cursor, change the title of the
-//! terminal or turn the direction of reading. Everything that is printed goes through [`visible`].
+//! Much of it comes from customers, vendors and strangers. Everything printed goes through [`visible`], so that it
+//! cannot move the cursor, set the terminal's title or reverse the reading direction.
 
 use std::{
     borrow::Cow,
@@ -11,7 +11,7 @@ use std::{
 
 use serde::Serialize;
 
-/// One line of a result, or several. A reader that has gone away (`| head`) is no error.
+/// Prints one or more lines of a result. A closed pipe (`| head`) is no error.
 pub(super) fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
     match writeln!(io::stdout().lock(), "{}", visible(&text.to_string())) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -19,12 +19,12 @@ pub(super) fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
     }
 }
 
-/// A result as JSON, in one line.
+/// Prints a result as JSON on one line.
 pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string(value)?)
 }
 
-/// Octets that are no text for people, as a script. A reader that has gone away is no error.
+/// Prints raw bytes, such as a script. A closed pipe is no error.
 pub(super) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     match io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -32,17 +32,17 @@ pub(super) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// A remark that is not part of the result.
+/// Prints a message to standard error.
 pub(super) fn remark(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{}", visible(&text.to_string()));
 }
 
-/// An error with its causes, in one line.
+/// Prints an error with its causes on one line.
 pub(super) fn error(error: &anyhow::Error) {
     remark(format_args!("error: {error:#}"));
 }
 
-/// A list: JSON Lines, or a table with a header. Of nothing there is no line, and people are told so beside it.
+/// Prints a list as JSON Lines or as a table. An empty list prints nothing to standard output.
 pub(super) fn list<T: Serialize>(
     as_json: bool,
     titles: &[&str],
@@ -60,7 +60,7 @@ pub(super) fn list<T: Serialize>(
     line(table(titles, &rows))
 }
 
-/// Columns below a header, as wide as they have to be. What is in one cell stays in one line.
+/// A table with a header; each cell on one line.
 pub(super) fn table(titles: &[&str], rows: &[Vec<String>]) -> String {
     let header = titles.iter().map(|title| title.to_uppercase()).collect::<Vec<_>>();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|text| cell(text)).collect()).collect();
@@ -74,7 +74,7 @@ pub(super) fn table(titles: &[&str], rows: &[Vec<String>]) -> String {
     written.collect::<Vec<_>>().join("\n")
 }
 
-/// The text of one cell: in one line, and never empty.
+/// The text of one cell: on one line, `-` if empty.
 fn cell(text: &str) -> String {
     match text {
         "" => "-".to_owned(),
@@ -82,8 +82,8 @@ fn cell(text: &str) -> String {
     }
 }
 
-/// A text as it may be shown on a terminal: controls and characters that change how others are read are written as
-/// `\u001b`, which in JSON is the same text.
+/// Makes a text safe for a terminal: control characters, and characters that change how others are read, become
+/// `\u001b` escapes, which mean the same in JSON.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
@@ -103,8 +103,8 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Controls but tab and line feed; what turns the direction of reading (Unicode Standard Annex 9); what is invisible and no
-/// part of a letter or an emoji.
+/// Controls other than tab and line feed, bidirectional controls (Unicode Standard Annex 9), and invisible characters
+/// that are no part of a letter or an emoji.
 fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,

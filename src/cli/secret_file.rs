@@ -1,4 +1,4 @@
-//! Files with a secret in them: new ones, which their owner alone may read, whatever the umask says.
+//! Creates new files for secrets with mode 0600, whatever the umask.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,13 +9,13 @@ use std::{
 
 use anyhow::Context;
 
-/// A file that nothing is in yet.
+/// A created file, still empty.
 pub(super) struct SecretFile {
     path: PathBuf,
     file: File,
 }
 
-/// Makes it. One that is there already is not written over: others might be able to read it, or need it.
+/// Creates the file. Fails if it exists: others might be able to read it, or need its content.
 pub(super) fn create(path: &Path) -> anyhow::Result<SecretFile> {
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let file = made.with_context(|| format!("failed to make the new file {}", path.display()))?;

@@ -14,10 +14,10 @@ use crate::{
 
 /// Serve agents over HTTP
 ///
-/// Serves MCP (Streamable HTTP, stateless) at /mcp until SIGTERM or Ctrl-C (a second one ends at once). SIGHUP reads the
-/// configuration and its secrets again; what needs a restart is named in the log. Prints two lines when it is ready: where it
-/// listens, and where its metrics are. By default
-/// every call needs a signed customer context; see `frontdesk context mint --help`.
+/// Serves MCP (Streamable HTTP, stateless) at /mcp until SIGTERM or Ctrl-C; a second signal ends at once. SIGHUP
+/// reloads the configuration and its secrets; the log names the keys that need a restart. Prints two lines when it is
+/// ready: where it listens, and where its metrics are. By default every call needs a signed customer context; see
+/// `frontdesk context mint --help`.
 #[derive(Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -51,7 +51,7 @@ impl Serve {
     }
 }
 
-/// Which program runs, with what, and where: the first line that somebody looks for at three in the morning.
+/// Logs version, configuration and addresses: the first line to look for in an incident.
 fn say_start(loaded: &Loaded, listen: SocketAddr, operations: &str) {
     let config = &loaded.config;
     let none = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };

@@ -1,4 +1,5 @@
-//! Signals: SIGTERM and Ctrl-C end, a second one at once; SIGHUP reloads a server, and ends what has nothing to reload.
+//! Signal handling. SIGTERM and Ctrl-C stop gracefully, a second one ends at once. SIGHUP reloads a server and stops
+//! other commands.
 
 use std::{future::Future, io::IsTerminal};
 
@@ -12,7 +13,7 @@ use crate::{
     telemetry::causes,
 };
 
-/// The exit status of a program that Ctrl-C has ended.
+/// Exit status after Ctrl-C (128 + SIGINT).
 const INTERRUPTED: i32 = 130;
 
 /// Resolves at SIGTERM, Ctrl-C or SIGHUP.
@@ -33,10 +34,12 @@ fn stop_or(
             () = either(&mut terminate, &mut interrupt) => {}
             () = gone => {}
         }
-        tracing::info!("stopping: running calls may end; a second signal ends at once");
+        tracing::info!("stopping: running calls are completed; a second signal ends at once");
         tokio::spawn(async move {
             either(&mut terminate, &mut interrupt).await;
-            tracing::warn!("ended at once by a second signal; what was under way is settled by a repeat");
+            tracing::warn!(
+                "ended at once by a second signal; running effects are in doubt until a repeat settles them"
+            );
             std::process::exit(INTERRUPTED);
         });
     })
@@ -49,8 +52,8 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// For a server: when it ends, and the configurations that it is to take at SIGHUP. A terminal that was closed sends SIGHUP as
-/// well, and ends the server that was started in it.
+/// For a server: a future that resolves when it has to stop, and the configurations loaded at SIGHUP. A closed terminal
+/// also sends SIGHUP, and stops the server that was started in it.
 pub(super) fn stop_and_reload(
     overrides: Overrides,
 ) -> anyhow::Result<(impl Future<Output = ()> + Send + 'static, mpsc::Receiver<Loaded>)> {
@@ -72,7 +75,7 @@ pub(super) fn stop_and_reload(
                 Err(error) => {
                     tracing::error!(
                         error = causes(&error),
-                        "not reloaded; what ran before goes on (frontdesk check \
+                        "not reloaded; the previous configuration stays in effect (frontdesk check \
                         --running names all faults)"
                     );
                 }

@@ -1,4 +1,4 @@
-//! `frontdesk status`: how it stands, on one screen.
+//! `frontdesk status`: the state of the queue and the upstreams on one screen.
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -11,13 +11,13 @@ use crate::{
     upstream::{DocumentError, Fetcher},
 };
 
-/// Show how it stands: what waits, what is dead, breakers, and when each source was last heard
+/// Show queue depths, dead letters, breakers, and when each webhook source was last heard
 ///
-/// Asks the running server at its operations address; where none answers, the store tells what it knows, which is all but
-/// breakers. The first line says which of the two it is.
+/// Asks the running server at its operations address. If none answers, reads the store, which has everything but the
+/// breakers. The first line says which of the two was read.
 #[derive(Args)]
 pub(super) struct StatusCommand {
-    /// The operations address of the server [default: http://, and operations.listen]
+    /// Operations address of the server [default: http:// and operations.listen]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// JSON instead of text
@@ -51,7 +51,7 @@ impl StatusCommand {
                 serde_json::to_value(status)?
             }
             Err(DocumentError::Status(status)) if status == 401 => {
-                bail!("the server wants the token of operations.token; name its configuration with --config")
+                bail!("the server requires the token of operations.token; name its configuration with --config")
             }
             Err(error) => {
                 return Err(error)
@@ -89,7 +89,7 @@ fn screen(status: &Value, base: &str, store: &str) -> String {
     lines.push(format!("events   {}", counts.join(", ")));
     let oldest = &status["oldest"];
     lines.push(match oldest {
-        Value::Null => "oldest   nothing waits".to_owned(),
+        Value::Null => "oldest   none".to_owned(),
         oldest => format!(
             "oldest   event {} ({} from {}) waits since {}{}",
             text(&oldest["id"]),

@@ -10,18 +10,18 @@ use crate::{app::App, domain::Clock, identity::Mode, store};
 
 /// Serve one agent over standard input and output
 ///
-/// For agent hosts that start their servers themselves. With --customer the whole process acts for that customer;
-/// otherwise the configuration says where the customer comes from. Takes no file from the working directory: name the
-/// configuration with --config.
+/// For agent hosts that start their servers as subprocesses. With --customer the whole process acts for that customer;
+/// otherwise the configuration defines how the customer is determined. Reads no file from the working directory: name
+/// the configuration with --config.
 #[derive(Args)]
 pub(super) struct Stdio {
-    /// Configuration file; none is taken from the working directory
+    /// Configuration file; none is read from the working directory
     #[arg(long, value_name = "FILE", env = "FRONTDESK_CONFIG")]
     config: Option<PathBuf>,
     /// Store file; overrides store.path
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
-    /// The customer that every call acts for; sets identity.mode to fixed
+    /// Customer id that every call acts for; sets identity.mode to fixed
     #[arg(long, value_name = "ID")]
     customer: Option<String>,
     /// The customer's email address; overrides identity.email
@@ -41,7 +41,7 @@ impl Stdio {
         let (loaded, _traces) = start_traced(&overrides)?;
         if loaded.config.store.path == store::Options::default().path {
             bail!(
-                "name the store with --store FILE, or a configuration with --config FILE; stdio takes none from here"
+                "name the store with --store FILE, or a configuration with --config FILE; stdio reads none from the working directory"
             );
         }
         if loaded.config.identity.mode == Mode::Token {

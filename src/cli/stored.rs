@@ -1,4 +1,4 @@
-//! Work on the store of the configuration, which has to be there: only `serve`, `stdio` and `import` make one.
+//! Access to the configured store, which must exist: only `serve`, `stdio` and `import` create one.
 
 use std::path::Path;
 
@@ -7,26 +7,26 @@ use anyhow::bail;
 use super::{ConfigArgs, block_on};
 use crate::{config::Loaded, domain::Clock, store::Store};
 
-/// Refuses a store that is not there: a mistyped name must not make one.
+/// Fails if there is no store: a mistyped path must not create one.
 pub(super) fn there(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
-            "there is no store at {shown}; name it with --store or store.path (frontdesk serve and frontdesk import make one)"
+            "there is no store at {shown}; name it with --store or store.path (frontdesk serve and frontdesk import create one)"
         ),
-        Err(error) => bail!("failed to look at the store {shown}: {error}"),
+        Err(error) => bail!("failed to read the store {shown}: {error}"),
         Ok(found) if found.is_dir() => {
             bail!("{shown} is a directory; name the store's file with --store or store.path")
         }
         Ok(found) if found.len() == 0 => bail!(
             "{shown} is empty and no store; name another file with --store or store.path (frontdesk serve and frontdesk \
-             import make one)"
+             import create one)"
         ),
         Ok(_) => Ok(()),
     }
 }
 
-/// Runs work on the configured store, which has to be there.
+/// Opens the configured store, which must exist, runs `work`, and closes it.
 pub(super) fn with_store<T>(
     config: &ConfigArgs,
     work: impl AsyncFnOnce(&Store, &Loaded) -> anyhow::Result<T>,

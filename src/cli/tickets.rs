@@ -1,4 +1,4 @@
-//! `frontdesk tickets`: what the embedded helpdesk holds.
+//! `frontdesk tickets`: tickets of the embedded helpdesk.
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
@@ -8,7 +8,7 @@ use crate::domain::TicketId;
 
 /// Read the tickets of the embedded helpdesk
 ///
-/// For shops without a helpdesk of their own. Tickets that went to another system are there.
+/// For companies without a helpdesk. Tickets created in another system are not listed.
 #[derive(Args)]
 pub(super) struct Tickets {
     #[command(subcommand)]
@@ -21,7 +21,7 @@ enum TicketsCommand {
     Show(Show),
 }
 
-/// List tickets, the newest first
+/// List tickets, newest first
 #[derive(Args)]
 struct List {
     #[command(flatten)]
@@ -34,10 +34,10 @@ struct List {
     json: bool,
 }
 
-/// Show one ticket with its comments: a customer's words
+/// Show one ticket with its comments; contains what the customer wrote
 #[derive(Args)]
 struct Show {
-    /// As T-1001
+    /// Ticket id, for example T-1001
     id: TicketId,
     #[command(flatten)]
     config: ConfigArgs,
@@ -76,7 +76,7 @@ impl List {
 impl Show {
     fn run(self) -> anyhow::Result<()> {
         let found = with_store(&self.config, async |store, _| Ok(store.tickets(Some(&self.id), 1).await?.pop()))?;
-        let missing = || anyhow!("there is no ticket {}; frontdesk tickets list shows those there are", self.id);
+        let missing = || anyhow!("there is no ticket {}; see frontdesk tickets list", self.id);
         let ticket = found.ok_or_else(missing)?;
         if self.json {
             return output::json(&ticket);

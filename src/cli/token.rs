@@ -13,10 +13,11 @@ use crate::{
     identity::agents::{NewToken, StoredToken},
 };
 
-/// Make, list and revoke bearer tokens of agents
+/// Create, list and revoke bearer tokens of agents
 ///
-/// For agents that no authorization server issues tokens to. A token is sent as `Authorization: Bearer …` with every
-/// request to /mcp. The store keeps its SHA-256 alone, so it is shown once. Running servers notice at once.
+/// For agents without an authorization server that issues tokens to them. A token is sent as `Authorization: Bearer …`
+/// with every request to /mcp. The store keeps only its SHA-256, so it is shown once. Running servers accept it and
+/// refuse a revoked one at once.
 #[derive(Args)]
 pub(super) struct Token {
     #[command(subcommand)]
@@ -30,20 +31,20 @@ enum TokenCommand {
     Revoke(Revoke),
 }
 
-/// Make a token and print it, once
+/// Create a token and print it once
 ///
-/// To replace one without a gap, make another of the same name, hand it over, and revoke the old one.
+/// To rotate a token without downtime, create another of the same name, deploy it, and revoke the old one.
 #[derive(Args)]
 struct New {
-    /// The agent, as audit, limits and customer contexts (azp) name it
+    /// Agent id, as it appears in audit records, limits and customer contexts (azp)
     name: AgentId,
-    /// orders:read, tickets:write, crm:write or articles:read; may be given several times [default: all four]
+    /// orders:read, tickets:write, crm:write or articles:read; may be repeated [default: all four]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<Scope>,
     /// Days until it expires
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
-    /// Write the token into this new file, which its owner alone may read, instead of printing it
+    /// Write the token into this new file (mode 0600) instead of printing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// JSON instead of text
@@ -53,7 +54,7 @@ struct New {
     config: ConfigArgs,
 }
 
-/// List tokens, the newest first
+/// List tokens, newest first
 #[derive(Args)]
 struct List {
     /// JSON Lines instead of a table
@@ -63,10 +64,10 @@ struct List {
     config: ConfigArgs,
 }
 
-/// Refuse a token from now on
+/// Revoke a token at once
 #[derive(Args)]
 struct Revoke {
-    /// As `token list` shows it
+    /// Token id, from `token list`
     id: i64,
     /// JSON instead of text
     #[arg(long)]
@@ -92,7 +93,7 @@ impl New {
         let scopes = if self.scopes.is_empty() { Scope::AGENTS.to_vec() } else { self.scopes };
         let expires_at = Clock::system().now().plus(DAY * self.days);
         let token = NewToken::make(self.name, scopes.into_iter().collect(), Some(expires_at))?;
-        // Before it is good for anything.
+        // Created before the token is stored, so that an unwritable file leaves no valid token.
         let file = self.out.as_deref().map(secret_file::create).transpose()?;
         let id = with_store(&self.config, async |store, _| Ok(store.add_token(&token).await?));
         let id = match (id, &file) {
@@ -131,7 +132,7 @@ impl New {
 
 const TITLES: &[&str] = &["id", "agent", "state", "expires", "scopes"];
 
-/// A token as it is shown: never what would let anybody in.
+/// A token for display, without its hash.
 #[derive(Serialize)]
 struct Shown {
     id: i64,
@@ -184,7 +185,7 @@ impl Revoke {
         match revoked {
             Some(now) if self.json => output::json(&json!({ "id": id, "revoked": true, "before": !now })),
             Some(true) => output::line(format_args!("token {id} is revoked")),
-            Some(false) => output::line(format_args!("token {id} had been revoked before")),
+            Some(false) => output::line(format_args!("token {id} was already revoked")),
             None => bail!("there is no token {id}; see frontdesk token list"),
         }
     }

@@ -1,4 +1,4 @@
-//! Arguments that several commands take: moments, and words of a list.
+//! Value parsers of arguments: times and names of enum variants.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::domain::{Clock, Day, Timestamp};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One of the words that an enum has in JSON. A wrong one is answered with all of them.
+/// Parses a variant of `T` by its JSON name; a wrong one is answered with all names.
 pub(super) fn word<T: DeserializeOwned + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(words::<T>()).try_map(|word| serde_json::from_value::<T>(word.into()))
 }
 
-/// The words of an enum, as it tells them to whoever reads it.
+/// The JSON names of an enum's variants, captured from its `Deserialize`.
 fn words<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut words = Words(&[]);
     let _ = T::deserialize(&mut words);
@@ -50,12 +50,12 @@ impl<'de> Deserializer<'de> for &mut Words {
     }
 }
 
-/// A moment in the past: RFC 3339, a day (its beginning in UTC), or how long ago, as 90s, 15m, 1h, 2d or 1w.
+/// A time in the past: RFC 3339, a date (its start in UTC), or an age such as 90s, 15m, 1h, 2d or 1w.
 pub(super) fn since(text: &str) -> Result<Timestamp, String> {
     moment(text, Clock::system().now(), false)
 }
 
-/// The same; a day is meant with all its hours.
+/// The same; a date means the end of that day.
 pub(super) fn until(text: &str) -> Result<Timestamp, String> {
     moment(text, Clock::system().now(), true)
 }
@@ -72,7 +72,7 @@ fn moment(text: &str, now: Timestamp, end_of_day: bool) -> Result<Timestamp, Str
         return Ok(if end_of_day { begins.plus(DAY - Duration::from_millis(1)) } else { begins });
     }
     Timestamp::parse(text).map_err(|_| {
-        "write a time as 2026-03-30T14:22:00Z, a day as 2026-03-30 (in UTC), or how long ago, as 90s, 15m, 1h, 2d or 1w"
+        "write a time as 2026-03-30T14:22:00Z, a date as 2026-03-30 (UTC), or an age as 90s, 15m, 1h, 2d or 1w"
             .to_owned()
     })
 }

@@ -1,4 +1,4 @@
-//! `frontdesk check`: would `serve` start, and what would it do?
+//! `frontdesk check`: whether `serve` would start, and what it would serve.
 
 mod online;
 
@@ -15,24 +15,23 @@ use crate::{
     telemetry,
 };
 
-/// Check the configuration, the store and the addresses, and say what was found
+/// Check the configuration, the store and the addresses
 ///
-/// Reads every layer (file, .env, environment), every secret and every key, puts everything together on a store that is
-/// thrown away, reads the real store through, and takes the addresses for a moment. Names all faults at once. The exit status
-/// is 0 if `frontdesk serve` would start here, now, as this user. Nothing is changed; a store that is missing is not created.
-/// With --online it also asks every configured system (one token where tokens are used, one health request) and the
-/// collector of traces.
+/// Reads every layer (file, .env, environment), every secret and every key, builds the server on a temporary store,
+/// verifies the real store, and binds the addresses for a moment. Reports all faults at once. The exit status is 0 if
+/// `frontdesk serve` would start here, now, as this user. Changes nothing and creates no store. With --online it also
+/// asks every configured upstream (one token where tokens are used, one health request) and the trace collector.
 #[derive(Args)]
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Print the configuration in effect, as TOML; secrets are shown by the place they come from
+    /// Print the effective configuration as TOML; secrets are shown by their source
     #[arg(long)]
     print: bool,
-    /// Fetch a token from and send a health request to every configured upstream, and print how it went
+    /// Fetch a token from every configured upstream, send it a health request, and print the results
     #[arg(long)]
     online: bool,
-    /// A server runs here already: that its addresses are taken is no fault
+    /// A server is running here: do not report its addresses as taken
     #[arg(long)]
     running: bool,
     /// JSON instead of text
@@ -40,7 +39,7 @@ pub(super) struct Check {
     json: bool,
 }
 
-/// What was found.
+/// The results.
 #[derive(Default)]
 struct Report {
     findings: Vec<String>,
@@ -72,7 +71,7 @@ impl Check {
         }
         let readable = faults.is_empty();
         faults.into_iter().for_each(|fault| report.fault(fault));
-        // Its warnings are in the report; nothing more is said of the trial.
+        // The trial build logs nothing; its warnings are in the report.
         let judged = app::faults(config, &loaded.secrets);
         judged
             .faults
@@ -80,7 +79,7 @@ impl Check {
             .filter(|fault| !fault.is_explained_by(&left_out))
             .for_each(|fault| report.fault(fault));
         report.warnings = judged.warnings;
-        // Of a path or an address that could not be read, the default would be looked at.
+        // An unreadable path or address would be checked by its default.
         if readable {
             store(config, &mut report);
             self.addresses(config, &mut report)?;
@@ -90,16 +89,18 @@ impl Check {
             true if report.faults.is_empty() => report.answers = online::ask(config, &loaded.secrets)?,
             true => report.unknown.push("upstreams: not asked, since there are faults".to_owned()),
             false if app::upstreams_in_use(config).is_empty() && config.traces.endpoint.is_none() => {}
-            false => report.unknown.push("upstreams and collector: whether they answer; --online asks them".to_owned()),
+            false => {
+                report.unknown.push("upstreams and trace collector: whether they answer; --online asks them".to_owned())
+            }
         }
-        report.unknown.push("webhooks: whether the senders' secrets are these, until the first one comes".to_owned());
-        report.unknown.push("other users: whether serve, started as another user, has the same rights".to_owned());
+        report.unknown.push("webhooks: whether the senders use these secrets".to_owned());
+        report.unknown.push("other users: whether another user could start serve".to_owned());
         let bad = report.answers.iter().filter(|answer| answer.is_bad()).count();
         self.print(config, &report, bad)?;
         match (report.faults.as_slice(), bad) {
             ([], 0) => Ok(()),
             ([], bad) => bail!("{bad} of {} upstreams cannot be used", report.answers.len()),
-            // The others stand above it.
+            // The other faults are printed above.
             ([.., last], _) => {
                 bail!("{last} ({}; frontdesk serve would not start)", plural(report.faults.len(), "fault"))
             }
@@ -108,7 +109,7 @@ impl Check {
 
     fn addresses(&self, config: &Config, report: &mut Report) -> anyhow::Result<()> {
         if self.running {
-            report.unknown.push("addresses: not tried, since --running says that a server has them".to_owned());
+            report.unknown.push("addresses: not tried, because of --running".to_owned());
             return Ok(());
         }
         let taken = block_on(async { Ok(app::try_addresses(config).await) })?;
@@ -162,14 +163,14 @@ fn plural(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// The real store, without changing anything of it.
+/// Checks the real store without changing it.
 fn store(config: &Config, report: &mut Report) {
     let path = &config.store.path;
     let shown = path.display();
     match Store::check(path) {
         Ok(Some(look)) if look.format == look.known => report.findings.push(format!("store: {shown} is sound")),
         Ok(Some(look)) => report.findings.push(format!(
-            "store: {shown} is sound, of format {}; serve brings it to format {}, after which an older frontdesk cannot read it",
+            "store: {shown} is sound, of format {}; serve migrates it to format {}, which an older frontdesk cannot read",
             look.format, look.known
         )),
         Ok(None) => {
@@ -179,7 +180,7 @@ fn store(config: &Config, report: &mut Report) {
     }
 }
 
-/// What would be served.
+/// Describes what would be served.
 fn describe(config: &Config, report: &mut Report) {
     let mut say = |text: String| report.findings.push(text);
     let mode = serde_json::to_value(config.identity.mode).unwrap_or_default();
@@ -188,7 +189,9 @@ fn describe(config: &Config, report: &mut Report) {
     say(format!("http: would listen on {scheme}://{}/mcp", config.http.listen));
     let issuers: Vec<&str> = config.agents.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
     say(match (config.agents.authentication, issuers.as_slice()) {
-        (Authentication::None, _) => "agents: whatever reaches the address may call".to_owned(),
+        (Authentication::None, _) => {
+            "agents: not authenticated; every client that reaches the address may call".to_owned()
+        }
         (Authentication::Required, []) => "agents: with tokens of frontdesk token new".to_owned(),
         (Authentication::Required, issuers) => {
             format!("agents: with tokens of frontdesk token new, or of {}", issuers.join(", "))
@@ -196,7 +199,7 @@ fn describe(config: &Config, report: &mut Report) {
     });
     say(match config.operations.enabled {
         true => format!("operations: would listen on http://{}/metrics", config.operations.listen),
-        false => "operations: no address of their own".to_owned(),
+        false => "operations: disabled".to_owned(),
     });
     for (port, name) in
         [("orders", &config.desk.orders), ("helpdesk", &config.desk.helpdesk), ("crm", &config.desk.crm)]

@@ -1,4 +1,4 @@
-//! What only others can tell: whether upstreams let us in, and whether the collector of traces takes spans.
+//! `check --online`: whether upstreams accept the credentials, and whether the trace collector accepts spans.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -14,13 +14,13 @@ use crate::{
     upstream::post,
 };
 
-/// How one of them answered.
+/// Result for one upstream or the collector.
 #[derive(Serialize)]
 pub(super) struct Answer {
     upstream: String,
     ports: Vec<String>,
     auth: String,
-    /// None: nothing could be asked that would tell.
+    /// None if it could not be determined.
     reachable: Option<bool>,
     latency_ms: u64,
     advice: String,
@@ -32,7 +32,7 @@ impl Answer {
     }
 }
 
-/// Asks every upstream in use, and the collector.
+/// Asks every upstream in use and the trace collector.
 pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answer>> {
     block_on(async {
         let mut answers = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answ
                 let (reachable, advice) = match &probe.result {
                     Ok(Asked::Health) => (Some(true), "nothing".to_owned()),
                     Ok(Asked::Nothing) => {
-                        (None, "its connector has no [health]: nothing but a token was asked for".to_owned())
+                        (None, "its connector has no [health]: only a token was requested".to_owned())
                     }
                     Err(error) => (Some(false), advice(&probe.base_url, probe.health.as_deref(), error.as_ref())),
                 };
@@ -62,7 +62,7 @@ pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answ
     })
 }
 
-/// Sends no spans at all, which a collector of OTLP takes.
+/// Sends an empty export request, which OTLP collectors accept.
 async fn collector(endpoint: &str) -> Answer {
     let began = std::time::Instant::now();
     let headers =
@@ -119,7 +119,7 @@ pub(super) fn table(answers: &[Answer]) -> String {
     output::table(&["upstream", "ports", "auth", "reachable", "latency", "what to do"], &rows)
 }
 
-/// What went wrong, and where to look.
+/// The likely cause of an error, and what to check.
 fn advice(base_url: &str, health: Option<&str>, error: &(dyn std::error::Error + 'static)) -> String {
     let why = causes(error);
     let not_there = why.contains("status 404") || why.contains("not found");

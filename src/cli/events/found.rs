@@ -1,4 +1,4 @@
-//! `frontdesk events settle`: what a person found out about an effect in doubt.
+//! `frontdesk events settle`: records whether an effect in doubt happened.
 
 use anyhow::{anyhow, bail};
 use clap::{ArgGroup, Args};
@@ -13,19 +13,19 @@ use crate::{
     inbox::{EventFilter, EventState, Queue},
 };
 
-/// Record what a person found out about an event whose effect is in doubt
+/// Settle an event whose effect is in doubt
 ///
-/// Look at the system for the external id that events show prints. Found: the event is done, and is not done again. Not
-/// found: it is worked on again, under a new external id.
+/// Search the upstream for the external id that `events show` prints. With --found the event is done and its effect is
+/// not repeated. With --not-found it is processed again, under a new external id.
 #[derive(Args)]
 #[command(group = ArgGroup::new("outcome").args(["found", "not_found"]).required(true))]
 pub(super) struct Settle {
     /// The event's id, from events list
     id: i64,
-    /// The ticket or note that is there, as HD-77
+    /// Id of the ticket or note that exists, for example HD-77
     #[arg(long, value_name = "ID")]
     found: Option<String>,
-    /// Nothing is there
+    /// It does not exist
     #[arg(long)]
     not_found: bool,
     /// JSON instead of text
@@ -41,7 +41,7 @@ impl Settle {
             let one = EventFilter { id: Some(self.id), limit: 1, ..EventFilter::default() };
             let event = store.list(&one).await?.pop().ok_or_else(|| anyhow!("there is no event {}", self.id))?;
             if event.state != EventState::Dead || !event.in_doubt {
-                bail!("event {} is not in doubt: there is nothing to find out", self.id);
+                bail!("event {} is not in doubt: there is nothing to settle", self.id);
             }
             let payload =
                 store.payload(self.id).await?.ok_or_else(|| anyhow!("the payload of event {} is gone", self.id))?;
@@ -81,7 +81,7 @@ impl Settle {
                 output::json(&json!({ "id": self.id, "state": state, "receipt": receipt }))
             }
             (false, Some(receipt)) => output::line(format_args!("{} is done: {receipt}", self.id)),
-            (false, None) => output::line(format_args!("{} is worked on again, under a new external id", self.id)),
+            (false, None) => output::line(format_args!("{} is processed again, under a new external id", self.id)),
         }
     }
 }

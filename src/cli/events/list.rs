@@ -11,9 +11,10 @@ use crate::{
     inbox::{EventFilter, Queue, StoredEvent},
 };
 
-/// List events, the newest first
+/// List events, newest first
 ///
-/// A line each: id, time, state, source, kind, conversation or article, failed attempts, and what was done or went wrong.
+/// One line each: id, time, state, source, kind, conversation or article, failed attempts, and the receipt, the reason
+/// for waiting or the error.
 #[derive(Args)]
 pub(super) struct List {
     #[command(flatten)]
@@ -28,14 +29,14 @@ pub(super) struct List {
 /// Show one event
 #[derive(Args)]
 pub(super) struct Show {
-    /// The event's id, from events list
+    /// Event id, from events list
     id: i64,
     #[command(flatten)]
     config: ConfigArgs,
-    /// Print also what it says: customers' words
+    /// Print the payload, too; contains what customers wrote
     #[arg(long)]
     payload: bool,
-    /// JSON in one line
+    /// JSON on one line
     #[arg(long)]
     json: bool,
 }
@@ -78,7 +79,7 @@ impl Show {
             let one = EventFilter { id: Some(self.id), limit: 1, ..EventFilter::default() };
             let payload = store.payload(self.id).await?;
             let system = &loaded.config.identity.subject_system;
-            // What cannot be read has no effect that could be looked for.
+            // An unreadable payload has no effect key.
             let effect_key = payload.as_deref().and_then(|payload| events::effect_key(system, payload).ok().flatten());
             let effect = match &effect_key {
                 Some(effect_key) => store.effect_of(effect_key).await?,
@@ -86,14 +87,13 @@ impl Show {
             };
             Ok((store.list(&one).await?.pop(), payload, effect))
         })?;
-        let event = event
-            .ok_or_else(|| anyhow!("there is no event {}; frontdesk events list shows those there are", self.id))?;
+        let event = event.ok_or_else(|| anyhow!("there is no event {}; see frontdesk events list", self.id))?;
         let mut shown = serde_json::to_value(&event)?;
         if let Some(effect) = effect {
             shown["external_id"] = json!(effect.as_str());
             if event.in_doubt {
                 shown["next"] = json!(format!(
-                    "look in the system for {}; then frontdesk events settle {} --found ID, or --not-found",
+                    "search the upstream for {}; then frontdesk events settle {} --found ID, or --not-found",
                     effect.as_str(),
                     event.id
                 ));
@@ -101,7 +101,7 @@ impl Show {
         }
         if self.payload {
             let payload = payload.map(|text| serde_json::from_str::<Value>(&text).unwrap_or(Value::String(text)));
-            shown["payload"] = payload.unwrap_or(json!("removed after the retention, or erased"));
+            shown["payload"] = payload.unwrap_or(json!("removed by retention or erased"));
         }
         match self.json {
             true => output::json(&shown),

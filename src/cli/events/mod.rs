@@ -1,4 +1,4 @@
-//! `frontdesk events`: what webhooks reported, what came of it, and what to do about the rest.
+//! `frontdesk events`: lists, sends, replays, settles and discards webhook events.
 
 mod found;
 mod list;
@@ -14,10 +14,10 @@ use crate::{
     inbox::{EventFilter, EventState},
 };
 
-/// Work with events: what webhooks reported, until it is done
+/// Work with events reported by webhooks
 ///
-/// An event is pending, claimed (being worked on), done, dead (it failed for good), discarded, or quarantined (its identity
-/// came before with other content).
+/// An event is pending, claimed (being processed), done, dead (failed for good), discarded, or quarantined (its
+/// deduplication key was used before with other content).
 #[derive(Args)]
 pub(super) struct Events {
     #[command(subcommand)]
@@ -51,16 +51,16 @@ impl Events {
     }
 }
 
-/// How many events are listed, unless more are asked for.
+/// Default limit of listed events.
 const LISTED: u32 = 50;
 
-/// Which events.
+/// Filter for events.
 #[derive(Args)]
 struct Filter {
-    /// Only of this source, as escalation
+    /// Only of this source, for example escalation
     #[arg(long)]
     source: Option<String>,
-    /// Only of this kind, as conversation.escalated
+    /// Only of this kind, for example conversation.escalated
     #[arg(long)]
     kind: Option<String>,
     /// Only in this state
@@ -69,10 +69,10 @@ struct Filter {
     /// Only of this conversation
     #[arg(long, value_name = "ID")]
     conversation: Option<String>,
-    /// Only received since this time: RFC 3339, a day (UTC), or how long ago, as 90s, 15m, 1h, 2d or 1w
+    /// Only received since this time: RFC 3339, a date (UTC), or an age such as 90s, 15m, 1h, 2d or 1w
     #[arg(long, value_name = "TIME", value_parser = words::since)]
     since: Option<Timestamp>,
-    /// At most this many, the newest first [default: 50; without limit for --all]
+    /// At most this many, newest first [default: 50; no limit for --all]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! `frontdesk events rejected`: what a platform sends that is not accepted.
+//! `frontdesk events rejected`: lists rejected webhooks.
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -11,16 +11,16 @@ use crate::{
     upstream::{DocumentError, Fetcher},
 };
 
-/// Show the webhooks of a source that were rejected lately, the newest first
+/// Show recently rejected webhooks of a source, newest first
 ///
-/// The last hundred since the server was started, with what each failed on, headers (secrets replaced) and the beginning of
-/// the body. They are in the server's memory alone, so a running server is asked, at its operations address. Nothing in them
-/// is proven to come from anybody.
+/// The last hundred since the server started, each with the failed check, headers (secrets replaced) and the start of
+/// the body. They are kept in the server's memory only, so a running server is asked at its operations address. They
+/// are unauthenticated: anybody may have sent them.
 #[derive(Args)]
 pub(super) struct Rejected {
-    /// As escalation
+    /// Source name, for example escalation
     source: String,
-    /// The operations address of the server [default: http://, and operations.listen]
+    /// Operations address of the server [default: http:// and operations.listen]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// JSON Lines instead of text
@@ -30,7 +30,7 @@ pub(super) struct Rejected {
     config: ConfigArgs,
 }
 
-/// A hundred, each with its headers and the beginning of its body.
+/// Bound for a hundred webhooks, each with headers and the start of its body.
 const SHOWN_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -55,10 +55,10 @@ impl Rejected {
             Err(DocumentError::Status(status)) if status == 404 => {
                 let known: Vec<&str> = loaded.config.webhooks.keys().map(String::as_str).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                bail!("{} is no source of webhooks there; configured here are: {known}", self.source)
+                bail!("the server has no webhook source {}; configured here are: {known}", self.source)
             }
             Err(DocumentError::Status(status)) if status == 401 => {
-                bail!("the server wants the token of operations.token; name its configuration with --config")
+                bail!("the server requires the token of operations.token; name its configuration with --config")
             }
             Err(error) => {
                 return Err(error).context(format!(

@@ -1,4 +1,4 @@
-//! `frontdesk events send` and `verify`: a signed request by hand, and what is wrong with one.
+//! `frontdesk events send` and `verify`: sends a signed webhook, and explains why one was refused.
 
 use std::{
     io::Read,
@@ -20,21 +20,21 @@ use crate::{
     webhooks::{Mapped, RawWebhook},
 };
 
-/// Sign an event and post it, as its platform would
+/// Sign a webhook and send it, as its platform would
 ///
-/// Sends a sample, or a file as it is, signed by the source's scheme with the secret of the configuration. Where
-/// the body alone tells events apart, a sample that is sent twice is a duplicate.
+/// Sends a sample or a file, signed by the source's scheme with the configured secret. Where only the body identifies
+/// an event, a sample sent twice is a duplicate.
 #[derive(Args)]
 pub(super) struct Send {
-    /// The source: escalation, chatbot, cms-update, a connector with webhooks, or a configured name
+    /// Source: escalation, chatbot, cms-update, a connector with webhooks, or a configured name
     source: String,
-    /// A body of your own; - is standard input
+    /// File with the body to send; - is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Where to send it [default: http.listen of the configuration]
+    /// URL to send it to [default: http.listen of the configuration]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The secret, by the environment variable that holds it, instead of the configured one
+    /// Environment variable with the secret, instead of the configured one
     #[arg(long, value_name = "NAME")]
     secret_env: Option<String>,
     /// JSON instead of text
@@ -44,27 +44,27 @@ pub(super) struct Send {
     config: ConfigArgs,
 }
 
-/// Say what is wrong with a request that was refused
+/// Explain why a webhook was refused
 ///
-/// Give the headers and the body exactly as they were sent. Tells which check fails, and what a good signature looks like;
-/// never the secret.
+/// Give the headers and the body exactly as they were sent. Prints the check that fails and the form of a valid
+/// signature, never the secret.
 #[derive(Args)]
 pub(super) struct Verify {
-    /// The source: escalation, chatbot, cms-update, a connector with webhooks, or a configured name
+    /// Source: escalation, chatbot, cms-update, a connector with webhooks, or a configured name
     source: String,
-    /// The body, byte by byte; - is standard input
+    /// File with the exact body; - is standard input
     #[arg(long, value_name = "FILE")]
     body: PathBuf,
-    /// A header, as 'x-webhook-signature: 4f0c…'; may be given several times
+    /// A header, for example 'x-webhook-signature: 4f0c…'; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// When it arrived, for schemes that sign the time: RFC 3339, or how long ago, as 90s, 15m or 1h [default: now]
+    /// Time of arrival, for schemes that sign the time: RFC 3339, or an age such as 90s, 15m or 1h [default: now]
     #[arg(long, value_name = "TIME", value_parser = words::since)]
     at: Option<Timestamp>,
-    /// The path that was asked for, for schemes that sign it [default: /webhooks/SOURCE]
+    /// Request path, for schemes that sign it [default: /webhooks/SOURCE]
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// The secret, by the environment variable that holds it, instead of the configured one
+    /// Environment variable with the secret, instead of the configured one
     #[arg(long, value_name = "NAME")]
     secret_env: Option<String>,
     /// JSON instead of text
@@ -121,7 +121,7 @@ impl Send {
         }
         match status {
             200..=299 => Ok(()),
-            _ => bail!("it was not accepted"),
+            _ => bail!("the webhook was not accepted"),
         }
     }
 }
@@ -159,10 +159,10 @@ impl Verify {
         };
         say("signature: good".to_owned())?;
         match block_on(async { Ok(source.map(&webhook).await) })? {
-            Mapped::NotNow { why } => bail!("it cannot be told what it means: {why}"),
+            Mapped::NotNow { why } => bail!("the webhook could not be mapped: {why}"),
             Mapped::Skipped => {
                 tell(json!({ "signature": "good", "status": 200, "skipped": true }))?;
-                say("event: of a kind that has no effect here; it is answered 200 and skipped".to_owned())
+                say("event: of an unused kind; it is answered 200 and skipped".to_owned())
             }
             Mapped::Unmappable { kind, faults, .. } => {
                 tell(json!({ "signature": "good", "status": 422, "kind": kind, "faults": faults }))?;

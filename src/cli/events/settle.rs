@@ -1,4 +1,4 @@
-//! `frontdesk events replay` and `discard`: one by one, or all that pass a filter.
+//! `frontdesk events replay` and `discard`: by id, or for all events that match a filter.
 
 use anyhow::bail;
 use clap::{ArgGroup, Args};
@@ -19,20 +19,20 @@ use crate::{
     store::Store,
 };
 
-/// Put dead letters back to be worked on again
+/// Queue dead letters again
 ///
-/// What they have done already is not done a second time. One whose effect is in doubt at a system that cannot be asked
-/// needs --force: look there first. A dead letter that could not be mapped is not replayed; its sender has to send again.
+/// Effects that are already done are not repeated. An event in doubt at an upstream that cannot be searched needs
+/// --force: look there first. A dead letter that could not be mapped cannot be replayed; its sender has to send again.
 #[derive(Args)]
 pub(super) struct Replay {
     #[command(flatten)]
     which: Which,
-    /// Also those whose effect is in doubt
+    /// Include events whose effect is in doubt
     #[arg(long)]
     force: bool,
 }
 
-/// Give events up: dead letters, what is in quarantine, or what waits
+/// Discard dead letters, quarantined events or pending ones
 #[derive(Args)]
 pub(super) struct Discard {
     #[command(flatten)]
@@ -42,16 +42,16 @@ pub(super) struct Discard {
 #[derive(Args)]
 #[command(group = ArgGroup::new("which").args(["ids", "all"]).required(true))]
 struct Which {
-    /// Ids, from events list
+    /// Event ids, from events list
     ids: Vec<i64>,
-    /// All that pass the filter; dead letters, unless --state says otherwise
+    /// All events that match the filter; dead letters unless --state is given
     #[arg(long)]
     all: bool,
     #[command(flatten)]
     filter: Filter,
     #[command(flatten)]
     config: ConfigArgs,
-    /// Only show which it would be
+    /// Only list the events that would change
     #[arg(long)]
     dry_run: bool,
     /// JSON Lines instead of text
@@ -66,25 +66,25 @@ impl Which {
             let state = filter.state.or(Some(EventState::Dead));
             let limit = self.filter.limit.unwrap_or(u32::MAX);
             let mut events = store.list(&EventFilter { state, limit, ..filter }).await?;
-            // In the order in which they came.
+            // Oldest first.
             events.reverse();
             return Ok(events);
         }
         if self.filter.is_some() {
-            bail!("events are named by their numbers or by --all and a filter, not both");
+            bail!("give event ids, or --all with a filter, not both");
         }
         let mut events = Vec::new();
         for id in &self.ids {
             let one = EventFilter { id: Some(*id), limit: 1, ..EventFilter::default() };
             match store.list(&one).await?.pop() {
                 Some(event) => events.push(event),
-                None => bail!("there is no event {id}; frontdesk events list shows those there are"),
+                None => bail!("there is no event {id}; see frontdesk events list"),
             }
         }
         Ok(events)
     }
 
-    /// Does it to each, and puts each that was changed on record.
+    /// Runs `work` for each event and audits each change.
     fn each(
         &self,
         tool: &'static str,
@@ -100,7 +100,7 @@ impl Which {
                     events.into_iter().partition(|event| would(event));
                 output::list(self.json, TITLES, &would, columns)?;
                 for event in &left {
-                    output::remark(format_args!("{} would be left as it is: {}", event.id, why(tool, event)));
+                    output::remark(format_args!("{} would be left unchanged: {}", event.id, why(tool, event)));
                 }
                 return Ok((would.len(), left.len()));
             }
@@ -117,15 +117,15 @@ impl Which {
                     if self.json {
                         output::json(&json!({ "id": event.id, "changed": false, "why": why(tool, &event) }))?;
                     }
-                    output::remark(format_args!("{} was left as it is: {}", event.id, why(tool, &event)));
+                    output::remark(format_args!("{} was left unchanged: {}", event.id, why(tool, &event)));
                 }
             }
             Ok((changed, left))
         })?;
         match left {
             0 => Ok(()),
-            left if self.dry_run => bail!("{left} of {} would be left as they are", changed + left),
-            left => bail!("{left} of {} were left as they are", changed + left),
+            left if self.dry_run => bail!("{left} of {} would be left unchanged", changed + left),
+            left => bail!("{left} of {} were left unchanged", changed + left),
         }
     }
 }
@@ -134,11 +134,11 @@ fn why(tool: &str, event: &StoredEvent) -> String {
     let state = serde_json::to_value(event.state).unwrap_or_default();
     match (tool, event.state) {
         ("events replay", EventState::Dead) if event.in_doubt && event.workable => format!(
-            "its effect is in doubt; look at the system (events show {0} tells for what), then use events settle {0} or --force",
+            "its effect is in doubt; search the upstream (events show {0} prints the id), then use events settle {0} or --force",
             event.id
         ),
         ("events replay", EventState::Dead) => {
-            "it cannot be worked on: it could not be mapped, or its payload is gone".to_owned()
+            "it cannot be processed: it could not be mapped, or its payload is gone".to_owned()
         }
         _ => format!("it is {}", state.as_str().unwrap_or_default()),
     }
@@ -161,7 +161,7 @@ impl Replay {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let force = self.force;
         let would = |event: &StoredEvent| event.can_be_replayed(force);
-        self.which.each("events replay", "is worked on again", would, async |store, loaded, event| {
+        self.which.each("events replay", "is queued again", would, async |store, loaded, event| {
             if force && event.in_doubt && event.can_be_replayed(force) {
                 forget_doubt(store, loaded, event.id).await?;
             }
@@ -170,7 +170,7 @@ impl Replay {
     }
 }
 
-/// Whoever forces a replay has looked, and found nothing: the ledger must not hold the effect back any longer.
+/// `--force` states that the effect does not exist: the ledger claim is removed, so that the effect can be made again.
 async fn forget_doubt(store: &Store, loaded: &Loaded, id: i64) -> anyhow::Result<()> {
     let system = &loaded.config.identity.subject_system;
     let Some(payload) = store.payload(id).await? else { return Ok(()) };
@@ -182,7 +182,7 @@ async fn forget_doubt(store: &Store, loaded: &Loaded, id: i64) -> anyhow::Result
 
 impl Discard {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        self.which.each("events discard", "is given up", StoredEvent::can_be_discarded, async |store, _, event| {
+        self.which.each("events discard", "is discarded", StoredEvent::can_be_discarded, async |store, _, event| {
             Ok(store.discard(event.id).await?)
         })
     }

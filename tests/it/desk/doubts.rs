@@ -70,7 +70,7 @@ fn a_dry_run_tells_exactly_what_the_real_run_does() {
         let said = stderr(output);
         said.lines().filter(|line| line.contains(words)).map(str::to_owned).collect::<Vec<_>>()
     };
-    let (would, was) = (left(&dry, "would be left as it is"), left(&real, "was left as it is"));
+    let (would, was) = (left(&dry, "would be left unchanged"), left(&real, "was left unchanged"));
     assert_eq!(would.len(), 3, "{}", stderr(&dry));
     let would: Vec<_> = would.iter().map(|line| line.replace("would be left", "was left")).collect();
     assert_eq!(would, was);

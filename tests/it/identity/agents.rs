@@ -112,7 +112,7 @@ fn static_tokens_are_made_used_and_revoked() {
     assert!(!holds(&store, &token) && !holds(&wal, &token), "the store does not have it");
     let id = rows[1]["id"].to_string();
     assert!(stdout(&frontdesk(setup.path(), &["token", "revoke", &id])).contains("is revoked"));
-    assert!(stdout(&frontdesk(setup.path(), &["token", "revoke", &id])).contains("had been revoked before"));
+    assert!(stdout(&frontdesk(setup.path(), &["token", "revoke", &id])).contains("was already revoked"));
     assert!(stderr(&frontdesk(setup.path(), &["token", "revoke", "99"])).contains("frontdesk token list"));
     let staff = frontdesk(setup.path(), &["token", "new", "x", "--scope", "orders:read:any"]);
     assert!(stderr(&staff).contains("is for people"), "{}", stderr(&staff));
