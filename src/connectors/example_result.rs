@@ -1,19 +1,19 @@
-//! How an example ended, and how what it expects is compared.
+//! Result of an example, and the comparison of values with its expectation.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// How one example ended.
+/// Result of one example.
 #[derive(Debug, Clone, Serialize)]
 pub struct ExampleResult {
     pub example: String,
     pub operation: String,
-    /// What differs, if anything.
+    /// The first difference; none if it passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
-/// The first place where a value is not as expected. Members that are not expected do not count.
+/// The first difference. Members that are not expected are ignored.
 pub(super) fn differs(place: &str, expected: &Value, got: &Value) -> Option<String> {
     match (expected, got) {
         (Value::Object(members), Value::Object(got)) => members.iter().find_map(|(name, expected)| {

@@ -1,4 +1,4 @@
-//! What vendor files write in more than one section: settings, and JSON as a string.
+//! Types shared by sections of a vendor file: settings, and JSON in a string.
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -12,7 +12,7 @@ pub struct Setting {
     pub required: bool,
 }
 
-/// JSON written as text, because TOML has no null.
+/// JSON in a string, because TOML has no null.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Json(pub serde_json::Value);
 

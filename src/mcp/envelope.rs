@@ -1,4 +1,4 @@
-//! As much of a message as has to be known before the protocol library reads it, and the refusals that answer it.
+//! The parts of a message that checks need before rmcp parses it, and JSON-RPC refusals.
 
 use std::{borrow::Cow, convert::Infallible, fmt};
 
@@ -17,17 +17,17 @@ use crate::identity::STAFF_REASON_META;
 
 pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
 
-/// As much of a message as its headers repeat.
+/// The parts of a message that headers repeat and checks need.
 #[derive(Deserialize)]
 pub(super) struct Envelope {
-    /// None: it is a notification. An id of null is none that can be answered.
+    /// None for a notification. An id of null cannot be answered.
     #[serde(default, deserialize_with = "present")]
     pub(super) id: Option<Value>,
     pub(super) method: Option<String>,
     params: Option<Params>,
 }
 
-/// A member that is there, whatever it holds.
+/// Deserializes a present member, null included.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -43,12 +43,12 @@ impl Envelope {
             && cursor.is_some_and(|cursor| !message::is_cursor(cursor))
     }
 
-    /// Whether the client says something of itself that has to be looked at before the library reads it.
+    /// Whether the client's self-description may need repair before rmcp parses it.
     pub(super) fn describes_itself_oddly(&self) -> bool {
         self.method.as_deref() == Some("initialize") || self.params.as_ref().is_some_and(|params| params.meta.is_odd)
     }
 
-    /// What the message is about: a tool, a prompt or a resource.
+    /// The name of the tool or prompt, or the URI of the resource.
     pub(super) fn name(&self) -> Option<&str> {
         let params = self.params.as_ref()?;
         let of_resource = self.method.as_deref().is_some_and(|method| method.starts_with("resources/"));
@@ -70,7 +70,7 @@ struct Params {
     meta: Meta,
 }
 
-/// As much of `_meta` as decides on the scope that is needed, and on whether the library can read it.
+/// The parts of `_meta` that decide the required scope, and whether rmcp can parse it.
 #[derive(Default)]
 struct Meta {
     staff_reason: bool,

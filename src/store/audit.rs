@@ -12,7 +12,7 @@ use crate::{
     domain::Timestamp,
 };
 
-/// A record with its customer hashed.
+/// A record whose customer is replaced by a keyed hash.
 pub(super) struct AuditRow {
     pub(super) record: AuditRecord,
     pub(super) customer_hash: Option<Arc<str>>,

@@ -18,8 +18,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// on its own account must not block the others for ever.
 const LATEST_EVERY: i64 = 4;
 
-/// An unfinished event `e` whose subject has no earlier one, and none that is being worked on at ?1: a replay brings an
-/// earlier one back while a later one is under way.
+/// SQL condition: event `e` is unfinished and is next for its subject, at time `?1`. No earlier event of the subject is
+/// unfinished, and no later one has a live lease: a replay makes an earlier event pending while a later one runs.
 pub(super) const NEXT: &str = "e.state IN ('pending', 'claimed') AND NOT EXISTS (SELECT 1 FROM events AS other \
     WHERE other.subject = e.subject AND other.id <> e.id AND other.state IN ('pending', 'claimed') \
       AND (other.id < e.id OR (other.state = 'claimed' AND other.due_at > ?1)))";

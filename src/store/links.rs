@@ -1,11 +1,11 @@
-//! Ids of other systems under which the same person is known.
+//! Links between ids of one person in different systems.
 
 use rusqlite::{Transaction, params};
 
 use super::StoreError;
 use crate::domain::CustomerId;
 
-/// Remembers that two ids are one person's.
+/// Records that two ids belong to one person.
 pub(super) fn link(
     transaction: &Transaction<'_>,
     customer: &CustomerId,

@@ -74,7 +74,7 @@ pub struct Spec {
     pub staff_scope: Option<Scope>,
 }
 
-/// What a tool answers: the same thing twice, for programs and for reading.
+/// A tool's answer twice: as structured content, and as text.
 #[derive(Debug, Clone)]
 pub struct ToolReply {
     pub structured: Value,
