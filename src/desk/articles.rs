@@ -1,4 +1,4 @@
-//! Help articles, for everybody.
+//! Help articles, which are public.
 
 use super::{Applied, ArticleChange, ArticlePage, ArticleVersion, Call, Decision, Desk, DeskError, Verdict};
 use crate::domain::{Article, ArticleHit, ArticleId};
@@ -10,7 +10,7 @@ impl Desk {
         Ok(hits)
     }
 
-    /// Applies a change and copies it outward. A change that was overtaken changes nothing anywhere.
+    /// Applies a change and copies it to the mirrors. A change older than the stored version is ignored.
     pub async fn change_article(&self, change: &ArticleChange, version: ArticleVersion) -> Result<Applied, DeskError> {
         let applied = self.knowledge.apply(change, version).await?;
         if applied == Applied::Done {

@@ -1,4 +1,4 @@
-//! The audit log: every decision, with references and never with content.
+//! The audit log: every decision, with ids and never with content.
 
 use std::borrow::Cow;
 
@@ -11,25 +11,25 @@ use crate::{
     identity::{Caller, StaffMember},
 };
 
-/// Where decisions are kept.
+/// Storage of audit records.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// Takes a record in. The record of an effect is durable when this returns; others may be written a moment later,
-    /// together. What the ledger finishes carries its record there, in the same commit.
+    /// Accepts a record. The record of an effect is durable when this returns; others may be written in a batch a
+    /// moment later. A record passed to [`Ledger::finish`](super::Ledger::finish) is committed with the receipt.
     async fn record(&self, record: AuditRecord) -> Result<(), PortError>;
 
-    /// The newest records that pass the filter, newest first.
+    /// The newest records that match the filter, newest first.
     async fn read(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, PortError>;
 }
 
-/// One decision, before it is stored.
+/// An audit record before it is stored.
 #[derive(Debug, Clone)]
 pub struct AuditRecord {
     pub at: Timestamp,
     pub agent: Option<AgentId>,
     /// Stored only as a keyed hash.
     pub customer: Option<CustomerId>,
-    /// Who of the company looked, and why.
+    /// The staff member who looked, with the reason.
     pub staff: Option<StaffMember>,
     pub conversation: Option<ConversationId>,
     pub context_id: Option<String>,
@@ -37,7 +37,7 @@ pub struct AuditRecord {
     pub decision: Decision,
 }
 
-/// What was decided, about what.
+/// A decision and the records that it is about.
 #[derive(Debug, Clone)]
 pub struct Decision {
     pub verdict: Verdict,
@@ -70,7 +70,7 @@ impl AuditRecord {
         Self::of_caller(&call.caller, call.tool, at, decision)
     }
 
-    /// The record of a decision that fell before there was a call, on the caller alone.
+    /// The record of a decision on the caller alone, before there was a call.
     pub fn of_caller(caller: &Caller, tool: &'static str, at: Timestamp, decision: Decision) -> Self {
         Self {
             at,
@@ -85,42 +85,42 @@ impl AuditRecord {
     }
 }
 
-/// How a call was decided. The model sees one denial where the audit tells three.
+/// Verdict on a call. The model sees one denial where the audit distinguishes several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It was the customer's own, and it was done.
+    /// The record is the customer's, and the call was done.
     Allowed,
-    /// A member of staff saw it, with a reason.
+    /// Shown to a staff member who gave a reason.
     Staff,
-    /// There is no such record.
+    /// The record does not exist.
     Absent,
     /// The record is another customer's.
     Foreign,
-    /// What came back does not tell whose it is.
+    /// The reply does not say whose record it is.
     Unreadable,
-    /// A guest's order, and the email is not proven to be the customer's.
+    /// A guest order, and the customer has not verified its email address.
     GuestUnproven,
-    /// The customer has to prove more of who they are.
+    /// The customer needs a higher level of authentication.
     StepUp,
     /// The customer context was missing or wrong.
     IdentityRefused,
-    /// The agent's token does not reach so far.
+    /// The agent's token lacks the scope.
     ScopeRefused,
-    /// The arguments were refused before anything was looked at.
+    /// The arguments were refused before any look-up.
     InvalidArguments,
     /// Too many calls.
     RateLimited,
-    /// An idempotency key came back with other arguments.
+    /// An idempotency key was used again with other arguments.
     KeyReused,
     /// A system behind the desk failed.
     Failed,
-    /// A system behind the desk was asked to do it, and does not say whether it has.
+    /// It is unknown whether a system behind the desk has done it.
     InDoubt,
 }
 
 impl Verdict {
-    /// The word that it is stored and counted under, which is also its form in JSON.
+    /// Name in the database, metrics and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -141,23 +141,23 @@ impl Verdict {
     }
 }
 
-/// What happened to the outside world.
+/// Effect of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     None,
-    /// Something new exists.
+    /// A record was created.
     Created,
-    /// It had been done before; nothing happened.
+    /// It was done before; nothing was sent again.
     Repeated,
     /// A record was changed.
     Changed,
-    /// It is written down, and is done later.
+    /// It was queued, and is done later.
     Accepted,
 }
 
 impl Effect {
-    /// The word that it is stored and counted under, which is also its form in JSON.
+    /// Name in the database, metrics and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -169,11 +169,11 @@ impl Effect {
     }
 }
 
-/// Which records to read.
+/// Filter for audit records.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
     pub conversation: Option<ConversationId>,
-    /// Any of these; all, if there is none.
+    /// Any of these; all customers if empty.
     pub customers: Vec<CustomerId>,
     pub tool: Option<String>,
     pub verdict: Option<Verdict>,
@@ -182,17 +182,18 @@ pub struct AuditFilter {
     pub limit: u32,
 }
 
-/// A record as it is stored and shown.
+/// A stored audit record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredAudit {
     pub id: i64,
     pub at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// HMAC-SHA-256 of the customer id under the store's own key, hex, cut to 16 octets: tells customers apart, names nobody.
+    /// HMAC-SHA-256 of the customer id under the store's key: the first 16 bytes in hexadecimal. Distinguishes
+    /// customers without identifying them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_hash: Option<String>,
-    /// The member of staff who looked, and why.
+    /// The staff member who looked; `reason` is why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staff: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

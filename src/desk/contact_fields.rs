@@ -1,4 +1,4 @@
-//! The fields of a contact: found, made once, and never put back behind what another request has set since.
+//! Fields of a contact: finds it, creates it once, and never overwrites a later request's values.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -16,18 +16,19 @@ use super::{
 };
 use crate::domain::{Contact, ContactFields, ContactId, Customer, EffectId, EndedConversation, FieldName, Timestamp};
 
-/// The field that tells when the last conversation ended.
+/// The field with the end of the last conversation.
 const LAST_INTERACTION: &str = EndedConversation::CONTACT_FIELDS[0];
 
-/// A contact that was made.
+/// Receipt of a created contact.
 #[derive(Debug, Serialize, Deserialize)]
 struct Made {
     contact_id: ContactId,
 }
 
 impl Desk {
-    /// Two calls that both find nothing would both make a contact, and two ends of conversations must not overtake each
-    /// other. A CRM that keeps contacts by customer compares and writes fields at once.
+    /// Serialises changes to a contact in this process: two calls that find none must not both create one, and two ends
+    /// of conversations must not overtake each other. Not needed where the CRM keeps contacts by customer id and writes
+    /// atomically.
     pub(super) async fn contact_turn(&self, customer: &Customer, change: &Change) -> Option<KeyedLock> {
         match self.crm.keyed_by_customer() && change.ended.is_none() {
             true => None,
@@ -35,7 +36,7 @@ impl Desk {
         }
     }
 
-    /// `first`: nothing was sent under this effect before.
+    /// Saves the fields. `first`: nothing was sent under this effect before.
     pub(super) async fn save(
         &self,
         call: &Call,
@@ -58,7 +59,7 @@ impl Desk {
             Some(contact) => self.save_into(call, customer, &contact, change, effect, first).await,
             None if self.crm.contact_settlement().is_natural() => self.save_new(call, customer, change, effect).await,
             None => {
-                // Among all processes on the store: whoever comes second finds what the first one has made.
+                // A lock across processes: a second caller finds the contact that the first has created.
                 let lock = self.lock(EffectKey::of_making(customer), call.repeat_window.is_some()).await?;
                 let saved = self.save_made(call, customer, change, effect, first).await;
                 lock.free().await;
@@ -67,7 +68,7 @@ impl Desk {
         }
     }
 
-    /// The fields of a contact that was not there a moment ago.
+    /// Creates the contact under the lock, unless another process has.
     async fn save_made(
         &self,
         call: &Call,
@@ -86,7 +87,7 @@ impl Desk {
             let update = updated(contact_id, &change.fields, &ContactFields::new());
             return Ok(Saved { update, recorded: true });
         }
-        // Somebody else made it, or an earlier attempt did. A search may not show it yet.
+        // Another process or an earlier attempt created it; a search may not show it yet.
         let found = self.own_contact(customer).await?.ok().flatten();
         let contact = found.unwrap_or_else(|| Contact {
             id: contact_id,
@@ -97,7 +98,7 @@ impl Desk {
         self.save_into(call, customer, &contact, change, effect, first).await
     }
 
-    /// The customer's own contact; or, for the audit alone, why the one that was found is not.
+    /// The customer's contact; or the verdict, for the audit alone, if the one found is not theirs.
     async fn own_contact(&self, customer: &Customer) -> Result<Result<Option<Contact>, Verdict>, DeskError> {
         let found = self.crm.find_contact(customer).await.map_err(PortError::before_any_write)?;
         Ok(found.map(|found| OwnedContact::check(customer, found).map(OwnedContact::into_contact)).transpose())
@@ -113,7 +114,7 @@ impl Desk {
         first: bool,
     ) -> Result<Saved, DeskError> {
         let book = EffectKey::of_contact_id(&contact.id);
-        // Whoever it was found by: two ends of conversations are put down one after the other.
+        // By contact id, whichever customer it was found by: ends of conversations are saved one after the other.
         let _turn = match change.ended {
             Some(_) => Some(self.keyed_locks.take(book).await),
             None => None,
@@ -125,7 +126,7 @@ impl Desk {
                 true => fields.keys().cloned().collect(),
                 false => Vec::new(),
             },
-            // The store itself recognises the effect, in the transaction that writes.
+            // The embedded store deduplicates by effect in the transaction.
             None if self.crm.keyed_by_customer() => fields.keys().cloned().collect(),
             None => self.ledger.take_fields(&book, fields.keys().cloned().collect(), effect, first).await?,
         };
@@ -150,7 +151,7 @@ impl Desk {
         }
     }
 
-    /// A new contact where the CRM makes it once by itself, whoever asks and how often.
+    /// Saves a new contact at a CRM whose create is idempotent.
     async fn save_new(
         &self,
         call: &Call,
@@ -175,7 +176,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Makes a contact that was not found, once: the CRM itself would make another one each time.
+    /// Creates a contact through the ledger, at a CRM whose create is not idempotent.
     async fn make_contact(
         &self,
         call: &Call,
@@ -183,7 +184,7 @@ impl Desk {
         fields: &ContactFields,
     ) -> Result<Once<Made>, DeskError> {
         let settlement = self.crm.contact_settlement();
-        // From then on a search shows it, or it is gone again.
+        // After this time a search shows the contact if it exists.
         let window = settlement.search_after().unwrap_or_default().max(UNDER_WAY_MAX) + Duration::from_secs(60);
         let written = AtomicBool::new(false);
         let once = Call {
@@ -218,7 +219,7 @@ impl Desk {
         self.once_under(EffectKey::of_new_contact(customer), &once, write).await
     }
 
-    /// Fields may be set again: a repeat of the request settles it.
+    /// Reports a doubtful write of fields. It can settle: a repeat sets the same fields again.
     async fn fields_in_doubt(
         &self,
         call: &Call,
@@ -234,11 +235,11 @@ impl Desk {
     }
 }
 
-/// Whether the contact itself tells of a later end: one that was put down before this store kept account of them.
+/// Whether the contact's own field has a later end, written before this store recorded ends.
 fn ends_before(at: Timestamp, contact: &Contact, now: Timestamp) -> bool {
     let told = contact.fields.iter().find(|(field, _)| field.as_str() == LAST_INTERACTION);
     let told = told.and_then(|(_, value)| Timestamp::parse(value.as_str()).ok());
-    // What lies in the future is a clock that goes wrong, or not ours.
+    // A time in the future is wrong or not ours.
     told.is_some_and(|told| at < told && told <= now)
 }
 

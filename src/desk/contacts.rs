@@ -1,4 +1,4 @@
-//! Contacts: their fields, and notes about them. Each of them is an effect of its own, put on record by itself.
+//! Contacts: fields and notes. Each is an effect of its own and audited by itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ pub(super) const SYSTEM: &str = "CRM";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ContactUpdate {
     pub contact_id: ContactId,
-    /// Only what is different now.
+    /// Fields whose values changed.
     pub changed: Vec<ContactChange>,
-    /// What a later request has set meanwhile, and what therefore stays as it is.
+    /// Fields left unchanged, because a later request has set them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<FieldName>,
     pub note_id: Option<NoteId>,
@@ -31,21 +31,21 @@ pub struct ContactChange {
     pub to: FieldValue,
 }
 
-/// The fields as they are now, and whether the change is on record already.
+/// The update, and whether it is audited already.
 pub(super) struct Saved {
     pub(super) update: ContactUpdate,
     pub(super) recorded: bool,
 }
 
-/// What is to become of a contact.
+/// A change to a contact.
 pub(super) struct Change {
     pub(super) fields: ContactFields,
     pub(super) note: Option<String>,
-    /// The fields tell of a conversation that ended then: of two ends the later one counts.
+    /// When the conversation ended that the fields are about: of two ends the later one counts.
     pub(super) ended: Option<Timestamp>,
 }
 
-/// What the ledger keeps of a note. Up to format 6 it was the whole update where the caller had a key of its own.
+/// Receipt of a note. Up to store format 6 it was the whole update if the caller had sent an idempotency key.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Noted {
@@ -56,8 +56,8 @@ enum Noted {
 impl Desk {
     /// Changes contact fields and adds a note, for the customer of the call.
     ///
-    /// Fields are compared with the record as it is now, so A→B→A ends at A. A note, or anything under the caller's own
-    /// idempotency key, is done once. [`DeskError::Partly`]: the fields are done, and the note is not.
+    /// Fields are compared with the current record, so A→B→A ends at A. A note, and everything under the caller's
+    /// idempotency key, is done once. [`DeskError::Partly`]: the fields are saved, and the note is not.
     pub async fn update_contact(
         &self,
         call: &Call,
@@ -67,8 +67,8 @@ impl Desk {
         self.change_contact(call, &Change { fields, note, ended: None }).await
     }
 
-    /// Puts down what came of a conversation that ended at `at`: its note in any case, its fields unless a later end is
-    /// there already.
+    /// Records the result of a conversation that ended at `at`: always its note, and its fields unless a later end is
+    /// recorded.
     pub async fn end_conversation(
         &self,
         call: &Call,
@@ -103,8 +103,8 @@ impl Desk {
         }
     }
 
-    /// The fields under the caller's own key: whatever became of the note, they are saved once, and a repeat never puts an
-    /// older value over one that another request has set meanwhile.
+    /// Saves the fields once under the caller's idempotency key, whatever happened to the note. A repeat never
+    /// overwrites a value that another request has set since.
     async fn save_once(&self, call: &Call, customer: &Customer, change: &Change) -> Result<ContactUpdate, DeskError> {
         let _turn = self.contact_turn(customer, change).await;
         let claim = self.claim(EffectKey::of_fields(call, &customer.id), call)?;
@@ -191,7 +191,7 @@ impl Noted {
     }
 }
 
-/// What the audit says of an update: references and names, no values.
+/// The audit decision of an update: ids and field names, no values.
 fn describe(update: &ContactUpdate) -> Decision {
     let mut decision = Decision::new(Verdict::Allowed).on("contact", &update.contact_id);
     decision.fields = update.changed.iter().map(|change| change.field.to_string()).collect();

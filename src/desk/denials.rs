@@ -1,5 +1,5 @@
-//! Guessing order numbers: a customer who is denied again and again has to wait, and people are told. Nobody waits for what
-//! others were denied.
+//! Enumeration of order numbers: locks out a customer after repeated denials, and logs it. Others' denials lock out
+//! nobody.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::{
     telemetry::metrics,
 };
 
-/// Who was denied how often, and whether orders can be read at all.
+/// Counts denials by customer and agent, and tracks whether orders are readable.
 pub struct Denials {
     customers: Lockout<CustomerId>,
     agents: Tally<AgentId>,
@@ -26,7 +26,7 @@ impl Denials {
         Self { customers: limits.customer_lockout(), agents: limits.agent_denials(), legibility: Legibility::default() }
     }
 
-    /// Where many customers of an agent are denied, less is free for each.
+    /// Fewer denials are free for a customer of an agent with many denials.
     fn strictness(&self, caller: &Caller) -> Strictness {
         match caller.agent.as_ref().is_some_and(|agent| self.agents.is_over(agent)) {
             true => Strictness::Strict,
@@ -35,20 +35,20 @@ impl Denials {
     }
 }
 
-/// A question under way.
+/// A look-up in progress.
 pub(super) struct Question<'a> {
     _customer: Option<Asking<'a, CustomerId>>,
 }
 
 impl Desk {
-    /// Whether the caller may ask for a record at all, before anything is looked at: a wait tells nothing of what is there.
+    /// Checks the lockout before any look-up, so that a wait discloses nothing.
     pub(super) fn may_ask(&self, caller: &Caller) -> Result<Question<'_>, DeskError> {
         let strictness = self.denials.strictness(caller);
         let asked = caller.customer().map(|customer| self.denials.customers.ask(&customer.id, strictness)).transpose();
         Ok(Question { _customer: asked.map_err(DeskError::SlowDown)?.flatten() })
     }
 
-    /// The caller was not shown what they asked for.
+    /// Counts a denial.
     pub(super) fn denied(&self, caller: &Caller) {
         let conversation = caller.conversation.as_ref().map(|id| id.as_str());
         let agent = caller.agent.as_ref().map(|agent| agent.as_str());
@@ -61,7 +61,7 @@ impl Desk {
                 agent,
                 conversation,
                 wait_s,
-                "a customer asks for orders that are not theirs, and has to wait"
+                "a customer is locked out after asking for orders that are not theirs"
             );
         }
         if caller.agent.as_ref().is_some_and(|agent| self.denials.agents.add(agent)) {
@@ -70,12 +70,12 @@ impl Desk {
         }
     }
 
-    /// How long no order is asked for since none can be read, judged before any number.
+    /// How long look-ups are suspended because orders are unreadable; checked before any number.
     pub(super) fn illegible_for(&self) -> Option<Duration> {
         self.denials.legibility.closed_for(Instant::now())
     }
 
-    /// An order came whose owner can be read.
+    /// Reports an order with a readable owner.
     pub(super) fn legible(&self) {
         if self.denials.legibility.read() {
             self.orders.leave_alone(None);
@@ -83,7 +83,7 @@ impl Desk {
         }
     }
 
-    /// What came of a number cannot be read. That is held against the caller as a denial, until it shows that no order can be.
+    /// Reports an unreadable reply. It counts as a denial of the caller, until it turns out that no order is readable.
     pub(super) fn illegible(&self, caller: &Caller, id: &OrderId) {
         metrics::unreadable_order();
         let witness = Witness {
@@ -97,7 +97,7 @@ impl Desk {
             Some(forgiven) => forgiven,
         };
         self.orders.leave_alone(self.denials.legibility.closed_for(now).map(|wait| now + wait));
-        // The last one has not been counted yet.
+        // The current one has not been counted.
         for Witness { customer, agent, .. } in forgiven {
             if let Some(customer) = customer {
                 self.denials.customers.forgive(&customer);

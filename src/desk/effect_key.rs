@@ -6,15 +6,15 @@ use sha2::{Digest, Sha256};
 use super::Call;
 use crate::domain::{ContactId, ConversationId, Customer, CustomerId, Invalid};
 
-/// What makes two requests the same (SHA-256 over its parts).
+/// Identity of a request: requests with equal keys are the same (SHA-256 over its parts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EffectKey([u8; 32]);
 
-/// The canonical arguments of a call (SHA-256).
+/// SHA-256 of a call's canonical arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint([u8; 32]);
 
-/// A caller's own idempotency key: 1 to 255 visible ASCII characters.
+/// A caller's idempotency key: 1 to 255 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdempotencyKey(String);
 
@@ -26,14 +26,14 @@ impl IdempotencyKey {
         Ok(Self(text.to_owned()))
     }
 
-    /// The key of what has a fingerprint.
+    /// A key derived from a fingerprint.
     pub fn of(fingerprint: &Fingerprint) -> Self {
         Self(fingerprint.0.iter().map(|octet| format!("{octet:02x}")).collect())
     }
 }
 
 impl EffectKey {
-    /// Same customer, tool and own key; or, without one, same customer, conversation, tool and arguments.
+    /// Customer, tool and idempotency key; without one, customer, conversation, tool and arguments.
     pub fn of(call: &Call, customer: &CustomerId) -> Self {
         let customer = customer.to_string();
         let conversation = call.caller.conversation.as_ref().map_or("", |id| id.as_str());
@@ -49,32 +49,32 @@ impl EffectKey {
         })
     }
 
-    /// The fields of a contact that a call sets under the caller's own key; the note of the call is another effect.
+    /// The fields that a call sets under an idempotency key; the call's note is another effect.
     pub(super) fn of_fields(call: &Call, customer: &CustomerId) -> Self {
         Self(digest(&[b"fields", &Self::of(call, customer).0]))
     }
 
-    /// The contact of a customer, whatever is changed of it.
+    /// Lock on a customer's contact.
     pub(super) fn of_contact(customer: &Customer) -> Self {
         Self(digest(&[b"contact", Self::identity(customer).as_bytes()]))
     }
 
-    /// The lock of making a contact for a customer.
+    /// Lock on the creation of a customer's contact.
     pub(super) fn of_making(customer: &Customer) -> Self {
         Self(digest(&[b"making a contact", Self::identity(customer).as_bytes()]))
     }
 
-    /// That a customer gets a contact.
+    /// The creation of a customer's contact.
     pub(super) fn of_new_contact(customer: &Customer) -> Self {
         Self(digest(&[b"new contact", Self::identity(customer).as_bytes()]))
     }
 
-    /// A contact, by whichever customer it was found.
+    /// A contact by its id, whichever customer it was found by.
     pub fn of_contact_id(contact: &ContactId) -> Self {
         Self(digest(&[b"contact id", contact.as_str().as_bytes()]))
     }
 
-    /// What contacts of a customer are known by: of somebody who has only typed an address, that.
+    /// What identifies a customer's contact: the address, if the customer only typed one, otherwise the id.
     fn identity(customer: &Customer) -> String {
         match customer.address().filter(|_| customer.typed) {
             Some(address) => format!("address {}", address.canonical()),
@@ -82,7 +82,7 @@ impl EffectKey {
         }
     }
 
-    /// Of the ticket that a customer has in a conversation.
+    /// The ticket of a customer's conversation.
     pub(super) fn of_conversation(conversation: &ConversationId, customer: &CustomerId) -> Self {
         Self(digest(&[b"conversation", conversation.as_str().as_bytes(), customer.to_string().as_bytes()]))
     }

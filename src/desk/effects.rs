@@ -1,4 +1,4 @@
-//! Effects done once: the ledger around a write.
+//! Effects done once: runs a write through the ledger.
 
 use std::{future::Future, time::Duration};
 
@@ -13,38 +13,39 @@ use crate::{
     telemetry::failpoint,
 };
 
-/// A request to a system behind the desk has ended by then, one way or the other: `limits.call_timeout_ms` is at most half.
+/// Longest duration of a request to a system behind the desk: twice the largest `limits.call_timeout_ms`.
 pub(super) const UNDER_WAY_MAX: Duration = Duration::from_secs(240);
 
-/// How a write ended.
+/// Result of a write.
 pub(super) struct Outcome<T> {
     pub receipt: T,
     pub effect: Effect,
 }
 
-/// A receipt, and whether this call brought it about.
+/// A receipt, and whether an earlier request produced it.
 pub(super) struct Once<T> {
     pub receipt: T,
     pub repeated: bool,
 }
 
-/// A write: how it is done, found and described.
+/// A write: how to do, find and describe it.
 pub(super) struct Write<D, F, W> {
-    /// The system that does it, for people.
+    /// Name of the system, for messages.
     pub system: &'static str,
     pub settlement: Settlement,
-    /// What the audit says of a receipt.
+    /// Makes the audit decision of a receipt.
     pub describe: D,
-    /// Asks whether the effect exists.
+    /// Searches for the effect.
     pub find: F,
-    /// May run again for an effect that is in doubt, under the same [`EffectId`], where the settlement says so.
+    /// Performs the write. May run again for an effect in doubt, under the same [`EffectId`], where the settlement
+    /// permits it.
     pub write: W,
-    /// What is kept with the claim.
+    /// Stored with the claim.
     pub plan: Plan,
 }
 
 impl Desk {
-    /// Does a write unless the same request has been done inside the window; then its receipt is returned.
+    /// Does a write unless the same request was done within the repeat window; then returns its receipt.
     pub(super) async fn once<T, D, F, FF, W, WF>(
         &self,
         call: &Call,
@@ -62,9 +63,9 @@ impl Desk {
         self.once_under(EffectKey::of(call, customer), call, write).await
     }
 
-    /// The same of what is one and the same request by another measure than the call's arguments or key.
+    /// The same under a key other than the call's arguments or idempotency key.
     ///
-    /// An effect whose answer was lost stays in doubt until the system behind can tell ([`Settlement`]).
+    /// An effect whose answer was lost stays in doubt until the system can settle it ([`Settlement`]).
     pub(super) async fn once_under<T, D, F, FF, W, WF>(
         &self,
         effect_key: EffectKey,
@@ -81,7 +82,7 @@ impl Desk {
     {
         let Write { system, settlement, describe, find, write, plan } = write;
         let claim = Claim { plan, ..self.claim(effect_key, call)? };
-        // A system that keeps effects unique absorbs parallel requests better than a queue does.
+        // A system that keeps effects unique handles parallel requests better than a lock does.
         let _turn = match settlement.is_unique() {
             true => None,
             false => Some(self.keyed_locks.take(claim.effect_key).await),
@@ -92,7 +93,7 @@ impl Desk {
             && settlement.next(self.age(*since)) == Next::Write
             && !self.ledger.join(effect).await?
         {
-            // It has just been settled, or released, by whoever was at it.
+            // Another call has just settled or released it.
             begun = self.ledger.begin(&claim).await?;
         }
         let (effect, first) = match begun {
@@ -100,8 +101,8 @@ impl Desk {
             Begin::InDoubt { effect, since, ended } => match settlement.next(self.age(since)) {
                 Next::Write => (effect, false),
                 Next::Leave => {
-                    // Perhaps another process is at it right now, and the ledger will know in a moment. An event has one
-                    // worker, whose last attempt is over when it makes the next.
+                    // Another process may be running it, and the ledger will know soon. An event has one worker, whose
+                    // last attempt is over when the next one begins.
                     let event = call.repeat_window.is_some();
                     let under_way = !event && !ended && self.age(since) < UNDER_WAY_MAX;
                     return Err(self.in_doubt(call, &effect, system, under_way, None).await?);
@@ -119,7 +120,7 @@ impl Desk {
             Begin::Done { receipt } => {
                 let receipt = serde_json::from_value(receipt).map_err(unreadable)?;
                 let decision = describe(&receipt);
-                // What is described may have changed something besides what is repeated.
+                // The description may include another effect.
                 let effect = if decision.effect == Effect::None { Effect::Repeated } else { decision.effect };
                 self.note(call, decision.effect(effect)).await?;
                 return Ok(Once { receipt, repeated: true });
@@ -140,7 +141,7 @@ impl Desk {
                 self.ledger.release(&effect).await?;
                 Err(DeskError::Port(error))
             }
-            // What a unique system did before it failed, it will not do again.
+            // A system with unique effects does not repeat what it did before it failed.
             Err(DeskError::Port(error)) if !settlement.is_unique() => {
                 self.ledger.leave(&effect).await?;
                 Err(self.in_doubt(call, &effect, system, settlement.can_settle(), Some(error)).await?)
@@ -154,13 +155,13 @@ impl Desk {
         }
     }
 
-    /// Puts the repeat of an erased request on record, and says it.
+    /// Audits the repeat of an erased request and returns the error.
     pub(super) async fn erased(&self, call: &Call) -> Result<DeskError, DeskError> {
         self.note(call, Decision::new(Verdict::Allowed).effect(Effect::Repeated)).await?;
         Ok(DeskError::Erased)
     }
 
-    /// The claim of a request, for the customer of the call.
+    /// The ledger claim of a request.
     pub(super) fn claim(&self, effect_key: EffectKey, call: &Call) -> Result<Claim, DeskError> {
         let owner = customer(&call.caller)?;
         Ok(Claim {
@@ -186,7 +187,7 @@ impl Desk {
         Ok(self.ledger.finish(effect, stored, record).await?)
     }
 
-    /// Puts the doubt on record, with the id by which people can look for it in the system, and says it.
+    /// Audits an effect in doubt, with the external id to search for, and returns the error.
     async fn in_doubt(
         &self,
         call: &Call,
@@ -204,7 +205,7 @@ impl Desk {
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
     }
 
-    /// Puts a decision about `call` on record.
+    /// Audits a decision about `call`.
     pub(super) async fn note(&self, call: &Call, decision: Decision) -> Result<(), DeskError> {
         let record = AuditRecord::of(call, self.clock.now(), decision);
         Ok(self.audit.record(record).await?)

@@ -1,4 +1,4 @@
-//! Conversations that a person takes over: one ticket each, whoever opened it.
+//! Escalated conversations: one ticket each, whoever opened it.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{NewTicket, Priority, Timestamp};
 
-/// What the agent did in a conversation that goes along to the person who takes over.
+/// Most audit lines that are added to the handoff.
 const HANDOFF_LINES_MAX: u32 = 50;
 
 /// The ticket of an escalation.
@@ -21,12 +21,12 @@ pub struct EscalationTicket {
     pub priority: Priority,
     pub tags: Vec<String>,
     pub fields: BTreeMap<String, Value>,
-    /// What the agent did later is not told of: a further attempt has to say the same.
+    /// The handoff lists the agent's actions until this time, so that a retry sends the same text.
     pub until: Timestamp,
 }
 
 impl Desk {
-    /// Opens the ticket of an escalated conversation; or adds to the one that the conversation has.
+    /// Opens the ticket of an escalated conversation, or comments on the one that it has.
     pub async fn escalate(&self, call: &Call, request: EscalationTicket) -> Result<TicketOutcome, DeskError> {
         let requester = customer(&call.caller)?.clone();
         let conversation = call.caller.conversation.clone().ok_or(DeskError::NotFound)?;
@@ -43,11 +43,11 @@ impl Desk {
             tags: request.tags,
             fields: request.fields,
         };
-        // The transcript belongs to the ticket that is there, whether or not its priority can be raised.
+        // The transcript belongs to the existing ticket, even if its priority cannot be raised.
         self.bring(call, &Matter { ticket, comment, urgency: Urgency::Wished(request.priority), fallback: true }).await
     }
 
-    /// What the agent did for this customer in this conversation, by the audit.
+    /// The agent's actions for this customer in this conversation, from the audit.
     async fn handoff(&self, call: &Call, until: Timestamp) -> Result<String, DeskError> {
         let filter = AuditFilter {
             conversation: call.caller.conversation.clone(),
@@ -74,12 +74,12 @@ fn line(record: &StoredAudit) -> String {
         Verdict::InDoubt => ": it is not known whether it was done",
         _ => ": it was not done",
     };
-    // The audit names contacts by a hash, which says nothing to people.
+    // The audit has contacts as hashes, which are meaningless to staff.
     let named = record.objects.iter().map(|object| if object.starts_with("contact:") { "contact" } else { object });
     let objects = named.collect::<Vec<_>>().join(", ");
     let objects = if objects.is_empty() { objects } else { format!(" {objects}") };
     let line = format!("- {} {}{objects}{verdict}", record.at, record.tool);
-    // An id of a vendor's must not become a heading or a message.
+    // A vendor's id must not form a heading or another message.
     let is_break = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     line.split(is_break).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

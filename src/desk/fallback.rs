@@ -1,10 +1,10 @@
-//! Tickets of customers without an email address, at a helpdesk that needs one: under the company's own mailbox.
+//! Tickets of customers without an email address, at a helpdesk that requires one: opened under the company's mailbox.
 
 use super::{Created, Desk, PortError};
 use crate::domain::{Customer, CustomerId, EffectId, Level, NewTicket, SystemId, Ticket, text::one_line};
 
 impl Desk {
-    /// Opens a ticket; under `desk.fallback_requester` where the helpdesk needs an address and the customer has none.
+    /// Opens a ticket; under `desk.fallback_requester` if the helpdesk requires an address and the customer has none.
     pub(super) async fn ticket_for(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError> {
         match self.helpdesk.create_ticket(ticket, effect).await {
             // Nothing was done.
@@ -21,7 +21,7 @@ impl Desk {
         let customer = &ticket.requester;
         let name = customer.name.as_deref().map(|name| format!("{}, ", one_line(name))).unwrap_or_default();
         let requester = Customer {
-            // Not the customer's: the mailbox is nobody's account.
+            // Not the customer's id: the mailbox belongs to the company.
             id: CustomerId::new(SystemId::parse("fallback").ok()?, "requester").ok()?,
             linked: Vec::new(),
             level: Level::Verified,

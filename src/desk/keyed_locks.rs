@@ -1,4 +1,5 @@
-//! One after the other: requests for the same effect wait for each other in this process, so that the second sees the first's result.
+//! Keyed locks in this process: requests for the same effect wait for each other, so that the second sees the first's
+//! result.
 
 use std::{
     collections::HashMap,
@@ -10,16 +11,16 @@ use tokio::sync::OwnedMutexGuard;
 use super::EffectKey;
 use crate::domain::EffectId;
 
-/// Who is at work on which effect.
+/// Locks by effect key.
 pub struct KeyedLocks {
     queues: Arc<Mutex<Queues>>,
-    /// Tells this process from others on the same store.
+    /// Identifies this process among those on the store.
     pub(super) instance: EffectId,
 }
 
 type Queues = HashMap<EffectKey, Arc<tokio::sync::Mutex<()>>>;
 
-/// A turn, until it is dropped.
+/// A held lock; released when dropped.
 pub(super) struct KeyedLock {
     queues: Arc<Mutex<Queues>>,
     effect_key: EffectKey,
@@ -38,7 +39,7 @@ impl KeyedLocks {
             let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
             queues.entry(effect_key).or_default().clone()
         };
-        // Made first, so that a caller that goes away while it waits tidies up, too.
+        // Created first, so that a cancelled waiter cleans up, too.
         let mut lock = KeyedLock { queues: self.queues.clone(), effect_key, guard: None };
         lock.guard = Some(queue.lock_owned().await);
         lock
@@ -49,7 +50,7 @@ impl Drop for KeyedLock {
     fn drop(&mut self) {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.guard.take());
-        // The map alone holds it: nobody waits.
+        // Only the map refers to it: nobody waits.
         if queues.get(&self.effect_key).is_some_and(|queue| Arc::strong_count(queue) == 1) {
             queues.remove(&self.effect_key);
         }

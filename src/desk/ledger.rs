@@ -1,41 +1,42 @@
-//! The ledger: what has been asked for, and what came of it. It lets a repeated request find its first answer.
+//! The ledger: requested effects and their results. A repeated request finds its first result here.
 
 use async_trait::async_trait;
 
 use super::{EffectKey, Fence, Fingerprint, LinkedTicket, Plan, PortError, Target, audit::AuditRecord};
 use crate::domain::{ConversationId, CustomerId, EffectId, FieldName, Priority, Ticket, TicketId, Timestamp};
 
-/// The book of effects. Survives a restart; several processes may share it.
+/// Durable record of effects, shared by the processes on a store.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Enters the claim before a system is called, or says what is known of it. Durable when it returns.
+    /// Records the claim before a system is called, or returns what is known of it. Durable when it returns.
     async fn begin(&self, claim: &Claim) -> Result<Begin, PortError>;
 
-    /// Records the result, and the audit record of the call that brought it about, in one commit.
+    /// Commits the receipt together with the audit record of the call.
     async fn finish(&self, effect: &EffectId, receipt: serde_json::Value, audit: AuditRecord) -> Result<(), PortError>;
 
-    /// Another call is about to send the same request. False if the effect is not in doubt any more: then begin anew.
+    /// Registers another call that sends the same request. False if the effect is no longer in doubt: then call
+    /// [`Ledger::begin`] again.
     async fn join(&self, effect: &EffectId) -> Result<bool, PortError>;
 
-    /// The call ends, and the effect stays in doubt.
+    /// Records that the call has ended and the effect stays in doubt.
     async fn leave(&self, effect: &EffectId) -> Result<(), PortError>;
 
-    /// An effect in doubt, begun at `since`, has turned out not to exist and is tried once more. Of several that ask at
-    /// once, one is told true.
+    /// Restarts an effect in doubt that was found not to exist, by a compare-and-set on its begin time `since`. Of
+    /// concurrent callers one gets true.
     async fn begin_again(&self, effect: &EffectId, since: Timestamp) -> Result<bool, PortError>;
 
-    /// Where the effect under a key goes, if it was begun and never finished; none inside, if that was not kept.
+    /// The target of an unfinished effect; the inner option is none if it was not stored.
     async fn target(&self, effect_key: &EffectKey) -> Result<Option<Option<Target>>, PortError>;
 
-    /// An effect that was to open a ticket for this conversation and was never finished, other than `but`.
+    /// An unfinished effect, other than `but`, that opens a ticket for this conversation, and when it was begun.
     async fn unsettled(
         &self,
         conversation: &EffectKey,
         but: &EffectKey,
     ) -> Result<Option<(EffectId, Timestamp)>, PortError>;
 
-    /// Remembers which ticket a customer's conversation has, and that it was used. `priority`: what it has now, if that is
-    /// known to be another. Whoever has lost the lock replaces nothing.
+    /// Links a customer's conversation to a ticket and records its use. `priority` is the ticket's new priority, if
+    /// known. Does nothing if the fencing token is stale.
     async fn link_ticket(
         &self,
         conversation: &ConversationId,
@@ -53,7 +54,7 @@ pub trait Ledger: Send + Sync {
         since: Timestamp,
     ) -> Result<LinkedTicket, PortError>;
 
-    /// The ticket of a customer's conversation takes no more comments.
+    /// Records that the conversation's ticket takes no more comments.
     async fn close_link(
         &self,
         conversation: &ConversationId,
@@ -61,8 +62,8 @@ pub trait Ledger: Send + Sync {
         ticket: &TicketId,
     ) -> Result<(), PortError>;
 
-    /// Enters that `effect` sets these fields of a contact, and says which of them it may set: all of them when it is the
-    /// `first` time, and of a repeated effect those that no other one has set since.
+    /// Records that `effect` sets these fields of a contact, and returns those that it may set: all of them the `first`
+    /// time; for a repeat, those that no other effect has set since.
     async fn take_fields(
         &self,
         contact: &EffectKey,
@@ -71,10 +72,11 @@ pub trait Ledger: Send + Sync {
         first: bool,
     ) -> Result<Vec<FieldName>, PortError>;
 
-    /// Enters that a contact's conversation ended at `at`. False if a later one is entered already.
+    /// Records that a contact's conversation ended at `at`. False if a later end is recorded.
     async fn take_end(&self, contact: &EffectKey, at: Timestamp) -> Result<bool, PortError>;
 
-    /// What was entered by [`Ledger::take_fields`], or [`Ledger::take_end`] where it was an end, was certainly not done.
+    /// Undoes [`Ledger::take_fields`], or [`Ledger::take_end`] if `ended` is given, after a write that certainly
+    /// failed.
     async fn give_back(
         &self,
         contact: &EffectKey,
@@ -82,47 +84,46 @@ pub trait Ledger: Send + Sync {
         ended: Option<Timestamp>,
     ) -> Result<(), PortError>;
 
-    /// The effect has certainly not come about: the next request is a fresh one. Unless others have joined in: then it stays
-    /// in doubt until they know.
+    /// Removes the claim of an effect that certainly does not exist, so that the next request is a new one. If other
+    /// calls have joined, it stays in doubt until they end.
     async fn release(&self, effect: &EffectId) -> Result<(), PortError>;
 
-    /// The same, by what was asked for: somebody has looked for an effect in doubt and found none. One that is known to
-    /// have come about stays.
+    /// Removes the claim under a key after an operator found no effect. A finished effect stays.
     async fn forget(&self, effect_key: &EffectKey) -> Result<(), PortError>;
 }
 
-/// A request for an effect.
+/// A claim on an effect.
 #[derive(Debug, Clone)]
 pub struct Claim {
     pub effect_key: EffectKey,
-    /// The arguments: under a key of the caller's own, others are refused.
+    /// Hash of the arguments: the caller's idempotency key cannot be reused with others.
     pub fingerprint: Fingerprint,
-    /// From then on the same request is a new one.
+    /// When the same request counts as a new one.
     pub expires_at: Timestamp,
-    /// Whose it is, so that it is erased with them: kept as a keyed hash.
+    /// The customer, stored as a keyed hash, for erasure.
     pub customer: CustomerId,
-    /// The same person in other systems.
+    /// The customer's ids in other systems.
     pub linked: Vec<CustomerId>,
     pub conversation: Option<ConversationId>,
     pub plan: Plan,
 }
 
-/// What the ledger knows of a claim.
+/// State of a claim.
 #[derive(Debug, Clone)]
 pub enum Begin {
-    /// Not seen before: the effect may be brought about.
+    /// New: the caller may produce the effect.
     Fresh { effect: EffectId },
-    /// Begun before and never finished: it may or may not have happened.
+    /// Begun before and not finished: the effect may exist.
     InDoubt {
         effect: EffectId,
         since: Timestamp,
-        /// The call that began it has ended, and did not learn the result. Otherwise it may be under way.
+        /// The call that began it has ended without a result; otherwise it may still run.
         ended: bool,
     },
     /// Done before, with this receipt.
     Done { receipt: serde_json::Value },
-    /// The caller's own key was used with other arguments.
+    /// The caller's idempotency key was used with other arguments.
     KeyReused,
-    /// Done or begun before, and erased since: nobody is told what came of it, and it is not done again.
+    /// Begun before and erased since: the result is not disclosed, and the effect is not repeated.
     Erased,
 }

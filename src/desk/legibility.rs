@@ -1,5 +1,6 @@
-//! Whether the order system's replies can be read at all. Where none of several orders in a row can be, its format has changed:
-//! then nothing is asked for a while, alike for all, people are told, and nobody is blamed for having asked.
+//! A breaker for unreadable orders. When several different orders in a row are unreadable, the order system's format
+//! has probably changed: look-ups are suspended for a while for everybody, it is logged, and the callers' denials are
+//! forgiven.
 
 use std::{
     collections::HashSet,
@@ -9,17 +10,17 @@ use std::{
 
 use crate::domain::{AgentId, CustomerId};
 
-/// Different orders in a row.
+/// Different unreadable orders in a row that open the breaker.
 const UNREADABLE_MAX: usize = 5;
-/// How long nothing is asked then.
+/// How long look-ups are suspended.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Questions that are let through after a pause. Only a readable order ends it: an absent one and one that cannot be read
-/// must not be told apart by what comes next.
+/// Look-ups permitted after a pause. Only a readable order closes the breaker: otherwise the next look-up would
+/// disclose whether the last order was absent or unreadable.
 const TRIES: u32 = 5;
-/// Denials that are remembered, to be forgiven.
+/// Denials kept for forgiving.
 const WITNESSES_MAX: usize = 1_000;
 
-/// Who asked for what when a reply could not be read.
+/// The caller and order of an unreadable reply.
 #[derive(Debug, Clone)]
 pub(super) struct Witness {
     pub(super) order: String,
@@ -30,7 +31,7 @@ pub(super) struct Witness {
 #[derive(Default)]
 pub(super) struct Legibility(Mutex<State>);
 
-/// Pure; the time comes in.
+/// Pure state; the time is an argument.
 #[derive(Default)]
 struct State {
     witnesses: Vec<Witness>,
@@ -48,12 +49,12 @@ impl Legibility {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For how long nothing is asked. None is leave to ask once.
+    /// How long look-ups stay suspended. None permits one look-up.
     pub(super) fn closed_for(&self, now: Instant) -> Option<Duration> {
         self.state().closed_for(now)
     }
 
-    /// True if that ends a pause.
+    /// Records a readable order; true if that closes the breaker.
     pub(super) fn read(&self) -> bool {
         let mut state = self.state();
         state.witnesses.clear();
@@ -61,7 +62,8 @@ impl Legibility {
         state.open.take().is_some()
     }
 
-    /// None: it is this caller's denial. Else nobody is to blame, and those of before are forgiven.
+    /// Records an unreadable order. None: it counts as the caller's denial. Otherwise the breaker is open, and the
+    /// returned denials are to be forgiven.
     pub(super) fn unreadable(&self, witness: Witness, now: Instant) -> Option<Vec<Witness>> {
         self.state().unreadable(witness, now)
     }

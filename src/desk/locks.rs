@@ -1,4 +1,4 @@
-//! Keyed locks in the store, with leases: one holder of a key among all processes, and none for long after its process has died.
+//! Keyed locks shared by the processes on a store, with leases and fencing tokens: a dead holder's lock expires.
 
 use std::{
     sync::Arc,
@@ -11,55 +11,55 @@ use tokio::task::AbortHandle;
 use super::{Desk, DeskError, EffectKey, PortError, keyed_locks::KeyedLock};
 use crate::domain::EffectId;
 
-/// A holder that is alive renews its lease long before the end.
+/// Lease of a lock; its holder renews it well before the end.
 const LEASE: Duration = Duration::from_secs(10);
 const RENEW: Duration = Duration::from_secs(3);
-/// How often a lock that another process holds is asked for again.
+/// Pause between attempts to take a lock that another process holds.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// And for how long: what is done under a lock ends within the time of a few calls to an upstream.
+/// Longest wait for a lock: work under a lock takes a few calls to an upstream.
 const WAIT_MAX: Duration = Duration::from_secs(45);
 
-/// The book of locks. Several processes share it.
+/// Locks shared by the processes on a store.
 #[async_trait]
 pub trait SharedLocks: Send + Sync {
-    /// Takes the lock of `key` under `token`, unless somebody else's lease has not ended. Tokens of one process have the
-    /// same 26 first letters: what it failed to give back it may take again. What a `worker` holds is free at
-    /// once when the next one begins, since there is one at a time.
+    /// Takes the lock of `key` under `token`, unless another lease is live. Tokens of one process share their first 26
+    /// characters: it may take over a lock that it failed to release. A lock of an earlier `worker` is free at once for
+    /// the next, since there is one worker at a time.
     async fn take(&self, key: &EffectKey, token: &str, lease: Duration, worker: bool) -> Result<bool, PortError>;
 
-    /// Lengthens the lease; false if the lock is another's by now.
+    /// Extends the lease; false if the lock was lost.
     async fn renew(&self, key: &EffectKey, token: &str, lease: Duration) -> Result<bool, PortError>;
 
-    /// Gives the lock back, if it is still held under `token`.
+    /// Releases the lock, if it is still held under `token`.
     async fn free(&self, key: &EffectKey, token: &str) -> Result<(), PortError>;
 }
 
-/// A lock that is held, as the store knows it: what is written under it names it, and is refused once it is another's.
+/// Key and fencing token of a held lock: a write under the lock names it, and fails once the lock is lost.
 #[derive(Debug, Clone)]
 pub struct Fence {
     pub key: EffectKey,
     pub token: String,
 }
 
-/// A lock that is held. [`Held::free`] gives it back at once; a dropped one is given back a little later.
+/// A held lock. [`Held::free`] releases it at once; dropping it releases it in the background.
 pub(super) struct Held {
     locks: Arc<dyn SharedLocks>,
     fence: Fence,
     renewal: AbortHandle,
     freed: bool,
-    /// In this process the others queue up, so that one alone asks the store.
+    /// Other callers in this process wait here, so that only one polls the store.
     _turn: KeyedLock,
 }
 
 impl Desk {
-    /// Waits until this call alone has the lock of `key`.
+    /// Takes the lock of `key`, waiting for other holders.
     pub(super) async fn lock(&self, key: EffectKey, worker: bool) -> Result<Held, DeskError> {
         let turn = self.keyed_locks.take(key).await;
         let fence = Fence { key, token: format!("{}.{}", self.keyed_locks.instance, EffectId::fresh()) };
         let asked = Instant::now();
         while !self.locks.take(&fence.key, &fence.token, LEASE, worker).await? {
             if asked.elapsed() >= WAIT_MAX {
-                let source = "another process is at work on the same conversation".into();
+                let source = "another process holds the lock of the conversation".into();
                 return Err(PortError::NotDone { system: "helpdesk", closed_for: None, source }.into());
             }
             tokio::time::sleep(ASK_AGAIN).await;
@@ -74,7 +74,7 @@ async fn renew(locks: Arc<dyn SharedLocks>, fence: Fence) {
         tokio::time::sleep(RENEW).await;
         match locks.renew(&fence.key, &fence.token, LEASE).await {
             Ok(true) => {}
-            Ok(false) => return tracing::warn!("a lock was held for longer than its lease, and is another's now"),
+            Ok(false) => return tracing::warn!("a lock was lost: it was held for longer than its lease"),
             Err(error) => tracing::warn!(%error, "failed to renew a lock"),
         }
     }
@@ -89,7 +89,7 @@ impl Held {
         self.freed = true;
         self.renewal.abort();
         if let Err(error) = self.locks.free(&self.fence.key, &self.fence.token).await {
-            tracing::warn!(%error, "failed to give a lock back; it is free when its lease ends");
+            tracing::warn!(%error, "failed to release a lock; it is free when its lease ends");
         }
     }
 }

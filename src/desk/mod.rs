@@ -1,4 +1,4 @@
-//! The heart: whose record is it, and has this been done already? Tools and events act on a company's systems through here.
+//! The desk: checks ownership and deduplicates effects. Tools and events reach a company's systems only through it.
 //!
 //! The room defines the ports that the systems behind it implement, and the traits of the ledger and the audit log.
 
@@ -68,8 +68,8 @@ pub struct Ports {
     pub mirrors: Vec<Arc<dyn ArticleMirror>>,
 }
 
-/// Checks ownership and keeps effects unique. Its ports are private to this room: whatever a tool or an event wants of a
-/// company's systems passes a method of the desk.
+/// Checks ownership and keeps effects unique. Its ports are private to this room, so tools and events have to use its
+/// methods.
 pub struct Desk {
     orders: Arc<dyn OrderSystem>,
     helpdesk: Arc<dyn Helpdesk>,
@@ -140,33 +140,34 @@ impl Desk {
 /// The name of the embedded store among the systems behind the desk.
 pub const BUILTIN: &str = "builtin";
 
-/// How the desk behaves.
+/// Options of the desk.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "desk")]
 pub struct Options {
-    /// Where orders are: builtin, the embedded store; or the name of an upstream.
+    /// Order system: builtin (the embedded store) or the name of an upstream.
     pub orders: String,
-    /// Where tickets are: builtin, or the name of an upstream.
+    /// Helpdesk: builtin or the name of an upstream.
     pub helpdesk: String,
-    /// Where contacts are: builtin, or the name of an upstream.
+    /// CRM: builtin or the name of an upstream.
     pub crm: String,
-    /// Upstreams that help articles are copied to when they change. They are read from the embedded store alone.
+    /// Upstreams that changed help articles are copied to. Articles are read from the embedded store only.
     pub article_mirrors: Vec<String>,
-    /// Whether k1001 and K1001 are two orders. Left false, the shop's K1001 is the answer to k1001.
+    /// Whether order numbers are case-sensitive. If false, order K1001 also answers to k1001.
     pub order_case_sensitive: bool,
-    /// A mailbox of the company, as support@example.com: where the helpdesk needs an email address and the customer has none,
-    /// the ticket of an escalation is opened under it, and says so. Without it such an event waits, and people are alerted.
+    /// Mailbox of the company, for example support@example.com. If the helpdesk requires an email address and the
+    /// customer has none, the ticket of an escalation is opened under it and says so. Without it the event waits and an
+    /// alert is sent.
     #[schemars(with = "Option<String>")]
     pub fallback_requester: Option<Email>,
-    /// For how long a repeated request is recognised and answered with the first one's result, in seconds.
+    /// How long a repeated request is recognised and answered with the first one's result, in seconds.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub repeat_window_s: u64,
-    /// For how long after its last use the ticket of a conversation gets what else is asked for in that conversation, in
-    /// days. Later requests open a new one.
+    /// How long after its last use a conversation's ticket receives the conversation's further requests as comments, in
+    /// days. Later requests open a new ticket.
     #[schemars(range(min = 1, max = 3650))]
     pub conversation_days: u32,
-    /// While the helpdesk is away, requests for tickets are written down and brought to it later.
+    /// Queue ticket requests while the helpdesk is unavailable, and open the tickets later.
     pub accept_tickets: bool,
 }
 
@@ -197,45 +198,45 @@ impl Options {
     }
 }
 
-/// One call of one tool: who asks, for whom, and what makes it recognisable when it comes again.
+/// A call of a tool: the caller, and what identifies a repeat.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub caller: Caller,
     pub tool: &'static str,
-    /// The arguments in canonical form (RFC 8785 order), for telling a repeat from a new request.
+    /// Hash of the arguments in canonical form, to recognise a repeat.
     pub fingerprint: Fingerprint,
-    /// The caller's own key, if it sent one.
+    /// The caller's idempotency key, if it sent one.
     pub idempotency_key: Option<IdempotencyKey>,
-    /// For how long a repeat is recognised, where it is not the desk's usual time.
+    /// How long a repeat is recognised, if not `desk.repeat_window_s`.
     pub repeat_window: Option<Duration>,
 }
 
-/// Why the desk did not do as asked.
+/// Why the desk refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
-    /// Absent, somebody else's or unproven: deliberately one and the same.
+    /// Absent, another customer's or unproven: deliberately indistinguishable.
     #[error("no such record for this customer")]
     NotFound,
     #[error("the idempotency key was used with other arguments")]
     KeyReused,
-    /// It was done before the customer's records were erased, and is not done again.
+    /// It was done before the customer's records were erased, and is not repeated.
     #[error("the same request was done before, and its records were erased")]
     Erased,
     #[error("only a known customer can do this")]
     NoCustomer,
-    /// Too many of the caller's questions were about what is not theirs.
+    /// The caller is locked out after too many denials.
     #[error("too many denials; the next question is answered in {} s", .0.seconds())]
     SlowDown(Wait),
-    /// It may have been done or not, and nobody knows for now.
+    /// The effect may exist; it is unknown for now.
     #[error("it is not known whether the {system} has done it")]
     InDoubt {
         system: &'static str,
-        /// Whether a repeat of the same request can bring certainty.
+        /// Whether a repeat of the same request can settle it.
         can_settle: bool,
         #[source]
         source: Option<PortError>,
     },
-    /// The contact's fields are done, and then the note failed.
+    /// The contact's fields are saved, and its note failed.
     #[error("the contact's fields are saved, and its note is not")]
     Partly {
         done: Box<ContactUpdate>,

@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Desk {
-    /// The order, if it is the caller's. Absent, foreign, unproven, and such that nobody can tell whose it is, end in the same
+    /// The order, if it is the caller's. Absent, foreign, unproven and unreadable orders all give the same
     /// [`DeskError::NotFound`].
     pub async fn owned_order(&self, call: &Call, id: &OrderId) -> Result<OwnedOrder, DeskError> {
         let caller = &call.caller;
@@ -22,18 +22,15 @@ impl Desk {
                 if caller.staff().is_some() {
                     return Err(error.into());
                 }
-                tracing::warn!(
-                    error = causes(&error),
-                    "an order cannot be read, not even whose it is; it is not shown"
-                );
+                tracing::warn!(error = causes(&error), "an order is unreadable, including its owner; it is not shown");
                 (None, true)
             }
             Err(error) => return Err(error.into()),
         };
-        // A search may be fuzzy; only the order that was asked for is an answer.
+        // A vendor's search may be fuzzy; only the requested order is an answer.
         let same = |found: &OrderId| found.is_same(id, self.options.order_case_sensitive);
         if found.as_ref().is_some_and(|order| !same(&order.id)) {
-            tracing::warn!("the order system gave an order of another number; taken as not found");
+            tracing::warn!("the order system returned an order of another number; treated as not found");
         }
         let found = found.filter(|order| same(&order.id));
         let unreadable = unreadable || found.as_ref().is_some_and(|order| order.owner == OrderOwner::Unreadable);

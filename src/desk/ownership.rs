@@ -1,4 +1,5 @@
-//! Ownership: decided on the record that came back, never on the request. Only what passes here can be shown or changed.
+//! Ownership checks: decided on the returned record, never on the request. Only checked records can be shown or
+//! changed.
 
 use super::audit::Verdict;
 use crate::{
@@ -6,12 +7,12 @@ use crate::{
     identity::{Caller, Subject},
 };
 
-/// An order that belongs to the customer of the call, or is shown to a member of staff. Only the desk makes one.
+/// An order that belongs to the call's customer, or is shown to staff. Only the desk creates one.
 #[derive(Debug)]
 pub struct OwnedOrder(Order);
 
 impl OwnedOrder {
-    /// Hands the order out if it is the caller's; otherwise says, for the audit alone, why not.
+    /// Returns the order if it is the caller's; otherwise the verdict, for the audit alone.
     pub(super) fn check(caller: &Caller, found: Option<Order>) -> Result<Self, Verdict> {
         let order = found.ok_or(Verdict::Absent)?;
         let owned = match (&caller.subject, &order.owner) {
@@ -43,7 +44,7 @@ impl OwnedOrder {
     }
 }
 
-/// A guest order shows itself to somebody who has proven to own its mailbox.
+/// A guest order is shown to whoever has verified its email address.
 fn guest(customer: &Customer, on_order: Option<&Email>) -> Result<(), Verdict> {
     if customer.level < Level::Otp {
         return Err(Verdict::GuestUnproven);
@@ -54,13 +55,14 @@ fn guest(customer: &Customer, on_order: Option<&Email>) -> Result<(), Verdict> {
     }
 }
 
-/// A contact that belongs to the customer of the call. Only the desk makes one.
+/// A contact that belongs to the call's customer. Only the desk creates one.
 #[derive(Debug)]
 pub struct OwnedContact(Contact);
 
 impl OwnedContact {
-    /// The contact, if it carries an id of the customer, or their proven email and no other customer's id of the same system.
-    /// A visitor who has typed an address reaches whoever has it: what the desk writes for them changes nobody's details.
+    /// Returns the contact if it has an id of the customer, or their verified email address and no other customer's id
+    /// of the same system. A visitor who typed an address gets the contact of that address: what the desk writes for
+    /// them changes nobody's details.
     pub(super) fn check(customer: &Customer, found: Contact) -> Result<Self, Verdict> {
         if customer.typed {
             let typed = customer.address();

@@ -1,4 +1,5 @@
-//! What the desk asks of the systems behind it. The embedded store implements all four ports; connectors do where they can.
+//! The desk's ports: traits of the systems behind it. The embedded store implements all four; connectors implement them
+//! for vendors where they can.
 
 use std::time::{Duration, Instant};
 
@@ -13,56 +14,57 @@ use crate::{
     identity::Caller,
 };
 
-/// Where orders are kept.
+/// The order system.
 #[async_trait]
 pub trait OrderSystem: Send + Sync {
-    /// The order of that number, whoever owns it. Exactly one request, found or not, so that a denial costs the same. A reply
-    /// that does not tell whose order it is ends as [`PortError::Unreadable`].
+    /// The order of that number, whoever owns it. Exactly one request, found or not, so that a denial takes as long as
+    /// an answer. A reply that does not say whose order it is gives [`PortError::Unreadable`].
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError>;
 
-    /// Nothing is asked of it before that time, since its replies cannot be read; none ends it. For those who watch it.
+    /// Reports that look-ups are suspended until that time because replies are unreadable; none ends it. For status and
+    /// metrics.
     fn leave_alone(&self, _until: Option<Instant>) {}
 }
 
-/// Where tickets are worked on.
+/// The helpdesk.
 #[async_trait]
 pub trait Helpdesk: Send + Sync {
     /// Opens a ticket, or returns the one that was opened for the same `effect` before.
     async fn create_ticket(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError>;
 
-    /// The ticket that was opened for `effect`, as far as the helpdesk can tell by now.
+    /// Searches for the ticket of `effect`.
     async fn find_ticket(&self, effect: &EffectId) -> Result<Option<Ticket>, PortError>;
 
-    /// Adds a remark to a ticket, not for the customer's eyes unless so configured, and raises the ticket's priority where
-    /// [`Helpdesk::raises_priority`]; once for the same `effect`, where [`Helpdesk::comment_settlement`] allows for it.
-    /// [`PortError::Closed`]: the ticket takes no more of them.
+    /// Adds a comment to a ticket, internal unless configured otherwise, and raises the ticket's priority where
+    /// [`Helpdesk::raises_priority`]; once per `effect`, where [`Helpdesk::comment_settlement`] permits.
+    /// [`PortError::Closed`]: the ticket takes no more comments.
     async fn add_comment(&self, ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Result<(), PortError>;
 
     /// Whether a comment can raise the priority of its ticket.
     fn raises_priority(&self) -> bool;
 
-    /// How it is found out whether a ticket was opened, when the answer was lost.
+    /// How a lost answer to [`Helpdesk::create_ticket`] is settled.
     fn settlement(&self) -> Settlement;
 
-    /// Whether it opens tickets under an email address alone.
+    /// Whether it requires the customer's email address.
     fn needs_email(&self) -> bool {
         false
     }
 
-    /// The same of a comment.
+    /// How a lost answer to [`Helpdesk::add_comment`] is settled.
     fn comment_settlement(&self) -> Settlement;
 }
 
-/// Where contacts are kept.
+/// The CRM.
 #[async_trait]
 pub trait Crm: Send + Sync {
-    /// The contact that seems to be the customer's, by id or by proven email; of somebody who has only typed an address,
-    /// by that alone.
+    /// Searches for the customer's contact by id or verified email; for a visitor who typed an address, by that alone.
+    /// The desk checks the ownership.
     async fn find_contact(&self, customer: &Customer) -> Result<Option<Contact>, PortError>;
 
-    /// Writes `fields` into the contact, or into a new one for `customer` where `contact` is none; a customer who has only
-    /// typed an address gives a new one the address, and neither id nor name. Under an `effect` that
-    /// was saved before, nothing is written and the same is returned, where the CRM can tell.
+    /// Writes `fields` into `contact`, or into a new one for `customer` if there is none. A new contact of a visitor
+    /// who typed an address gets the address, and neither id nor name. A repeat of an `effect` writes nothing and
+    /// returns the same, where the CRM can tell.
     async fn save_contact(
         &self,
         customer: &Customer,
@@ -71,42 +73,42 @@ pub trait Crm: Send + Sync {
         effect: Option<&EffectId>,
     ) -> Result<SavedContact, PortError>;
 
-    /// How it is found out whether a contact was made, when the answer was lost.
+    /// How a lost answer to creating a contact is settled.
     fn contact_settlement(&self) -> Settlement;
 
     /// Adds a note, or returns the one that was added for the same `effect` before.
     async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError>;
 
-    /// How it is found out whether a note was added, when the answer was lost.
+    /// How a lost answer to [`Crm::add_note`] is settled.
     fn note_settlement(&self) -> Settlement;
 
-    /// Whether contacts are kept by customer id, so that a new one can never be another customer's of the same address.
+    /// Whether contacts are keyed by customer id, so that a new one is never another customer's with the same address.
     fn keyed_by_customer(&self) -> bool;
 }
 
-/// Where help articles are kept. They are public: no customer is asked for.
+/// The knowledge base. Help articles are public, so there is no customer.
 #[async_trait]
 pub trait KnowledgeBase: Send + Sync {
-    /// The best matches for free text, best first.
+    /// Full-text search, best match first.
     async fn search(&self, query: &str, limit: u32) -> Result<Vec<ArticleHit>, PortError>;
 
     async fn get(&self, id: &ArticleId) -> Result<Option<Article>, PortError>;
 
-    /// Writes an article, or removes it, unless a later version was applied before.
+    /// Writes or removes an article, unless a later version was applied.
     async fn apply(&self, change: &ArticleChange, version: ArticleVersion) -> Result<Applied, PortError>;
 
-    /// Articles in the order of their ids, those behind `after` first.
+    /// Articles ordered by id, starting after `after`.
     async fn list(&self, after: Option<&ArticleId>, limit: u32) -> Result<ArticlePage, PortError>;
 }
 
-/// What those who listen for changes of help articles are told from.
+/// Detects changes of help articles.
 #[async_trait]
 pub trait ArticleChanges: Send + Sync {
-    /// Another number than before, if articles have changed; whichever process changed them.
+    /// A number that differs from the previous one if any process has changed an article.
     async fn generation(&self) -> Result<i64, PortError>;
 }
 
-/// Another place that help articles are copied to. Doing the same twice changes nothing.
+/// A copy of the help articles elsewhere. Its operations are idempotent.
 #[async_trait]
 pub trait ArticleMirror: Send + Sync {
     async fn upsert(&self, article: &Article) -> Result<(), PortError>;
@@ -114,15 +116,14 @@ pub trait ArticleMirror: Send + Sync {
     async fn remove(&self, id: &ArticleId) -> Result<(), PortError>;
 }
 
-/// Which of two changes of an article is the later one: the CMS's time decides where both have one and they differ, else
-/// the order of arrival.
+/// Orders two changes of an article: by the CMS's time if both have one and they differ, otherwise by arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArticleVersion {
     pub arrival: i64,
     pub changed_at: Option<Timestamp>,
 }
 
-/// What becomes of an article.
+/// A change of an article.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArticleChange {
     Written(Article),
@@ -131,9 +132,9 @@ pub enum ArticleChange {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// It is so now, or was so already.
+    /// Applied, or already in effect.
     Done,
-    /// Something later has been applied.
+    /// A later version has been applied.
     Overtaken,
 }
 
@@ -145,11 +146,11 @@ pub struct ArticlePage {
     pub more: bool,
 }
 
-/// Something that now exists.
+/// A created or existing record.
 #[derive(Debug, Clone)]
 pub struct Created<T> {
     pub record: T,
-    /// False when it had been there for the same effect already.
+    /// False if it existed for the same effect.
     pub fresh: bool,
 }
 
@@ -157,7 +158,7 @@ pub struct Created<T> {
 #[derive(Debug, Clone)]
 pub struct SavedContact {
     pub id: ContactId,
-    /// What the written fields held just before; an absent one was empty.
+    /// Values of the written fields just before; absent if empty.
     pub before: ContactFields,
 }
 
@@ -309,7 +310,7 @@ impl PortError {
     }
 }
 
-/// The customer ids and email that a caller may see records of.
+/// The caller's customer, or [`DeskError::NoCustomer`](super::DeskError::NoCustomer).
 pub(crate) fn customer(caller: &Caller) -> Result<&Customer, super::DeskError> {
     caller.customer().ok_or(super::DeskError::NoCustomer)
 }

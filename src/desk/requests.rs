@@ -1,4 +1,4 @@
-//! Requests for tickets that come while the helpdesk is away: written down, and brought later, once.
+//! Ticket requests while the helpdesk is unavailable: queued, and submitted later, once.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -13,33 +13,33 @@ use crate::{
     telemetry::causes,
 };
 
-/// The tool whose requests they are: what it asks for again is the same request.
+/// The tool of the requests: a repeat of its call is the same request.
 const TOOL: &str = "create_ticket";
-/// An effect of a request that waits is recognised for as long as one of an event.
+/// Repeat window of a queued request, as long as an event's.
 const CLAIM_KEPT: std::time::Duration = std::time::Duration::from_secs(400 * 24 * 60 * 60);
 
-/// Where requests wait until the helpdesk is back.
+/// Queue of ticket requests.
 #[async_trait]
 pub trait TicketRequests: Send + Sync {
-    /// Writes a request down, durably when it returns; one that waits already is there once.
+    /// Queues a request, durably when it returns. One that is queued already is kept once.
     async fn take(&self, request: &WaitingTicket) -> Result<Taken, PortError>;
 
-    /// Whether a request under this key waits.
+    /// Whether a request under this key is queued.
     async fn waits(&self, effect_key: &EffectKey) -> Result<bool, PortError>;
 }
 
-/// What became of a request that was to be written down.
+/// Result of queueing a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// It waits, under this number.
+    /// Queued, under this event id.
     Waits(i64),
-    /// The caller's own key is that of another request that waits.
+    /// The caller's idempotency key is that of another queued request.
     KeyReused,
-    /// Too many events wait.
+    /// The queue is full.
     Full,
 }
 
-/// A request for a ticket that was written down. Whose order it names was found out before.
+/// A queued ticket request. The ownership of the order that it names was checked before.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WaitingTicket {
     pub fingerprint: Fingerprint,
@@ -78,7 +78,7 @@ impl WaitingTicket {
         }
     }
 
-    /// The call that asked for it.
+    /// The call that made the request.
     fn call(&self) -> Call {
         Call {
             caller: Caller {
@@ -89,7 +89,7 @@ impl WaitingTicket {
                     email: self.email.clone(),
                     email_verified: self.email_verified,
                     name: self.name.clone(),
-                    // An agent acts for nobody whose address is only typed.
+                    // Agents do not act for visitors with a typed address.
                     typed: false,
                 }),
                 agent: self.agent.clone(),
@@ -103,21 +103,21 @@ impl WaitingTicket {
         }
     }
 
-    /// What the ledger knows its effect by: the same as that of the call.
+    /// The effect key, equal to that of the call.
     pub fn effect_key(&self) -> EffectKey {
         EffectKey::of(&self.call(), &self.customer)
     }
 }
 
 impl Desk {
-    /// Brings a request that was written down.
+    /// Submits a queued request.
     pub async fn bring_waiting(&self, waiting: &WaitingTicket) -> Result<TicketOutcome, DeskError> {
         self.bring_request(&waiting.call(), &waiting.request).await
     }
 
-    /// Writes a request down that failed because the helpdesk is away; any other failure is returned as it is.
+    /// Queues a request that failed because the helpdesk is unavailable; other errors are returned.
     ///
-    /// What may have been done is settled later under the effect that it has, which does not lapse before.
+    /// An effect that may exist is settled later under its effect id, whose claim is kept until then.
     pub(super) async fn accept(
         &self,
         call: &Call,
@@ -127,7 +127,7 @@ impl Desk {
         let Some(requests) = self.requests.as_ref().filter(|_| self.options.accept_tickets) else { return Err(error) };
         let customer = customer(&call.caller)?;
         let waiting = WaitingTicket::new(call, customer, request);
-        // Nobody can find out whether it was done: people have to look, and are alerted of it.
+        // An effect that cannot be settled: operators are alerted to search for it.
         let settles = !matches!(error, DeskError::InDoubt { can_settle: false, .. });
         if !is_away(&error) {
             let in_doubt = matches!(error, DeskError::InDoubt { .. });
@@ -144,20 +144,20 @@ impl Desk {
             }
             Ok(Taken::Full) => return Err(error),
             Err(failed) => {
-                tracing::error!(error = causes(&failed), "failed to write a request for a ticket down");
+                tracing::error!(error = causes(&failed), "failed to queue a ticket request");
                 return Err(error);
             }
         };
         if !settles {
             return Err(error);
         }
-        tracing::warn!(event, error = causes(&error), "the helpdesk is away; a request for a ticket was written down");
+        tracing::warn!(event, error = causes(&error), "the helpdesk is unavailable; a ticket request was queued");
         self.note(call, Decision::new(Verdict::Allowed).on("event", event).effect(Effect::Accepted)).await?;
         Ok(TicketOutcome::Accepted)
     }
 }
 
-/// Whether it is the helpdesk that does not work, and not the request that is wrong.
+/// Whether the helpdesk is unavailable, rather than the request wrong.
 fn is_away(error: &DeskError) -> bool {
     let error = match error {
         DeskError::Port(error) => error,

@@ -1,4 +1,4 @@
-//! Where a request for a ticket goes: a ticket of its own, or a comment on the one that its conversation has. A pure decision.
+//! Target of a ticket request: a new ticket, or a comment on the conversation's ticket. A pure decision.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{EffectKey, Fence};
 use crate::domain::{Priority, Ticket, TicketId, TicketStatus};
 
-/// Where a request goes. Decided once and kept with its claim, so that no later attempt goes elsewhere.
+/// Target of a request. Decided once and stored with the claim, so that a retry uses the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "to", rename_all = "snake_case")]
 pub enum Target {
-    /// A ticket of its own; perhaps one that follows on another of the same conversation, named as people name it.
+    /// A new ticket; `follows` is the conversation's earlier ticket, if there is one.
     Ticket { follows: Option<TicketId> },
-    /// A comment on this ticket, whose priority is raised.
+    /// A comment on this ticket; `raise` is its new priority.
     Comment { ticket: Ticket, raise: Option<Priority> },
 }
 
@@ -28,24 +28,24 @@ pub enum LinkedTicket {
     Closed { ticket: Ticket },
 }
 
-/// What is decided together with a claim.
+/// What is stored with a claim.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     pub target: Option<Target>,
-    /// The conversation that gets its ticket by it.
+    /// The conversation that this effect opens a ticket for.
     pub conversation: Option<EffectKey>,
     /// The lock under which it was decided.
     pub fence: Option<Fence>,
-    /// Once it is done, for how long a repeat is recognised, where that is not as long as the claim is kept.
+    /// How long a repeat is recognised after the effect is done, if not as long as the claim is kept.
     pub repeats: Option<Duration>,
 }
 
-/// What a request wants besides being read.
+/// Priority of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Urgency {
-    /// A priority that must not get lost: a ticket that cannot be given it is not enough.
+    /// Required: an existing ticket that cannot be raised to it is not used.
     Needed(Priority),
-    /// One that would be right, for what belongs to the ticket that is there.
+    /// Desired: an existing ticket is used even if it cannot be raised.
     Wished(Priority),
 }
 

@@ -1,4 +1,4 @@
-//! Tickets: opened once, and one for each conversation of a customer.
+//! Tickets: each request once, and one ticket per conversation of a customer.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use crate::domain::{
     Comment, ConversationId, CustomerId, EffectId, NewTicket, OrderId, Priority, Ticket, TicketStatus,
 };
 
-/// What an agent may say about a ticket. Whose it is comes from the call.
+/// The agent's part of a ticket. The customer comes from the call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TicketRequest {
     pub subject: String,
@@ -27,16 +27,16 @@ pub struct TicketRequest {
     pub order_id: Option<OrderId>,
 }
 
-/// What became of a request for a ticket.
+/// Result of a ticket request.
 #[derive(Debug, Clone)]
 pub enum TicketOutcome {
-    /// It has a ticket of its own.
+    /// A new ticket was opened.
     Opened(Ticket),
-    /// The same request had been brought before; this is what became of it.
+    /// The same request was made before; this is its ticket.
     Repeated(Ticket),
-    /// It is a comment on the ticket of its conversation.
+    /// It was added as a comment to the conversation's ticket.
     Added(Ticket),
-    /// The helpdesk is away. It is written down, and becomes a ticket later.
+    /// The helpdesk is unavailable. The request is queued and becomes a ticket later.
     Accepted,
 }
 
@@ -49,16 +49,16 @@ impl TicketOutcome {
     }
 }
 
-/// Something for people to read, as a ticket and as a comment.
+/// A request's content, as a ticket and as a comment.
 pub(super) struct Matter {
     pub ticket: NewTicket,
     pub comment: String,
     pub urgency: Urgency,
-    /// A customer without an address gets their ticket under `desk.fallback_requester`.
+    /// Use `desk.fallback_requester` for a customer without an address.
     pub fallback: bool,
 }
 
-/// A conversation of a customer, with the lock on its ticket.
+/// A customer's conversation with the lock on its ticket.
 struct Place<'a> {
     conversation: &'a ConversationId,
     customer: &'a CustomerId,
@@ -66,8 +66,8 @@ struct Place<'a> {
 }
 
 impl Desk {
-    /// Opens a ticket for the customer of the call, or adds to the one that the conversation has; unless the same request
-    /// was brought before. While the helpdesk is away the request is written down.
+    /// Opens a ticket for the call's customer, or comments on the conversation's; once per request. While the helpdesk
+    /// is unavailable the request is queued.
     pub async fn open_ticket(&self, call: &Call, request: TicketRequest) -> Result<TicketOutcome, DeskError> {
         if let Some(id) = &request.order_id {
             self.owned_order(call, id).await?;
@@ -78,7 +78,7 @@ impl Desk {
         }
     }
 
-    /// The same for a request whose order was found to be the customer's, without writing it down.
+    /// The same for a request whose order is checked already, without queueing.
     pub(super) async fn bring_request(&self, call: &Call, request: &TicketRequest) -> Result<TicketOutcome, DeskError> {
         let requester = customer(&call.caller)?.clone();
         let ticket = NewTicket {
@@ -97,7 +97,8 @@ impl Desk {
         self.bring(call, &matter).await
     }
 
-    /// Brings a matter to the helpdesk. Those of one conversation take turns, in all processes on the store.
+    /// Submits a request to the helpdesk. Requests of one conversation are serialised across the processes on the
+    /// store.
     pub(super) async fn bring(&self, call: &Call, matter: &Matter) -> Result<TicketOutcome, DeskError> {
         let customer = &matter.ticket.requester.id;
         let Some(conversation) = &call.caller.conversation else {
@@ -107,14 +108,14 @@ impl Desk {
         let place = Place { conversation, customer, fence: lock.fence() };
         let mut outcome = self.bring_to(call, matter, Some(&place)).await;
         if let Ok(None) = outcome {
-            // The refusal is on record by now: once more, for a ticket of its own under an effect of its own.
+            // The refusal is recorded by now: a second run opens a new ticket under an effect of its own.
             outcome = self.bring_to(call, matter, Some(&place)).await;
         }
         lock.free().await;
         outcome?.ok_or(DeskError::NotFound)
     }
 
-    /// None: it was to be a comment, which the helpdesk refuses; that is on record.
+    /// None: the helpdesk refused it as a comment, and that is recorded.
     async fn bring_to(
         &self,
         call: &Call,
@@ -130,7 +131,7 @@ impl Desk {
         let fresh = || Target::of(&link, matter.urgency, self.helpdesk.raises_priority());
         let target = match self.ledger.target(&effect_key).await? {
             Some(Some(target)) => target,
-            // Begun before targets were kept. An agent's request was for a ticket.
+            // Begun before targets were stored. An agent's request was for a ticket.
             Some(None) if call.repeat_window.is_none() => Target::Ticket { follows: None },
             _ => fresh(),
         };
@@ -141,7 +142,7 @@ impl Desk {
             fence: place.map(|place| place.fence.clone()),
             repeats: (call.tool == "create_ticket").then(|| self.options.repeat_window()),
         };
-        // Of several at once, all but one are told by the helpdesk that it was there.
+        // Of concurrent requests, the helpdesk reports to all but one that the ticket exists.
         let anew = AtomicBool::new(true);
         let write = Write {
             system: "helpdesk",
@@ -167,7 +168,7 @@ impl Desk {
                 };
             }
         };
-        // One that was found after its answer was lost is the conversation's from now on.
+        // A ticket that was found after its answer was lost becomes the conversation's.
         if let (Some(place), true, LinkedTicket::None) = (place, done.repeated && opens, &link) {
             self.remember(place, &done.receipt, Some(matter.ticket.priority)).await?;
         }
@@ -178,8 +179,8 @@ impl Desk {
         }))
     }
 
-    /// Writes the ticket or the comment, and remembers it for the conversation before the ledger knows that it is done: after
-    /// a crash in between, the effect is in doubt and finds itself.
+    /// Writes the ticket or the comment, and links it to the conversation before the ledger is updated: after a crash
+    /// in between, the effect is in doubt and is found by the link.
     async fn carry_out(
         &self,
         matter: &Matter,
@@ -217,7 +218,7 @@ impl Desk {
         Ok(self.ledger.link_ticket(place.conversation, place.customer, ticket, priority, place.fence).await?)
     }
 
-    /// The ticket of the conversation. One whose answer was lost is looked for: it may be there.
+    /// The conversation's ticket. Searches for one whose answer was lost, since it may exist.
     async fn link(&self, call: &Call, effect_key: &EffectKey, place: &Place<'_>) -> Result<LinkedTicket, DeskError> {
         let since = self.clock.now().minus(self.options.conversation());
         let link = self.ledger.linked_ticket(place.conversation, place.customer, since).await?;
@@ -226,7 +227,7 @@ impl Desk {
         }
         let Some((effect, since)) = self.ledger.unsettled(&place.fence.key, effect_key).await? else { return Ok(link) };
         let Some(believed_after) = self.helpdesk.settlement().search_after() else {
-            // The helpdesk cannot tell. The present request must not be lost over it.
+            // The helpdesk cannot be searched, and the present request must not be lost.
             return Ok(link);
         };
         let found = self.helpdesk.find_ticket(&effect).await.map_err(PortError::before_any_write)?;
@@ -247,7 +248,7 @@ impl Desk {
     }
 }
 
-/// The helpdesk does not take it as a comment on this ticket. Whatever the reason, it may take it as a ticket.
+/// Whether the helpdesk refused a comment. It may still accept a ticket, whatever the reason.
 fn is_refusal(error: &DeskError) -> bool {
     matches!(
         error,
@@ -260,7 +261,7 @@ fn is_refusal(error: &DeskError) -> bool {
     )
 }
 
-/// A request as a comment on a ticket that is there already.
+/// Text of a request as a comment on an existing ticket.
 fn comment(request: &TicketRequest) -> String {
     let mut lines = vec![format!("Another request in this conversation: {}", request.subject)];
     lines.extend(request.category.as_ref().map(|category| format!("Category: {category}")));

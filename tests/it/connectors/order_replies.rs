@@ -193,7 +193,7 @@ fn to_others_a_reply_that_does_not_fit_is_an_absent_order() {
             }
         });
         let (_, log) = server.terminate();
-        assert!(log.contains("cannot be read, not even whose it is"), "{log}");
+        assert!(log.contains("an order is unreadable, including its owner"), "{log}");
         assert!(!log.contains("canary-token") && !log.contains("ada@example.com"));
     }
 }
