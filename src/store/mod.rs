@@ -6,6 +6,7 @@
 mod audit;
 mod audit_buffer;
 mod backup;
+mod check;
 mod claims;
 mod contact_writes;
 mod contacts;
@@ -25,7 +26,6 @@ mod knowledge;
 mod ledger;
 mod links;
 mod locks;
-mod look;
 mod open;
 mod orders;
 mod readers;
@@ -49,9 +49,9 @@ use serde::{Deserialize, Serialize};
 use crate::{desk::PortError, domain::Clock, inbox::SoleWorker};
 
 pub use backup::Restored;
+pub use check::StoreFormat;
 pub use erase::{Erased, Held, Holdings};
 pub use import::Imported;
-pub use look::Look;
 pub use retention::RetentionOptions;
 pub use scrub::Scrubbed;
 pub use subject::Whom;
@@ -174,7 +174,7 @@ impl StoreError {
 impl Store {
     /// Opens the store, creates it if there is none, and brings its format up to date.
     pub fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
-        let (connection, key) = open::writable(path).map_err(|error| look::blocked(path).unwrap_or(error))?;
+        let (connection, key) = open::writable(path).map_err(|error| check::blocked(path).unwrap_or(error))?;
         Ok(Self {
             writer: writer::Writer::start(connection)?,
             readers: Arc::new(readers::Readers::new(path, key.clone())),

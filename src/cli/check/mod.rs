@@ -168,10 +168,10 @@ fn store(config: &Config, report: &mut Report) {
     let path = &config.store.path;
     let shown = path.display();
     match Store::check(path) {
-        Ok(Some(look)) if look.format == look.known => report.findings.push(format!("store: {shown} is sound")),
-        Ok(Some(look)) => report.findings.push(format!(
+        Ok(Some(format)) if format.found == format.known => report.findings.push(format!("store: {shown} is sound")),
+        Ok(Some(format)) => report.findings.push(format!(
             "store: {shown} is sound, of format {}; serve migrates it to format {}, which an older frontdesk cannot read",
-            look.format, look.known
+            format.found, format.known
         )),
         Ok(None) => {
             report.findings.push(format!("store: {shown} does not exist yet; serve and import create it"));

@@ -10,9 +10,9 @@ use super::{Store, StoreError, open};
 
 /// Format of a store that passed the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct StoreFormat {
     /// The format of the file.
-    pub format: u32,
+    pub found: u32,
     /// The newest format that this program knows and migrates to.
     pub known: u32,
 }
@@ -20,7 +20,7 @@ pub struct Look {
 impl Store {
     /// Reads the whole file and returns the error that would keep it from being opened. Slow on a large store. None if
     /// there is no store yet and one can be created.
-    pub fn check(path: &Path) -> Result<Option<Look>, StoreError> {
+    pub fn check(path: &Path) -> Result<Option<StoreFormat>, StoreError> {
         if let Some(error) = blocked(path) {
             return Err(error);
         }
@@ -34,8 +34,8 @@ impl Store {
         if report != "ok" {
             return Err(StoreError::Damaged { path: path.to_owned(), report });
         }
-        let (format, known) = open::formats(&connection, path)?;
-        Ok(Some(Look { format, known }))
+        let (found, known) = open::formats(&connection, path)?;
+        Ok(Some(StoreFormat { found, known }))
     }
 }
 
