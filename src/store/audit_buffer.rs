@@ -10,7 +10,7 @@ use std::{
 use super::{
     Store, StoreError,
     audit::{AuditRow, insert_all},
-    keyed::HashKey,
+    keyed_hash::HashKey,
 };
 use crate::{
     desk::AuditRecord,

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{StoreError, events::word, keyed::HashKey};
+use super::{StoreError, events::word, keyed_hash::HashKey};
 use crate::{
     domain::Timestamp,
     inbox::{Accepted, DedupKey, EventState, NewDelivery},

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, keyed::HashKey, subject::HashedSubject};
+use super::{StoreError, keyed_hash::HashKey, subject::HashedSubject};
 use crate::domain::Timestamp;
 
 /// One logged erasure.

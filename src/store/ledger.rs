@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, audit, contact_writes, conversations, keyed::HashKey, links, locks, requests};
+use super::{Store, StoreError, audit, contact_writes, conversations, keyed_hash::HashKey, links, locks, requests};
 use crate::{
     desk::{AuditRecord, Begin, Claim, EffectKey, Fence, Ledger, LinkedTicket, PortError, Target},
     domain::{ConversationId, CustomerId, EffectId, FieldName, Priority, Ticket, TicketId, Timestamp},

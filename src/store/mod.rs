@@ -21,7 +21,7 @@ mod holdings;
 mod holds;
 mod import;
 mod inbox;
-mod keyed;
+mod keyed_hash;
 mod knowledge;
 mod ledger;
 mod links;
@@ -80,7 +80,7 @@ pub struct Store {
     readers: Arc<readers::Readers>,
     audit: Arc<audit_buffer::AuditBuffer>,
     /// Key for HMACs: values that must be recognised again but never read back.
-    key: keyed::HashKey,
+    key: keyed_hash::HashKey,
     /// File of the erasure log.
     erasure_log: Arc<Path>,
     clock: Clock,

@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Durat
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{StoreError, keyed::HashKey};
+use super::{StoreError, keyed_hash::HashKey};
 
 /// SQLite's `application_id`: "FDsk" in the file header, so that another program's database is not mistaken for a
 /// store.

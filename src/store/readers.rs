@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{StoreError, keyed::HashKey, open};
+use super::{StoreError, keyed_hash::HashKey, open};
 
 /// Idle connections kept; more are opened under load and closed afterwards.
 const IDLE_MAX: usize = 8;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     StoreError, contacts,
     holdings::{HOLDINGS, Key},
-    keyed::HashKey,
+    keyed_hash::HashKey,
 };
 use crate::{
     desk::EffectKey,
