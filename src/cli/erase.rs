@@ -10,7 +10,7 @@ use super::{ConfigArgs, output, stored::with_store};
 use crate::{
     config::Config,
     domain::{Clock, SystemId},
-    store::{Held, Store, Whom},
+    store::{HeldRows, Store, Whom},
 };
 
 /// Longest duration of a call to the embedded systems.
@@ -68,7 +68,7 @@ impl Erase {
         let (erased, path) = with_store(&self.config, async |store, loaded| {
             let whom = self.which.whom(&loaded.config.identity.subject_system)?;
             let path = loaded.config.store.path.clone();
-            let found = store.holdings(&whom).await?;
+            let found = store.held_data(&whom).await?;
             if !found.known {
                 bail!(
                     "{} holds no data about them; searched for {}; if the id is of another system, write that too, as shop:42",
@@ -112,7 +112,7 @@ impl Erase {
         self.say(&erased)
     }
 
-    fn say(&self, held: &[Held]) -> anyhow::Result<()> {
+    fn say(&self, held: &[HeldRows]) -> anyhow::Result<()> {
         let mut rows: Map<String, Value> = Map::new();
         for held in held {
             let before = rows.get(held.table).and_then(Value::as_u64).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Erasure of a customer's or a conversation's data, table by table as `holdings` declares it. Kept are the facts that
+//! Erasure of a customer's or a conversation's data, table by table as `data_map` declares it. Kept are the facts that
 //! effects happened, and keyed hashes that recognise late repeats.
 
 use std::time::Duration;
@@ -7,15 +7,15 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
     Store, StoreError,
+    data_map::DATA_MAP,
     erasure_log::{self, Entry},
-    holdings::HOLDINGS,
     subject::{Subject, Whom},
 };
 use crate::domain::Timestamp;
 
 /// Number of a subject's rows in one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldRows {
     pub table: &'static str,
     /// Description of the rows, for display.
     pub holds: &'static str,
@@ -24,11 +24,11 @@ pub struct Held {
 
 /// The data held about a subject.
 #[derive(Debug, Clone, Default)]
-pub struct Holdings {
+pub struct HeldData {
     /// The store has at least one row of the subject, even if it is already erased.
     pub known: bool,
     /// Rows that erasure would remove or blank.
-    pub held: Vec<Held>,
+    pub held: Vec<HeldRows>,
     /// Other known ids of the same person.
     pub linked: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub struct Holdings {
 /// Result of an erasure.
 #[derive(Debug, Clone)]
 pub struct Erased {
-    pub held: Vec<Held>,
+    pub held: Vec<HeldRows>,
     /// Calls and events that began before the erasure may still write data of the subject until this time.
     pub under_way_until: Option<Timestamp>,
     rest: Subject,
@@ -44,13 +44,13 @@ pub struct Erased {
 
 impl Store {
     /// What [`Store::erase`] would remove, without removing it.
-    pub async fn holdings(&self, whom: &Whom) -> Result<Holdings, StoreError> {
+    pub async fn held_data(&self, whom: &Whom) -> Result<HeldData, StoreError> {
         let (whom, key) = (whom.clone(), self.key.clone());
         self.read_slow(move |connection| {
             let subject = Subject::find(connection, &key, &whom)?;
             let document = subject.document()?;
-            let mut found = Holdings { linked: subject.linked(&whom), ..Holdings::default() };
-            for holding in HOLDINGS {
+            let mut found = HeldData { linked: subject.linked(&whom), ..HeldData::default() };
+            for holding in DATA_MAP {
                 let Some(theirs) = holding.condition() else { continue };
                 let sql = format!(
                     "SELECT count(*), count(*) FILTER (WHERE {}) FROM {} WHERE {theirs}",
@@ -62,7 +62,7 @@ impl Store {
                 found.known |= all > 0;
                 if left > 0 {
                     let rows = u64::try_from(left).unwrap_or(0);
-                    found.held.push(Held { table: holding.table, holds: holding.holds, rows });
+                    found.held.push(HeldRows { table: holding.table, holds: holding.holds, rows });
                 }
             }
             Ok(found)
@@ -92,7 +92,7 @@ impl Store {
     }
 
     /// Erases again, for data written by calls that were running during the erasure.
-    pub async fn erase_rest(&self, erased: &Erased) -> Result<Vec<Held>, StoreError> {
+    pub async fn erase_rest(&self, erased: &Erased) -> Result<Vec<HeldRows>, StoreError> {
         let (subject, now) = (erased.rest.clone(), self.clock.now());
         self.write(move |transaction| apply(transaction, &subject, now)).await
     }
@@ -117,14 +117,14 @@ impl Store {
     }
 }
 
-fn apply(transaction: &Transaction<'_>, subject: &Subject, now: Timestamp) -> Result<Vec<Held>, StoreError> {
+fn apply(transaction: &Transaction<'_>, subject: &Subject, now: Timestamp) -> Result<Vec<HeldRows>, StoreError> {
     let document = subject.document()?;
     let mut held = Vec::new();
-    for holding in HOLDINGS {
+    for holding in DATA_MAP {
         let Some(statement) = holding.erase() else { continue };
         let rows = transaction.prepare(&statement)?.execute(params![document, now.unix_ms()])? as u64;
         if rows > 0 {
-            held.push(Held { table: holding.table, holds: holding.holds, rows });
+            held.push(HeldRows { table: holding.table, holds: holding.holds, rows });
         }
     }
     Ok(held)
@@ -145,7 +145,7 @@ fn under_way_until(
     call: Duration,
 ) -> Result<Option<Timestamp>, StoreError> {
     let condition =
-        |table| HOLDINGS.iter().find(|holding| holding.table == table).and_then(|holding| holding.condition());
+        |table| DATA_MAP.iter().find(|holding| holding.table == table).and_then(|holding| holding.condition());
     let (Some(events), Some(ledger)) = (condition("events"), condition("ledger")) else { return Ok(None) };
     let until: Option<i64> = transaction
         .prepare(&format!(

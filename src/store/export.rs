@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Store, StoreError,
-    holdings::HOLDINGS,
+    data_map::DATA_MAP,
     subject::{Subject, Whom},
 };
 use crate::domain::Timestamp;
@@ -19,7 +19,7 @@ impl Store {
             let subject = Subject::find(connection, &key, &whom)?;
             let document = subject.document()?;
             let mut records = Map::new();
-            for holding in HOLDINGS {
+            for holding in DATA_MAP {
                 let Some(theirs) = holding.condition() else { continue };
                 let sql = format!("SELECT * FROM {} WHERE ({}) AND {theirs}", holding.table, holding.left());
                 let mut statement = connection.prepare(&sql)?;

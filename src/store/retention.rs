@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Store, StoreError,
-    holdings::{Age, HOLDINGS, Kept},
+    data_map::{Age, DATA_MAP, Kept},
 };
 use crate::{domain::Timestamp, telemetry::causes};
 
@@ -150,7 +150,7 @@ impl Store {
     }
 
     async fn pass(&self, options: &RetentionOptions, timed: &[String]) {
-        for holding in HOLDINGS {
+        for holding in DATA_MAP {
             let Kept::Days(age) = holding.kept else { continue };
             let before = self.clock.now().minus(DAY * options.days(age));
             let mut removed = 0;
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn every_table_with_a_limit_has_a_statement() {
-        for holding in HOLDINGS {
+        for holding in DATA_MAP {
             let limited = holding.kept != Kept::Always;
             assert_eq!(statement(holding.table).is_some(), limited, "{}", holding.table);
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StoreError, contacts,
-    holdings::{HOLDINGS, Key},
+    data_map::{DATA_MAP, Key},
     keyed_hash::HashKey,
 };
 use crate::{
@@ -113,7 +113,7 @@ impl Subject {
         hashed: &HashedSubject,
     ) -> Result<Self, StoreError> {
         let mut subject = Self { by_hash: true, mention_hashes: hashed.mentions.clone(), ..Self::default() };
-        for (holding, id) in HOLDINGS.iter().flat_map(|holding| holding.found_by.iter().map(move |id| (holding, id))) {
+        for (holding, id) in DATA_MAP.iter().flat_map(|holding| holding.found_by.iter().map(move |id| (holding, id))) {
             let Some((expression, hashes, found)) = (match *id {
                 Key::Customer(column) => Some((column, &hashed.customers, &mut subject.customers)),
                 Key::Name(column) => Some((column, &hashed.names, &mut subject.names)),
@@ -166,7 +166,7 @@ impl Subject {
             ),
         )?;
         self.emails.extend(emails);
-        let orders = HOLDINGS.iter().find(|holding| holding.table == "orders").and_then(|orders| orders.condition());
+        let orders = DATA_MAP.iter().find(|holding| holding.table == "orders").and_then(|orders| orders.condition());
         if let Some(orders) = orders {
             let numbers = self.texts(connection, &format!("SELECT number FROM orders WHERE {orders}"))?;
             self.orders.extend(numbers);

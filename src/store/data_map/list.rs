@@ -1,13 +1,13 @@
 //! The entries: every table of the store. A table that refers to another stands before it, so that its rows are found
 //! while the parent's still exist.
 
-use super::{Age, ERASED_SQL, Erasure, Holding, Kept, Key};
+use super::{Age, ERASED_SQL, Erasure, Kept, Key, TableEntry};
 
-const OF_NOBODY: Holding =
-    Holding { table: "", holds: "", found_by: &[], or: None, erasure: Erasure::Nothing, kept: Kept::Always };
+const OF_NOBODY: TableEntry =
+    TableEntry { table: "", holds: "", found_by: &[], or: None, erasure: Erasure::Nothing, kept: Kept::Always };
 
-pub(in crate::store) const HOLDINGS: &[Holding] = &[
-    Holding {
+pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
+    TableEntry {
         table: "events",
         holds: "what chat platforms reported",
         found_by: &[Key::Name("customer"), Key::Conversation("conversation")],
@@ -39,7 +39,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         },
         kept: Kept::Days(Age::Events),
     },
-    Holding {
+    TableEntry {
         table: "comments",
         holds: "comments on tickets of the embedded helpdesk",
         found_by: &[
@@ -55,7 +55,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         },
         kept: Kept::Always,
     },
-    Holding {
+    TableEntry {
         table: "tickets",
         holds: "tickets of the embedded helpdesk",
         found_by: &[Key::Customer("customer"), Key::Conversation("conversation")],
@@ -78,7 +78,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         },
         kept: Kept::Always,
     },
-    Holding {
+    TableEntry {
         table: "notes",
         holds: "notes on contacts of the embedded CRM",
         found_by: &[
@@ -103,7 +103,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         },
         kept: Kept::Always,
     },
-    Holding {
+    TableEntry {
         table: "contact_changes",
         holds: "earlier values of contact fields, kept for repeated requests",
         found_by: &[Key::Contact("contact"), Key::CustomerHash("customer_hash")],
@@ -111,7 +111,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         erasure: Erasure::Delete,
         kept: Kept::Days(Age::ContactChanges),
     },
-    Holding {
+    TableEntry {
         table: "contact_writes",
         holds: "which write of a contact field was the last",
         found_by: &[Key::ContactScope("lower(hex(contact))")],
@@ -119,7 +119,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         erasure: Erasure::Delete,
         kept: Kept::Days(Age::Ledger),
     },
-    Holding {
+    TableEntry {
         table: "conversation_ends",
         holds: "when the latest conversation of a contact ended",
         found_by: &[Key::ContactScope("lower(hex(contact))")],
@@ -127,7 +127,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         erasure: Erasure::Delete,
         kept: Kept::Days(Age::Ledger),
     },
-    Holding {
+    TableEntry {
         table: "contacts",
         holds: "contacts of the embedded CRM",
         found_by: &[Key::Customer("customer")],
@@ -135,7 +135,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         erasure: Erasure::Delete,
         kept: Kept::Always,
     },
-    Holding {
+    TableEntry {
         table: "conversation_tickets",
         holds: "which ticket a conversation has",
         found_by: &[Key::Customer("customer"), Key::Conversation("conversation")],
@@ -143,7 +143,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         erasure: Erasure::Delete,
         kept: Kept::Days(Age::ConversationTickets),
     },
-    Holding {
+    TableEntry {
         table: "ledger",
         holds: "what came of requests, kept for their repetition",
         found_by: &[Key::CustomerHash("customer_hash"), Key::ConversationHash("conversation_hash")],
@@ -165,7 +165,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         },
         kept: Kept::Days(Age::Ledger),
     },
-    Holding {
+    TableEntry {
         table: "audit",
         holds: "decisions on calls",
         found_by: &[Key::CustomerHash("customer_hash"), Key::Conversation("conversation")],
@@ -189,7 +189,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         },
         kept: Kept::Days(Age::Audit),
     },
-    Holding {
+    TableEntry {
         table: "orders",
         holds: "orders of the embedded order system",
         found_by: &[
@@ -202,7 +202,7 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         erasure: Erasure::Delete,
         kept: Kept::Always,
     },
-    Holding {
+    TableEntry {
         table: "customer_links",
         holds: "other ids of the same person",
         found_by: &[Key::Customer("customer"), Key::Customer("linked")],
@@ -211,27 +211,27 @@ pub(in crate::store) const HOLDINGS: &[Holding] = &[
         kept: Kept::Always,
     },
     // Keyed hashes of dedup keys and bodies.
-    Holding { table: "deliveries", kept: Kept::Days(Age::Deliveries), ..OF_NOBODY },
-    Holding { table: "article_versions", kept: Kept::Days(Age::ArticleVersions), ..OF_NOBODY },
+    TableEntry { table: "deliveries", kept: Kept::Days(Age::Deliveries), ..OF_NOBODY },
+    TableEntry { table: "article_versions", kept: Kept::Days(Age::ArticleVersions), ..OF_NOBODY },
     // Help articles are public.
-    Holding { table: "articles", ..OF_NOBODY },
-    Holding { table: "articles_text", ..OF_NOBODY },
-    Holding { table: "articles_text_config", ..OF_NOBODY },
-    Holding { table: "articles_text_data", ..OF_NOBODY },
-    Holding { table: "articles_text_docsize", ..OF_NOBODY },
-    Holding { table: "articles_text_idx", ..OF_NOBODY },
-    Holding { table: "article_changes", ..OF_NOBODY },
+    TableEntry { table: "articles", ..OF_NOBODY },
+    TableEntry { table: "articles_text", ..OF_NOBODY },
+    TableEntry { table: "articles_text_config", ..OF_NOBODY },
+    TableEntry { table: "articles_text_data", ..OF_NOBODY },
+    TableEntry { table: "articles_text_docsize", ..OF_NOBODY },
+    TableEntry { table: "articles_text_idx", ..OF_NOBODY },
+    TableEntry { table: "article_changes", ..OF_NOBODY },
     // Short-lived: hashes of keys under a lock.
-    Holding { table: "locks", ..OF_NOBODY },
+    TableEntry { table: "locks", ..OF_NOBODY },
     // Agents, sources and counts.
-    Holding { table: "agent_token", ..OF_NOBODY },
-    Holding { table: "dead_letters", ..OF_NOBODY },
-    Holding { table: "event_counts", ..OF_NOBODY },
+    TableEntry { table: "agent_token", ..OF_NOBODY },
+    TableEntry { table: "dead_letters", ..OF_NOBODY },
+    TableEntry { table: "event_counts", ..OF_NOBODY },
     // Names of upstreams.
-    Holding { table: "holds", ..OF_NOBODY },
-    Holding { table: "hold_alerts", ..OF_NOBODY },
-    Holding { table: "sources_heard", ..OF_NOBODY },
-    Holding { table: "erasures", ..OF_NOBODY },
-    Holding { table: "store_key", ..OF_NOBODY },
-    Holding { table: "sqlite_sequence", ..OF_NOBODY },
+    TableEntry { table: "holds", ..OF_NOBODY },
+    TableEntry { table: "hold_alerts", ..OF_NOBODY },
+    TableEntry { table: "sources_heard", ..OF_NOBODY },
+    TableEntry { table: "erasures", ..OF_NOBODY },
+    TableEntry { table: "store_key", ..OF_NOBODY },
+    TableEntry { table: "sqlite_sequence", ..OF_NOBODY },
 ];

@@ -3,10 +3,10 @@
 
 mod list;
 
-pub(super) use list::HOLDINGS;
+pub(super) use list::DATA_MAP;
 
 /// The entry of one table.
-pub(super) struct Holding {
+pub(super) struct TableEntry {
     pub(super) table: &'static str,
     /// Description of the rows, for exports.
     pub(super) holds: &'static str,
@@ -113,14 +113,14 @@ impl Key {
             Self::CustomerHash(expression) => is_in(expression, "customer_hashes"),
             Self::ConversationHash(expression) => is_in(expression, "conversation_hashes"),
             Self::RowOf { column, table, key } => {
-                let parent = HOLDINGS.iter().find(|holding| holding.table == table)?.condition()?;
+                let parent = DATA_MAP.iter().find(|holding| holding.table == table)?.condition()?;
                 Some(format!("{column} IN (SELECT {key} FROM {table} WHERE {parent})"))
             }
         }
     }
 }
 
-impl Holding {
+impl TableEntry {
     /// SQL condition for the subject's rows; none for a table without personal data.
     pub(super) fn condition(&self) -> Option<String> {
         let by_key = self.found_by.iter().filter_map(|key| key.condition());
@@ -180,17 +180,17 @@ mod tests {
     fn every_table_says_what_it_holds_of_whom() {
         let schema = schema();
         for (table, columns) in &schema {
-            let holding = HOLDINGS.iter().find(|holding| holding.table == table);
-            let holding = holding.unwrap_or_else(|| panic!("HOLDINGS does not know the table {table}"));
+            let holding = DATA_MAP.iter().find(|holding| holding.table == table);
+            let holding = holding.unwrap_or_else(|| panic!("DATA_MAP does not know the table {table}"));
             assert_eq!(holding.erase().is_some(), !holding.found_by.is_empty(), "{table}");
             // A blanked table must classify each of its columns.
             let Erasure::Blank { set, stay, .. } = &holding.erasure else { continue };
             for column in columns {
                 let known = set.iter().any(|(set, _)| set == column) || stay.contains(&column.as_str());
-                assert!(known, "HOLDINGS does not say what erasure does to {table}.{column}");
+                assert!(known, "DATA_MAP does not say what erasure does to {table}.{column}");
             }
         }
-        for holding in HOLDINGS {
+        for holding in DATA_MAP {
             assert!(schema.iter().any(|(table, _)| table == holding.table), "there is no table {}", holding.table);
         }
     }
