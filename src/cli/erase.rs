@@ -10,7 +10,7 @@ use super::{ConfigArgs, output, stored::with_store};
 use crate::{
     config::Config,
     domain::{Clock, SystemId},
-    store::{HeldRows, Store, Whom},
+    store::{HeldRows, Store, SubjectQuery},
 };
 
 /// Longest duration of a call to the embedded systems.
@@ -54,10 +54,10 @@ pub(super) struct Erase {
 }
 
 impl Which {
-    pub(super) fn whom(&self, usual: &SystemId) -> anyhow::Result<Whom> {
+    pub(super) fn query(&self, usual: &SystemId) -> anyhow::Result<SubjectQuery> {
         Ok(match (&self.customer, &self.conversation) {
-            (Some(customer), _) => Whom::customer(usual, customer)?,
-            (None, Some(conversation)) => Whom::conversation(conversation),
+            (Some(customer), _) => SubjectQuery::customer(usual, customer)?,
+            (None, Some(conversation)) => SubjectQuery::conversation(conversation),
             (None, None) => bail!("name a customer or a conversation"),
         })
     }
@@ -66,14 +66,14 @@ impl Which {
 impl Erase {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (erased, path) = with_store(&self.config, async |store, loaded| {
-            let whom = self.which.whom(&loaded.config.identity.subject_system)?;
+            let query = self.which.query(&loaded.config.identity.subject_system)?;
             let path = loaded.config.store.path.clone();
-            let found = store.held_data(&whom).await?;
+            let found = store.held_data(&query).await?;
             if !found.known {
                 bail!(
                     "{} holds no data about them; searched for {}; if the id is of another system, write that too, as shop:42",
                     path.display(),
-                    whom.looked_for().join(", ")
+                    query.looked_for().join(", ")
                 );
             }
             if !found.linked.is_empty() {
@@ -82,7 +82,7 @@ impl Erase {
             if self.dry_run {
                 return Ok((found.held, path));
             }
-            let erased = store.erase(&whom, call(&loaded.config)).await?;
+            let erased = store.erase(&query, call(&loaded.config)).await?;
             let mut all = erased.held.clone();
             if let Some(until) = erased.under_way_until {
                 output::remark(format_args!("waiting until {until}: a call or event of theirs is still running"));

@@ -23,13 +23,13 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let exported = with_store(&self.config, async |store, loaded| {
-            let whom = self.which.whom(&loaded.config.identity.subject_system)?;
-            match store.export(&whom).await? {
+            let query = self.which.query(&loaded.config.identity.subject_system)?;
+            match store.export(&query).await? {
                 Some(exported) => Ok(exported),
                 None => bail!(
                     "{} holds no data about them; searched for {}",
                     loaded.config.store.path.display(),
-                    whom.looked_for().join(", ")
+                    query.looked_for().join(", ")
                 ),
             }
         })?;

@@ -9,7 +9,7 @@ use super::{
     Store, StoreError,
     data_map::DATA_MAP,
     erasure_log::{self, Entry},
-    subject::{Subject, Whom},
+    subject::{Subject, SubjectQuery},
 };
 use crate::domain::Timestamp;
 
@@ -44,12 +44,12 @@ pub struct Erased {
 
 impl Store {
     /// What [`Store::erase`] would remove, without removing it.
-    pub async fn held_data(&self, whom: &Whom) -> Result<HeldData, StoreError> {
-        let (whom, key) = (whom.clone(), self.key.clone());
+    pub async fn held_data(&self, query: &SubjectQuery) -> Result<HeldData, StoreError> {
+        let (query, key) = (query.clone(), self.key.clone());
         self.read_slow(move |connection| {
-            let subject = Subject::find(connection, &key, &whom)?;
+            let subject = Subject::find(connection, &key, &query)?;
             let document = subject.document()?;
-            let mut found = HeldData { linked: subject.linked(&whom), ..HeldData::default() };
+            let mut found = HeldData { linked: subject.linked(&query), ..HeldData::default() };
             for holding in DATA_MAP {
                 let Some(theirs) = holding.condition() else { continue };
                 let sql = format!(
@@ -70,17 +70,17 @@ impl Store {
         .await
     }
 
-    /// Erases the data held about `whom`, in one commit. A call that began before may still be running, for `call` at
+    /// Erases the data held about `query`, in one commit. A call that began before may still be running, for `call` at
     /// most: [`Store::erase_rest`], called after [`Erased::under_way_until`], erases what it writes.
     ///
     /// The erasure is first appended to the log beside the store, so that restoring an older backup applies it again.
     ///
     /// That it was done is first logged beside the store, so that a restored backup does not bring it back.
-    pub async fn erase(&self, whom: &Whom, call: Duration) -> Result<Erased, StoreError> {
-        let (whom, key, now) = (whom.clone(), self.key.clone(), self.clock.now());
+    pub async fn erase(&self, query: &SubjectQuery, call: Duration) -> Result<Erased, StoreError> {
+        let (query, key, now) = (query.clone(), self.key.clone(), self.clock.now());
         let log = self.erasure_log.clone();
         self.write(move |transaction| {
-            let subject = Subject::find(transaction, &key, &whom)?;
+            let subject = Subject::find(transaction, &key, &query)?;
             let entry = Entry::new(now, &key, subject.hashed(&key));
             erasure_log::append(&log, &entry)?;
             let under_way_until = under_way_until(transaction, &subject, now, call)?;

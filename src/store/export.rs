@@ -6,17 +6,17 @@ use serde_json::{Map, Value, json};
 use super::{
     Store, StoreError,
     data_map::DATA_MAP,
-    subject::{Subject, Whom},
+    subject::{Subject, SubjectQuery},
 };
 use crate::domain::Timestamp;
 
 impl Store {
-    /// Exports the data held about `whom`; none if there is none.
-    pub async fn export(&self, whom: &Whom) -> Result<Option<Value>, StoreError> {
-        let (whom, key, now) = (whom.clone(), self.key.clone(), self.clock.now());
+    /// Exports the data held about `query`; none if there is none.
+    pub async fn export(&self, query: &SubjectQuery) -> Result<Option<Value>, StoreError> {
+        let (query, key, now) = (query.clone(), self.key.clone(), self.clock.now());
         self.flush_audit().await?;
         self.read_slow(move |connection| {
-            let subject = Subject::find(connection, &key, &whom)?;
+            let subject = Subject::find(connection, &key, &query)?;
             let document = subject.document()?;
             let mut records = Map::new();
             for holding in DATA_MAP {
@@ -42,8 +42,8 @@ impl Store {
             Ok((!records.is_empty()).then(|| {
                 json!({
                     "exported_at": now,
-                    "looked_for": whom.looked_for(),
-                    "known_as": subject.linked(&whom),
+                    "looked_for": query.looked_for(),
+                    "known_as": subject.linked(&query),
                     "records": records,
                 })
             }))

@@ -54,7 +54,7 @@ pub use erase::{Erased, HeldData, HeldRows};
 pub use import::Imported;
 pub use retention::RetentionOptions;
 pub use scrub::Scrubbed;
-pub use subject::Whom;
+pub use subject::SubjectQuery;
 pub use tickets::StoredTicket;
 
 /// Where the store is.

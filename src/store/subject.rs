@@ -17,14 +17,14 @@ use crate::{
 
 /// What an operator names: a customer or one conversation.
 #[derive(Debug, Clone, Default)]
-pub struct Whom {
+pub struct SubjectQuery {
     customers: Vec<CustomerId>,
     /// Spellings of the customer id that chat platforms may use.
     names: BTreeSet<String>,
     conversation: Option<String>,
 }
 
-impl Whom {
+impl SubjectQuery {
     /// Parses `cus_ada` (of the `usual` system), `shop:42`, or an id that contains a colon itself, such as
     /// `gid://shopify/Customer/7`. An ambiguous id is searched for in both readings.
     pub fn customer(usual: &SystemId, text: &str) -> Result<Self, Invalid> {
@@ -85,11 +85,11 @@ pub(super) struct HashedSubject {
 
 impl Subject {
     /// Resolves all known ids of the same person.
-    pub(super) fn find(connection: &Connection, key: &HashKey, whom: &Whom) -> Result<Self, StoreError> {
+    pub(super) fn find(connection: &Connection, key: &HashKey, query: &SubjectQuery) -> Result<Self, StoreError> {
         let mut subject = Self {
-            customers: whom.customers.iter().map(ToString::to_string).collect(),
-            names: whom.names.clone(),
-            conversations: whom.conversation.iter().cloned().collect(),
+            customers: query.customers.iter().map(ToString::to_string).collect(),
+            names: query.names.clone(),
+            conversations: query.conversation.iter().cloned().collect(),
             ..Self::default()
         };
         // A linked id that is shared with another customer is left out.
@@ -207,11 +207,11 @@ impl Subject {
         }
     }
 
-    /// Ids of the person that `whom` does not name.
-    pub(super) fn linked(&self, whom: &Whom) -> Vec<String> {
+    /// Ids of the person that `query` does not name.
+    pub(super) fn linked(&self, query: &SubjectQuery) -> Vec<String> {
         self.customers
             .iter()
-            .filter(|id| !whom.customers.iter().any(|named| named.to_string() == **id))
+            .filter(|id| !query.customers.iter().any(|named| named.to_string() == **id))
             .cloned()
             .collect()
     }

@@ -8,7 +8,7 @@ use frontdesk::{
         Accepted, Claimed, DedupKey, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, SoleWorker,
         StoredEvent, Unmappable,
     },
-    store::{Store, Whom},
+    store::{Store, SubjectQuery},
 };
 
 use crate::support::block_on;
@@ -43,8 +43,8 @@ pub fn engines<F: Future<Output = ()>>(check: impl Fn(Fixture) -> F) {
     block_on(async { check(sqlite()).await });
 }
 
-fn customer(id: &str) -> Whom {
-    Whom::customer(&SystemId::builtin(), id).unwrap()
+fn customer(id: &str) -> SubjectQuery {
+    SubjectQuery::customer(&SystemId::builtin(), id).unwrap()
 }
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -86,7 +86,7 @@ pub fn dead(in_doubt: bool) -> Outcome {
 
 impl Fixture {
     /// How many events lost their contents.
-    pub async fn erase(&self, whom: &Whom) -> u64 {
+    pub async fn erase(&self, whom: &SubjectQuery) -> u64 {
         let erased = self.store.erase(whom, Duration::ZERO).await.unwrap();
         erased.held.iter().filter(|held| held.table == "events").map(|held| held.rows).sum()
     }
@@ -201,7 +201,7 @@ fn what_cannot_be_mapped_is_kept_once_and_never_worked_on() {
         let id = fixture.all().await[0].id;
         assert!(!fixture.queue.replay(id, true).await.unwrap());
         assert!(fixture.queue.discard(id).await.unwrap());
-        assert_eq!(fixture.erase(&Whom::conversation("conv_1")).await, 2);
+        assert_eq!(fixture.erase(&SubjectQuery::conversation("conv_1")).await, 2);
         assert_eq!(fixture.queue.payload(id).await.unwrap(), None);
     });
 }
@@ -387,10 +387,10 @@ fn erasure_takes_payloads_and_ends_what_waits() {
             fixture.accept(unique(subject, 1, subject)).await;
         }
         let claimed = fixture.claim().await.unwrap();
-        assert_eq!(fixture.erase(&Whom::conversation("a")).await, 1);
+        assert_eq!(fixture.erase(&SubjectQuery::conversation("a")).await, 1);
         assert!(!fixture.settle(&claimed, fixture.later(Duration::ZERO)).await);
         assert_eq!(fixture.erase(&customer("customer_of_b")).await, 1);
-        assert_eq!(fixture.erase(&Whom::conversation("elsewhere")).await, 0);
+        assert_eq!(fixture.erase(&SubjectQuery::conversation("elsewhere")).await, 0);
         assert_eq!(fixture.erase(&customer("nobody")).await, 0);
         assert_eq!(fixture.states().await, [EventState::Discarded, EventState::Discarded, EventState::Pending]);
         for (event, kept) in fixture.all().await.iter().zip([false, false, true]) {

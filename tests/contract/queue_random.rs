@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use frontdesk::{
     inbox::{Claimed, Depths, EventState, StoredEvent},
-    store::Whom,
+    store::SubjectQuery,
 };
 use proptest::prelude::*;
 
@@ -66,7 +66,7 @@ async fn take(fixture: &Fixture, step: Step, held: &mut Vec<Claimed>) {
         Step::Free => drop(fixture.queue.free_leases(&fixture.alone).await.unwrap()),
         Step::Replay { id, force } => drop(fixture.queue.replay(id, force).await.unwrap()),
         Step::Discard { id } => drop(fixture.queue.discard(id).await.unwrap()),
-        Step::Erase { subject } => drop(fixture.erase(&Whom::conversation(&format!("s{subject}"))).await),
+        Step::Erase { subject } => drop(fixture.erase(&SubjectQuery::conversation(&format!("s{subject}"))).await),
         Step::Pass { s } => fixture.clock.advance(Duration::from_secs(s)),
     }
 }
