@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ConfigArgs, output, stored::with_store, words};
+use super::{ConfigArgs, output, stored::with_store, value_parsers};
 use crate::{
     desk::{AuditFilter, AuditLog, StoredAudit, Verdict},
     domain::{ConversationId, CustomerId, Timestamp},
@@ -26,13 +26,13 @@ pub(super) struct Audit {
     #[arg(long)]
     tool: Option<String>,
     /// Only this verdict
-    #[arg(long, value_parser = words::word::<Verdict>())]
+    #[arg(long, value_parser = value_parsers::variant::<Verdict>())]
     verdict: Option<Verdict>,
     /// Only since this time: RFC 3339, a date (UTC), or an age such as 90s, 15m, 1h, 2d or 1w
-    #[arg(long, value_name = "TIME", value_parser = words::since)]
+    #[arg(long, value_name = "TIME", value_parser = value_parsers::since)]
     since: Option<Timestamp>,
     /// Only until this time, or the end of this date; formats as for --since
-    #[arg(long, value_name = "TIME", value_parser = words::until)]
+    #[arg(long, value_name = "TIME", value_parser = value_parsers::until)]
     until: Option<Timestamp>,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -23,7 +23,7 @@ mod stdio;
 mod stored;
 mod tickets;
 mod token;
-mod words;
+mod value_parsers;
 
 use std::{future::Future, path::PathBuf, process::ExitCode, sync::Arc};
 

@@ -8,7 +8,7 @@ mod settle;
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, stored::with_store, words};
+use super::{ConfigArgs, stored::with_store, value_parsers};
 use crate::{
     domain::Timestamp,
     inbox::{EventFilter, EventState},
@@ -64,13 +64,13 @@ struct Filter {
     #[arg(long)]
     kind: Option<String>,
     /// Only in this state
-    #[arg(long, value_parser = words::word::<EventState>())]
+    #[arg(long, value_parser = value_parsers::variant::<EventState>())]
     state: Option<EventState>,
     /// Only of this conversation
     #[arg(long, value_name = "ID")]
     conversation: Option<String>,
     /// Only received since this time: RFC 3339, a date (UTC), or an age such as 90s, 15m, 1h, 2d or 1w
-    #[arg(long, value_name = "TIME", value_parser = words::since)]
+    #[arg(long, value_name = "TIME", value_parser = value_parsers::since)]
     since: Option<Timestamp>,
     /// At most this many, newest first [default: 50; no limit for --all]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]

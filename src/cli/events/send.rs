@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::ConfigArgs;
 use crate::{
     app,
-    cli::{block_on, output, words},
+    cli::{block_on, output, value_parsers},
     config::Loaded,
     domain::{Clock, Event, Secret, Timestamp},
     upstream::post,
@@ -59,7 +59,7 @@ pub(super) struct Verify {
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
     /// Time of arrival, for schemes that sign the time: RFC 3339, or an age such as 90s, 15m or 1h [default: now]
-    #[arg(long, value_name = "TIME", value_parser = words::since)]
+    #[arg(long, value_name = "TIME", value_parser = value_parsers::since)]
     at: Option<Timestamp>,
     /// Request path, for schemes that sign it [default: /webhooks/SOURCE]
     #[arg(long, value_name = "PATH")]

@@ -14,7 +14,7 @@ use crate::domain::{Clock, Day, Timestamp};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Parses a variant of `T` by its JSON name; a wrong one is answered with all names.
-pub(super) fn word<T: DeserializeOwned + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
+pub(super) fn variant<T: DeserializeOwned + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(words::<T>()).try_map(|word| serde_json::from_value::<T>(word.into()))
 }
 
