@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ConfigArgs, output, stored::with_store, value_parsers};
+use super::{ConfigArgs, existing_store::with_store, output, value_parsers};
 use crate::{
     desk::{AuditFilter, AuditLog, StoredAudit, Verdict},
     domain::{ConversationId, CustomerId, Timestamp},

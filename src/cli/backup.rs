@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
-use super::{ConfigArgs, block_on, output, stored::there};
+use super::{ConfigArgs, block_on, existing_store::require_store, output};
 use crate::{domain::Clock, store::Store};
 
 /// Copy the store into a file, while the server runs
@@ -47,7 +47,7 @@ impl Backup {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let loaded = self.config.load()?;
         let path = &loaded.config.store.path;
-        there(path)?;
+        require_store(path)?;
         let bytes = Store::backup(path, &self.file)?;
         match self.json {
             true => output::json(&json!({ "file": self.file, "bytes": bytes })),

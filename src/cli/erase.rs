@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{ConfigArgs, output, stored::with_store};
+use super::{ConfigArgs, existing_store::with_store, output};
 use crate::{
     config::Config,
     domain::{Clock, SystemId},

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use clap::Args;
 
-use super::{ConfigArgs, erase::Which, output, stored::with_store};
+use super::{ConfigArgs, erase::Which, existing_store::with_store, output};
 
 /// Print all data held about a customer or a conversation, as JSON
 ///

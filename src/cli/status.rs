@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::{ConfigArgs, block_on, output, stored::with_store};
+use super::{ConfigArgs, block_on, existing_store::with_store, output};
 use crate::{
     app::Status,
     domain::Clock,

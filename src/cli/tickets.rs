@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, output, stored::with_store};
+use super::{ConfigArgs, existing_store::with_store, output};
 use crate::domain::TicketId;
 
 /// Read the tickets of the embedded helpdesk

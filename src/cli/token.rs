@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{ConfigArgs, output, secret_file, stored::with_store};
+use super::{ConfigArgs, existing_store::with_store, output, secret_file};
 use crate::{
     domain::{AgentId, Clock, Scope, Timestamp},
     identity::agents::{NewToken, StoredToken},

@@ -8,7 +8,7 @@ mod settle;
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, stored::with_store, value_parsers};
+use super::{ConfigArgs, existing_store::with_store, value_parsers};
 use crate::{
     domain::Timestamp,
     inbox::{EventFilter, EventState},

@@ -8,7 +8,7 @@ use super::{ConfigArgs, block_on};
 use crate::{config::Loaded, domain::Clock, store::Store};
 
 /// Fails if there is no store: a mistyped path must not create one.
-pub(super) fn there(path: &Path) -> anyhow::Result<()> {
+pub(super) fn require_store(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
@@ -33,7 +33,7 @@ pub(super) fn with_store<T>(
 ) -> anyhow::Result<T> {
     let loaded = config.load()?;
     let path = &loaded.config.store.path;
-    there(path)?;
+    require_store(path)?;
     block_on(async {
         let store = Store::open(path, Clock::system())?;
         let result = work(&store, &loaded).await;
