@@ -12,7 +12,7 @@ mod secrets;
 mod sources;
 mod status;
 mod upstreams;
-mod work;
+mod worker;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -38,8 +38,8 @@ use crate::{
 
 pub use error::AppError;
 use faults::warnings;
-pub use faults::{Judged, faults, try_addresses};
-use reload::{Current, Face, Live};
+pub use faults::{Diagnosis, faults, try_addresses};
+use reload::{Reloader, ReplaceableDispatch, Sites};
 use scrape::Scrape;
 use secrets::{KeptTls, operations_token, tls};
 pub use sources::webhook_source;
@@ -73,7 +73,7 @@ pub struct App {
     intake: Arc<Intake>,
     worker: Worker,
     watch: Watch,
-    keeping: work::Keeping,
+    keeping: worker::Retention,
     /// Warnings about permitted but risky settings.
     warnings: Vec<String>,
 }
@@ -96,7 +96,7 @@ impl App {
     pub fn build(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Self, AppError> {
         let shutdown = Shutdown::default();
         let generation = shutdown.generation();
-        Self::put_together(None, config, secrets, clock, (shutdown, generation), Arc::new(Notify::new()))
+        Self::assemble(None, config, secrets, clock, (shutdown, generation), Arc::new(Notify::new()))
     }
 
     /// Builds on a store that is already open, for a reload.
@@ -108,10 +108,10 @@ impl App {
         ends: (Shutdown, Shutdown),
         arrived: Arc<Notify>,
     ) -> Result<Self, AppError> {
-        Self::put_together(Some(&store), config, secrets, clock, ends, arrived)
+        Self::assemble(Some(&store), config, secrets, clock, ends, arrived)
     }
 
-    fn put_together(
+    fn assemble(
         on: Option<&Store>,
         config: &Config,
         secrets: &Secrets,
@@ -172,7 +172,7 @@ impl App {
             watch: Watch { queue: queue.clone(), sink, clock: clock.clone(), options: alerts },
             worker: Worker {
                 queue,
-                dispatch: Arc::new(work::Dispatcher { handlers, desk: desk.clone(), intake }),
+                dispatch: Arc::new(worker::Dispatcher { handlers, desk: desk.clone(), intake }),
                 arrived,
                 clock,
                 options: config.inbox.clone(),
@@ -184,7 +184,7 @@ impl App {
                 desk,
                 shutdown: generation,
             },
-            keeping: work::Keeping { store: store.clone(), options: config.retention.clone(), timed },
+            keeping: worker::Retention { store: store.clone(), options: config.retention.clone(), timed },
             store,
             connectors,
             store_path: config.store.path.clone(),
@@ -212,7 +212,7 @@ impl App {
     }
 
     /// Builds the HTTP sites: the main one and the operations one.
-    fn face(&self, handle: Option<metrics::PrometheusHandle>) -> Face {
+    fn sites(&self, handle: Option<metrics::PrometheusHandle>) -> Sites {
         let gate = Gate::requests(self.http.requests_max);
         let options = EndpointOptions {
             allowed_hosts: self.hosts.clone(),
@@ -236,9 +236,9 @@ impl App {
             metrics_for_the_world: self.operations.metrics_at_http_listen,
         };
         let endpoint = mcp::endpoint(self.services.clone(), options);
-        Face {
+        Sites {
             main: http::site(endpoint, self.auth.clone(), &operations, gate, &self.http),
-            beside: http::operations(operations).into(),
+            operations: http::operations(operations).into(),
         }
     }
 
@@ -256,18 +256,18 @@ impl App {
         let read = self.operations.enabled || self.operations.metrics_at_http_listen;
         let handle = if read { Some(metrics::install()?) } else { None };
         scrape::keep(handle.clone(), shutdown.closing.clone());
-        let face = self.face(handle.clone());
-        let (site, site_beside) = (face.main.clone(), face.beside.clone());
-        let dispatch = Arc::new(Current::new(self.worker.dispatch.clone()));
+        let sites = self.sites(handle.clone());
+        let (site, site_beside) = (sites.main.clone(), sites.operations.clone());
+        let dispatch = Arc::new(ReplaceableDispatch::new(self.worker.dispatch.clone()));
         self.worker.dispatch = dispatch.clone();
-        let live = Live {
+        let live = Reloader {
             running: self.config,
             store: self.store.clone(),
             arrived: self.worker.arrived.clone(),
             handle,
             shutdown: shutdown.clone(),
             generation: self.services.shutdown.clone(),
-            face,
+            sites,
             dispatch,
         };
         tokio::spawn(live.keep(reloads));
@@ -278,7 +278,7 @@ impl App {
         // Traffic that leaves this machine is encrypted.
         let tls_beside = tls.clone().filter(|_| !is_loopback(self.operations.listen));
         // The operations listener ends last, so that the shutdown can be observed.
-        let beside = listening.operations.map(|(listener, _)| {
+        let operations = listening.operations.map(|(listener, _)| {
             let (site, ends) = (site_beside, shutdown.kill.clone());
             let options = http::Options { connections_max: OPERATIONS_CONNECTIONS_MAX, ..self.http.clone() };
             tokio::spawn(
@@ -286,14 +286,14 @@ impl App {
             )
         });
         let working =
-            tokio::spawn(work::work(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
+            tokio::spawn(worker::run(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
         http::raise_descriptors(self.http.connections_max);
         let closing = shutdown.closing.clone();
         http::serve(listening.main.0, site, &self.http, tls, http::Counted::Yes, closing).await;
         let _ = working.await;
         let finished = finish(&shutdown, &self.store).await;
-        if let Some(beside) = beside {
-            beside.abort();
+        if let Some(operations) = operations {
+            operations.abort();
         }
         finished
     }
@@ -304,7 +304,7 @@ impl App {
         close_at(stop, &shutdown);
         // Ticket requests queued during an outage are processed here, unless another process is the worker.
         let working =
-            tokio::spawn(work::work(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
+            tokio::spawn(worker::run(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
         let ended = mcp::stdio(self.services).await;
         shutdown.closing.cancel();
         let _ = working.await;

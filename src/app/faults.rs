@@ -16,7 +16,7 @@ use crate::{
 
 /// Builds each part on its own, so that no fault hides another; if there are none, builds the whole on a temporary
 /// store.
-pub fn faults(config: &Config, secrets: &Secrets) -> Judged {
+pub fn faults(config: &Config, secrets: &Secrets) -> Diagnosis {
     let mut found: Vec<AppError> = missing_secrets(config, secrets).into_iter().map(AppError::from).collect();
     let clock = Clock::system();
     found.extend(identity(config, secrets, &clock));
@@ -43,11 +43,11 @@ pub fn faults(config: &Config, secrets: &Secrets) -> Judged {
             Err(fault) => found.push(fault),
         }
     }
-    Judged { faults: found, warnings }
+    Diagnosis { faults: found, warnings }
 }
 
 /// Faults and warnings of a configuration.
-pub struct Judged {
+pub struct Diagnosis {
     pub faults: Vec<AppError>,
     pub warnings: Vec<String>,
 }

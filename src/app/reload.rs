@@ -38,9 +38,9 @@ const FIXED: &[&str] = &[
 ];
 
 /// The event dispatcher, replaceable at a reload.
-pub(super) struct Current(RwLock<Arc<dyn Dispatch>>);
+pub(super) struct ReplaceableDispatch(RwLock<Arc<dyn Dispatch>>);
 
-impl Current {
+impl ReplaceableDispatch {
     pub(super) fn new(dispatch: Arc<dyn Dispatch>) -> Self {
         Self(RwLock::new(dispatch))
     }
@@ -55,7 +55,7 @@ impl Current {
 }
 
 #[async_trait]
-impl Dispatch for Current {
+impl Dispatch for ReplaceableDispatch {
     async fn handle(&self, event: &Claimed) -> Result<Handled, Failure> {
         self.now().handle(event).await
     }
@@ -70,13 +70,13 @@ impl Dispatch for Current {
 }
 
 /// The HTTP sites of one configuration: main and operations.
-pub(super) struct Face {
+pub(super) struct Sites {
     pub(super) main: Site,
-    pub(super) beside: Site,
+    pub(super) operations: Site,
 }
 
 /// The replaceable parts of a running server.
-pub(super) struct Live {
+pub(super) struct Reloader {
     pub(super) running: Config,
     pub(super) store: Store,
     pub(super) arrived: Arc<Notify>,
@@ -84,11 +84,11 @@ pub(super) struct Live {
     pub(super) shutdown: Shutdown,
     /// Shutdown signal of the current generation: its event streams end with it.
     pub(super) generation: Shutdown,
-    pub(super) face: Face,
-    pub(super) dispatch: Arc<Current>,
+    pub(super) sites: Sites,
+    pub(super) dispatch: Arc<ReplaceableDispatch>,
 }
 
-impl Live {
+impl Reloader {
     /// Applies received configurations until the server stops.
     pub(super) async fn keep(mut self, mut reloads: mpsc::Receiver<Loaded>) {
         let closing = self.shutdown.closing.clone();
@@ -110,9 +110,9 @@ impl Live {
             (self.shutdown.clone(), generation.clone()),
             self.arrived.clone(),
         )?;
-        let face = new.face(self.handle.clone());
-        self.face.main.replace(&face.main);
-        self.face.beside.replace(&face.beside);
+        let sites = new.sites(self.handle.clone());
+        self.sites.main.replace(&sites.main);
+        self.sites.operations.replace(&sites.operations);
         self.dispatch.replace(new.worker.dispatch);
         // Ends the old event streams; clients reconnect under the new configuration.
         std::mem::replace(&mut self.generation, generation).closing.cancel();

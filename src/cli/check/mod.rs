@@ -72,13 +72,13 @@ impl Check {
         let readable = faults.is_empty();
         faults.into_iter().for_each(|fault| report.fault(fault));
         // The trial build logs nothing; its warnings are in the report.
-        let judged = app::faults(config, &loaded.secrets);
-        judged
+        let diagnosis = app::faults(config, &loaded.secrets);
+        diagnosis
             .faults
             .into_iter()
             .filter(|fault| !fault.is_explained_by(&left_out))
             .for_each(|fault| report.fault(fault));
-        report.warnings = judged.warnings;
+        report.warnings = diagnosis.warnings;
         // An unreadable path or address would be checked by its default.
         if readable {
             store(config, &mut report);

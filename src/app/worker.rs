@@ -17,7 +17,7 @@ use crate::{
 const LOCK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Arguments of the retention task.
-pub(super) struct Keeping {
+pub(super) struct Retention {
     pub(super) store: Store,
     pub(super) options: RetentionOptions,
     /// Sources that sign a time stamp.
@@ -25,13 +25,13 @@ pub(super) struct Keeping {
 }
 
 /// Runs the worker, its alerts and retention once this process holds the worker lock.
-pub(super) async fn work(worker: Worker, watch: Watch, keeping: Keeping, store: PathBuf, closing: CancellationToken) {
+pub(super) async fn run(worker: Worker, watch: Watch, keeping: Retention, store: PathBuf, closing: CancellationToken) {
     loop {
         match Store::sole_worker(&store) {
             Ok(Some(alone)) => {
                 let (queue, clock, options) = (worker.queue.clone(), worker.clock.clone(), worker.options.clone());
                 let retention = inbox::keep_retention(queue, clock, options, closing.clone());
-                let Keeping { store, options, timed } = keeping;
+                let Retention { store, options, timed } = keeping;
                 let keeping = store.keep_retention(options, timed, closing.clone());
                 tokio::join!(worker.run(alone, closing.clone()), watch.run(closing), retention, keeping);
                 return;
