@@ -17,7 +17,7 @@ use tokio::{
     sync::{Notify, mpsc},
 };
 
-use super::lines::Out;
+use super::framing::Out;
 
 /// How long answers may take after the client closed its end; writes run to their end anyway.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);

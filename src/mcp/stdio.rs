@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Services,
+    framing::{Line, Lines, Out},
     handler::{Handler, Reach},
-    lines::{Line, Lines, Out},
     message::{self, Refusal},
     session::Session,
 };
