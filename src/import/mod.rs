@@ -1,9 +1,9 @@
 //! The import format of the embedded systems, and the sample records of the demo.
 
-mod lines;
+mod json_lines;
 mod record;
 
-pub use lines::{LineError, LineReason, read_lines};
+pub use json_lines::{LineError, LineReason, read_lines};
 pub use record::ImportRecord;
 
 use crate::domain::Record;
