@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{
-    endpoints::{Endpoints, Live, live},
+    endpoints::{Endpoints, UpstreamTransport, transport},
     failure::{Failure, OperationError},
     input,
     reply::ReadOrder,
@@ -110,8 +110,8 @@ impl Connector {
 
     async fn probe_one(&self, upstream: &Arc<Upstream>) -> Result<Asked, Cause> {
         upstream.auth().probe().await?;
-        let live = live(upstream);
-        let task = Task { transport: &live, input: &Value::Object(serde_json::Map::new()), effect: None };
+        let transport = transport(upstream);
+        let task = Task { transport: &transport, input: &Value::Object(serde_json::Map::new()), effect: None };
         match self.vendor.health(&task).await {
             Err(OperationError { failure: Failure::NotThere, .. }) => Ok(Asked::Nothing),
             other => Ok(other.map(|()| Asked::Health)?),
@@ -129,8 +129,8 @@ impl Connector {
         let Some(upstream) = upstream else {
             return Err(self.port_error(system, &does, None, OperationError::not_there("this port")));
         };
-        let live = Live { trips: !does.owned, ..live(upstream) };
-        let task = Task { transport: &live, input: does.input, effect: does.effect.map(EffectId::as_str) };
+        let transport = UpstreamTransport { trips: !does.owned, ..transport(upstream) };
+        let task = Task { transport: &transport, input: does.input, effect: does.effect.map(EffectId::as_str) };
         work(&task).await.map_err(|error| self.port_error(system, &does, upstream.closed_for(), error))
     }
 

@@ -36,7 +36,7 @@ impl Endpoints {
 }
 
 /// A transport to an upstream with the deadline of an operation.
-pub(super) struct Live<'a> {
+pub(super) struct UpstreamTransport<'a> {
     pub(super) upstream: &'a Upstream,
     pub(super) deadline: Instant,
     /// Whether a reply whose filter overran opens the breaker. Not for order look-ups: a foreign order could then
@@ -45,7 +45,7 @@ pub(super) struct Live<'a> {
 }
 
 #[async_trait]
-impl Transport for Live<'_> {
+impl Transport for UpstreamTransport<'_> {
     fn base(&self) -> &BaseUrl {
         self.upstream.base()
     }
@@ -65,6 +65,6 @@ impl Transport for Live<'_> {
     }
 }
 
-pub(super) fn live(upstream: &Upstream) -> Live<'_> {
-    Live { deadline: Instant::now() + upstream.limits().call_timeout(), upstream, trips: true }
+pub(super) fn transport(upstream: &Upstream) -> UpstreamTransport<'_> {
+    UpstreamTransport { deadline: Instant::now() + upstream.limits().call_timeout(), upstream, trips: true }
 }

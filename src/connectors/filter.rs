@@ -9,7 +9,7 @@ use jaq_core::{
 use jaq_json::Val;
 use serde_json::{Map, Number, Value};
 
-use super::{natives, outputs, texts, threads::RunError};
+use super::{jq_functions, outputs, text_functions, threads::RunError};
 
 /// Largest output of a filter, in bytes.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -63,7 +63,7 @@ pub(super) struct FilterCompiler {
 impl FilterCompiler {
     pub(super) fn new(shared: &str) -> Result<Self, FilterError> {
         let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-        let definitions = natives::linear(all.filter(|definition| is_allowed(definition.name)));
+        let definitions = jq_functions::linear(all.filter(|definition| is_allowed(definition.name)));
         let compiler = Self { definitions, shared: shared.trim_end().to_owned() };
         // A fault in the shared definitions is reported once.
         compiler.compile(".")?;
@@ -98,9 +98,10 @@ impl FilterCompiler {
     }
 
     fn program(modules: Modules<&str, ()>) -> Result<Program, FilterError> {
-        let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs()).chain(texts::functions());
+        let functions =
+            jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs()).chain(text_functions::functions());
         Compiler::default()
-            .with_funs(functions.filter(|(name, _, _)| is_allowed(name)).chain(natives::functions()))
+            .with_funs(functions.filter(|(name, _, _)| is_allowed(name)).chain(jq_functions::functions()))
             .with_global_vars(VARIABLES)
             .compile(modules)
             .map_err(|errors| {
@@ -215,7 +216,7 @@ mod tests {
         let natives: Vec<&str> = jaq_core::funs::<data::JustLut<Val>>()
             .chain(jaq_std::funs())
             .chain(jaq_json::funs())
-            .chain(texts::functions())
+            .chain(text_functions::functions())
             .map(|f| f.0)
             .collect();
         for name in FUNCTIONS.split_ascii_whitespace() {
