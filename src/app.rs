@@ -73,7 +73,7 @@ pub struct App {
     intake: Arc<Intake>,
     worker: Worker,
     watch: Watch,
-    keeping: worker::Retention,
+    retention: worker::Retention,
     /// Warnings about permitted but risky settings.
     warnings: Vec<String>,
 }
@@ -184,7 +184,7 @@ impl App {
                 desk,
                 shutdown: generation,
             },
-            keeping: worker::Retention { store: store.clone(), options: config.retention.clone(), timed },
+            retention: worker::Retention { store: store.clone(), options: config.retention.clone(), timed },
             store,
             connectors,
             store_path: config.store.path.clone(),
@@ -260,7 +260,7 @@ impl App {
         let (site, site_beside) = (sites.main.clone(), sites.operations.clone());
         let dispatch = Arc::new(ReplaceableDispatch::new(self.worker.dispatch.clone()));
         self.worker.dispatch = dispatch.clone();
-        let live = Reloader {
+        let reloader = Reloader {
             running: self.config,
             store: self.store.clone(),
             arrived: self.worker.arrived.clone(),
@@ -270,7 +270,7 @@ impl App {
             sites,
             dispatch,
         };
-        tokio::spawn(live.keep(reloads));
+        tokio::spawn(reloader.run(reloads));
         let tls = self.tls.map(|(tls, options, reader)| {
             tokio::spawn(tls.clone().keep_current(options, reader, shutdown.closing.clone()));
             tls
@@ -285,8 +285,13 @@ impl App {
                 async move { http::serve(listener, site, &options, tls_beside, http::Counted::No, ends).await },
             )
         });
-        let working =
-            tokio::spawn(worker::run(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
+        let working = tokio::spawn(worker::run(
+            self.worker,
+            self.watch,
+            self.retention,
+            self.store_path,
+            shutdown.closing.clone(),
+        ));
         http::raise_descriptors(self.http.connections_max);
         let closing = shutdown.closing.clone();
         http::serve(listening.main.0, site, &self.http, tls, http::Counted::Yes, closing).await;
@@ -303,8 +308,13 @@ impl App {
         let shutdown = self.shutdown.clone();
         close_at(stop, &shutdown);
         // Ticket requests queued during an outage are processed here, unless another process is the worker.
-        let working =
-            tokio::spawn(worker::run(self.worker, self.watch, self.keeping, self.store_path, shutdown.closing.clone()));
+        let working = tokio::spawn(worker::run(
+            self.worker,
+            self.watch,
+            self.retention,
+            self.store_path,
+            shutdown.closing.clone(),
+        ));
         let ended = mcp::stdio(self.services).await;
         shutdown.closing.cancel();
         let _ = working.await;

@@ -90,7 +90,7 @@ pub(super) struct Reloader {
 
 impl Reloader {
     /// Applies received configurations until the server stops.
-    pub(super) async fn keep(mut self, mut reloads: mpsc::Receiver<Loaded>) {
+    pub(super) async fn run(mut self, mut reloads: mpsc::Receiver<Loaded>) {
         let closing = self.shutdown.closing.clone();
         while let Some(Some(loaded)) = closing.run_until_cancelled(reloads.recv()).await {
             if let Err(error) = self.reload(&loaded) {
@@ -122,13 +122,13 @@ impl Reloader {
         if !fixed.is_empty() {
             tracing::warn!(keys = list(&fixed), "these changes take effect only after a restart");
         }
-        self.running = keeping(config.clone(), &self.running);
+        self.running = with_fixed(config.clone(), &self.running);
         Ok(())
     }
 }
 
 /// The new configuration with the fixed keys' old values, so that every reload reports them again.
-fn keeping(mut new: Config, started: &Config) -> Config {
+fn with_fixed(mut new: Config, started: &Config) -> Config {
     new.store = started.store.clone();
     new.log = started.log.clone();
     new.traces = started.traces.clone();
@@ -196,7 +196,7 @@ mod tests {
         let fixed: Vec<&String> = keys.iter().filter(|key| is_fixed(key)).collect();
         assert_eq!(fixed, ["http.listen"]);
         assert!(!is_fixed("http.allowed_hosts") && is_fixed("store.path") && !is_fixed("storefront"));
-        let kept = keeping(new.clone(), &old);
+        let kept = with_fixed(new.clone(), &old);
         assert_eq!(changed(&kept, &new), ["http.listen".to_owned()].into(), "and is told again next time");
     }
 }

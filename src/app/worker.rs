@@ -25,15 +25,21 @@ pub(super) struct Retention {
 }
 
 /// Runs the worker, its alerts and retention once this process holds the worker lock.
-pub(super) async fn run(worker: Worker, watch: Watch, keeping: Retention, store: PathBuf, closing: CancellationToken) {
+pub(super) async fn run(
+    worker: Worker,
+    watch: Watch,
+    retention: Retention,
+    store: PathBuf,
+    closing: CancellationToken,
+) {
     loop {
         match Store::sole_worker(&store) {
             Ok(Some(alone)) => {
                 let (queue, clock, options) = (worker.queue.clone(), worker.clock.clone(), worker.options.clone());
-                let retention = inbox::keep_retention(queue, clock, options, closing.clone());
-                let Retention { store, options, timed } = keeping;
-                let keeping = store.keep_retention(options, timed, closing.clone());
-                tokio::join!(worker.run(alone, closing.clone()), watch.run(closing), retention, keeping);
+                let payloads = inbox::keep_retention(queue, clock, options, closing.clone());
+                let Retention { store, options, timed } = retention;
+                let rows = store.keep_retention(options, timed, closing.clone());
+                tokio::join!(worker.run(alone, closing.clone()), watch.run(closing), payloads, rows);
                 return;
             }
             Ok(None) => {}

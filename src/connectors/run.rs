@@ -49,8 +49,8 @@ struct Prepared {
     body: Option<Bytes>,
 }
 
-/// Verdict on a reply.
-enum Verdict {
+/// ReplyOutcome on a reply.
+enum ReplyOutcome {
     Value(Option<Value>),
     /// The filter gave no output for a body, which may be a fault in the file.
     Nothing,
@@ -112,32 +112,32 @@ async fn run_step(
         }
     };
     let (status, earlier) = (reply.status, reply.in_doubt);
-    let verdict = {
+    let outcome = {
         let step = step.clone();
         filters(run, "reply filters", move || judge(&step, scope, &reply)).await
     };
-    if matches!(&verdict, Err(Failure::Filter { source: RunError::Overran, .. })) {
+    if matches!(&outcome, Err(Failure::Filter { source: RunError::Overran, .. })) {
         run.transport.trip();
     }
-    let verdict = match verdict {
-        Ok(Ok(verdict)) => verdict,
-        Ok(Err(failure)) | Err(failure) => Verdict::Failed(failure),
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(failure)) | Err(failure) => ReplyOutcome::Failed(failure),
     };
-    let verdict = match verdict {
-        Verdict::Nothing => {
+    let outcome = match outcome {
+        ReplyOutcome::Nothing => {
             run.transport.made_nothing(&step.path);
-            Verdict::Value(None)
+            ReplyOutcome::Value(None)
         }
-        verdict => verdict,
+        outcome => outcome,
     };
-    match verdict {
-        Verdict::Nothing => Ok(Some(None)),
-        Verdict::Value(value) => {
+    match outcome {
+        ReplyOutcome::Nothing => Ok(Some(None)),
+        ReplyOutcome::Value(value) => {
             // This request has taken effect, even if a later one fails.
             *in_doubt |= step.is_effect();
             Ok(Some(value))
         }
-        Verdict::Failed(failure) => {
+        ReplyOutcome::Failed(failure) => {
             let keyed = step.idempotency_header.is_some();
             *in_doubt |= step.is_effect() && failure.is_unclear(status, earlier, keyed);
             // A vendor may send anything as the field: only a known argument or setup name is kept.
@@ -248,7 +248,7 @@ fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Req
     Ok(Request { method: step.method.http(), url, headers, body: prepared.body, repeatable: step.repeatable })
 }
 
-fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<Verdict, Failure> {
+fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<ReplyOutcome, Failure> {
     let status = reply.status.as_u16();
     // RFC 8259, section 8.1: parsers may ignore a byte order mark.
     let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
@@ -263,32 +263,32 @@ fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<V
     };
     scope.variables[3] = Val::from(usize::from(status));
     let meaning = match by_rule(step, &scope, reply)? {
-        Some(verdict) => return Ok(verdict),
+        Some(outcome) => return Ok(outcome),
         None => by_status(reply),
     };
     if let Some(failure) = meaning {
-        return Ok(Verdict::Failed(failure));
+        return Ok(ReplyOutcome::Failed(failure));
     }
     if parsed.is_none() {
         return Err(Failure::NotJson { status });
     }
     match &step.reply {
         // 204 to a query means not found; after a change the filter still runs.
-        Some(_) if reply.status == StatusCode::NO_CONTENT && step.safe => Ok(Verdict::Value(None)),
+        Some(_) if reply.status == StatusCode::NO_CONTENT && step.safe => Ok(ReplyOutcome::Value(None)),
         Some(_) if reply.body.is_empty() && reply.status != StatusCode::NO_CONTENT => Err(Failure::Empty { status }),
         Some(filter) => {
             let output = filter.run(&scope).map_err(|source| Failure::Filter { key: "reply", source })?;
             Ok(match output {
-                None if parsed.is_some_and(|body| !body.is_null()) => Verdict::Nothing,
-                output => Verdict::Value(output),
+                None if parsed.is_some_and(|body| !body.is_null()) => ReplyOutcome::Nothing,
+                output => ReplyOutcome::Value(output),
             })
         }
-        None => Ok(Verdict::Value(parsed)),
+        None => Ok(ReplyOutcome::Value(parsed)),
     }
 }
 
-/// Verdict of the first matching rule; `Value` if it means success.
-fn by_rule(step: &CompiledStep, scope: &FilterScope, reply: &Reply) -> Result<Option<Verdict>, Failure> {
+/// ReplyOutcome of the first matching rule; `Value` if it means success.
+fn by_rule(step: &CompiledStep, scope: &FilterScope, reply: &Reply) -> Result<Option<ReplyOutcome>, Failure> {
     let status = reply.status.as_u16();
     for rule in &step.errors {
         if !rule.status.is_empty() && !rule.status.contains(&status) {
@@ -304,27 +304,27 @@ fn by_rule(step: &CompiledStep, scope: &FilterScope, reply: &Reply) -> Result<Op
             filter.as_ref().and_then(|filter| filter.run(scope).ok().flatten())
         };
         return Ok(Some(match rule.meaning {
-            Meaning::Ok => Verdict::Value(None),
-            Meaning::NotFound => Verdict::Failed(Failure::NotFound { status }),
-            Meaning::Denied => Verdict::Failed(Failure::Denied { status }),
-            Meaning::Forbidden => Verdict::Failed(Failure::Forbidden { status }),
+            Meaning::Ok => ReplyOutcome::Value(None),
+            Meaning::NotFound => ReplyOutcome::Failed(Failure::NotFound { status }),
+            Meaning::Denied => ReplyOutcome::Failed(Failure::Denied { status }),
+            Meaning::Forbidden => ReplyOutcome::Failed(Failure::Forbidden { status }),
             Meaning::Misconfigured => {
                 let field = output(&rule.field).as_ref().and_then(plain);
-                Verdict::Failed(Failure::Misconfigured { status, field })
+                ReplyOutcome::Failed(Failure::Misconfigured { status, field })
             }
             Meaning::RateLimited => {
                 let seconds = output(&rule.retry_after_s).and_then(|seconds| seconds.as_f64());
                 let said = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.ceil()).ok());
-                Verdict::Failed(Failure::RateLimited { status, retry_after: reply.retry_after.or(said) })
+                ReplyOutcome::Failed(Failure::RateLimited { status, retry_after: reply.retry_after.or(said) })
             }
             Meaning::Invalid => {
                 let field = output(&rule.field).as_ref().and_then(Value::as_str).map(str::to_owned);
-                Verdict::Failed(Failure::Invalid { status, field })
+                ReplyOutcome::Failed(Failure::Invalid { status, field })
             }
-            Meaning::Unavailable => Verdict::Failed(Failure::Unavailable { status }),
-            Meaning::InDoubt => Verdict::Failed(Failure::InDoubt { status }),
-            Meaning::EmailRequired => Verdict::Failed(Failure::EmailRequired { status }),
-            Meaning::Closed => Verdict::Failed(Failure::Closed { status }),
+            Meaning::Unavailable => ReplyOutcome::Failed(Failure::Unavailable { status }),
+            Meaning::InDoubt => ReplyOutcome::Failed(Failure::InDoubt { status }),
+            Meaning::EmailRequired => ReplyOutcome::Failed(Failure::EmailRequired { status }),
+            Meaning::Closed => ReplyOutcome::Failed(Failure::Closed { status }),
         }));
     }
     Ok(None)

@@ -113,22 +113,22 @@ impl Desk {
         effect: &EffectId,
         first: bool,
     ) -> Result<Saved, DeskError> {
-        let book = EffectKey::of_contact_id(&contact.id);
+        let contact_key = EffectKey::of_contact_id(&contact.id);
         // By contact id, whichever customer it was found by: ends of conversations are saved one after the other.
         let _turn = match change.ended {
-            Some(_) => Some(self.keyed_locks.take(book).await),
+            Some(_) => Some(self.keyed_locks.take(contact_key).await),
             None => None,
         };
         let mut fields = change.fields.clone();
         let free = match change.ended {
             Some(at) if ends_before(at, contact, self.clock.now()) => Vec::new(),
-            Some(at) => match self.ledger.take_end(&book, at).await? {
+            Some(at) => match self.ledger.take_end(&contact_key, at).await? {
                 true => fields.keys().cloned().collect(),
                 false => Vec::new(),
             },
             // The embedded store deduplicates by effect in the transaction.
             None if self.crm.keyed_by_customer() => fields.keys().cloned().collect(),
-            None => self.ledger.take_fields(&book, fields.keys().cloned().collect(), effect, first).await?,
+            None => self.ledger.take_fields(&contact_key, fields.keys().cloned().collect(), effect, first).await?,
         };
         let superseded: Vec<FieldName> = fields.keys().filter(|field| !free.contains(field)).cloned().collect();
         fields.retain(|field, _| free.contains(field));
@@ -144,7 +144,7 @@ impl Desk {
                 Ok(Saved { update, recorded: false })
             }
             Err(error) if error.is_not_done() => {
-                self.ledger.give_back(&book, effect, change.ended).await?;
+                self.ledger.give_back(&contact_key, effect, change.ended).await?;
                 Err(error.into())
             }
             Err(error) => Err(self.fields_in_doubt(call, Some(&contact.id), &fields, error).await?),
@@ -237,10 +237,10 @@ impl Desk {
 
 /// Whether the contact's own field has a later end, written before this store recorded ends.
 fn ends_before(at: Timestamp, contact: &Contact, now: Timestamp) -> bool {
-    let told = contact.fields.iter().find(|(field, _)| field.as_str() == LAST_INTERACTION);
-    let told = told.and_then(|(_, value)| Timestamp::parse(value.as_str()).ok());
+    let recorded = contact.fields.iter().find(|(field, _)| field.as_str() == LAST_INTERACTION);
+    let recorded = recorded.and_then(|(_, value)| Timestamp::parse(value.as_str()).ok());
     // A time in the future is wrong or not ours.
-    told.is_some_and(|told| at < told && told <= now)
+    recorded.is_some_and(|recorded| at < recorded && recorded <= now)
 }
 
 fn names(fields: &ContactFields) -> Vec<String> {
@@ -264,8 +264,8 @@ mod tests {
     #[test]
     fn a_contact_tells_of_a_later_end_unless_it_is_in_the_future() {
         let at = |text: &str| Timestamp::parse(text).unwrap();
-        let before = |told: &str, ended: &str| {
-            let fields = [(FieldName::parse(LAST_INTERACTION).unwrap(), FieldValue::stored(told.to_owned()))];
+        let before = |recorded: &str, ended: &str| {
+            let fields = [(FieldName::parse(LAST_INTERACTION).unwrap(), FieldValue::stored(recorded.to_owned()))];
             let id = ContactId::parse("c1").unwrap();
             let contact = Contact { id, customer: None, email: None, fields: fields.into() };
             ends_before(at(ended), &contact, at("2026-03-30T16:00:00Z"))

@@ -15,35 +15,35 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct ArticleWatcher {
     changes: Arc<dyn ArticleChanges>,
     /// Present while there are listeners.
-    sender: Arc<Mutex<Option<watch::Sender<i64>>>>,
+    channel: Arc<Mutex<Option<watch::Sender<i64>>>>,
 }
 
 impl ArticleWatcher {
     pub(super) fn new(changes: Arc<dyn ArticleChanges>) -> Self {
-        Self { changes, sender: Arc::default() }
+        Self { changes, channel: Arc::default() }
     }
 
     /// Subscribes to changes from now on. Changes within one second are one notification.
     pub(super) async fn listen(&self) -> Result<watch::Receiver<i64>, PortError> {
         let now = self.changes.generation().await?;
-        let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = &*sender {
+        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*channel {
             return Ok(sender.subscribe());
         }
         let (sender, receiver) = watch::channel(now);
-        *sender = Some(sender);
-        tokio::spawn(watch_changes(self.changes.clone(), self.sender.clone()));
+        *channel = Some(sender);
+        tokio::spawn(watch_changes(self.changes.clone(), self.channel.clone()));
         Ok(receiver)
     }
 }
 
-async fn watch_changes(changes: Arc<dyn ArticleChanges>, sender: Arc<Mutex<Option<watch::Sender<i64>>>>) {
+async fn watch_changes(changes: Arc<dyn ArticleChanges>, channel: Arc<Mutex<Option<watch::Sender<i64>>>>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let generation = changes.generation().await;
-        let mut sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(sender) = sender.as_ref().filter(|sender| sender.receiver_count() > 0) else {
-            *sender = None;
+        let mut channel = channel.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sender) = channel.as_ref().filter(|sender| sender.receiver_count() > 0) else {
+            *channel = None;
             return;
         };
         match generation {

@@ -34,7 +34,7 @@ pub(super) struct AuditBuffer {
     /// Cache of hashes: a customer makes many calls in one conversation.
     hashes: Mutex<HashMap<CustomerId, Arc<str>>>,
     waiting: Mutex<Waiting>,
-    /// HeldRows while a batch is written. A reader of the audit takes it too, and so waits for a batch that is in flight.
+    /// Held while a batch is written. A reader of the audit takes it too, and so waits for a batch that is in flight.
     turn: tokio::sync::Mutex<()>,
 }
 

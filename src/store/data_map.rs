@@ -9,7 +9,7 @@ pub(super) use list::DATA_MAP;
 pub(super) struct TableEntry {
     pub(super) table: &'static str,
     /// Description of the rows, for exports.
-    pub(super) holds: &'static str,
+    pub(super) description: &'static str,
     /// A row belongs to the subject if one of these keys matches …
     pub(super) found_by: &'static [Key],
     /// … or this SQL condition holds. `?1` is the subject as JSON.
@@ -113,7 +113,7 @@ impl Key {
             Self::CustomerHash(expression) => is_in(expression, "customer_hashes"),
             Self::ConversationHash(expression) => is_in(expression, "conversation_hashes"),
             Self::RowOf { column, table, key } => {
-                let parent = DATA_MAP.iter().find(|holding| holding.table == table)?.condition()?;
+                let parent = DATA_MAP.iter().find(|entry| entry.table == table)?.condition()?;
                 Some(format!("{column} IN (SELECT {key} FROM {table} WHERE {parent})"))
             }
         }
@@ -180,18 +180,18 @@ mod tests {
     fn every_table_says_what_it_holds_of_whom() {
         let schema = schema();
         for (table, columns) in &schema {
-            let holding = DATA_MAP.iter().find(|holding| holding.table == table);
-            let holding = holding.unwrap_or_else(|| panic!("DATA_MAP does not know the table {table}"));
-            assert_eq!(holding.erase().is_some(), !holding.found_by.is_empty(), "{table}");
+            let entry = DATA_MAP.iter().find(|entry| entry.table == table);
+            let entry = entry.unwrap_or_else(|| panic!("DATA_MAP does not know the table {table}"));
+            assert_eq!(entry.erase().is_some(), !entry.found_by.is_empty(), "{table}");
             // A blanked table must classify each of its columns.
-            let Erasure::Blank { set, stay, .. } = &holding.erasure else { continue };
+            let Erasure::Blank { set, stay, .. } = &entry.erasure else { continue };
             for column in columns {
                 let known = set.iter().any(|(set, _)| set == column) || stay.contains(&column.as_str());
                 assert!(known, "DATA_MAP does not say what erasure does to {table}.{column}");
             }
         }
-        for holding in DATA_MAP {
-            assert!(schema.iter().any(|(table, _)| table == holding.table), "there is no table {}", holding.table);
+        for entry in DATA_MAP {
+            assert!(schema.iter().any(|(table, _)| table == entry.table), "there is no table {}", entry.table);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::domain::Timestamp;
 pub struct HeldRows {
     pub table: &'static str,
     /// Description of the rows, for display.
-    pub holds: &'static str,
+    pub description: &'static str,
     pub rows: u64,
 }
 
@@ -50,19 +50,19 @@ impl Store {
             let subject = Subject::find(connection, &key, &query)?;
             let document = subject.document()?;
             let mut found = HeldData { linked: subject.linked(&query), ..HeldData::default() };
-            for holding in DATA_MAP {
-                let Some(theirs) = holding.condition() else { continue };
+            for entry in DATA_MAP {
+                let Some(theirs) = entry.condition() else { continue };
                 let sql = format!(
                     "SELECT count(*), count(*) FILTER (WHERE {}) FROM {} WHERE {theirs}",
-                    holding.left(),
-                    holding.table
+                    entry.left(),
+                    entry.table
                 );
                 let (all, left): (i64, i64) =
                     connection.query_row(&sql, [&document], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 found.known |= all > 0;
                 if left > 0 {
                     let rows = u64::try_from(left).unwrap_or(0);
-                    found.held.push(HeldRows { table: holding.table, holds: holding.holds, rows });
+                    found.held.push(HeldRows { table: entry.table, description: entry.description, rows });
                 }
             }
             Ok(found)
@@ -120,11 +120,11 @@ impl Store {
 fn apply(transaction: &Transaction<'_>, subject: &Subject, now: Timestamp) -> Result<Vec<HeldRows>, StoreError> {
     let document = subject.document()?;
     let mut held = Vec::new();
-    for holding in DATA_MAP {
-        let Some(statement) = holding.erase() else { continue };
+    for entry in DATA_MAP {
+        let Some(statement) = entry.erase() else { continue };
         let rows = transaction.prepare(&statement)?.execute(params![document, now.unix_ms()])? as u64;
         if rows > 0 {
-            held.push(HeldRows { table: holding.table, holds: holding.holds, rows });
+            held.push(HeldRows { table: entry.table, description: entry.description, rows });
         }
     }
     Ok(held)
@@ -144,8 +144,7 @@ fn under_way_until(
     now: Timestamp,
     call: Duration,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let condition =
-        |table| DATA_MAP.iter().find(|holding| holding.table == table).and_then(|holding| holding.condition());
+    let condition = |table| DATA_MAP.iter().find(|entry| entry.table == table).and_then(|entry| entry.condition());
     let (Some(events), Some(ledger)) = (condition("events"), condition("ledger")) else { return Ok(None) };
     let until: Option<i64> = transaction
         .prepare(&format!(

@@ -19,9 +19,9 @@ impl Store {
             let subject = Subject::find(connection, &key, &query)?;
             let document = subject.document()?;
             let mut records = Map::new();
-            for holding in DATA_MAP {
-                let Some(theirs) = holding.condition() else { continue };
-                let sql = format!("SELECT * FROM {} WHERE ({}) AND {theirs}", holding.table, holding.left());
+            for entry in DATA_MAP {
+                let Some(theirs) = entry.condition() else { continue };
+                let sql = format!("SELECT * FROM {} WHERE ({}) AND {theirs}", entry.table, entry.left());
                 let mut statement = connection.prepare(&sql)?;
                 let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
                 let rows = statement
@@ -36,7 +36,7 @@ impl Store {
                     })?
                     .collect::<Result<Vec<_>, _>>()?;
                 if !rows.is_empty() {
-                    records.insert(holding.table.to_owned(), json!({ "what": holding.holds, "rows": rows }));
+                    records.insert(entry.table.to_owned(), json!({ "what": entry.description, "rows": rows }));
                 }
             }
             Ok((!records.is_empty()).then(|| {

@@ -150,16 +150,16 @@ impl Store {
     }
 
     async fn pass(&self, options: &RetentionOptions, timed: &[String]) {
-        for holding in DATA_MAP {
-            let Kept::Days(age) = holding.kept else { continue };
+        for entry in DATA_MAP {
+            let Kept::Days(age) = entry.kept else { continue };
             let before = self.clock.now().minus(DAY * options.days(age));
             let mut removed = 0;
             loop {
-                match self.retire(holding.table, before, timed).await {
+                match self.retire(entry.table, before, timed).await {
                     Ok(0) => break,
                     Ok(rows) => removed += rows,
                     Err(error) => {
-                        tracing::error!(error = causes(&error), table = holding.table, "failed to remove old rows");
+                        tracing::error!(error = causes(&error), table = entry.table, "failed to remove old rows");
                         break;
                     }
                 }
@@ -167,7 +167,7 @@ impl Store {
             }
             if removed > 0 {
                 let key = age.key();
-                tracing::info!(table = holding.table, removed, key, "rows older than retention.{key} were removed");
+                tracing::info!(table = entry.table, removed, key, "rows older than retention.{key} were removed");
             }
         }
     }
@@ -189,9 +189,9 @@ mod tests {
 
     #[test]
     fn every_table_with_a_limit_has_a_statement() {
-        for holding in DATA_MAP {
-            let limited = holding.kept != Kept::Always;
-            assert_eq!(statement(holding.table).is_some(), limited, "{}", holding.table);
+        for entry in DATA_MAP {
+            let limited = entry.kept != Kept::Always;
+            assert_eq!(statement(entry.table).is_some(), limited, "{}", entry.table);
         }
     }
 }

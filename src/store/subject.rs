@@ -113,7 +113,7 @@ impl Subject {
         hashed: &HashedSubject,
     ) -> Result<Self, StoreError> {
         let mut subject = Self { by_hash: true, mention_hashes: hashed.mentions.clone(), ..Self::default() };
-        for (holding, id) in DATA_MAP.iter().flat_map(|holding| holding.found_by.iter().map(move |id| (holding, id))) {
+        for (entry, id) in DATA_MAP.iter().flat_map(|entry| entry.found_by.iter().map(move |id| (entry, id))) {
             let Some((expression, hashes, found)) = (match *id {
                 Key::Customer(column) => Some((column, &hashed.customers, &mut subject.customers)),
                 Key::Name(column) => Some((column, &hashed.names, &mut subject.names)),
@@ -127,7 +127,7 @@ impl Subject {
             if hashes.is_empty() {
                 continue;
             }
-            let sql = format!("SELECT DISTINCT {expression} FROM {} WHERE {expression} IS NOT NULL", holding.table);
+            let sql = format!("SELECT DISTINCT {expression} FROM {} WHERE {expression} IS NOT NULL", entry.table);
             let mut statement = connection.prepare(&sql)?;
             for value in statement.query_map([], |row| row.get::<_, String>(0))? {
                 let value = value?;
@@ -166,7 +166,7 @@ impl Subject {
             ),
         )?;
         self.emails.extend(emails);
-        let orders = DATA_MAP.iter().find(|holding| holding.table == "orders").and_then(|orders| orders.condition());
+        let orders = DATA_MAP.iter().find(|entry| entry.table == "orders").and_then(|orders| orders.condition());
         if let Some(orders) = orders {
             let numbers = self.texts(connection, &format!("SELECT number FROM orders WHERE {orders}"))?;
             self.orders.extend(numbers);

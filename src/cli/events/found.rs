@@ -57,7 +57,7 @@ impl Settle {
                 store.record(audit).await?;
                 return Ok(None);
             };
-            let (receipt, told): (Value, String) = match event.kind.as_str() {
+            let (receipt, shown): (Value, String) = match event.kind.as_str() {
                 "conversation.ended" => (json!(NoteId::parse(found)?), format!("note:{found}")),
                 _ => {
                     let id = TicketId::parse(found)?;
@@ -70,10 +70,10 @@ impl Settle {
             } else {
                 store.record(audit).await?;
             }
-            if !store.found(self.id, &told).await? {
+            if !store.found(self.id, &shown).await? {
                 bail!("event {} was left as it is: another command was faster", self.id);
             }
-            Ok(Some(told))
+            Ok(Some(shown))
         })?;
         match (self.json, receipt) {
             (true, receipt) => {

@@ -143,12 +143,12 @@ impl Verify {
         let raw = RawWebhook { headers, body: body.into(), path, address: None };
         let now = self.at.unwrap_or_else(|| Clock::system().now());
         let say = |text: String| if self.json { Ok(()) } else { output::line(text) };
-        let tell = |value: Value| if self.json { output::json(&value) } else { Ok(()) };
+        let print_json = |value: Value| if self.json { output::json(&value) } else { Ok(()) };
         let webhook = match source.verifier().verify(source.name(), &raw, now) {
             Ok(webhook) => webhook,
             Err(rejection) => {
                 let form = source.verifier().form();
-                tell(json!({ "signature": rejection.to_string(), "good_one": form.to_string(), "status": 401 }))?;
+                print_json(json!({ "signature": rejection.to_string(), "good_one": form.to_string(), "status": 401 }))?;
                 say(format!("signature: {rejection}"))?;
                 say(format!("a good one: {form}"))?;
                 if ends_in_a_line_break {
@@ -161,18 +161,18 @@ impl Verify {
         match block_on(async { Ok(source.map(&webhook).await) })? {
             Mapped::NotNow { why } => bail!("the webhook could not be mapped: {why}"),
             Mapped::Skipped => {
-                tell(json!({ "signature": "good", "status": 200, "skipped": true }))?;
+                print_json(json!({ "signature": "good", "status": 200, "skipped": true }))?;
                 say("event: of an unused kind; it is answered 200 and skipped".to_owned())
             }
             Mapped::Unmappable { kind, faults, .. } => {
-                tell(json!({ "signature": "good", "status": 422, "kind": kind, "faults": faults }))?;
+                print_json(json!({ "signature": "good", "status": 422, "kind": kind, "faults": faults }))?;
                 say(format!("event: {kind}, with members missing or wrong: {}", faults.join("; ")))?;
                 bail!("this request is answered 422");
             }
             Mapped::Events { events, .. } => {
                 let one = |event: &Event| json!({ "kind": event.kind(), "subject": event.subject() });
                 let all: Vec<Value> = events.iter().map(one).collect();
-                tell(json!({ "signature": "good", "status": 200, "events": all }))?;
+                print_json(json!({ "signature": "good", "status": 200, "events": all }))?;
                 events.iter().try_for_each(|event| say(format!("event: {} about {}", event.kind(), event.subject())))
             }
         }

@@ -4,12 +4,12 @@
 use super::{Age, ERASED_SQL, Erasure, Kept, Key, TableEntry};
 
 const OF_NOBODY: TableEntry =
-    TableEntry { table: "", holds: "", found_by: &[], or: None, erasure: Erasure::Nothing, kept: Kept::Always };
+    TableEntry { table: "", description: "", found_by: &[], or: None, erasure: Erasure::Nothing, kept: Kept::Always };
 
 pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     TableEntry {
         table: "events",
-        holds: "what chat platforms reported",
+        description: "what chat platforms reported",
         found_by: &[Key::Name("customer"), Key::Conversation("conversation")],
         // Unmappable and unmapped bodies name their subject in the payload alone.
         or: Some(
@@ -41,7 +41,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "comments",
-        holds: "comments on tickets of the embedded helpdesk",
+        description: "comments on tickets of the embedded helpdesk",
         found_by: &[
             Key::RowOf { column: "ticket", table: "tickets", key: "n" },
             Key::CustomerHash("customer_hash"),
@@ -57,7 +57,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "tickets",
-        holds: "tickets of the embedded helpdesk",
+        description: "tickets of the embedded helpdesk",
         found_by: &[Key::Customer("customer"), Key::Conversation("conversation")],
         or: None,
         erasure: Erasure::Blank {
@@ -80,7 +80,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "notes",
-        holds: "notes on contacts of the embedded CRM",
+        description: "notes on contacts of the embedded CRM",
         found_by: &[
             Key::Contact("contact"),
             Key::CustomerHash("customer_hash"),
@@ -105,7 +105,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "contact_changes",
-        holds: "earlier values of contact fields, kept for repeated requests",
+        description: "earlier values of contact fields, kept for repeated requests",
         found_by: &[Key::Contact("contact"), Key::CustomerHash("customer_hash")],
         or: None,
         erasure: Erasure::Delete,
@@ -113,7 +113,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "contact_writes",
-        holds: "which write of a contact field was the last",
+        description: "which write of a contact field was the last",
         found_by: &[Key::ContactScope("lower(hex(contact))")],
         or: None,
         erasure: Erasure::Delete,
@@ -121,7 +121,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "conversation_ends",
-        holds: "when the latest conversation of a contact ended",
+        description: "when the latest conversation of a contact ended",
         found_by: &[Key::ContactScope("lower(hex(contact))")],
         or: None,
         erasure: Erasure::Delete,
@@ -129,7 +129,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "contacts",
-        holds: "contacts of the embedded CRM",
+        description: "contacts of the embedded CRM",
         found_by: &[Key::Customer("customer")],
         or: None,
         erasure: Erasure::Delete,
@@ -137,7 +137,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "conversation_tickets",
-        holds: "which ticket a conversation has",
+        description: "which ticket a conversation has",
         found_by: &[Key::Customer("customer"), Key::Conversation("conversation")],
         or: None,
         erasure: Erasure::Delete,
@@ -145,7 +145,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "ledger",
-        holds: "what came of requests, kept for their repetition",
+        description: "what came of requests, kept for their repetition",
         found_by: &[Key::CustomerHash("customer_hash"), Key::ConversationHash("conversation_hash")],
         // Entries written before `customer_hash` existed.
         or: Some("customer_hash IS NULL AND receipt IS NOT NULL AND mentions(receipt, ?1)"),
@@ -167,7 +167,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "audit",
-        holds: "decisions on calls",
+        description: "decisions on calls",
         found_by: &[Key::CustomerHash("customer_hash"), Key::Conversation("conversation")],
         // Look-ups of the subject's orders by staff, with the reason that they gave.
         or: Some(
@@ -191,7 +191,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "orders",
-        holds: "orders of the embedded order system",
+        description: "orders of the embedded order system",
         found_by: &[
             Key::Customer("json_extract(doc, '$.owner.customer')"),
             Key::Email(
@@ -204,7 +204,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     },
     TableEntry {
         table: "customer_links",
-        holds: "other ids of the same person",
+        description: "other ids of the same person",
         found_by: &[Key::Customer("customer"), Key::Customer("linked")],
         or: None,
         erasure: Erasure::Delete,
