@@ -98,5 +98,6 @@ mod chaos {
 
 /// README, the book, and the programs in it, as somebody who reads them uses them.
 mod docs {
+    mod pages;
     mod snippets;
 }
