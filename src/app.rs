@@ -22,9 +22,9 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, ConfigError, Loaded, Secrets, is_loopback},
+    config::{Config, ConfigError, Loaded, Secrets},
     desk::{Desk, Ports},
-    domain::{Clock, Secret},
+    domain::{Clock, Secret, is_loopback},
     events::Handlers,
     http::{self, AgentAuth, Operations, OperationsOptions, ServeError},
     identity::{Identity, Mode},
@@ -276,7 +276,7 @@ impl App {
             tls
         });
         // Traffic that leaves this machine is encrypted.
-        let tls_beside = tls.clone().filter(|_| !is_loopback(self.operations.listen));
+        let tls_beside = tls.clone().filter(|_| !is_loopback(self.operations.listen.ip()));
         // The operations listener ends last, so that the shutdown can be observed.
         let operations = listening.operations.map(|(listener, _)| {
             let (site, ends) = (site_beside, shutdown.kill.clone());

@@ -8,8 +8,8 @@ use super::{
     sources, upstreams,
 };
 use crate::{
-    config::{Config, ConfigError, LeftOut, Secrets, is_loopback},
-    domain::{Clock, SecretRef},
+    config::{Config, ConfigError, LeftOut, Secrets},
+    domain::{Clock, SecretRef, is_loopback},
     identity::{Identity, Mode, agents::Authentication},
     tools,
 };
@@ -147,7 +147,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !is_loopback(config.http.listen) && config.http.tls.is_none() && config.http.trusted_proxies == 0 {
+    if !is_loopback(config.http.listen.ip()) && config.http.tls.is_none() && config.http.trusted_proxies == 0 {
         found.push(
             "http.listen can be reached from other machines without TLS: tokens and answers can be read on the way; set \
              http.tls, or http.trusted_proxies if a proxy does it"

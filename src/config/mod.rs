@@ -16,7 +16,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use check::{is_loopback, proxies};
+pub(crate) use check::proxies;
 pub use dot_env::names as dot_env_names;
 pub use identity::{ContextConfig, IdentityConfig, KeyConfig};
 pub use layers::{Inspected, LeftOut, Loaded, Overrides, Source, inspect, load};

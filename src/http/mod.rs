@@ -49,7 +49,7 @@ pub struct Options {
     /// agents.authentication = "required".
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// Host names that requests to /mcp may name, besides localhost, 127.0.0.1, ::1 and the host of agents.resource: guards
+    /// Host names that requests to /mcp may name, besides localhost, 127.0.0.0/8, ::1 and the host of agents.resource: guards
     /// against DNS rebinding.
     pub allowed_hosts: Vec<String>,
     /// Origins that browsers may call /mcp from, as `https://app.example.com:443`, besides those of this machine.

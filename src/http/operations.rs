@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::health::{self, Health};
 use crate::{
-    domain::{Secret, SecretRef},
+    domain::{Secret, SecretRef, names_loopback},
     inbox::Intake,
     telemetry::causes,
 };
@@ -107,7 +107,7 @@ async fn guard(State(token): State<Option<Secret>>, request: Request, next: Next
     };
     // Without a token a browser on this machine must not be made to read it for somebody else (DNS rebinding).
     if wanted.is_none() && !names_this_machine(request.headers()) {
-        let body = Json(json!({ "error": "Without operations.token this is for localhost, 127.0.0.1 and [::1]" }));
+        let body = Json(json!({ "error": "Without operations.token this is for localhost, 127.0.0.0/8 and [::1]" }));
         return (StatusCode::FORBIDDEN, body).into_response();
     }
     // Digests are compared: how long that takes tells nothing of the token.
@@ -122,12 +122,7 @@ async fn guard(State(token): State<Option<Secret>>, request: Request, next: Next
 }
 
 fn names_this_machine(headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_some_and(names_loopback)
 }
 
 async fn metrics(State(operations): State<Operations>) -> Response {

@@ -22,7 +22,7 @@ use super::{
     auth::AgentAuth,
     layers::{self, Observed},
 };
-use crate::telemetry::traces::RequestSpan;
+use crate::{domain::is_loopback_origin, telemetry::traces::RequestSpan};
 
 /// What an address serves. Clones are the same one: what is put in its place serves all connections, from the next request.
 #[derive(Clone)]
@@ -110,10 +110,7 @@ fn cors(options: &Options) -> CorsLayer {
     let allowed: Vec<String> = options.allowed_origins.iter().map(|origin| without_default_port(origin)).collect();
     let allow = move |origin: &HeaderValue, _: &Parts| {
         let origin = origin.to_str().unwrap_or_default();
-        let host = origin.split_once("://").map(|(_, host)| host).unwrap_or_default();
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let own = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
-        own || allowed.iter().any(|allowed| *allowed == without_default_port(origin))
+        is_loopback_origin(origin) || allowed.iter().any(|allowed| *allowed == without_default_port(origin))
     };
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allow))

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::combinators::BoxBody;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
@@ -19,6 +19,7 @@ use super::{
     handler::{Handler, Reach},
 };
 use crate::{
+    domain::{is_loopback_origin, names_loopback},
     identity::agents::Challenge,
     limits::{Bodies, Gate},
     telemetry::traces::RequestSpan,
@@ -27,9 +28,9 @@ use crate::{
 /// Options of the endpoint.
 #[derive(Debug, Clone)]
 pub struct EndpointOptions {
-    /// Allowed `Host` values, besides localhost, 127.0.0.1 and ::1.
+    /// Allowed `Host` values, besides those of loopback.
     pub allowed_hosts: Vec<String>,
-    /// Allowed `Origin` values, besides those of this machine.
+    /// Allowed `Origin` values, besides those of loopback.
     pub allowed_origins: Vec<String>,
     pub bodies: Bodies,
     /// Builds the `WWW-Authenticate` header for a token without the required scope.
@@ -48,17 +49,17 @@ pub struct Endpoint {
 
 /// Interval of comments on an idle event stream, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// What the protocol library, which compares names letter by letter, is told instead of any name of loopback.
+const OWN_HOST: &str = "localhost";
+const OWN_ORIGIN: &str = "http://localhost";
 
 pub fn endpoint(services: Services, options: EndpointOptions) -> Endpoint {
-    let own_hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let own_origins = ["localhost", "127.0.0.1", "[::1]"]
-        .iter()
-        .flat_map(|host| [format!("http://{host}:*"), format!("https://{host}:*")]);
+    let own = |name: &str| std::iter::once(name.to_owned());
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
-        .with_allowed_hosts(own_hosts.into_iter().chain(options.allowed_hosts))
-        .with_allowed_origins(own_origins.chain(options.allowed_origins))
+        .with_allowed_hosts(own(OWN_HOST).chain(options.allowed_hosts))
+        .with_allowed_origins(own(&format!("{OWN_ORIGIN}:*")).chain(options.allowed_origins))
         .enforce_origin_validation()
         .with_max_request_body_bytes(options.bodies.bytes_max)
         .with_sse_keep_alive(Some(KEEP_ALIVE))
@@ -91,7 +92,8 @@ where
         std::task::Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        unify_loopback(&mut request);
         let (protocol, guard) = (self.protocol.clone(), self.guard.clone());
         Box::pin(async move {
             Ok(match guard::admit(&guard, request).await {
@@ -105,4 +107,25 @@ where
             })
         })
     }
+}
+
+/// Replaces a Host (over HTTP/2 perhaps the authority) and an Origin of loopback with the one name that the library knows.
+fn unify_loopback<B>(request: &mut Request<B>) {
+    let is_own_host = match request.headers().contains_key(header::HOST) {
+        true => only(request.headers(), &header::HOST).is_some_and(names_loopback),
+        false => request.uri().authority().is_some_and(|authority| names_loopback(authority.as_str())),
+    };
+    if is_own_host {
+        request.headers_mut().insert(header::HOST, HeaderValue::from_static(OWN_HOST));
+    }
+    if only(request.headers(), &header::ORIGIN).is_some_and(is_loopback_origin) {
+        request.headers_mut().insert(header::ORIGIN, HeaderValue::from_static(OWN_ORIGIN));
+    }
+}
+
+/// The one value of a header, if there are not several.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
 }

@@ -3,6 +3,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
+use crate::domain::names_loopback;
+
 /// What is encoded in one path segment: everything but the unreserved characters of RFC 3986 2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -41,7 +43,7 @@ impl BaseUrl {
             return Err(UrlError::Parts);
         }
         let base = Self(url);
-        if base.0.scheme() == "http" && !plain_http && !base.is_loopback() {
+        if base.0.scheme() == "http" && !plain_http && !names_loopback(base.0.host_str().unwrap_or_default()) {
             return Err(UrlError::PlainHttp);
         }
         Ok(base)
@@ -49,11 +51,6 @@ impl BaseUrl {
 
     pub fn as_str(&self) -> &str {
         self.0.as_str()
-    }
-
-    fn is_loopback(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
     /// The address of `template` below this base. `{name}` stands for one path segment, whatever is in it.
@@ -156,7 +153,14 @@ mod tests {
     fn bases_that_would_leak_are_refused() {
         assert_eq!(BaseUrl::parse("http://api.example.com", false), Err(UrlError::PlainHttp));
         assert!(BaseUrl::parse("http://api.example.com", true).is_ok());
-        for local in ["http://127.0.0.1:80", "http://localhost/x", "http://[::1]:1"] {
+        assert_eq!(BaseUrl::parse("http://localhost.example.com", false), Err(UrlError::PlainHttp));
+        for local in [
+            "http://127.0.0.1:80",
+            "http://127.0.0.2",
+            "http://LOCALHOST./x",
+            "http://[::1]:1",
+            "http://[::ffff:127.0.0.1]",
+        ] {
             assert!(BaseUrl::parse(local, false).is_ok(), "{local}");
         }
         assert_eq!(BaseUrl::parse("https://user:pass@example.com", false), Err(UrlError::Parts));

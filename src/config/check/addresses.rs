@@ -1,12 +1,11 @@
 //! Address rules: what other machines may not reach, and host names and origins that no request can carry.
 
-use std::net::SocketAddr;
-
 use http::Uri;
 
 use super::Faults;
 use crate::{
     config::{Config, ConfigError},
+    domain::{is_loopback, names_loopback},
     http::Proxies,
     identity::{Mode, agents::Authentication},
     webhooks::AllowedAddresses,
@@ -17,8 +16,8 @@ pub(super) fn beyond_this_machine(config: &Config, faults: &mut Faults) {
     let listen = config.http.listen;
     let (nobody_authenticates, by_argument) =
         (config.agents.authentication == Authentication::None, config.identity.mode == Mode::Argument);
-    if is_loopback(listen) {
-        let Some(host) = config.hosts().into_iter().find(|host| !is_own_name(host)) else { return };
+    if is_loopback(listen.ip()) {
+        let Some(host) = config.hosts().into_iter().find(|host| !names_loopback(host)) else { return };
         if nobody_authenticates {
             faults.value(
                 "agents.authentication",
@@ -84,7 +83,7 @@ pub(super) fn operations(config: &Config, faults: &mut Faults) {
     if operations.token.is_some() {
         return;
     }
-    if operations.enabled && !is_loopback(operations.listen) {
+    if operations.enabled && !is_loopback(operations.listen.ip()) {
         faults.value(
             "operations.token",
             format!(
@@ -169,16 +168,6 @@ fn host_of_requests(host: &str) -> Result<(), String> {
 /// The host of a URL, without its port.
 pub(in crate::config) fn host(address: &str) -> Option<String> {
     address.parse::<Uri>().ok()?.host().map(|host| host.trim_matches(['[', ']']).to_owned())
-}
-
-/// Whether a host name means this machine.
-fn is_own_name(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
-/// Whether only this machine can reach an address.
-pub(crate) fn is_loopback(address: SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
 }
 
 #[cfg(test)]

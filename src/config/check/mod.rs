@@ -10,7 +10,7 @@ use super::{Config, ConfigError};
 use crate::identity::{Mode, agents::Authentication};
 
 pub(super) use addresses::host;
-pub(crate) use addresses::{is_loopback, proxies};
+pub(crate) use addresses::proxies;
 pub(super) use schema::prune;
 
 /// Faults of a configuration.

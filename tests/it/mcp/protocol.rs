@@ -142,11 +142,18 @@ fn host_and_origin_are_checked() {
         ("host", "evil.example.com", 403),
         ("host", "desk.example.com", 200),
         ("host", "localhost:9", 200),
+        ("host", "LOCALHOST.:9", 200),
+        ("host", "127.0.0.2", 200),
+        ("host", "[::1]:9", 200),
+        ("host", "127.0.0.2.example.com", 403),
+        ("host", "desk.localhost", 403),
         ("origin", "https://evil.example.com", 403),
         ("origin", "null", 403),
         ("origin", "https://app.example.com", 200),
         ("origin", "http://localhost:5173", 200),
         ("origin", "http://127.0.0.1:6274", 200),
+        ("origin", "https://127.0.0.9", 200),
+        ("origin", "http://localhost.example.com", 403),
     ];
     block_on(async {
         for era in Era::BOTH {
