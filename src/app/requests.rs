@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::{
-    desk::{EffectKey, PortError, Taken, TicketRequests, WaitingTicket},
+    desk::{EffectKey, PortError, Queued, QueuedTicket, TicketRequests},
     store::{Store, StoreError},
     telemetry::traces,
 };
@@ -19,14 +19,14 @@ pub(super) struct Requests {
 
 #[async_trait]
 impl TicketRequests for Requests {
-    async fn take(&self, request: &WaitingTicket) -> Result<Taken, PortError> {
-        let taken = self.store.take_request(request, self.waiting_max, traces::traceparent()).await.map_err(failed)?;
+    async fn enqueue(&self, request: &QueuedTicket) -> Result<Queued, PortError> {
+        let taken = self.store.queue_request(request, self.waiting_max, traces::traceparent()).await.map_err(failed)?;
         self.arrived.notify_one();
         Ok(taken)
     }
 
-    async fn waits(&self, effect_key: &EffectKey) -> Result<bool, PortError> {
-        self.store.request_waits(effect_key).map_err(failed)
+    async fn is_queued(&self, effect_key: &EffectKey) -> Result<bool, PortError> {
+        self.store.is_request_queued(effect_key).map_err(failed)
     }
 }
 

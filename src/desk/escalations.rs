@@ -44,7 +44,7 @@ impl Desk {
             fields: request.fields,
         };
         // The transcript belongs to the existing ticket, even if its priority cannot be raised.
-        self.bring(call, &Matter { ticket, comment, urgency: Urgency::Wished(request.priority), fallback: true }).await
+        self.submit(call, &Matter { ticket, comment, urgency: Urgency::Wished(request.priority), fallback: true }).await
     }
 
     /// The agent's actions for this customer in this conversation, from the audit.

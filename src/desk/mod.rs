@@ -38,7 +38,7 @@ pub use ports::{
     Applied, ArticleChange, ArticleChanges, ArticleMirror, ArticlePage, ArticleVersion, Cause, Created, Crm, Helpdesk,
     KnowledgeBase, OrderSystem, PortError, SavedContact,
 };
-pub use requests::{Taken, TicketRequests, WaitingTicket};
+pub use requests::{Queued, QueuedTicket, TicketRequests};
 pub use settlement::{Resend, Settlement};
 pub use target::{LinkedTicket, Plan, Target};
 pub use tickets::{TicketOutcome, TicketRequest};

@@ -22,15 +22,15 @@ const CLAIM_KEPT: std::time::Duration = std::time::Duration::from_secs(400 * 24 
 #[async_trait]
 pub trait TicketRequests: Send + Sync {
     /// Queues a request, durably when it returns. One that is queued already is kept once.
-    async fn take(&self, request: &WaitingTicket) -> Result<Taken, PortError>;
+    async fn enqueue(&self, request: &QueuedTicket) -> Result<Queued, PortError>;
 
     /// Whether a request under this key is queued.
-    async fn waits(&self, effect_key: &EffectKey) -> Result<bool, PortError>;
+    async fn is_queued(&self, effect_key: &EffectKey) -> Result<bool, PortError>;
 }
 
 /// Result of queueing a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum Queued {
     /// Queued, under this event id.
     Waits(i64),
     /// The caller's idempotency key is that of another queued request.
@@ -41,7 +41,7 @@ pub enum Taken {
 
 /// A queued ticket request. The ownership of the order that it names was checked before.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct WaitingTicket {
+pub struct QueuedTicket {
     pub fingerprint: Fingerprint,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<IdempotencyKey>,
@@ -60,7 +60,7 @@ pub struct WaitingTicket {
     request: TicketRequest,
 }
 
-impl WaitingTicket {
+impl QueuedTicket {
     fn new(call: &Call, customer: &Customer, request: &TicketRequest) -> Self {
         Self {
             fingerprint: call.fingerprint,
@@ -111,8 +111,8 @@ impl WaitingTicket {
 
 impl Desk {
     /// Submits a queued request.
-    pub async fn bring_waiting(&self, waiting: &WaitingTicket) -> Result<TicketOutcome, DeskError> {
-        self.bring_request(&waiting.call(), &waiting.request).await
+    pub async fn submit_queued(&self, waiting: &QueuedTicket) -> Result<TicketOutcome, DeskError> {
+        self.submit_request(&waiting.call(), &waiting.request).await
     }
 
     /// Queues a request that failed because the helpdesk is unavailable; other errors are returned.
@@ -126,23 +126,23 @@ impl Desk {
     ) -> Result<TicketOutcome, DeskError> {
         let Some(requests) = self.requests.as_ref().filter(|_| self.options.accept_tickets) else { return Err(error) };
         let customer = customer(&call.caller)?;
-        let waiting = WaitingTicket::new(call, customer, request);
+        let waiting = QueuedTicket::new(call, customer, request);
         // An effect that cannot be settled: operators are alerted to search for it.
         let settles = !matches!(error, DeskError::InDoubt { can_settle: false, .. });
         if !is_away(&error) {
             let in_doubt = matches!(error, DeskError::InDoubt { .. });
-            return match in_doubt && settles && requests.waits(&waiting.effect_key()).await? {
+            return match in_doubt && settles && requests.is_queued(&waiting.effect_key()).await? {
                 true => Ok(TicketOutcome::Accepted),
                 false => Err(error),
             };
         }
-        let event = match requests.take(&waiting).await {
-            Ok(Taken::Waits(event)) => event,
-            Ok(Taken::KeyReused) => {
+        let event = match requests.enqueue(&waiting).await {
+            Ok(Queued::Waiting(event)) => event,
+            Ok(Queued::KeyReused) => {
                 self.note(call, Decision::new(Verdict::KeyReused)).await?;
                 return Err(DeskError::KeyReused);
             }
-            Ok(Taken::Full) => return Err(error),
+            Ok(Queued::Full) => return Err(error),
             Err(failed) => {
                 tracing::error!(error = causes(&failed), "failed to queue a ticket request");
                 return Err(error);

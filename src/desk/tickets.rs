@@ -72,14 +72,18 @@ impl Desk {
         if let Some(id) = &request.order_id {
             self.owned_order(call, id).await?;
         }
-        match self.bring_request(call, &request).await {
+        match self.submit_request(call, &request).await {
             Err(error) => self.accept(call, &request, error).await,
             outcome => outcome,
         }
     }
 
     /// The same for a request whose order is checked already, without queueing.
-    pub(super) async fn bring_request(&self, call: &Call, request: &TicketRequest) -> Result<TicketOutcome, DeskError> {
+    pub(super) async fn submit_request(
+        &self,
+        call: &Call,
+        request: &TicketRequest,
+    ) -> Result<TicketOutcome, DeskError> {
         let requester = customer(&call.caller)?.clone();
         let ticket = NewTicket {
             requester,
@@ -94,29 +98,29 @@ impl Desk {
         };
         let matter =
             Matter { ticket, comment: comment(request), urgency: Urgency::Needed(request.priority), fallback: false };
-        self.bring(call, &matter).await
+        self.submit(call, &matter).await
     }
 
     /// Submits a request to the helpdesk. Requests of one conversation are serialised across the processes on the
     /// store.
-    pub(super) async fn bring(&self, call: &Call, matter: &Matter) -> Result<TicketOutcome, DeskError> {
+    pub(super) async fn submit(&self, call: &Call, matter: &Matter) -> Result<TicketOutcome, DeskError> {
         let customer = &matter.ticket.requester.id;
         let Some(conversation) = &call.caller.conversation else {
-            return self.bring_to(call, matter, None).await?.ok_or(DeskError::NotFound);
+            return self.submit_to(call, matter, None).await?.ok_or(DeskError::NotFound);
         };
         let lock = self.lock(EffectKey::of_conversation(conversation, customer), call.repeat_window.is_some()).await?;
         let place = Place { conversation, customer, fence: lock.fence() };
-        let mut outcome = self.bring_to(call, matter, Some(&place)).await;
+        let mut outcome = self.submit_to(call, matter, Some(&place)).await;
         if let Ok(None) = outcome {
             // The refusal is recorded by now: a second run opens a new ticket under an effect of its own.
-            outcome = self.bring_to(call, matter, Some(&place)).await;
+            outcome = self.submit_to(call, matter, Some(&place)).await;
         }
         lock.free().await;
         outcome?.ok_or(DeskError::NotFound)
     }
 
     /// None: the helpdesk refused it as a comment, and that is recorded.
-    async fn bring_to(
+    async fn submit_to(
         &self,
         call: &Call,
         matter: &Matter,

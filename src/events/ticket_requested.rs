@@ -1,12 +1,12 @@
 //! `ticket.requested`: what an agent asked for while the helpdesk was away becomes a ticket. No webhook reports it.
 
 use super::EventError;
-use crate::desk::{Desk, EffectKey, WaitingTicket};
+use crate::desk::{Desk, EffectKey, QueuedTicket};
 
 pub(super) const KIND: &str = "ticket.requested";
 
 pub(super) async fn handle(desk: &Desk, payload: &str) -> Result<String, EventError> {
-    let outcome = desk.bring_waiting(&read(payload)?).await?;
+    let outcome = desk.submit_queued(&read(payload)?).await?;
     Ok(outcome.ticket().map_or_else(|| "ticket".to_owned(), |ticket| format!("ticket:{}", ticket.name())))
 }
 
@@ -15,6 +15,6 @@ pub(super) fn effect_key(payload: &str) -> Result<EffectKey, EventError> {
     Ok(read(payload)?.effect_key())
 }
 
-fn read(payload: &str) -> Result<WaitingTicket, EventError> {
+fn read(payload: &str) -> Result<QueuedTicket, EventError> {
     serde_json::from_str(payload).map_err(EventError::Unreadable)
 }

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{EffectKey, Taken, WaitingTicket},
+    desk::{EffectKey, Queued, QueuedTicket},
     domain::Timestamp,
 };
 
@@ -19,18 +19,18 @@ const CLAIM_KEPT_MS: i64 = 400 * 24 * 60 * 60 * 1000;
 
 impl Store {
     /// Queues a request, unless it is queued already or `waiting_max` events are.
-    pub async fn take_request(
+    pub async fn queue_request(
         &self,
-        request: &WaitingTicket,
+        request: &QueuedTicket,
         waiting_max: u64,
         traceparent: Option<String>,
-    ) -> Result<Taken, StoreError> {
+    ) -> Result<Queued, StoreError> {
         let (request, now) = (request.clone(), self.clock.now());
-        self.write(move |transaction| take(transaction, &request, waiting_max, traceparent.as_deref(), now)).await
+        self.write(move |transaction| enqueue(transaction, &request, waiting_max, traceparent.as_deref(), now)).await
     }
 
     /// Whether a request under this key is queued.
-    pub fn request_waits(&self, effect_key: &EffectKey) -> Result<bool, StoreError> {
+    pub fn is_request_queued(&self, effect_key: &EffectKey) -> Result<bool, StoreError> {
         self.read(|connection| {
             Ok(connection
                 .prepare_cached(
@@ -42,13 +42,13 @@ impl Store {
     }
 }
 
-fn take(
+fn enqueue(
     transaction: &Transaction<'_>,
-    request: &WaitingTicket,
+    request: &QueuedTicket,
     waiting_max: u64,
     traceparent: Option<&str>,
     now: Timestamp,
-) -> Result<Taken, StoreError> {
+) -> Result<Queued, StoreError> {
     let effect_key = request.effect_key();
     let identity = effect_key.to_hex();
     let known: Option<(i64, Vec<u8>, bool)> = transaction
@@ -60,12 +60,16 @@ fn take(
         .optional()?;
     match known {
         Some((id, fingerprint, false)) => {
-            return Ok(if fingerprint == request.fingerprint.as_bytes() { Taken::Waits(id) } else { Taken::KeyReused });
+            return Ok(if fingerprint == request.fingerprint.as_bytes() {
+                Queued::Waiting(id)
+            } else {
+                Queued::KeyReused
+            });
         }
         // A dead letter that is requested again.
         Some((id, fingerprint, true)) if fingerprint == request.fingerprint.as_bytes() => {
             revive(transaction, id, request, now)?;
-            return Ok(Taken::Waits(id));
+            return Ok(Queued::Waiting(id));
         }
         _ => {}
     }
@@ -73,7 +77,7 @@ fn take(
         .prepare_cached("SELECT coalesce(sum(n), 0) FROM event_counts WHERE state IN ('pending', 'claimed')")?
         .query_row([], |row| row.get(0))?;
     if u64::try_from(waiting).unwrap_or(0) >= waiting_max {
-        return Ok(Taken::Full);
+        return Ok(Queued::Full);
     }
     transaction
         .prepare_cached("UPDATE ledger SET expires_at = max(expires_at, ?2) WHERE scope = ?1 AND receipt IS NULL")?
@@ -101,11 +105,11 @@ fn take(
             serde_json::to_string(request)?,
             traceparent
         ])?;
-    Ok(Taken::Waits(id))
+    Ok(Queued::Waiting(id))
 }
 
 /// Makes a dead letter pending again, except one in doubt, which operators settle.
-fn revive(transaction: &Transaction<'_>, id: i64, request: &WaitingTicket, now: Timestamp) -> Result<(), StoreError> {
+fn revive(transaction: &Transaction<'_>, id: i64, request: &QueuedTicket, now: Timestamp) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
             "UPDATE events SET state = 'pending', due_at = ?2, updated_at = ?2, failures = 0, payload = ?3, customer = ?4
