@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     AuditFilter, Call, Desk, DeskError, StoredAudit, TicketOutcome, Verdict, ports::customer, target::Urgency,
-    tickets::Matter,
+    tickets::Submission,
 };
 use crate::domain::{NewTicket, Priority, Timestamp};
 
@@ -44,7 +44,8 @@ impl Desk {
             fields: request.fields,
         };
         // The transcript belongs to the existing ticket, even if its priority cannot be raised.
-        self.submit(call, &Matter { ticket, comment, urgency: Urgency::Wished(request.priority), fallback: true }).await
+        self.submit(call, &Submission { ticket, comment, urgency: Urgency::Wished(request.priority), fallback: true })
+            .await
     }
 
     /// The agent's actions for this customer in this conversation, from the audit.

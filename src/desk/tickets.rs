@@ -50,7 +50,7 @@ impl TicketOutcome {
 }
 
 /// A request's content, as a ticket and as a comment.
-pub(super) struct Matter {
+pub(super) struct Submission {
     pub ticket: NewTicket,
     pub comment: String,
     pub urgency: Urgency,
@@ -59,7 +59,7 @@ pub(super) struct Matter {
 }
 
 /// A customer's conversation with the lock on its ticket.
-struct Place<'a> {
+struct LockedConversation<'a> {
     conversation: &'a ConversationId,
     customer: &'a CustomerId,
     fence: &'a Fence,
@@ -96,24 +96,28 @@ impl Desk {
             tags: Vec::new(),
             fields: BTreeMap::new(),
         };
-        let matter =
-            Matter { ticket, comment: comment(request), urgency: Urgency::Needed(request.priority), fallback: false };
-        self.submit(call, &matter).await
+        let submission = Submission {
+            ticket,
+            comment: comment(request),
+            urgency: Urgency::Needed(request.priority),
+            fallback: false,
+        };
+        self.submit(call, &submission).await
     }
 
     /// Submits a request to the helpdesk. Requests of one conversation are serialised across the processes on the
     /// store.
-    pub(super) async fn submit(&self, call: &Call, matter: &Matter) -> Result<TicketOutcome, DeskError> {
-        let customer = &matter.ticket.requester.id;
+    pub(super) async fn submit(&self, call: &Call, submission: &Submission) -> Result<TicketOutcome, DeskError> {
+        let customer = &submission.ticket.requester.id;
         let Some(conversation) = &call.caller.conversation else {
-            return self.submit_to(call, matter, None).await?.ok_or(DeskError::NotFound);
+            return self.submit_to(call, submission, None).await?.ok_or(DeskError::NotFound);
         };
         let lock = self.lock(EffectKey::of_conversation(conversation, customer), call.repeat_window.is_some()).await?;
-        let place = Place { conversation, customer, fence: lock.fence() };
-        let mut outcome = self.submit_to(call, matter, Some(&place)).await;
+        let locked = LockedConversation { conversation, customer, fence: lock.fence() };
+        let mut outcome = self.submit_to(call, submission, Some(&locked)).await;
         if let Ok(None) = outcome {
             // The refusal is recorded by now: a second run opens a new ticket under an effect of its own.
-            outcome = self.submit_to(call, matter, Some(&place)).await;
+            outcome = self.submit_to(call, submission, Some(&locked)).await;
         }
         lock.free().await;
         outcome?.ok_or(DeskError::NotFound)
@@ -123,16 +127,16 @@ impl Desk {
     async fn submit_to(
         &self,
         call: &Call,
-        matter: &Matter,
-        place: Option<&Place<'_>>,
+        submission: &Submission,
+        locked: Option<&LockedConversation<'_>>,
     ) -> Result<Option<TicketOutcome>, DeskError> {
-        let customer = &matter.ticket.requester.id;
+        let customer = &submission.ticket.requester.id;
         let effect_key = EffectKey::of(call, customer);
-        let link = match place {
-            Some(place) => self.link(call, &effect_key, place).await?,
+        let link = match locked {
+            Some(locked) => self.link(call, &effect_key, locked).await?,
             None => LinkedTicket::None,
         };
-        let fresh = || Target::of(&link, matter.urgency, self.helpdesk.raises_priority());
+        let fresh = || Target::of(&link, submission.urgency, self.helpdesk.raises_priority());
         let target = match self.ledger.target(&effect_key).await? {
             Some(Some(target)) => target,
             // Begun before targets were stored. An agent's request was for a ticket.
@@ -142,8 +146,8 @@ impl Desk {
         let opens = matches!(target, Target::Ticket { .. });
         let plan = Plan {
             target: Some(target.clone()),
-            conversation: place.filter(|_| opens).map(|place| place.fence.key),
-            fence: place.map(|place| place.fence.clone()),
+            conversation: locked.filter(|_| opens).map(|locked| locked.fence.key),
+            fence: locked.map(|locked| locked.fence.clone()),
             repeats: (call.tool == "create_ticket").then(|| self.options.repeat_window()),
         };
         // Of concurrent requests, the helpdesk reports to all but one that the ticket exists.
@@ -154,7 +158,7 @@ impl Desk {
             describe: |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", ticket.name()),
             find: async |effect: EffectId| self.helpdesk.find_ticket(&effect).await,
             write: async |effect: EffectId| {
-                let outcome = self.carry_out(matter, &target, place, effect).await?;
+                let outcome = self.carry_out(submission, &target, locked, effect).await?;
                 anew.store(outcome.effect != Effect::Repeated, Ordering::Relaxed);
                 Ok(outcome)
             },
@@ -163,9 +167,9 @@ impl Desk {
         let done = match self.once(call, customer, write).await {
             Ok(done) => done,
             Err(error) => {
-                return match (place, &target) {
-                    (Some(place), Target::Comment { ticket, .. }) if is_refusal(&error) => {
-                        self.ledger.close_link(place.conversation, place.customer, &ticket.id).await?;
+                return match (locked, &target) {
+                    (Some(locked), Target::Comment { ticket, .. }) if is_refusal(&error) => {
+                        self.ledger.close_link(locked.conversation, locked.customer, &ticket.id).await?;
                         Ok(None)
                     }
                     _ => Err(error),
@@ -173,8 +177,8 @@ impl Desk {
             }
         };
         // A ticket that was found after its answer was lost becomes the conversation's.
-        if let (Some(place), true, LinkedTicket::None) = (place, done.repeated && opens, &link) {
-            self.remember(place, &done.receipt, Some(matter.ticket.priority)).await?;
+        if let (Some(locked), true, LinkedTicket::None) = (locked, done.repeated && opens, &link) {
+            self.remember(locked, &done.receipt, Some(submission.ticket.priority)).await?;
         }
         Ok(Some(match (done.repeated || !anew.load(Ordering::Relaxed), opens) {
             (true, _) => TicketOutcome::Repeated(done.receipt),
@@ -187,24 +191,24 @@ impl Desk {
     /// in between, the effect is in doubt and is found by the link.
     async fn carry_out(
         &self,
-        matter: &Matter,
+        submission: &Submission,
         target: &Target,
-        place: Option<&Place<'_>>,
+        locked: Option<&LockedConversation<'_>>,
         effect: EffectId,
     ) -> Result<Outcome<Ticket>, DeskError> {
         let (outcome, priority) = match target {
             Target::Comment { ticket, raise } => {
-                let comment = Comment { text: matter.comment.clone(), priority: *raise };
+                let comment = Comment { text: submission.comment.clone(), priority: *raise };
                 self.helpdesk.add_comment(&ticket.id, &comment, &effect).await?;
                 (Outcome { receipt: ticket.clone(), effect: Effect::Changed }, *raise)
             }
             Target::Ticket { follows } => {
-                let mut ticket = matter.ticket.clone();
+                let mut ticket = submission.ticket.clone();
                 if let Some(number) = follows {
                     ticket.description =
                         format!("This follows on ticket {number} of the same conversation.\n\n{}", ticket.description);
                 }
-                let Created { record, fresh } = match matter.fallback {
+                let Created { record, fresh } = match submission.fallback {
                     true => self.ticket_for(&ticket, &effect).await?,
                     false => self.helpdesk.create_ticket(&ticket, &effect).await?,
                 };
@@ -212,24 +216,36 @@ impl Desk {
                 (Outcome { receipt: record, effect }, Some(ticket.priority))
             }
         };
-        if let Some(place) = place {
-            self.remember(place, &outcome.receipt, priority).await?;
+        if let Some(locked) = locked {
+            self.remember(locked, &outcome.receipt, priority).await?;
         }
         Ok(outcome)
     }
 
-    async fn remember(&self, place: &Place<'_>, ticket: &Ticket, priority: Option<Priority>) -> Result<(), DeskError> {
-        Ok(self.ledger.link_ticket(place.conversation, place.customer, ticket, priority, place.fence).await?)
+    async fn remember(
+        &self,
+        locked: &LockedConversation<'_>,
+        ticket: &Ticket,
+        priority: Option<Priority>,
+    ) -> Result<(), DeskError> {
+        Ok(self.ledger.link_ticket(locked.conversation, locked.customer, ticket, priority, locked.fence).await?)
     }
 
     /// The conversation's ticket. Searches for one whose answer was lost, since it may exist.
-    async fn link(&self, call: &Call, effect_key: &EffectKey, place: &Place<'_>) -> Result<LinkedTicket, DeskError> {
+    async fn link(
+        &self,
+        call: &Call,
+        effect_key: &EffectKey,
+        locked: &LockedConversation<'_>,
+    ) -> Result<LinkedTicket, DeskError> {
         let since = self.clock.now().minus(self.options.conversation());
-        let link = self.ledger.linked_ticket(place.conversation, place.customer, since).await?;
+        let link = self.ledger.linked_ticket(locked.conversation, locked.customer, since).await?;
         if matches!(link, LinkedTicket::Open { .. }) {
             return Ok(link);
         }
-        let Some((effect, since)) = self.ledger.unsettled(&place.fence.key, effect_key).await? else { return Ok(link) };
+        let Some((effect, since)) = self.ledger.unsettled(&locked.fence.key, effect_key).await? else {
+            return Ok(link);
+        };
         let Some(believed_after) = self.helpdesk.settlement().search_after() else {
             // The helpdesk cannot be searched, and the present request must not be lost.
             return Ok(link);
@@ -243,7 +259,7 @@ impl Desk {
             };
         };
         let decision = Decision::new(Verdict::Allowed).on("ticket", ticket.name()).effect(Effect::Repeated);
-        self.remember(place, &ticket, None).await?;
+        self.remember(locked, &ticket, None).await?;
         self.finish(call, &effect, &ticket, decision).await?;
         Ok(match ticket.status {
             TicketStatus::Closed => LinkedTicket::Closed { ticket },
