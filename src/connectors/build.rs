@@ -224,7 +224,7 @@ impl<'a> Builder<'a> {
             },
             endpoints,
             clock: self.clock.clone(),
-            illegible_until: Default::default(),
+            suspended_until: Default::default(),
         })
     }
 

@@ -39,7 +39,7 @@ pub struct Connector {
     pub(super) contact_needs_email: bool,
     pub(super) clock: Clock,
     /// No order is requested until this time, because replies were unreadable.
-    pub(super) illegible_until: Mutex<Option<Instant>>,
+    pub(super) suspended_until: Mutex<Option<Instant>>,
 }
 
 /// Adds connector and upstream to an error, for the log. Contains nothing that the vendor sent.
@@ -81,8 +81,8 @@ impl Connector {
 
     /// Whether a breaker of its upstreams is open, or order look-ups are suspended.
     pub fn is_open(&self) -> bool {
-        let illegible = *self.illegible_until.lock().unwrap_or_else(PoisonError::into_inner);
-        illegible.is_some_and(|until| Instant::now() < until)
+        let suspended = *self.suspended_until.lock().unwrap_or_else(PoisonError::into_inner);
+        suspended.is_some_and(|until| Instant::now() < until)
             || self.endpoints.all().iter().any(|(_, upstream)| upstream.is_open())
     }
 
@@ -249,8 +249,8 @@ impl OrderSystem for Connector {
         Ok(Some(order))
     }
 
-    fn leave_alone(&self, until: Option<Instant>) {
-        *self.illegible_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    fn suspend(&self, until: Option<Instant>) {
+        *self.suspended_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Desk, DeskError,
-    legibility::{Legibility, Witness},
+    unreadable_breaker::{UnreadableBreaker, UnreadableReply},
 };
 use crate::{
     domain::{AgentId, CustomerId, OrderId},
@@ -18,12 +18,16 @@ use crate::{
 pub struct Denials {
     customers: Lockout<CustomerId>,
     agents: Tally<AgentId>,
-    legibility: Legibility,
+    unreadable_breaker: UnreadableBreaker,
 }
 
 impl Denials {
     pub fn new(limits: &Options) -> Self {
-        Self { customers: limits.customer_lockout(), agents: limits.agent_denials(), legibility: Legibility::default() }
+        Self {
+            customers: limits.customer_lockout(),
+            agents: limits.agent_denials(),
+            unreadable_breaker: UnreadableBreaker::default(),
+        }
     }
 
     /// Fewer denials are free for a customer of an agent with many denials.
@@ -36,16 +40,16 @@ impl Denials {
 }
 
 /// A look-up in progress.
-pub(super) struct Question<'a> {
+pub(super) struct Lookup<'a> {
     _customer: Option<Asking<'a, CustomerId>>,
 }
 
 impl Desk {
     /// Checks the lockout before any look-up, so that a wait discloses nothing.
-    pub(super) fn may_ask(&self, caller: &Caller) -> Result<Question<'_>, DeskError> {
+    pub(super) fn begin_lookup(&self, caller: &Caller) -> Result<Lookup<'_>, DeskError> {
         let strictness = self.denials.strictness(caller);
         let asked = caller.customer().map(|customer| self.denials.customers.ask(&customer.id, strictness)).transpose();
-        Ok(Question { _customer: asked.map_err(DeskError::SlowDown)?.flatten() })
+        Ok(Lookup { _customer: asked.map_err(DeskError::SlowDown)?.flatten() })
     }
 
     /// Counts a denial.
@@ -71,34 +75,34 @@ impl Desk {
     }
 
     /// How long look-ups are suspended because orders are unreadable; checked before any number.
-    pub(super) fn illegible_for(&self) -> Option<Duration> {
-        self.denials.legibility.closed_for(Instant::now())
+    pub(super) fn suspended_for(&self) -> Option<Duration> {
+        self.denials.unreadable_breaker.closed_for(Instant::now())
     }
 
     /// Reports an order with a readable owner.
-    pub(super) fn legible(&self) {
-        if self.denials.legibility.read() {
-            self.orders.leave_alone(None);
+    pub(super) fn readable_reply(&self) {
+        if self.denials.unreadable_breaker.read() {
+            self.orders.suspend(None);
             tracing::info!("orders can be read again");
         }
     }
 
     /// Reports an unreadable reply. It counts as a denial of the caller, until it turns out that no order is readable.
-    pub(super) fn illegible(&self, caller: &Caller, id: &OrderId) {
+    pub(super) fn unreadable_reply(&self, caller: &Caller, id: &OrderId) {
         metrics::unreadable_order();
-        let witness = Witness {
+        let reply = UnreadableReply {
             order: id.number().to_ascii_lowercase(),
             customer: caller.customer().map(|customer| customer.id.clone()),
             agent: caller.agent.clone(),
         };
         let now = Instant::now();
-        let forgiven = match self.denials.legibility.unreadable(witness, now) {
+        let forgiven = match self.denials.unreadable_breaker.unreadable(reply, now) {
             None => return self.denied(caller),
             Some(forgiven) => forgiven,
         };
-        self.orders.leave_alone(self.denials.legibility.closed_for(now).map(|wait| now + wait));
+        self.orders.suspend(self.denials.unreadable_breaker.closed_for(now).map(|wait| now + wait));
         // The current one has not been counted.
-        for Witness { customer, agent, .. } in forgiven {
+        for UnreadableReply { customer, agent, .. } in forgiven {
             if let Some(customer) = customer {
                 self.denials.customers.forgive(&customer);
             }

@@ -13,7 +13,6 @@ mod escalations;
 mod fallback;
 mod keyed_locks;
 mod ledger;
-mod legibility;
 mod locks;
 mod orders;
 mod ownership;
@@ -22,6 +21,7 @@ mod requests;
 mod settlement;
 mod target;
 mod tickets;
+mod unreadable_breaker;
 
 use std::{sync::Arc, time::Duration};
 

@@ -11,8 +11,8 @@ impl Desk {
     /// [`DeskError::NotFound`].
     pub async fn owned_order(&self, call: &Call, id: &OrderId) -> Result<OwnedOrder, DeskError> {
         let caller = &call.caller;
-        let _question = self.may_ask(caller)?;
-        if let Some(wait) = self.illegible_for() {
+        let _lookup = self.begin_lookup(caller)?;
+        if let Some(wait) = self.suspended_for() {
             let source = "no order of several in a row could be read".into();
             return Err(PortError::Unavailable { system: "order system", closed_for: Some(wait), source }.into());
         }
@@ -35,7 +35,7 @@ impl Desk {
         let found = found.filter(|order| same(&order.id));
         let unreadable = unreadable || found.as_ref().is_some_and(|order| order.owner == OrderOwner::Unreadable);
         if !unreadable && found.is_some() {
-            self.legible();
+            self.readable_reply();
         }
         let checked = match unreadable && found.is_none() {
             true => Err(Verdict::Unreadable),
@@ -49,7 +49,7 @@ impl Desk {
         self.note(call, Decision::new(verdict).on("order", id)).await?;
         checked.map_err(|_| {
             match unreadable {
-                true => self.illegible(caller, id),
+                true => self.unreadable_reply(caller, id),
                 false => self.denied(caller),
             }
             DeskError::NotFound

@@ -23,7 +23,7 @@ pub trait OrderSystem: Send + Sync {
 
     /// Reports that look-ups are suspended until that time because replies are unreadable; none ends it. For status and
     /// metrics.
-    fn leave_alone(&self, _until: Option<Instant>) {}
+    fn suspend(&self, _until: Option<Instant>) {}
 }
 
 /// The helpdesk.

@@ -18,23 +18,23 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// disclose whether the last order was absent or unreadable.
 const TRIES: u32 = 5;
 /// Denials kept for forgiving.
-const WITNESSES_MAX: usize = 1_000;
+const REPLIES_MAX: usize = 1_000;
 
 /// The caller and order of an unreadable reply.
 #[derive(Debug, Clone)]
-pub(super) struct Witness {
+pub(super) struct UnreadableReply {
     pub(super) order: String,
     pub(super) customer: Option<CustomerId>,
     pub(super) agent: Option<AgentId>,
 }
 
 #[derive(Default)]
-pub(super) struct Legibility(Mutex<State>);
+pub(super) struct UnreadableBreaker(Mutex<State>);
 
 /// Pure state; the time is an argument.
 #[derive(Default)]
 struct State {
-    witnesses: Vec<Witness>,
+    replies: Vec<UnreadableReply>,
     orders: HashSet<String>,
     open: Option<Open>,
 }
@@ -44,7 +44,7 @@ struct Open {
     tries: u32,
 }
 
-impl Legibility {
+impl UnreadableBreaker {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,15 +57,15 @@ impl Legibility {
     /// Records a readable order; true if that closes the breaker.
     pub(super) fn read(&self) -> bool {
         let mut state = self.state();
-        state.witnesses.clear();
+        state.replies.clear();
         state.orders.clear();
         state.open.take().is_some()
     }
 
     /// Records an unreadable order. None: it counts as the caller's denial. Otherwise the breaker is open, and the
     /// returned denials are to be forgiven.
-    pub(super) fn unreadable(&self, witness: Witness, now: Instant) -> Option<Vec<Witness>> {
-        self.state().unreadable(witness, now)
+    pub(super) fn unreadable(&self, reply: UnreadableReply, now: Instant) -> Option<Vec<UnreadableReply>> {
+        self.state().unreadable(reply, now)
     }
 }
 
@@ -82,12 +82,12 @@ impl State {
         None
     }
 
-    fn unreadable(&mut self, witness: Witness, now: Instant) -> Option<Vec<Witness>> {
+    fn unreadable(&mut self, reply: UnreadableReply, now: Instant) -> Option<Vec<UnreadableReply>> {
         if self.open.is_some() {
             return Some(Vec::new());
         }
         if self.orders.len() < UNREADABLE_MAX {
-            self.orders.insert(witness.order.clone());
+            self.orders.insert(reply.order.clone());
         }
         if self.orders.len() >= UNREADABLE_MAX {
             self.open = Some(Open { until: now + PAUSE, tries: TRIES });
@@ -97,10 +97,10 @@ impl State {
                  --online and connectors test"
             );
             self.orders.clear();
-            return Some(std::mem::take(&mut self.witnesses));
+            return Some(std::mem::take(&mut self.replies));
         }
-        if self.witnesses.len() < WITNESSES_MAX {
-            self.witnesses.push(witness);
+        if self.replies.len() < REPLIES_MAX {
+            self.replies.push(reply);
         }
         None
     }
@@ -110,43 +110,43 @@ impl State {
 mod tests {
     use super::*;
 
-    fn of(order: &str) -> Witness {
-        Witness { order: order.to_owned(), customer: None, agent: None }
+    fn of(order: &str) -> UnreadableReply {
+        UnreadableReply { order: order.to_owned(), customer: None, agent: None }
     }
 
     #[test]
     fn five_different_orders_in_a_row_end_the_asking_and_are_forgiven() {
-        let (legibility, now) = (Legibility::default(), Instant::now());
+        let (unreadable_breaker, now) = (UnreadableBreaker::default(), Instant::now());
         for _ in 0..20 {
-            assert!(legibility.unreadable(of("1"), now).is_none(), "one order alone says nothing");
+            assert!(unreadable_breaker.unreadable(of("1"), now).is_none(), "one order alone says nothing");
         }
         for order in ["2", "3", "4"] {
-            assert!(legibility.unreadable(of(order), now).is_none());
+            assert!(unreadable_breaker.unreadable(of(order), now).is_none());
         }
-        assert!(!legibility.read());
+        assert!(!unreadable_breaker.read());
         for order in ["2", "3", "4", "5"] {
-            assert!(legibility.unreadable(of(order), now).is_none(), "a readable one came between");
+            assert!(unreadable_breaker.unreadable(of(order), now).is_none(), "a readable one came between");
         }
-        assert_eq!(legibility.closed_for(now), None);
-        assert_eq!(legibility.unreadable(of("6"), now).unwrap().len(), 4);
-        assert_eq!(legibility.closed_for(now), Some(PAUSE));
+        assert_eq!(unreadable_breaker.closed_for(now), None);
+        assert_eq!(unreadable_breaker.unreadable(of("6"), now).unwrap().len(), 4);
+        assert_eq!(unreadable_breaker.closed_for(now), Some(PAUSE));
     }
 
     #[test]
     fn after_the_pause_a_few_may_try_and_only_a_readable_order_ends_it() {
-        let (legibility, mut now) = (Legibility::default(), Instant::now());
+        let (unreadable_breaker, mut now) = (UnreadableBreaker::default(), Instant::now());
         for order in ["1", "2", "3", "4", "5"] {
-            legibility.unreadable(of(order), now);
+            unreadable_breaker.unreadable(of(order), now);
         }
         for round in 0..3 {
             now += PAUSE;
             for _ in 0..TRIES {
-                assert_eq!(legibility.closed_for(now), None);
+                assert_eq!(unreadable_breaker.closed_for(now), None);
                 // Absent ones do not show here; of those that cannot be read, nobody is to blame.
-                assert!(round == 0 || legibility.unreadable(of("9"), now).is_some());
+                assert!(round == 0 || unreadable_breaker.unreadable(of("9"), now).is_some());
             }
-            assert_eq!(legibility.closed_for(now), Some(PAUSE));
+            assert_eq!(unreadable_breaker.closed_for(now), Some(PAUSE));
         }
-        assert!(legibility.read() && legibility.closed_for(now).is_none());
+        assert!(unreadable_breaker.read() && unreadable_breaker.closed_for(now).is_none());
     }
 }
