@@ -20,9 +20,10 @@ pub(super) struct Requests {
 #[async_trait]
 impl TicketRequests for Requests {
     async fn enqueue(&self, request: &QueuedTicket) -> Result<Queued, PortError> {
-        let taken = self.store.queue_request(request, self.waiting_max, traces::traceparent()).await.map_err(failed)?;
+        let queued =
+            self.store.queue_request(request, self.waiting_max, traces::traceparent()).await.map_err(failed)?;
         self.arrived.notify_one();
-        Ok(taken)
+        Ok(queued)
     }
 
     async fn is_queued(&self, effect_key: &EffectKey) -> Result<bool, PortError> {

@@ -22,7 +22,7 @@ use crate::{
     domain::{AgentId, Secret},
     identity::{CONTEXT_META, Evidence, Refusal, Resolved, STAFF_REASON_META, StaffReason},
     telemetry::{causes, metrics, traces, traces::RequestSpan},
-    tools::{Request, ToolError, ToolReply, Who},
+    tools::{CallerSource, Request, ToolError, ToolReply},
 };
 
 /// `_meta` member with the caller's idempotency key.
@@ -49,12 +49,12 @@ pub(super) async fn run(
     let timed = Timed { tool: spec.name, started: Instant::now() };
     let evidence = evidence(&context);
     let agent = evidence.agent.as_ref().map(|agent| agent.id.clone());
-    let who = services.identity.resolve(&evidence).map(|resolved| match resolved {
-        Resolved::Caller(caller) => Who::Caller(caller),
-        Resolved::FromArgument => Who::Argument,
+    let caller = services.identity.resolve(&evidence).map(|resolved| match resolved {
+        Resolved::Caller(caller) => CallerSource::Caller(caller),
+        Resolved::FromArgument => CallerSource::Argument,
     });
-    let conversation = match &who {
-        Ok(Who::Caller(caller)) => caller.conversation.as_ref().map(|id| id.as_str()),
+    let conversation = match &caller {
+        Ok(CallerSource::Caller(caller)) => caller.conversation.as_ref().map(|id| id.as_str()),
         _ => None,
     };
     let span = tracing::error_span!(
@@ -69,7 +69,7 @@ pub(super) async fn run(
     // The message's trace context takes precedence over that of the HTTP request.
     traces::join(&span, context.meta.get(TRACEPARENT_META).and_then(serde_json::Value::as_str));
     // Boxed: wrapping it in a span would move the large future twice.
-    let work = Box::pin(resolved(services, request, context, who, agent, spec.name));
+    let work = Box::pin(resolved(services, request, context, caller, agent, spec.name));
     let result = work.instrument(span).await;
     drop(timed);
     Ok(result)
@@ -80,12 +80,12 @@ async fn resolved(
     services: &Services,
     request: CallToolRequestParams,
     context: RequestContext<RoleServer>,
-    who: Result<Who, Refusal>,
+    caller: Result<CallerSource, Refusal>,
     agent: Option<AgentId>,
     tool: &'static str,
 ) -> CallToolResult {
-    let who = match who {
-        Ok(who) => who,
+    let caller = match caller {
+        Ok(caller) => caller,
         Err(refusal) => {
             tracing::warn!(reason = %refusal, "customer context refused");
             if let Err(error) = services.registry.note_refused(&request.name, agent, Verdict::IdentityRefused).await {
@@ -99,7 +99,7 @@ async fn resolved(
         arguments: request.arguments.unwrap_or_default(),
         idempotency_key: context.meta.get(IDEMPOTENCY_META).cloned(),
         agent,
-        who,
+        caller,
     };
     let deadline = services.registry.deadline(tool);
     let writes = services.registry.writes(&request.tool);

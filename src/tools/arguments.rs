@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{error::RegistryError, forms::Kind};
+use super::{argument_kind::Kind, error::RegistryError};
 
 /// Keywords that [`Arguments::check`] enforces, or that only describe. Another one is an error at start-up.
 const PROPERTY_KEYWORDS: &[&str] = &[
@@ -38,11 +38,11 @@ struct Property {
 }
 
 impl Arguments {
-    /// `own_forms` are properties whose published pattern is not enforced, because the tool accepts more forms.
+    /// `own_patterns` are properties whose published pattern is not enforced, because the tool accepts more forms.
     pub(super) fn new(
         tool: &'static str,
         schema: &Map<String, Value>,
-        own_forms: &[&str],
+        own_patterns: &[&str],
     ) -> Result<Self, RegistryError> {
         let refuse = |keyword: &str| RegistryError::Keyword { tool, keyword: keyword.to_owned() };
         let keywords = ["type", "properties", "required", "description"];
@@ -59,7 +59,7 @@ impl Arguments {
             }
             let mut kind = Kind::new(members).map_err(|key| refuse(&key))?;
             if let Kind::Text { pattern, .. } = &mut kind
-                && own_forms.contains(&name.as_str())
+                && own_patterns.contains(&name.as_str())
             {
                 *pattern = None;
             }
@@ -191,7 +191,7 @@ impl Property {
 mod tests {
     use serde_json::json;
 
-    use super::{super::forms::USUAL_ORDER_ID, *};
+    use super::{super::argument_kind::USUAL_ORDER_ID, *};
 
     fn check(arguments: Value) -> Result<Value, String> {
         let schema = json!({

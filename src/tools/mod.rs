@@ -2,11 +2,11 @@
 //!
 //! A tool knows no transport: it takes validated arguments and returns its output, or a sentence for the model.
 
+mod argument_kind;
 mod argument_mode;
 mod arguments;
 mod create_ticket;
 mod error;
-mod forms;
 mod lookup_order;
 mod registry;
 mod schema;
@@ -19,12 +19,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use error::{RegistryError, ToolError};
-pub use registry::{Registry, Request, Who};
+pub use registry::{CallerSource, Registry, Request};
 pub use schema::{clean, document};
 pub use tool::{Hints, Spec, ToolReply};
 
 use crate::domain::{FieldName, Level};
-use forms::USUAL_ORDER_ID;
+use argument_kind::USUAL_ORDER_ID;
 use tool::{AnyTool, boxed};
 
 /// All tools, in the order of `tools/list`. A new one is one file and one line.

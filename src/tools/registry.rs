@@ -46,12 +46,12 @@ pub struct Request {
     pub idempotency_key: Option<Value>,
     /// The authenticated agent, where authentication is required.
     pub agent: Option<AgentId>,
-    pub who: Who,
+    pub caller: CallerSource,
 }
 
 /// The customer of a call.
 #[derive(Debug)]
-pub enum Who {
+pub enum CallerSource {
     /// Known from the transport or the customer context.
     Caller(Box<Caller>),
     /// To be taken from an argument (identity mode `argument`).
@@ -90,7 +90,7 @@ impl Registry {
             if argument_mode.as_ref().is_some_and(|mode| !mode.offers(&mut spec)) {
                 continue;
             }
-            let arguments = Arguments::new(spec.name, &spec.input_schema, tool.own_forms())?;
+            let arguments = Arguments::new(spec.name, &spec.input_schema, tool.own_patterns())?;
             if let Some(name) = options.ignored_arguments.iter().find(|name| arguments.has(name)) {
                 return Err(RegistryError::IgnoredArgument { tool: spec.name, name: name.clone() });
             }
@@ -130,7 +130,7 @@ impl Registry {
             self.by_name.get(request.tool.as_str()).map(|at| &self.entries[*at]).ok_or(ToolError::UnknownTool)?;
         let spec = &entry.spec;
         request.arguments.retain(|name, _| !self.ignored_arguments.contains(name));
-        let caller = self.caller(spec, request.agent, request.who, &request.arguments).await?;
+        let caller = self.caller(spec, request.agent, request.caller, &request.arguments).await?;
         let admitted =
             self.admit(&caller, spec).and_then(|()| checked(entry, request.arguments, request.idempotency_key));
         let (arguments, idempotency_key) = match admitted {
@@ -168,7 +168,7 @@ impl Registry {
         &self,
         spec: &Spec,
         agent: Option<AgentId>,
-        who: Who,
+        caller: CallerSource,
         arguments: &Map<String, Value>,
     ) -> Result<Caller, ToolError> {
         let claimed = match self.argument_mode.as_ref().map(|mode| mode.claimed(spec, arguments)).transpose() {
@@ -178,10 +178,10 @@ impl Registry {
                 return Err(error);
             }
         };
-        match (who, claimed) {
-            (Who::Caller(caller), None) => Ok(*caller),
+        match (caller, claimed) {
+            (CallerSource::Caller(caller), None) => Ok(*caller),
             (_, Some(caller)) => Ok(Caller { agent, ..caller }),
-            (Who::Argument, None) => Err(ToolError::step_up(spec.level)),
+            (CallerSource::Argument, None) => Err(ToolError::step_up(spec.level)),
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) trait Tool: Send + Sync + 'static {
     fn refine(&self, _input_schema: &mut Map<String, Value>) {}
 
     /// Properties that the tool validates itself, because it accepts more forms than their published pattern.
-    fn own_forms(&self) -> &'static [&'static str] {
+    fn own_patterns(&self) -> &'static [&'static str] {
         &[]
     }
 
@@ -85,7 +85,7 @@ pub struct ToolReply {
 #[async_trait]
 pub(super) trait AnyTool: Send + Sync {
     fn spec(&self) -> Spec;
-    fn own_forms(&self) -> &'static [&'static str];
+    fn own_patterns(&self) -> &'static [&'static str];
     fn instead_of(&self, argument: &str) -> Option<&'static str>;
     fn canonical(&self, arguments: &mut Map<String, Value>);
     async fn call(&self, desk: &Desk, call: &Call, arguments: Map<String, Value>) -> Result<ToolReply, ToolError>;
@@ -116,8 +116,8 @@ impl<T: Tool> AnyTool for Erased<T> {
         }
     }
 
-    fn own_forms(&self) -> &'static [&'static str] {
-        self.0.own_forms()
+    fn own_patterns(&self) -> &'static [&'static str] {
+        self.0.own_patterns()
     }
 
     fn instead_of(&self, argument: &str) -> Option<&'static str> {

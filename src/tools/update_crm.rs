@@ -102,7 +102,7 @@ impl Tool for UpdateCrm {
     }
 
     /// Phone numbers and languages are accepted in more forms than a pattern can express.
-    fn own_forms(&self) -> &'static [&'static str] {
+    fn own_patterns(&self) -> &'static [&'static str] {
         &["phone", "language"]
     }
 

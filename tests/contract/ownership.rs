@@ -14,7 +14,7 @@ use frontdesk::{
     },
     identity::{Caller, Subject},
     store::Store,
-    tools::{self, Registry, Request, Who},
+    tools::{self, CallerSource, Registry, Request},
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -133,7 +133,7 @@ fn request(tool: &str, arguments: serde_json::Value, customer: &Customer) -> Req
         arguments: arguments.as_object().unwrap().clone(),
         idempotency_key: None,
         agent: None,
-        who: Who::Caller(Box::new(Caller {
+        caller: CallerSource::Caller(Box::new(Caller {
             subject: Subject::Customer(customer.clone()),
             agent: None,
             conversation: None,
