@@ -32,7 +32,7 @@ pub trait TicketRequests: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queued {
     /// Queued, under this event id.
-    Waits(i64),
+    Waiting(i64),
     /// The caller's idempotency key is that of another queued request.
     KeyReused,
     /// The queue is full.
