@@ -1,4 +1,4 @@
-//! `frontdesk demo`: everything at once, on sample data that is gone afterwards.
+//! `frontdesk demo`: a temporary server with sample data.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -41,7 +41,7 @@ impl Demo {
             Some(listen) => listen,
             None => SocketAddr::from(([127, 0, 0, 1], port()?)),
         };
-        // Signed with WEBHOOK_SECRET, or with a secret that lasts as long as the demo.
+        // Webhooks are signed with WEBHOOK_SECRET, or with a secret generated for the demo.
         let secret = match std::env::var("WEBHOOK_SECRET").ok().filter(|secret| !secret.is_empty()) {
             Some(_) => SecretRef::Env("WEBHOOK_SECRET".to_owned()),
             None => {
@@ -60,13 +60,13 @@ impl Demo {
                 },
             );
         }
-        // Beside a server that runs already.
+        // A free port, so that the demo can run beside a server.
         config.operations.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.store.path = directory.path().join("frontdesk.db");
         config.identity.mode = Mode::Fixed;
         config.identity.customer = Some(self.customer.clone());
         config.identity.email = contact.email.as_ref().map(ToString::to_string);
-        // The guide's names: with them, orders or tickets are at an API of yours (connector generic).
+        // With these variables, orders or tickets come from an API of the user (connector generic).
         let set = |name| std::env::var(name).is_ok_and(|value| !value.is_empty());
         for (name, system) in
             [("ORDER_API_URL", &mut config.desk.orders), ("HELPDESK_API_URL", &mut config.desk.helpdesk)]
@@ -94,7 +94,7 @@ impl Demo {
     }
 }
 
-/// The port that hosting environments, and the guide, hand over.
+/// The port from the environment variable PORT, which hosting environments set; 8080 by default.
 fn port() -> anyhow::Result<u16> {
     match std::env::var("PORT") {
         Ok(port) => port.parse().with_context(|| format!("the environment variable PORT is {port:?}, not a port")),
@@ -132,7 +132,7 @@ fn help(
     let metrics = metrics.map(|address| format!("\n\nMetrics and health:\n  curl -s http://{address}/metrics\n  curl -s -w '\\n' http://{address}/health")).unwrap_or_default();
     let secret = match secret {
         SecretRef::Env(_) => "WEBHOOK_SECRET=\"$WEBHOOK_SECRET\"".to_owned(),
-        // Of no use to anybody once the demo has ended.
+        // Generated for this demo and useless afterwards.
         SecretRef::File(path) => format!("WEBHOOK_SECRET={}", std::fs::read_to_string(path)?.trim_end()),
     };
     let (own, foreign) = if customer == "cus_grace" { ("2001", "1001") } else { ("1001", "2001") };

@@ -1,4 +1,4 @@
-//! `frontdesk man`: the manual pages, for packages.
+//! `frontdesk man`: generates manual pages, for packages.
 
 use std::{fs, path::PathBuf};
 
@@ -9,10 +9,10 @@ use super::{Cli, output};
 
 /// Write the manual pages of all commands into a directory
 ///
-/// One page for each command, as `frontdesk-events-list.1`. The directory is made if it is not there.
+/// One page per command, for example `frontdesk-events-list.1`. The directory is created if missing.
 #[derive(Args)]
 pub(super) struct Man {
-    /// The directory
+    /// Directory to write into
     directory: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! What makes two requests the same: keys of effects, made of what is asked for.
+//! Effect keys, fingerprints and idempotency keys: the identity of a request.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -103,7 +103,7 @@ impl EffectKey {
 }
 
 impl Fingerprint {
-    /// Of a call that changes nothing.
+    /// For a call that changes nothing.
     pub const NONE: Self = Self([0; 32]);
 
     /// Fingerprint of arguments whose members are in a fixed order.

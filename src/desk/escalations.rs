@@ -1,4 +1,4 @@
-//! Escalated conversations: one ticket each, whoever opened it.
+//! Escalated conversations: one ticket per conversation.
 
 use std::collections::BTreeMap;
 

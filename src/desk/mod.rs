@@ -121,7 +121,7 @@ impl Desk {
         self.helpdesk.needs_email()
     }
 
-    /// How the helpdesk tells whether a ticket was opened whose answer was lost.
+    /// How a lost answer to opening a ticket is settled at the helpdesk.
     pub fn ticket_settlement(&self) -> Settlement {
         self.helpdesk.settlement()
     }

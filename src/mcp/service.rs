@@ -49,7 +49,7 @@ pub struct Endpoint {
 
 /// Interval of comments on an idle event stream, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// What the protocol library, which compares names letter by letter, is told instead of any name of loopback.
+/// Stands for every loopback name towards rmcp, which compares names literally.
 const OWN_HOST: &str = "localhost";
 const OWN_ORIGIN: &str = "http://localhost";
 

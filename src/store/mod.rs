@@ -57,7 +57,7 @@ pub use scrub::Scrubbed;
 pub use subject::SubjectQuery;
 pub use tickets::StoredTicket;
 
-/// Where the store is.
+/// Options of the store.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "store")]

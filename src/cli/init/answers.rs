@@ -1,52 +1,52 @@
-//! The flags of `frontdesk init` that answer a question.
+//! Flags of `frontdesk init` that answer its questions.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// Answers to what would be asked.
+/// Answers given as flags.
 #[derive(Args)]
 pub(super) struct Answers {
     /// Store file, relative to the directory
     #[arg(long, value_name = "FILE")]
     pub store: Option<String>,
-    /// Sources of webhooks: escalation, chatbot, cms-update or connectors, with commas; or none
+    /// Webhook sources: escalation, chatbot, cms-update or connectors, separated by commas; or none
     #[arg(long, value_name = "SOURCES")]
     pub webhooks: Option<String>,
-    /// Where orders are: builtin (the embedded store) or a connector
+    /// Order system: builtin (the embedded store) or a connector
     #[arg(long, value_name = "SYSTEM")]
     pub orders: Option<String>,
-    /// Where tickets are: builtin or a connector
+    /// Helpdesk: builtin or a connector
     #[arg(long, value_name = "SYSTEM")]
     pub helpdesk: Option<String>,
-    /// Where contacts are: builtin or a connector
+    /// CRM: builtin or a connector
     #[arg(long, value_name = "SYSTEM")]
     pub crm: Option<String>,
-    /// Address of a connector's system, as zendesk=https://acme.zendesk.com; may be given several times
+    /// Base URL of a connector's system, for example zendesk=https://acme.zendesk.com; may be repeated
     #[arg(long = "base-url", value_name = "CONNECTOR=URL")]
     pub base_urls: Vec<String>,
-    /// Setting of a connector, as intercom.ticket_type_id=88; may be given several times
+    /// Setting of a connector, for example intercom.ticket_type_id=88; may be repeated
     #[arg(long = "setting", value_name = "CONNECTOR.NAME=VALUE")]
     pub settings: Vec<String>,
-    /// Where the customer of a call comes from
+    /// How the customer of a call is determined
     #[arg(long, value_enum)]
     pub identity: Option<IdentityArg>,
-    /// The iss of customer contexts, or of access tokens
+    /// Issuer (iss) of customer contexts or access tokens
     #[arg(long, value_name = "ISSUER")]
     pub issuer: Option<String>,
-    /// Public key in PEM that customer contexts are verified with, instead of a generated secret
+    /// PEM public key that verifies customer contexts, instead of a generated secret
     #[arg(long, value_name = "FILE")]
     pub public_key: Option<PathBuf>,
-    /// Identity fixed: the customer's id
+    /// Identity fixed: customer id
     #[arg(long, value_name = "ID")]
     pub customer: Option<String>,
-    /// Identity fixed: the customer's email address
+    /// Identity fixed: email address of the customer
     #[arg(long, value_name = "ADDRESS")]
     pub email: Option<String>,
-    /// Identity token: the address of /mcp as agents know it
+    /// Identity token: URL of /mcp as agents know it
     #[arg(long, value_name = "URL")]
     pub resource: Option<String>,
-    /// Identity token: a claim that only tokens of signed-in people have
+    /// Identity token: a claim that only tokens of signed-in persons have
     #[arg(long, value_name = "CLAIM")]
     pub person_claim: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Questions: answered by a flag, by somebody at the terminal, or by the default.
+//! Questions, answered by a flag, at the terminal or by the default.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -6,21 +6,21 @@ use anyhow::bail;
 
 use crate::cli::output;
 
-/// One question.
+/// A question.
 pub(super) struct Question<'a> {
     /// The flag that answers it.
     pub flag: &'a str,
     pub text: &'a str,
-    /// None: there is no sensible one.
+    /// None if there is no sensible default.
     pub default: Option<&'a str>,
 }
 
-/// Where answers come from.
+/// Source of the answers.
 pub(super) struct Asker {
     how: How,
-    /// Flags whose default would do.
+    /// Unanswered questions with a default, by flag.
     left_open: Vec<String>,
-    /// Flags that have no default.
+    /// Unanswered questions without a default, by flag.
     missing: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl Asker {
         self.how == How::Terminal
     }
 
-    /// The answer, as `judge` reads it. Where nobody answers, the question is remembered for [`Asker::finish`].
+    /// The answer, parsed by `judge`. An unanswered question is recorded for [`Asker::finish`].
     pub(super) fn ask<T: Default>(
         &mut self,
         question: &Question<'_>,
@@ -66,7 +66,7 @@ impl Asker {
         default.map_or_else(|| Ok(T::default()), judged)
     }
 
-    /// Names everything that nobody has answered.
+    /// Fails if questions were left unanswered, and names them.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         match (self.left_open.as_slice(), self.missing.as_slice()) {
             ([], []) => Ok(()),
@@ -82,7 +82,7 @@ impl Asker {
     }
 }
 
-/// Asks until the answer is good.
+/// Asks until the answer is valid.
 fn at_terminal<T>(question: &Question<'_>, judge: impl Fn(&str) -> Result<T, String>) -> anyhow::Result<T> {
     loop {
         let shown = question.default.filter(|text| !text.is_empty()).map(|text| format!(" [{text}]"));

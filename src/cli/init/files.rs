@@ -1,4 +1,4 @@
-//! Several files at once: all of them are there in the end, or none has changed.
+//! Writes several files: all of them, or none.
 
 use std::{
     fs::{self, Permissions},
@@ -10,17 +10,17 @@ use std::{
 use anyhow::{Context, bail};
 use tempfile::{Builder, NamedTempFile};
 
-/// A file that is written beside its place, whole and on the disk, before anything takes its place.
+/// A new file, written completely to a temporary name before any file is replaced.
 pub(super) struct NewFile {
     path: PathBuf,
-    /// What was there.
+    /// Content of the existing file.
     before: Option<String>,
     written: NamedTempFile,
 }
 
 impl NewFile {
-    /// `text` makes it of what is there. A new file gets `mode`, less the umask; one that is replaced keeps what it has,
-    /// unless `mode` is for the owner alone.
+    /// `text` builds the content from the existing one. A new file gets `mode`, less the umask; a replaced one keeps
+    /// its mode, unless `mode` is 0600.
     pub(super) fn new(
         path: PathBuf,
         mode: u32,
@@ -47,11 +47,11 @@ impl NewFile {
     }
 }
 
-/// Puts them in their places. Where one cannot be, the earlier ones are taken back.
+/// Renames the files into place. If one fails, the earlier ones are restored.
 pub(super) fn write(files: Vec<NewFile>, force: bool) -> anyhow::Result<()> {
     let mut done: Vec<(PathBuf, Option<String>)> = Vec::new();
     for NewFile { path, before, written } in files {
-        // Only what was read may be replaced: another program may have made the file meanwhile.
+        // Only a file that was read is replaced: another program may have created it meanwhile.
         let put = match before.is_some() || force {
             true => written.persist(&path),
             false => written.persist_noclobber(&path),
@@ -69,7 +69,7 @@ pub(super) fn write(files: Vec<NewFile>, force: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The path, if what was there cannot be restored.
+/// Restores the earlier content; the path if that fails.
 fn take_back(path: &Path, before: &Option<String>) -> Option<String> {
     let restored = match before {
         Some(text) => fs::write(path, text),

@@ -1,4 +1,4 @@
-//! Where the customer of a call will come from.
+//! Questions about the identity mode.
 
 use std::{fs, path::PathBuf};
 
@@ -35,7 +35,7 @@ pub(super) enum Identity {
     },
 }
 
-/// As flags and answers say.
+/// Asks for the identity mode and its values.
 pub(super) fn of(asker: &mut Asker, answers: &Answers) -> anyhow::Result<Identity> {
     let read = |text: &str| match <IdentityArg as clap::ValueEnum>::from_str(text, false) {
         Ok(mode) => Ok(mode),
@@ -117,10 +117,10 @@ pub(super) fn of(asker: &mut Asker, answers: &Answers) -> anyhow::Result<Identit
     })
 }
 
-/// Reads an answer, or says what is wrong with it.
+/// Parses an answer, or says what is wrong with it.
 type Judge<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
-/// A flag of another mode is an error, not ignored.
+/// Refuses flags of another mode.
 fn foreign(answers: &Answers, mode: IdentityArg) -> anyhow::Result<()> {
     let (context, fixed, token) =
         (mode == IdentityArg::Context, mode == IdentityArg::Fixed, mode == IdentityArg::Token);
@@ -139,7 +139,7 @@ fn foreign(answers: &Answers, mode: IdentityArg) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The key's file, and the algorithm that it is for. None for no file.
+/// Reads a public key: its file and the algorithm that it fits. None for no file.
 fn public_key(text: &str) -> Result<Option<(PathBuf, Algorithm)>, String> {
     if text.is_empty() {
         return Ok(None);

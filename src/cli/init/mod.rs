@@ -1,4 +1,4 @@
-//! `frontdesk init`: a configuration, its secrets, and what keeps both out of version control.
+//! `frontdesk init`: writes a configuration, its secrets and a .gitignore.
 
 mod answers;
 mod ask;
@@ -26,21 +26,20 @@ use crate::{
 
 /// Write a configuration, its secrets and a .gitignore
 ///
-/// Asks for store, webhook sources, systems and identity; what a flag answers is not asked. Writes frontdesk.toml, .env
-/// (readable for its owner alone; secrets of ours are generated, those of vendors are left to be filled in) and the lines
-/// that .gitignore lacks. Nothing is written unless `frontdesk check` accepts all of it. Without a terminal, give --yes for
-/// the defaults: the embedded store for everything, one native webhook source, and customer contexts signed with a generated
-/// secret.
+/// Asks for store, webhook sources, systems and identity, unless a flag answers. Writes frontdesk.toml, .env (mode
+/// 0600; own secrets are generated, those of vendors are left to be filled in) and the missing lines of .gitignore.
+/// Writes nothing unless `frontdesk check` would accept all of it. Without a terminal, give --yes for the defaults: the
+/// embedded store for everything, one native webhook source, and customer contexts signed with a generated secret.
 #[derive(Args)]
 #[command(after_help = "Connectors and what they need: frontdesk connectors list, frontdesk connectors show NAME")]
 pub(super) struct Init {
-    /// Directory to write into; made if it is missing
+    /// Directory to write into; created if missing
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     directory: PathBuf,
-    /// Ask nothing: the default where no flag says otherwise
+    /// Ask nothing: use the default where no flag is given
     #[arg(long)]
     yes: bool,
-    /// Write frontdesk.toml anew if it is there, and add to .env the lines that it lacks
+    /// Overwrite an existing frontdesk.toml, and add missing lines to an existing .env
     #[arg(long)]
     force: bool,
     /// JSON instead of text
@@ -67,7 +66,7 @@ impl Init {
         let files = [
             NewFile::new(directory.join(DOT_ENV), 0o600, |there| Ok(with_variables(there, &plan, &dot_env))),
             NewFile::new(directory.join(IGNORE), 0o666, |there| Ok(text::ignore(there, &plan))),
-            // The last one: what the others are for.
+            // Last: it refers to the others.
             NewFile::new(directory.join(CONFIG), 0o666, |_| Ok(config.clone())),
         ];
         files::write(files.into_iter().collect::<anyhow::Result<_>>()?, self.force)?;
@@ -89,7 +88,7 @@ impl Init {
     }
 }
 
-/// A path as a shell reads it.
+/// A path quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
@@ -113,7 +112,7 @@ fn refuse_to_overwrite(directory: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// A `.env` keeps what it has: somebody may have filled it in.
+/// Keeps the lines of an existing `.env`, which may have been filled in.
 fn with_variables(there: Option<&str>, plan: &Plan, whole: &str) -> String {
     let Some(there) = there else { return whole.to_owned() };
     let known = config::dot_env_names(there);
@@ -122,7 +121,7 @@ fn with_variables(there: Option<&str>, plan: &Plan, whole: &str) -> String {
     format!("{there}{end}{}", text::variables(missing))
 }
 
-/// Whether `check` would accept it, with something in the place of what is to be filled in.
+/// Checks that `frontdesk check` would accept the plan, with placeholders for values to be filled in.
 fn judge(plan: &Plan) -> anyhow::Result<()> {
     let trial = tempfile::tempdir()?;
     let file = trial.path().join(CONFIG);
@@ -131,7 +130,7 @@ fn judge(plan: &Plan) -> anyhow::Result<()> {
         let value = match (&variable.value, variable.kind) {
             (Some(value), _) => value,
             (None, Kind::Address) => "https://example.com",
-            // Good for every kind of secret, also for Standard Webhooks.
+            // Valid for every kind of secret, including Standard Webhooks.
             (None, Kind::Secret) => "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
         };
         format!("{}={value}\n", variable.name)

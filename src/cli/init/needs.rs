@@ -1,4 +1,4 @@
-//! What a connector needs before it can be used: an address, secrets, settings. Read from its vendor file.
+//! What a connector requires: an address, secrets and settings, read from its vendor file.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Variable {
     pub name: String,
-    /// What it is for, as a comment.
+    /// Its purpose, written as a comment.
     pub about: String,
     pub kind: Kind,
-    /// None: only the company can fill it in.
+    /// None if only the company knows it.
     pub value: Option<String>,
 }
 
@@ -27,7 +27,7 @@ pub(super) enum Kind {
     Secret,
 }
 
-/// Environment variables that the ports of a vendor file name, each once, and whether an address has to be given.
+/// Environment variables that a vendor file's ports refer to, each once, and whether a base URL is required.
 pub(super) fn of_ports(file: &VendorFile, ports: &[&str]) -> (BTreeMap<String, Kind>, bool) {
     let places = [
         ("orders", file.orders.as_ref().map(|port| &port.at)),
@@ -53,7 +53,7 @@ pub(super) fn of_ports(file: &VendorFile, ports: &[&str]) -> (BTreeMap<String, K
     (variables, needs_address)
 }
 
-/// A setting's value in the type that its default, or the first example that sets it, has.
+/// Parses a setting's value by the type of its default, or of the first example that sets it.
 pub(super) fn typed(file: &VendorFile, name: &str, setting: &Setting, text: &str) -> anyhow::Result<Value> {
     let of_examples = file.examples.iter().map(|example| &example.settings);
     let of_webhooks = file.webhook_examples.iter().map(|example| &example.settings);

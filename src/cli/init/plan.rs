@@ -1,4 +1,4 @@
-//! What is to be set up, as flags and answers say.
+//! The planned configuration, from flags and answers.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -18,17 +18,17 @@ use crate::{
     webhooks::{NativeKind, NativeSource, Scheme},
 };
 
-/// The ports that `[desk]` names, with what they hold.
+/// The ports in `[desk]`, with the records of each.
 const PORTS: [(&str, &str); 3] = [("orders", "Orders"), ("helpdesk", "Tickets"), ("crm", "Contacts")];
 const STORE: &str = "frontdesk.db";
 const NONE: &str = "none";
 
-/// Everything that is written.
+/// The planned configuration.
 pub(super) struct Plan {
-    /// None: the default.
+    /// None for the default.
     pub store: Option<String>,
     pub identity: Identity,
-    /// The ports that are not at the embedded store.
+    /// Ports served by a connector instead of the embedded store.
     pub ports: Vec<(&'static str, String)>,
     pub upstreams: Vec<Upstream>,
     pub webhooks: Vec<Webhook>,
@@ -45,7 +45,7 @@ pub(super) struct Upstream {
 
 pub(super) struct Webhook {
     pub name: String,
-    /// It reports conversations of customers.
+    /// Whether it reports customers' conversations.
     pub conversations: bool,
     pub variable: String,
     pub settings: BTreeMap<String, Value>,
@@ -75,13 +75,13 @@ impl Plan {
         Ok(Self { store: Some(store).filter(|store| store != STORE), identity, ports, upstreams, webhooks, variables })
     }
 
-    /// What only the company can fill in.
+    /// Variables that only the company can fill in.
     pub(super) fn empty(&self) -> impl Iterator<Item = &Variable> {
         self.variables.iter().filter(|variable| variable.value.is_none())
     }
 }
 
-/// 32 random octets in hexadecimal.
+/// 32 random bytes in hexadecimal.
 fn secret() -> anyhow::Result<String> {
     let mut random = [0_u8; 32];
     getrandom::fill(&mut random).map_err(|_| anyhow!("the system gives no random numbers"))?;
@@ -98,7 +98,7 @@ fn judge_store(text: &str, directory: &Path) -> Result<String, String> {
     }
 }
 
-/// `--base-url` and `--setting`, by connector. What no chosen connector takes is an error.
+/// Values of `--base-url` and `--setting`, by connector. One that no chosen connector uses is an error.
 struct Values {
     base_urls: BTreeMap<String, String>,
     settings: BTreeMap<(String, String), String>,
@@ -135,7 +135,7 @@ impl Values {
         Ok(())
     }
 
-    /// The settings of a connector that are given, and those that are required.
+    /// Reads a connector's given settings and asks for required ones.
     fn settings(
         &mut self,
         asker: &mut Asker,
@@ -213,7 +213,7 @@ fn webhooks(
     Ok((webhooks, variables))
 }
 
-/// The ports that are at a connector.
+/// Asks which connector serves each port.
 fn ports(asker: &mut Asker, library: &Library, answers: &Answers) -> anyhow::Result<Vec<(&'static str, String)>> {
     let given = [&answers.orders, &answers.helpdesk, &answers.crm];
     let mut chosen = Vec::new();
@@ -268,7 +268,7 @@ fn upstreams(
         };
         let settings = values.settings(asker, &file, &file.settings)?;
         for (variable, kind) in named {
-            // An address that is given stands in the configuration.
+            // A given base URL is written to the configuration instead.
             if kind == Kind::Address && base_url.is_some() {
                 continue;
             }

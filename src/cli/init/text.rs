@@ -1,4 +1,4 @@
-//! The text of what is written: commented, and no key that has its default.
+//! Generates the files' text: commented, without keys that have their defaults.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::{identity::Identity, needs::Variable, plan::Plan};
 
-/// What a store, its helpers and our tokens are named; and secrets.
+/// Ignored files: secrets, and files of a store.
 const IGNORED: [&str; 6] = [".env", "*.db", "*.db-wal", "*.db-shm", ".frontdesk-worker-*", "*.token"];
 
-/// `frontdesk.toml`. Paths are written relative to `beside` where they are below it.
+/// Text of `frontdesk.toml`. Paths below `beside` are written relative to it.
 pub(super) fn config(plan: &Plan, beside: Option<&Path>) -> String {
     let mut text =
         "# What is not here has its default. `frontdesk check` says what is wrong, `frontdesk check --print` what is \
@@ -53,7 +53,7 @@ fn identity(plan: &Plan, beside: Option<&Path>) -> String {
     let context = |issuer: &str| {
         let about =
             "# Your backend signs a customer context for each call; `frontdesk context mint` makes one by hand.";
-        // Where orders are elsewhere, ids of customers are often that system's.
+        // With an external order system, customer ids are usually that system's.
         let elsewhere = plan.ports.iter().find(|(port, _)| *port == "orders").map(|(_, system)| {
             format!("# subject_system = {}    # where sub is the customer's id there\n", quoted(system))
         });
@@ -107,18 +107,18 @@ fn settings(of: &str, settings: &BTreeMap<String, Value>) -> String {
     format!("\n[{of}.settings]\n{}", lines.collect::<String>())
 }
 
-/// A text in TOML.
+/// A TOML string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// `.env`.
+/// Text of `.env`.
 pub(super) fn dot_env(plan: &Plan) -> String {
     let head = "# Secrets of frontdesk.toml: for their owner alone, and never under version control.\n";
     format!("{head}{}", variables(plan.variables.iter()))
 }
 
-/// Lines of `.env`, with what they are for above them.
+/// Lines of `.env`, each with its purpose in a comment above.
 pub(super) fn variables<'a>(variables: impl Iterator<Item = &'a Variable>) -> String {
     let (mut text, mut above) = (String::new(), "");
     for Variable { name, about, value, .. } in variables {
@@ -131,7 +131,7 @@ pub(super) fn variables<'a>(variables: impl Iterator<Item = &'a Variable>) -> St
     text
 }
 
-/// `.gitignore`: what is there, and what it lacks.
+/// Text of `.gitignore`: the existing lines and the missing ones.
 pub(super) fn ignore(there: Option<&str>, plan: &Plan) -> String {
     let there = there.unwrap_or_default();
     let store = plan.store.iter().filter(|store| !store.ends_with(".db") && !store.starts_with(['/', '.']));
