@@ -29,7 +29,7 @@ impl Desk {
     /// Serialises changes to a contact in this process: two calls that find none must not both create one, and two ends
     /// of conversations must not overtake each other. Not needed where the CRM keeps contacts by customer id and writes
     /// atomically.
-    pub(super) async fn contact_turn(&self, customer: &Customer, change: &Change) -> Option<KeyedLock> {
+    pub(super) async fn lock_contact(&self, customer: &Customer, change: &Change) -> Option<KeyedLock> {
         match self.crm.keyed_by_customer() && change.ended.is_none() {
             true => None,
             false => Some(self.keyed_locks.take(EffectKey::of_contact(customer)).await),
@@ -115,7 +115,7 @@ impl Desk {
     ) -> Result<Saved, DeskError> {
         let contact_key = EffectKey::of_contact_id(&contact.id);
         // By contact id, whichever customer it was found by: ends of conversations are saved one after the other.
-        let _turn = match change.ended {
+        let _lock = match change.ended {
             Some(_) => Some(self.keyed_locks.take(contact_key).await),
             None => None,
         };

@@ -84,7 +84,7 @@ impl Desk {
         let mut update = match call.idempotency_key.is_some() {
             true => self.save_once(call, customer, change).await?,
             false => {
-                let _turn = self.contact_turn(customer, change).await;
+                let _lock = self.lock_contact(customer, change).await;
                 let Saved { update, recorded } = self.save(call, customer, change, &EffectId::fresh(), true).await?;
                 if !recorded && (change.note.is_none() || !update.changed.is_empty()) {
                     self.note(call, describe(&update).effect(effect_of(&update))).await?;
@@ -106,7 +106,7 @@ impl Desk {
     /// Saves the fields once under the caller's idempotency key, whatever happened to the note. A repeat never
     /// overwrites a value that another request has set since.
     async fn save_once(&self, call: &Call, customer: &Customer, change: &Change) -> Result<ContactUpdate, DeskError> {
-        let _turn = self.contact_turn(customer, change).await;
+        let _lock = self.lock_contact(customer, change).await;
         let claim = self.claim(EffectKey::of_fields(call, &customer.id), call)?;
         let mut begun = self.ledger.begin(&claim).await?;
         if let Begin::InDoubt { effect, .. } = &begun

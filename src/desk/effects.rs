@@ -83,7 +83,7 @@ impl Desk {
         let Write { system, settlement, describe, find, write, plan } = write;
         let claim = Claim { plan, ..self.claim(effect_key, call)? };
         // A system that keeps effects unique handles parallel requests better than a lock does.
-        let _turn = match settlement.is_unique() {
+        let _lock = match settlement.is_unique() {
             true => None,
             false => Some(self.keyed_locks.take(claim.effect_key).await),
         };

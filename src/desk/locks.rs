@@ -41,20 +41,20 @@ pub struct Fence {
     pub token: String,
 }
 
-/// A held lock. [`Held::free`] releases it at once; dropping it releases it in the background.
-pub(super) struct Held {
+/// A held lock. [`LockGuard::free`] releases it at once; dropping it releases it in the background.
+pub(super) struct LockGuard {
     locks: Arc<dyn SharedLocks>,
     fence: Fence,
     renewal: AbortHandle,
     freed: bool,
     /// Other callers in this process wait here, so that only one polls the store.
-    _turn: KeyedLock,
+    _local: KeyedLock,
 }
 
 impl Desk {
     /// Takes the lock of `key`, waiting for other holders.
-    pub(super) async fn lock(&self, key: EffectKey, worker: bool) -> Result<Held, DeskError> {
-        let turn = self.keyed_locks.take(key).await;
+    pub(super) async fn lock(&self, key: EffectKey, worker: bool) -> Result<LockGuard, DeskError> {
+        let local = self.keyed_locks.take(key).await;
         let fence = Fence { key, token: format!("{}.{}", self.keyed_locks.instance, EffectId::fresh()) };
         let asked = Instant::now();
         while !self.locks.take(&fence.key, &fence.token, LEASE, worker).await? {
@@ -65,7 +65,7 @@ impl Desk {
             tokio::time::sleep(ASK_AGAIN).await;
         }
         let renewal = tokio::spawn(renew(self.locks.clone(), fence.clone())).abort_handle();
-        Ok(Held { locks: self.locks.clone(), fence, renewal, freed: false, _turn: turn })
+        Ok(LockGuard { locks: self.locks.clone(), fence, renewal, freed: false, _local: local })
     }
 }
 
@@ -80,7 +80,7 @@ async fn renew(locks: Arc<dyn SharedLocks>, fence: Fence) {
     }
 }
 
-impl Held {
+impl LockGuard {
     pub(super) fn fence(&self) -> &Fence {
         &self.fence
     }
@@ -94,7 +94,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for LockGuard {
     fn drop(&mut self) {
         self.renewal.abort();
         if !self.freed {

@@ -29,7 +29,7 @@ impl AuditLog for Store {
                 .await
                 .map_err(|error| error.of("audit log"));
         }
-        self.keep_for_later(row).await.map_err(|error| error.of("audit log"))
+        self.buffer_audit(row).await.map_err(|error| error.of("audit log"))
     }
 
     async fn read(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, PortError> {

@@ -22,7 +22,7 @@ use crate::{
 /// this much.
 const WAIT_MAX: Duration = Duration::from_millis(25);
 /// Pause before records are written again after a failure.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Capacity of the buffer. When it is full, a new record waits for the others to be written.
 const WAITING_MAX: usize = 4096;
 /// Customers whose hashes are cached.
@@ -35,7 +35,7 @@ pub(super) struct AuditBuffer {
     hashes: Mutex<HashMap<CustomerId, Arc<str>>>,
     waiting: Mutex<Waiting>,
     /// Held while a batch is written. A reader of the audit takes it too, and so waits for a batch that is in flight.
-    turn: tokio::sync::Mutex<()>,
+    flush_lock: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -44,7 +44,7 @@ struct Waiting {
     /// Records in the batch that is being written.
     in_flight: usize,
     /// A flush task is running.
-    looked_after: bool,
+    flushing: bool,
     /// When the last write failed; none if it succeeded.
     failed_at: Option<Instant>,
     /// The store is closing: no record is accepted, and a failed write is not retried.
@@ -61,7 +61,7 @@ enum Pushed {
 
 impl AuditBuffer {
     pub(super) fn new(hash: HashKey) -> Self {
-        Self { hash, hashes: Mutex::default(), waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        Self { hash, hashes: Mutex::default(), waiting: Mutex::default(), flush_lock: tokio::sync::Mutex::default() }
     }
 
     pub(super) fn row(&self, mut record: AuditRecord) -> AuditRow {
@@ -101,8 +101,8 @@ impl AuditBuffer {
             return Ok(Pushed::NoRoom(Box::new(row)));
         }
         waiting.rows.push(row);
-        let looked_after = std::mem::replace(&mut waiting.looked_after, true);
-        Ok(if looked_after { Pushed::Kept } else { Pushed::First })
+        let flushing = std::mem::replace(&mut waiting.flushing, true);
+        Ok(if flushing { Pushed::Kept } else { Pushed::First })
     }
 
     fn take(&self) -> Vec<AuditRow> {
@@ -127,27 +127,27 @@ impl AuditBuffer {
     }
 
     fn has_just_failed(&self) -> bool {
-        self.waiting().failed_at.is_some_and(|at| at.elapsed() < AGAIN)
+        self.waiting().failed_at.is_some_and(|at| at.elapsed() < RETRY_PAUSE)
     }
 
-    /// Whether the flush task may end. Called while `turn` is held, so no batch is in flight.
+    /// Whether the flush task may end. Called while `flush_lock` is held, so no batch is in flight.
     fn is_done(&self) -> bool {
         let mut waiting = self.waiting();
         let done = waiting.rows.is_empty() || waiting.closing;
-        waiting.looked_after = !done;
+        waiting.flushing = !done;
         done
     }
 }
 
 impl Store {
     /// Adds a record to the buffer; a batch writes it within [`WAIT_MAX`].
-    pub(super) async fn keep_for_later(&self, mut row: AuditRow) -> Result<(), StoreError> {
+    pub(super) async fn buffer_audit(&self, mut row: AuditRow) -> Result<(), StoreError> {
         loop {
             match self.audit.push(row)? {
                 Pushed::Kept => return Ok(()),
                 Pushed::First => {
                     let store = self.clone();
-                    tokio::spawn(async move { store.look_after_audit().await });
+                    tokio::spawn(async move { store.run_flush_task().await });
                     return Ok(());
                 }
                 Pushed::NoRoom(back) => {
@@ -159,15 +159,15 @@ impl Store {
     }
 
     /// The flush task: writes batches until the buffer is empty.
-    async fn look_after_audit(&self) {
+    async fn run_flush_task(&self) {
         let mut pause = WAIT_MAX;
         loop {
             tokio::time::sleep(pause).await;
             let (written, done) = {
-                let _turn = self.audit.turn.lock().await;
+                let _lock = self.audit.flush_lock.lock().await;
                 (self.write_waiting().await, self.audit.is_done())
             };
-            pause = if written.is_ok() { WAIT_MAX } else { AGAIN };
+            pause = if written.is_ok() { WAIT_MAX } else { RETRY_PAUSE };
             match written {
                 // The caller that closes the store reports its last attempt.
                 _ if done => return,
@@ -185,7 +185,7 @@ impl Store {
         let store = self.clone();
         // A task of its own: a cancelled caller must not drop other callers' records.
         let written = tokio::spawn(async move {
-            let _turn = store.audit.turn.lock().await;
+            let _lock = store.audit.flush_lock.lock().await;
             store.write_waiting().await
         });
         written.await.unwrap_or(Err(StoreError::Closed))
@@ -199,7 +199,7 @@ impl Store {
         }
         let store = self.clone();
         let written = tokio::spawn(async move {
-            let _turn = store.audit.turn.lock().await;
+            let _lock = store.audit.flush_lock.lock().await;
             // Another caller's attempt may have failed meanwhile.
             match store.audit.has_just_failed() {
                 true => Err(StoreError::AuditWaits),
@@ -209,7 +209,7 @@ impl Store {
         written.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Writes one batch. The caller holds `turn`.
+    /// Writes one batch. The caller holds `flush_lock`.
     async fn write_waiting(&self) -> Result<(), StoreError> {
         let rows = Arc::new(self.audit.take());
         if rows.is_empty() {

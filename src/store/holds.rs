@@ -309,7 +309,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Hold>, StoreError> {
         .collect()
 }
 
-pub(super) fn told(connection: &Connection) -> Result<Vec<HoldTold>, StoreError> {
+pub(super) fn alerts(connection: &Connection) -> Result<Vec<HoldTold>, StoreError> {
     let read = |row: &Row<'_>| -> Result<HoldTold, StoreError> {
         Ok(HoldTold {
             upstream: row.get(0)?,
@@ -325,7 +325,7 @@ pub(super) fn told(connection: &Connection) -> Result<Vec<HoldTold>, StoreError>
 }
 
 /// Records that an alert was sent for a hold, or with `over` forgets it.
-pub(super) fn tell(transaction: &Transaction<'_>, told: &HoldTold, over: bool) -> Result<(), StoreError> {
+pub(super) fn record_alert(transaction: &Transaction<'_>, told: &HoldTold, over: bool) -> Result<(), StoreError> {
     let key = params![told.upstream, told.cause.as_str()];
     if over {
         transaction.prepare_cached("DELETE FROM hold_alerts WHERE upstream = ?1 AND cause = ?2")?.execute(key)?;

@@ -135,7 +135,7 @@ impl Queue for Store {
 
     async fn hold_told(&self, told: &HoldTold, over: bool) -> Result<(), QueueError> {
         let told = told.clone();
-        Ok(self.write(move |transaction| holds::tell(transaction, &told, over)).await?)
+        Ok(self.write(move |transaction| holds::record_alert(transaction, &told, over)).await?)
     }
 
     async fn free_leases(&self, _alone: &SoleWorker) -> Result<u64, QueueError> {

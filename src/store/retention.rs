@@ -14,7 +14,7 @@ use crate::{domain::Timestamp, telemetry::causes};
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
 /// Pause between steps, so that other writers get the lock.
-const BREATH: Duration = Duration::from_millis(50);
+const STEP_PAUSE: Duration = Duration::from_millis(50);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rows removed in one step.
 const STEP: u32 = 500;
@@ -140,7 +140,7 @@ impl Store {
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
-                () = self.pass(&options, &timed) => {}
+                () = self.run_retention(&options, &timed) => {}
             }
             tokio::select! {
                 () = closing.cancelled() => return,
@@ -149,13 +149,13 @@ impl Store {
         }
     }
 
-    async fn pass(&self, options: &RetentionOptions, timed: &[String]) {
+    async fn run_retention(&self, options: &RetentionOptions, timed: &[String]) {
         for entry in DATA_MAP {
             let Kept::Days(age) = entry.kept else { continue };
             let before = self.clock.now().minus(DAY * options.days(age));
             let mut removed = 0;
             loop {
-                match self.retire(entry.table, before, timed).await {
+                match self.delete_step(entry.table, before, timed).await {
                     Ok(0) => break,
                     Ok(rows) => removed += rows,
                     Err(error) => {
@@ -163,7 +163,7 @@ impl Store {
                         break;
                     }
                 }
-                tokio::time::sleep(BREATH).await;
+                tokio::time::sleep(STEP_PAUSE).await;
             }
             if removed > 0 {
                 let key = age.key();
@@ -172,7 +172,7 @@ impl Store {
         }
     }
 
-    async fn retire(&self, table: &'static str, before: Timestamp, timed: &[String]) -> Result<usize, StoreError> {
+    async fn delete_step(&self, table: &'static str, before: Timestamp, timed: &[String]) -> Result<usize, StoreError> {
         let (now, timed) = (self.clock.now().unix_ms(), serde_json::to_string(timed)?);
         let Some(statement) = statement(table) else { return Ok(0) };
         self.write(move |transaction| {
