@@ -124,8 +124,8 @@ impl Which {
         })?;
         match left {
             0 => Ok(()),
-            left if self.dry_run => bail!("{left} of {} would be left unchanged", changed + left),
-            left => bail!("{left} of {} were left unchanged", changed + left),
+            left if self.dry_run => bail!("{left} of {} events would not be changed", changed + left),
+            left => bail!("{left} of {} events were not changed", changed + left),
         }
     }
 }

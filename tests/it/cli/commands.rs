@@ -256,7 +256,7 @@ fn status_is_one_screen_of_the_server_or_of_the_store() {
     assert_eq!((&status["from"], &status["events"]["dead"]), (&"store".into(), &0.into()), "{status}");
     assert!(status["sources"]["escalation"].is_string() && status["sources"]["chatbot"].is_null(), "{status}");
     let screen = stdout(&run(&setup, "status", &[]));
-    for said in ["read from the store", "nothing waits", "only a running server knows", "SOURCE", "escalation"] {
+    for said in ["read from the store", "oldest   none", "only a running server knows", "SOURCE", "escalation"] {
         assert!(screen.contains(said), "{said}: {screen}");
     }
     let server = setup.serve();

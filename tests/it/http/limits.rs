@@ -97,7 +97,7 @@ fn guessing_order_numbers_gets_slower_and_is_reported() {
         assert!(metrics.contains("frontdesk_lockouts_total{kind=\"customer\"} 2"), "{metrics}");
     });
     let (_, log) = server.terminate();
-    assert!(log.contains("a customer asks for orders that are not theirs"), "{log}");
+    assert!(log.contains("a customer is locked out after asking for orders that are not theirs"), "{log}");
 }
 
 #[test]
