@@ -1,4 +1,4 @@
-//! The attacks, each for a while and at a bounded rate.
+//! The attacks, each for a fixed time and at a bounded rate.
 
 use std::time::{Duration, Instant};
 
@@ -92,7 +92,7 @@ pub async fn run(name: &str, url: &str, during: Duration) -> Result<()> {
     Ok(())
 }
 
-/// A head that never ends, an octet a second.
+/// Sends a head that never ends, one octet a second.
 async fn slow_head(target: Target) {
     while target.goes_on() {
         let Some(mut stream) = target.connect().await else { continue };
@@ -114,7 +114,7 @@ async fn half_body(target: Target) {
     }
 }
 
-/// Silent, and back again when it was closed.
+/// Sends nothing, and reconnects when it is closed.
 async fn idle(target: Target) {
     while target.goes_on() {
         let Some(mut stream) = target.connect().await else { continue };
@@ -123,7 +123,7 @@ async fn idle(target: Target) {
     }
 }
 
-/// Until the other side closes, or the attack is over.
+/// Waits until the server closes, or the attack is over.
 async fn hold(target: &Target, stream: &mut TcpStream) {
     let mut buffer = [0; 1024];
     let rest = target.until.saturating_duration_since(Instant::now());
@@ -147,7 +147,7 @@ async fn long_body(target: Target) {
     }
 }
 
-/// One text on a connection of its own, again and again.
+/// Sends a text repeatedly, each time on a new connection.
 async fn once(target: Target, text: String, pause: Duration) {
     while target.goes_on() {
         let Some(mut stream) = target.connect().await else { continue };
@@ -157,7 +157,7 @@ async fn once(target: Target, text: String, pause: Duration) {
     }
 }
 
-/// One text so many times a second, on a connection that is kept.
+/// Sends a text `per_s` times a second on one connection.
 async fn paced(target: Target, text: String, per_s: u64) {
     const ROUND: Duration = Duration::from_millis(20);
     let mut ticks = tokio::time::interval(ROUND);

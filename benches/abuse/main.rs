@@ -1,8 +1,8 @@
-//! What hostile clients cost the others: the p99 of healthy calls while somebody attacks, next to the same in quiet, in one
-//! run; and what is left afterwards in memory and descriptors.
+//! The effect of attacks on other clients: the p99 of normal calls with and without an attack, in one run; and the
+//! memory and descriptors that remain afterwards.
 //!
-//! `cargo bench --bench abuse` (`-- --quick` for a small run). Attackers are a process of their own on the same machine, so
-//! that they take processor time as well: read the ratios with that in mind.
+//! `cargo bench --bench abuse` (`-- --quick` for a small run). The attackers run as a process on the same machine and
+//! take CPU time, too: read the ratios with that in mind.
 
 mod attacks;
 #[path = "../webhook/load.rs"]
@@ -26,10 +26,10 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use process::Server;
 
-/// Healthy clients, each with a connection of its own, and the pause between two of its calls.
+/// Normal clients, each with a connection of its own, and the pause between two calls of a client.
 const CLIENTS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(4);
-/// What may be left of an attack.
+/// Most descriptors and memory that may remain after an attack.
 const DESCRIPTORS_LEFT_MAX: usize = 8;
 const MEMORY_MB_MAX: u64 = 200;
 
@@ -115,7 +115,7 @@ async fn measure(seconds: u64) -> Result<()> {
     forged_beside_genuine(each).await
 }
 
-/// Genuine webhooks in quiet and beside forged ones; and forged ones alone, which touch no file.
+/// Verified webhooks with and without forged ones beside them; and forged ones alone, which must not write any file.
 async fn forged_beside_genuine(each: Duration) -> Result<()> {
     let store = process::sample_store()?;
     let (server, _) = frontdesk(&store)?;
@@ -133,7 +133,7 @@ async fn forged_beside_genuine(each: Duration) -> Result<()> {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let beside = genuine.run(&url, "beside").await?;
     ensure!(attacker.wait()?.success(), "the attack failed");
-    // Until all of it is worked off, and the checkpoint has been made.
+    // Waits until all events are processed and the WAL checkpoint is done.
     tokio::time::sleep(Duration::from_secs(8)).await;
     let before = files(store.path())?;
     ensure!(attack()?.wait()?.success(), "the attack failed");
@@ -152,7 +152,7 @@ fn events(directory: &Path) -> Result<i64> {
     Ok(connection.query_row("SELECT count(*) FROM events", [], |row| row.get(0))?)
 }
 
-/// Name, length and time of every file of the store.
+/// Name, length and modification time of every file of the store.
 fn files(directory: &Path) -> Result<Vec<(String, u64, std::time::SystemTime)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -175,7 +175,7 @@ impl Calls {
     }
 }
 
-/// Calls of clients that do nothing wrong. A connection that was closed while it was idle is opened again, as they do.
+/// Calls of normal clients, which reconnect when an idle connection was closed.
 async fn healthy(url: &str, token: &str, during: Duration) -> Result<Calls> {
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..CLIENTS {

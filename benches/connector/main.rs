@@ -1,4 +1,5 @@
-//! What a call through a connector adds to a bare request to the same vendor, and whether a slow vendor slows another one.
+//! The overhead of a call through a connector over a bare request to the same vendor, and whether a slow vendor delays
+//! another one.
 //!
 //! `cargo bench --bench connector` (`-- --quick` for a small run). The machine may be noisy: read the ratios.
 
@@ -18,7 +19,7 @@ use anyhow::{Context, Result, ensure};
 use process::Server;
 use serde_json::{Value, json};
 
-/// Tickets under way at the slow vendor.
+/// Concurrent ticket requests at the slow vendor.
 const IN_FLIGHT: usize = 200;
 
 fn main() -> Result<()> {

@@ -1,4 +1,4 @@
-//! The vendor that both sides of the comparison call: orders and tickets, after a delay.
+//! The vendor for both sides of the comparison: orders and tickets, after a delay.
 
 use std::{io::Write, time::Duration};
 
@@ -12,7 +12,7 @@ const TICKET: &str = r#"{"id":"T-1","status":"open"}"#;
 
 pub async fn serve(delay: Duration) -> Result<()> {
     let answer = move |body: &'static str| async move {
-        // Even a sleep of nothing takes a tick of the timer.
+        // Even a sleep of 0 takes a timer tick.
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }

@@ -1,4 +1,4 @@
-//! The server under load: its settings, its store as it looks from outside, and events posted one by one.
+//! The server under load: its configuration, a read-only view of its store, and events posted one by one.
 
 use std::{
     path::Path,
@@ -16,8 +16,8 @@ use crate::{
     vendor::Vendor,
 };
 
-/// Between two looks at the store.
-const LOOK_AGAIN: Duration = Duration::from_micros(200);
+/// Pause between two queries of the store.
+const POLL_EVERY: Duration = Duration::from_micros(200);
 
 pub struct Frontdesk {
     pub server: Server,
@@ -29,17 +29,17 @@ pub struct Frontdesk {
 /// The store, read only.
 pub struct Store(Connection);
 
-/// Events by state.
+/// Number of events by state.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Claimed ones included.
+    /// Pending and claimed events.
     pub waiting: usize,
     pub dead: usize,
     pub done: usize,
 }
 
 impl Frontdesk {
-    /// Tickets go to the vendor, and everything else stays in the embedded store. `limits` as in the configuration.
+    /// Tickets go to the vendor, and all else to the embedded store. `limits` is TOML for the configuration.
     pub fn start(vendor: &Vendor, limits: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let config = directory.path().join("frontdesk.toml");
@@ -72,12 +72,12 @@ impl Frontdesk {
         self.server.url.replace("/mcp", load::PATH)
     }
 
-    /// Escalations of conversations of their own.
+    /// Posts escalations, each of another conversation.
     pub async fn post_escalations(&self, senders: usize, events: usize) -> Result<load::Measured> {
         load::Load { senders, events }.run(&self.webhooks_url(), "escalated").await
     }
 
-    /// The end of a conversation: work for the embedded CRM alone.
+    /// Posts the end of a conversation, which needs the embedded CRM alone.
     pub async fn post_ended(&self, conversation: &str) -> Result<()> {
         let body = ended(conversation);
         let headers = load::source()?.verifier().sign(load::PATH, "", body.as_bytes(), Clock::system().now());
@@ -87,14 +87,15 @@ impl Frontdesk {
         Ok(())
     }
 
-    /// From the acknowledgement until the store shows the event as done.
+    /// Time from the acknowledgement until the store shows the event as done.
     pub async fn time_ended(&self, conversation: &str) -> Result<Duration> {
         self.post_ended(conversation).await?;
         let acknowledged = Instant::now();
         while !self.store.is_done(conversation)? {
             ensure!(acknowledged.elapsed() < Duration::from_secs(60), "{conversation} is not done after a minute");
-            // Tokio's timer is too coarse. This is the main thread; the vendor runs on others.
-            std::thread::sleep(LOOK_AGAIN);
+            // A blocking sleep, since Tokio's timer is too coarse: this is the main thread, and the vendor runs on
+            // others.
+            std::thread::sleep(POLL_EVERY);
         }
         Ok(acknowledged.elapsed())
     }
@@ -123,7 +124,7 @@ impl Store {
         Ok(counts)
     }
 
-    /// Why an event is a dead letter, if there is one.
+    /// The error of a dead letter, if there is one.
     pub fn dead_letter(&self) -> Result<Option<String>> {
         let mut statement =
             self.0.prepare_cached("SELECT coalesce(error, '') FROM events WHERE state = 'dead' LIMIT 1")?;

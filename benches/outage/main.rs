@@ -1,5 +1,5 @@
-//! A helpdesk that is down, and one that hangs: whether every escalation becomes exactly one ticket, what the waiting
-//! costs, and whether other events notice.
+//! A helpdesk that is down, and one that hangs: whether every escalation becomes exactly one ticket, how many requests
+//! the retries cost, and whether other events are delayed.
 //!
 //! `cargo bench --bench outage` (`-- --quick` for a small run). The machine may be noisy: read the ratios.
 
@@ -24,22 +24,22 @@ use desk::Frontdesk;
 use vendor::{Mood, Vendor};
 
 const SENDERS: usize = 50;
-/// Ended conversations during the outage.
+/// Ended conversations that are posted during the outage.
 const ENDED: usize = 20;
-/// Escalations queued at the helpdesk that hangs.
+/// Escalations that wait for the hanging helpdesk.
 const QUEUED: usize = 200;
-/// Between two ended conversations: a modest rate.
+/// Pause between two ended conversations.
 const BETWEEN: Duration = Duration::from_millis(20);
 const DRAIN_MAX: Duration = Duration::from_secs(900);
-/// Requests without a new ticket, against events.
+/// Largest ratio of requests without a new ticket to events.
 const RETRY_SHARE_MAX: f64 = 0.20;
-/// Events of other kinds, against the time without a helpdesk that hangs.
+/// Largest slowdown of events of other kinds while the helpdesk hangs.
 const SLOWER_MAX: f64 = 1.2;
 
 #[derive(Debug, Clone, Copy)]
 struct Size {
     escalations: usize,
-    /// For how long the helpdesk is down at least.
+    /// Shortest outage of the helpdesk.
     down: Duration,
     timed: usize,
 }
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     })
 }
 
-/// What the outage left behind.
+/// The measurements after the outage.
 struct Aftermath {
     took: Duration,
     first_ticket: Duration,
@@ -90,7 +90,7 @@ async fn outage(size: Size) -> Result<()> {
     report(size, &frontdesk, &vendor, Aftermath { took, first_ticket, requests_down, memory_mb })
 }
 
-/// Until nothing waits; and until the first ticket, which comes when the breaker lets a request through.
+/// Time until nothing waits, and time until the first ticket, which comes when the breaker lets a probe through.
 async fn drain(frontdesk: &Frontdesk, vendor: &Vendor) -> Result<(Duration, Duration)> {
     let well = Instant::now();
     let mut first_ticket = None;
@@ -125,8 +125,8 @@ fn report(size: Size, frontdesk: &Frontdesk, vendor: &Vendor, aftermath: Afterma
     row("tickets per escalation", format_args!("exactly 1"))
 }
 
-/// What others notice of escalations at a helpdesk that takes requests and never answers. Two servers take turns, so that
-/// the noise of the machine falls on both.
+/// The delay of other events while escalations wait for a helpdesk that never answers. Two servers take turns, so that
+/// noise affects both.
 async fn hung(name: &str, limits: &str, size: Size) -> Result<()> {
     let vendor = Vendor::start(Mood::Hung).await?;
     let (quiet, beside) = (Frontdesk::start(&vendor, limits)?, Frontdesk::start(&vendor, limits)?);
@@ -142,7 +142,7 @@ async fn hung(name: &str, limits: &str, size: Size) -> Result<()> {
     say(format_args!("{name}: p50 {:.2} ×, p99 {:.2} × (target at most {SLOWER_MAX} ×)", ratio(50), ratio(99)))
 }
 
-/// One ended conversation after the other, at each in turn. Sorted.
+/// Times of ended conversations, posted one by one to each server in turn. Sorted.
 async fn in_turns(servers: [&Frontdesk; 2], name: &str, events: usize) -> Result<[Vec<Duration>; 2]> {
     let mut times = [Vec::with_capacity(events), Vec::with_capacity(events)];
     for n in 0..events {

@@ -1,4 +1,4 @@
-//! The helpdesk that fails: a small Zendesk in the bench's own process, which is down, hangs or works as it is told.
+//! The failing helpdesk: a small Zendesk in the process of the bench, which is down, hangs or works on command.
 
 use std::{
     collections::BTreeMap,
@@ -15,14 +15,14 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-/// How it answers.
+/// The state of the helpdesk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
-    /// 503 at once.
+    /// Answers 503 at once.
     Down,
-    /// A ticket.
+    /// Creates tickets.
     Well,
-    /// The request is taken, and never answered.
+    /// Reads requests and never answers.
     Hung,
 }
 
@@ -35,7 +35,7 @@ pub struct Vendor {
 struct Helpdesk {
     mood: Mood,
     requests: usize,
-    /// Conversations of the tickets, by idempotency key: a repeat is answered with the first one's ticket.
+    /// Conversation of each ticket, by idempotency key: a repeated request gets the first ticket.
     tickets: BTreeMap<String, String>,
 }
 
@@ -53,7 +53,7 @@ impl Vendor {
         self.desk().mood = mood;
     }
 
-    /// Requests for a new ticket, answered or not.
+    /// Number of requests for a new ticket, answered or not.
     pub fn requests(&self) -> usize {
         self.desk().requests
     }
@@ -62,7 +62,7 @@ impl Vendor {
         self.desk().tickets.len()
     }
 
-    /// How many tickets each conversation has.
+    /// Number of tickets by conversation.
     pub fn tickets_by_conversation(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for conversation in self.desk().tickets.values() {
@@ -101,7 +101,7 @@ async fn create(State(vendor): State<Vendor>, headers: HeaderMap, Json(body): Js
     }
 }
 
-/// As the ticket of an escalation names it.
+/// The conversation id in the ticket of an escalation.
 fn conversation(body: &Value) -> Option<&str> {
     let text = body["ticket"]["comment"]["body"].as_str()?;
     text.split_once("| Conversation ID | ")?.1.split_whitespace().next()

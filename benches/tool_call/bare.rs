@@ -1,4 +1,4 @@
-//! The yardsticks: the same tool on the protocol library and nothing else, answered from memory or from the same store.
+//! The baselines: the same tool on the MCP library alone, answered from memory or from the same store.
 
 use std::{io::Write, path::Path, sync::Arc};
 
@@ -24,7 +24,7 @@ use rmcp::{
 };
 use serde_json::Value;
 
-/// What frontdesk answers for the sample order.
+/// The result of frontdesk for the sample order.
 const TEXT: &str = "Order 1001 is shipped (handed to carrier). Placed 2026-11-14T09:12:00Z. Estimated delivery 2026-11-27. \
     Parcel: DHL 00340434161094042557 https://www.dhl.com/track?number=00340434161094042557. Items: 1 × Mechanical \
     keyboard, 2 × Wrist rest.";
@@ -41,7 +41,7 @@ struct Bare {
 }
 
 impl Bare {
-    /// With a store the order is read from it; without one the answer is a constant.
+    /// With a store the order is read from it; without one the result is constant.
     fn new(store: Option<&Path>) -> Result<Arc<Self>> {
         let store = store.map(|path| Store::open(path, Clock::system())).transpose()?;
         let specs = frontdesk::tools::specs(&Default::default())?;

@@ -1,4 +1,4 @@
-//! What authentication, limits and metrics cost: the same build with all of them off and on, in one run.
+//! The cost of authentication, limits and metrics: the same build with all of them off and on, in one run.
 
 use std::process::Command;
 
@@ -16,15 +16,15 @@ use crate::{
 };
 
 const RESOURCE: &str = "http://127.0.0.1/mcp";
-/// A key for benches alone: the octets of an Ed25519 seed, and the public key that belongs to it (RFC 8032 7.1, test 1).
+/// A key for benches only: an Ed25519 seed and its public key (RFC 8032 7.1, test 1).
 const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 const PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 
-/// Limits that nobody reaches, but that are looked at; everything counted; agents authenticated.
+/// Limits that are checked and never reached, metrics on, agents authenticated.
 const GUARDED: &str = "[limits]\nagent_per_minute = 90000000\nagent_burst = 90000000\ncustomer_per_minute = 90000000\n\
     customer_burst = 90000000\n[operations]\nlisten = \"127.0.0.1:0\"\n[agents]\nauthentication = \"required\"\n";
 
-/// Serves the keys of an issuer, and is one as far as a resource server sees it.
+/// Serves the keys of an authorization server. Returns its URL.
 async fn issuer() -> Result<String> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

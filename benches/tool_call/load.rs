@@ -1,4 +1,4 @@
-//! The load: keep-alive connections that send one call after the other.
+//! The load: keep-alive connections that each send one call after the other.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ impl Load {
         self.per_connection * CONNECTIONS
     }
 
-    /// Sends all calls; how long it took.
+    /// Sends all calls. Returns the time taken.
     pub async fn run(&self, url: &str) -> Result<Duration> {
         let started = Instant::now();
         let mut connections = tokio::task::JoinSet::new();

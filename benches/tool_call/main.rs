@@ -1,4 +1,4 @@
-//! What a tool call costs, next to the same tool on a bare server of the protocol library, in the same run.
+//! The cost of a tool call, compared with the same tool on a bare server of the MCP library, in one run.
 //!
 //! `cargo bench --bench tool_call` (`-- --quick` for a small run). The machine may be noisy: read the ratios.
 
@@ -87,7 +87,7 @@ async fn measure(size: &Size) -> Result<()> {
 #[derive(Clone, Copy)]
 struct Figures {
     per_s: f64,
-    /// Per 1,000 calls, user and system.
+    /// CPU time, user and system, per 1,000 calls.
     cpu_ms: f64,
 }
 
@@ -105,7 +105,7 @@ fn median(figures: &[Figures]) -> Result<Figures> {
     figures.get(figures.len() / 2).copied().context("no round was run")
 }
 
-/// One's CPU per call as a multiple of the other's: the median of the rounds, in each of which both have met the same machine.
+/// The ratio of CPU time per call: the median over rounds, since both sides of a round ran under the same conditions.
 fn ratio(of: &[Figures], to: &[Figures]) -> Result<f64> {
     let mut ratios: Vec<f64> = of.iter().zip(to).map(|(of, to)| of.cpu_ms / to.cpu_ms).collect();
     ratios.sort_by(f64::total_cmp);

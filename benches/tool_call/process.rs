@@ -1,4 +1,4 @@
-//! The processes that are measured: started on a free port, ended by their own id.
+//! The measured processes, each on a free port.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,10 +10,10 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 pub const FRONTDESK: &str = env!("CARGO_BIN_EXE_frontdesk");
-/// Configuration of a server under load: no limits, nothing counted, no second address.
+/// Configuration of a server under load: no limits, no metrics, no operations server.
 pub const UNLIMITED: &str = "[limits]\nagent_per_minute = 0\ncustomer_per_minute = 0\nsource_per_minute = 0\n\
     address_per_minute = 0\ncustomer_denials = 0\nagent_denials = 0\n[operations]\nenabled = false\n";
-/// Ticks of /proc/PID/stat a second: fixed on Linux, whatever the kernel's own timer does.
+/// Ticks per second in /proc/PID/stat: constant on Linux, whatever the kernel's timer frequency.
 const TICKS_PER_S: f64 = 100.0;
 
 pub struct Server {
@@ -22,7 +22,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// On a store with the sample records, for one customer. `config` says the rest.
+    /// Starts a server on a store with the sample records, for one customer. `config` is added to its configuration.
     pub fn frontdesk(store: &tempfile::TempDir, config: &str) -> Result<Self> {
         let file = store.path().join("frontdesk.toml");
         let fixed = "[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\nemail = \"ada@example.com\"\n";
@@ -30,7 +30,7 @@ impl Server {
         Self::start(Command::new(FRONTDESK).args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(file))
     }
 
-    /// A bare server that answers from memory, or from a store.
+    /// Starts a bare server that answers from memory, or from a store.
     pub fn bare(store: Option<&Path>) -> Result<Self> {
         Self::start(Command::new(std::env::current_exe()?).arg("bare-http").args(store))
     }
@@ -45,12 +45,12 @@ impl Server {
         }
     }
 
-    /// User and system time so far.
+    /// User and system CPU time so far.
     pub fn cpu(&self) -> Result<Duration> {
         cpu(&self.child.id().to_string())
     }
 
-    /// Descriptors that are open.
+    /// Number of open descriptors.
     pub fn descriptors(&self) -> Result<usize> {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).context("the server is gone")?;
         Ok(open.count())
@@ -64,7 +64,7 @@ impl Server {
     }
 }
 
-/// User and system time of a process so far.
+/// User and system CPU time of a process so far.
 pub fn cpu(process: &str) -> Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
@@ -80,7 +80,7 @@ impl Drop for Server {
     }
 }
 
-/// A store with the sample records, in a directory that goes with it.
+/// A store with the sample records, in a directory that is removed on drop.
 pub fn sample_store() -> Result<tempfile::TempDir> {
     let directory = tempfile::tempdir()?;
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/import/samples.jsonl");
@@ -103,7 +103,7 @@ pub fn bare_stdio() -> Result<Command> {
     Ok(command)
 }
 
-/// From the start of the process to the answer to tools/list.
+/// Time from the start of the process to the response to tools/list.
 pub fn cold_start(command: &mut Command) -> Result<Duration> {
     let started = Instant::now();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;

@@ -1,4 +1,4 @@
-//! The load: keep-alive connections that post one signed event after the other, each event once.
+//! The load: keep-alive connections that each post one signed event after the other, each event once.
 
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,12 @@ pub struct Load {
 pub struct Measured {
     took: Duration,
     sorted: Vec<Duration>,
-    /// Of the server.
+    /// CPU time of the server.
     pub cpu: Duration,
 }
 
 impl Measured {
-    /// Events in a second.
+    /// Events per second.
     pub fn rate(&self) -> f64 {
         self.sorted.len() as f64 / self.took.as_secs_f64()
     }
@@ -45,12 +45,12 @@ impl Measured {
 }
 
 impl Load {
-    /// Posts all events; every one of them has to be acknowledged.
+    /// Posts all events. Errs unless every one is acknowledged.
     pub async fn run(self, url: &str, name: &str) -> Result<Measured> {
         let source = source()?;
         let share = self.events.div_ceil(self.senders);
         let mut requests = Vec::new();
-        // Signed beforehand: the sender's work is not what is measured.
+        // Signed beforehand, so that the sender's work is not measured.
         for sender in 0..self.senders {
             let bodies = (0..share).map(|n| body(&format!("{name}-{}-{sender}-{n}", self.senders)));
             requests.push(bodies.map(|body| request(url, &source, body)).collect::<Result<Vec<_>>>()?);
@@ -82,7 +82,7 @@ impl Load {
     }
 }
 
-/// The source that the load is for.
+/// The source that receives the load.
 pub fn source() -> Result<NativeSource> {
     Ok(NativeSource::new("chatbot", NativeKind::Chatbot, &[Secret::new(SECRET.to_owned())])?)
 }
@@ -94,7 +94,7 @@ fn request(url: &str, source: &NativeSource, body: String) -> Result<Request<Ful
     Ok(request)
 }
 
-/// About as long as the guide's example.
+/// About as long as a real event.
 fn body(conversation: &str) -> String {
     format!(
         r#"{{"event":"conversation.escalated","timestamp":"2026-03-30T14:22:00Z","data":{{"conversationId":"{conversation}","customerId":"cust_456","customerEmail":"test@example.com","messages":[{{"role":"user","content":"I need help"}},{{"role":"assistant","content":"Let me connect you with a human agent."}}],"metadata":{{"agentConfidence":0.25,"escalationReason":"low_confidence","detectedIntent":"general_inquiry","sessionDurationSeconds":45}}}}}}"#

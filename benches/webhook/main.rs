@@ -1,5 +1,5 @@
-//! What it costs to keep an event safely: durable acknowledgements against a server that only verifies signatures, and
-//! shared syncs against one sync for every event.
+//! The cost of durable acknowledgements, compared with a server that only verifies signatures; and of group commit,
+//! compared with one sync for every event.
 //!
 //! `cargo bench --bench webhook` (`-- --quick` for a small run). The machine may be noisy: read the ratios.
 
@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     runtime.block_on(measure(events))
 }
 
-/// The same check of the same signature, and nothing else.
+/// The baseline: only verifies the signature.
 async fn verify_only() -> Result<()> {
     let source = std::sync::Arc::new(load::source()?);
     let verify = move |headers: HeaderMap, body: Bytes| async move {
@@ -74,7 +74,7 @@ async fn measure(events: usize) -> Result<()> {
     let bare = run(&format!("verify only, {SENDERS} senders"), &verify, many).await?;
     drop(verify);
 
-    // Nothing is worked off while another process holds the right to: what is measured is the keeping alone.
+    // Another process holds the worker's lock, so that events are stored but not processed during the measurement.
     let kept = tempfile::tempdir()?;
     let store = kept.path().join("frontdesk.db");
     Store::open(&store, Clock::system())?.close().await?;

@@ -1,4 +1,4 @@
-//! A small MCP client over HTTP: nothing of the protocol library's client is in it.
+//! A small MCP client over HTTP, without the MCP library, so that its client cannot hide a fault of its server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,7 +40,7 @@ impl Client {
         Self { http, url: url.to_owned(), headers: HeaderMap::new(), meta: json!({}) }
     }
 
-    /// The same client at another address.
+    /// The same client for another URL.
     pub fn at(mut self, url: String) -> Self {
         self.url = url;
         self
@@ -56,7 +56,7 @@ impl Client {
         self
     }
 
-    /// Sends a body as it is, with the usual headers unless `headers` has them.
+    /// Sends a body unchanged, with the usual headers unless `headers` has them. None if the server is gone.
     pub async fn send(&self, method: Method, headers: HeaderMap, body: Bytes) -> Option<Response> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
@@ -75,7 +75,7 @@ impl Client {
         self.send(Method::POST, headers, body.into()).await.expect("an answer")
     }
 
-    /// One JSON-RPC request in an era; none when the server is gone.
+    /// Sends one JSON-RPC request in a protocol revision. None if the server is gone.
     pub async fn try_request(&self, era: Era, method: &str, params: Value) -> Option<Response> {
         let (headers, body) = self.message(era, method, params);
         self.send(Method::POST, headers, body.into()).await
@@ -85,7 +85,7 @@ impl Client {
         self.try_request(era, method, params).await.expect("an answer")
     }
 
-    /// The result of a request that must succeed at the level of the protocol.
+    /// The result of a JSON-RPC request, which must not be an error.
     pub async fn result(&self, era: Era, method: &str, params: Value) -> Value {
         let answer = self.request(era, method, params).await.json();
         assert!(answer.get("error").is_none(), "{answer}");

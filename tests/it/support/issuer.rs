@@ -1,4 +1,4 @@
-//! An authorization server as far as a resource server sees it: metadata, keys, and tokens of any shape.
+//! An authorization server as a resource server sees it: metadata, keys, and tokens with any claims.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::{Answer, Setup, Vendor};
 
-/// What its tokens are for.
+/// The audience of its tokens.
 pub const RESOURCE: &str = "https://desk.example.com/mcp";
 
-/// Key pairs for tests alone: the private one as the second line of its PEM, and the public one as in a JWK.
+/// Key pairs for tests only: the private key as the second line of its PEM, and the public key as in a JWK.
 const KEYS: [(&str, &str); 2] = [
     ("MC4CAQAwBQYDK2VwBCIEID7bGSV9eEiieznV4MgFewRqET/p23URQ7vnAJTMXHT4", "Zj1NpqqNzKImnCdMcLjwy6e-THUtKCYGjZLOLID281A"),
     ("MC4CAQAwBQYDK2VwBCIEILGoLOsbNwAOBqVqB4kJjaQxoIJaO7wy1pVDzqXI6bM+", "sVNEXrGxUL3KKa0rMrMM6W-v88xd7O49VU8IoKjdEko"),
@@ -20,7 +20,7 @@ const KEYS: [(&str, &str); 2] = [
 pub struct Issuer {
     pub url: String,
     vendor: Vendor,
-    /// Numbers of the keys that are published.
+    /// Indices of the published keys.
     published: Arc<Mutex<Vec<usize>>>,
 }
 
@@ -45,17 +45,17 @@ impl Issuer {
         Self { url: vendor.url.clone(), vendor, published }
     }
 
-    /// From now on these keys are published.
+    /// Publishes these keys from now on.
     pub fn publish(&self, keys: &[usize]) {
         *self.published.lock().unwrap() = keys.to_vec();
     }
 
-    /// How often its keys were fetched.
+    /// Number of times that its keys were fetched.
     pub fn fetches(&self) -> usize {
         self.vendor.seen().iter().filter(|seen| seen.path == "/jwks").count()
     }
 
-    /// Claims that nobody objects to: a person's, with every scope that agents need.
+    /// Valid claims of a person, with every scope that agents need.
     pub fn claims(&self) -> Value {
         let now = jiff::Timestamp::now().as_second();
         json!({
@@ -82,13 +82,13 @@ impl Issuer {
         self.sign(0, &self.header(0), claims)
     }
 
-    /// Signed by a key, whatever the header says.
+    /// Signs with a key, whatever the header says.
     pub fn sign(&self, key: usize, header: &Header, claims: &Value) -> String {
         let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", KEYS[key].0);
         jsonwebtoken::encode(header, claims, &EncodingKey::from_ed_pem(pem.as_bytes()).unwrap()).unwrap()
     }
 
-    /// The octets of its public key: what a forger may try as the secret of a MAC.
+    /// The octets of its public key, which a forger may try as the secret of an HMAC.
     pub fn public_octets(&self) -> Vec<u8> {
         URL_SAFE_NO_PAD.decode(KEYS[0].1).unwrap()
     }
@@ -99,7 +99,7 @@ fn jwk(key: usize) -> Value {
 }
 
 impl Setup {
-    /// Agents have to authenticate, with static tokens or those of the issuer.
+    /// Requires authentication of agents, by static tokens or tokens of the issuer.
     pub fn agents(self, issuer: &Issuer) -> Self {
         self.config(&format!(
             "[agents]\nauthentication = \"required\"\nresource = \"{RESOURCE}\"\n\

@@ -1,4 +1,4 @@
-//! One helper starts it all: a directory with a store and a configuration, the real binary on it, and a client.
+//! Test support: a directory with a store and a configuration, the real binary as a server, and clients.
 
 mod desk;
 mod http;
@@ -23,7 +23,7 @@ pub use stdio::StdioClient;
 pub use tools::{Clients, Script, installed, say_skipped, skip};
 pub use vendor::{Answer, Seen, Vendor};
 
-/// The two revisions of the protocol that are served.
+/// The supported revisions of MCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Era {
     Legacy,
@@ -48,7 +48,7 @@ pub fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/import/samples.jsonl")
 }
 
-/// Runs the program to its end, in a directory of its own, without our environment's configuration.
+/// Runs the program to its end in a directory, without the environment's configuration.
 pub fn frontdesk(directory: &Path, arguments: &[&str]) -> Output {
     command(directory).args(arguments).output().expect("the program starts")
 }
@@ -70,7 +70,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Sends a signal to a process that a test has started.
+/// Sends a signal to a process of a test.
 pub fn signal(name: &str, id: u32) {
     let status = Command::new("kill").args([format!("-{name}"), id.to_string()]).status().unwrap();
     assert!(status.success());

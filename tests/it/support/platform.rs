@@ -1,4 +1,4 @@
-//! The other side of the webhooks: a chatbot platform and a CMS that sign events and post them.
+//! Senders of webhooks: a chat platform and a CMS that sign events and post them.
 
 use std::{path::Path, time::Duration};
 
@@ -10,16 +10,16 @@ use sha2::Sha256;
 
 use super::{Client, Response, Server, Setup};
 
-/// What the platform signs with.
+/// The secret of the signatures.
 pub const SECRET: &str = "your-shared-secret";
 
 impl Setup {
-    /// The guide's three sources, on a platform whose customers have signed in.
+    /// The three native sources, on a platform with signed-in customers.
     pub fn webhooks(self) -> Self {
         self.sources("customers = \"signed_in\"")
     }
 
-    /// The same, of visitors who type who they are.
+    /// The same sources, with customers that are typed.
     pub fn webhooks_of_visitors(self) -> Self {
         self.sources("")
     }
@@ -47,7 +47,7 @@ impl Platform {
         Self { client: Client::new(url), base: url.trim_end_matches("/mcp").to_owned() }
     }
 
-    /// Posts a signed event; none when the server is gone.
+    /// Posts a signed event. None if the server is gone.
     pub async fn try_post(&self, source: &str, body: impl Into<Bytes>) -> Option<Response> {
         let body = body.into();
         self.send(source, signed(&body), body).await
@@ -68,7 +68,7 @@ impl Platform {
     }
 }
 
-/// HMAC-SHA-256 of a body, as the guide's platform signs.
+/// HMAC-SHA-256 of a body in hex, the signature of the native format.
 pub fn sign_hex(body: &[u8], secret: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body);
@@ -83,7 +83,7 @@ pub fn signed(body: &[u8]) -> HeaderMap {
     headers
 }
 
-/// Payloads as the guide shows them.
+/// Payloads of the native format.
 pub mod events {
     use super::{Value, json};
 
@@ -127,7 +127,7 @@ pub mod events {
     }
 }
 
-/// What a query of the store finds, each row as its columns with | between them.
+/// The rows of a query of the store, each as its columns with | between them.
 pub fn rows(store: &Path, query: &str) -> Vec<String> {
     let connection = rusqlite::Connection::open(store).unwrap();
     connection.busy_timeout(Duration::from_secs(10)).unwrap();
@@ -147,7 +147,7 @@ pub fn rows(store: &Path, query: &str) -> Vec<String> {
     statement.query_map([], read).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// Waits until no event waits or is worked on.
+/// Waits until no event is pending or claimed.
 pub async fn settled(store: &Path) {
     for _ in 0..3_000 {
         if rows(store, "SELECT id FROM events WHERE state IN ('pending', 'claimed')").is_empty() {

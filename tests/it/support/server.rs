@@ -1,4 +1,4 @@
-//! The real binary as a server, on a free port, ended by its own id.
+//! The real binary as a server on a free port.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 use super::{Client, Vendor, command, frontdesk, samples, stderr};
 
-/// Most tests are about something else, and in a hurry.
+/// Short time limits, since most tests are not about them.
 const UNLIMITED: &str = "[limits]\nagent_per_minute = 0\ncustomer_per_minute = 0\nsource_per_minute = 0\n\
     address_per_minute = 0\ncustomer_denials = 0\nagent_denials = 0\n";
 
-/// What a server is started with.
+/// The directory, configuration and environment of a server.
 pub struct Setup {
     directory: TempDir,
     config: String,
@@ -24,13 +24,13 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A directory without a store, and a configuration to add to.
+    /// An empty directory, with a configuration to add to.
     pub fn empty() -> Self {
         let setup = Self { directory: tempfile::tempdir().unwrap(), config: String::new(), environment: Vec::new() };
         setup.config("")
     }
 
-    /// The sample records, and Ada as the one customer.
+    /// The sample records, with Ada as the fixed customer.
     pub fn ada() -> Self {
         let setup = Self::empty().config(
             r#"
@@ -44,7 +44,7 @@ impl Setup {
         setup
     }
 
-    /// The sample records, and customer contexts signed with `secret`.
+    /// The sample records, with customer contexts signed with `secret`.
     pub fn context(secret: &str) -> Self {
         let setup = Self::empty().environment("CONTEXT_SECRET", secret).config(
             r#"
@@ -60,7 +60,7 @@ impl Setup {
         setup
     }
 
-    /// What these ports serve is in a shop, which `vendor` plays: a plain REST system that knows customers by the same ids.
+    /// Connects these ports to `vendor`, a plain REST system with the same customer ids.
     pub fn shop(self, ports: &[&str], vendor: &Vendor) -> Self {
         let ports: String = ports.iter().map(|port| format!("{port} = \"shop\"\n")).collect();
         self.environment("SHOP", "canary-upstream-token").config(&format!(
@@ -107,12 +107,12 @@ impl Setup {
         assert!(imported.status.success(), "{}", stderr(&imported));
     }
 
-    /// Starts `frontdesk serve` and waits for its line.
+    /// Starts `frontdesk serve` and waits until it listens.
     pub fn serve(&self) -> Server {
         Server::start(self, &["serve", "--listen", "127.0.0.1:0"])
     }
 
-    /// The same, listening where the configuration says.
+    /// The same, on the address in the configuration.
     pub fn serve_as_configured(&self) -> Server {
         Server::start(self, &["serve"])
     }
@@ -122,13 +122,14 @@ impl Setup {
         Server::start(self, &["demo"])
     }
 
-    /// Starts `frontdesk serve` from a shell that has done something before.
+    /// Starts `frontdesk serve` from a shell, after the commands in `before`.
     pub fn serve_in_shell(&self, before: &str) -> Server {
         let script = format!(r#"{before}; exec "$0" serve --listen 127.0.0.1:0"#);
         Server::run(self, Command::new("sh").args(["-c", &script, super::PROGRAM]).current_dir(self.path()))
     }
 
-    /// Starts `frontdesk serve` so that it dies at the n-th pass of a point: `insert:3`.
+    /// Starts `frontdesk serve` with a failpoint, as `insert:3`: it aborts when it passes that point for the third
+    /// time.
     pub fn serve_armed(&self, failpoint: &str) -> Server {
         Server::run(
             self,
@@ -140,9 +141,9 @@ impl Setup {
 pub struct Server {
     child: Child,
     pub url: String,
-    /// Where its metrics are; empty where it does not say so.
+    /// URL of the operations server; empty if it has none.
     pub operations: String,
-    /// Reads what is logged: a process whose log nobody reads comes to a halt.
+    /// Reads the log: a process blocks when the pipe of its log is full.
     log: Option<JoinHandle<String>>,
 }
 
@@ -191,29 +192,29 @@ impl Server {
         self.child.id()
     }
 
-    /// Whether the process has ended by itself.
+    /// Whether the process has exited.
     pub fn is_gone(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// The process is gone at once, whatever it was doing.
+    /// Kills the process by SIGKILL.
     pub fn kill_9(mut self) {
         self.kill_now();
     }
 
-    /// The same, for a server that is looked at still; it may be gone already.
+    /// The same for a server that is used further; it may be gone already.
     pub fn kill_now(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM; how it ended, and what it had logged.
+    /// Sends SIGTERM. Returns the exit status and the log.
     pub fn terminate(self) -> (ExitStatus, String) {
         super::signal("TERM", self.child.id());
         self.wait()
     }
 
-    /// How it ended by itself, and what it had logged.
+    /// Waits for the process. Returns the exit status and the log.
     pub fn wait(mut self) -> (ExitStatus, String) {
         let log = self.log.take().unwrap().join().unwrap();
         let deadline = std::time::Instant::now() + Duration::from_secs(30);

@@ -32,7 +32,7 @@ impl StdioClient {
         Self { child, to, from, next_id: 1 }
     }
 
-    /// Opens the session as 2025-11-25 asks.
+    /// Opens a session of MCP 2025-11-25.
     pub fn initialize(&mut self) -> Value {
         let answer = self.request(
             "initialize",
@@ -55,7 +55,7 @@ impl StdioClient {
         to.flush().unwrap();
     }
 
-    /// Writes a last line without its end, closes our end, and reads all that still comes.
+    /// Writes a last line without a line break, closes standard input, and reads the remaining output.
     pub fn end_with(mut self, line: &str) -> String {
         self.to.take().unwrap().write_all(line.as_bytes()).unwrap();
         let mut rest = String::new();
@@ -82,13 +82,13 @@ impl StdioClient {
         self.request("tools/call", json!({ "name": tool, "arguments": arguments }))["result"].clone()
     }
 
-    /// SIGTERM, with our end still open.
+    /// Sends SIGTERM while standard input is open.
     pub fn terminate(mut self) -> ExitStatus {
         super::signal("TERM", self.child.id());
         self.child.wait().unwrap()
     }
 
-    /// Closes our end and waits for the server to follow.
+    /// Closes standard input and waits for the server to exit.
     pub fn close(mut self) -> ExitStatus {
         drop(self.to.take());
         self.child.wait().unwrap()

@@ -1,4 +1,5 @@
-//! Other people's MCP clients: there, or skipped aloud, or demanded.
+//! Third-party MCP clients and tools. A test whose tool is missing is skipped with a notice, or fails with
+//! FRONTDESK_REQUIRE_ALL=1.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -13,7 +14,7 @@ pub struct Clients {
     root: PathBuf,
 }
 
-/// Whether a command is there; without it the test is skipped aloud.
+/// Whether a command is installed; otherwise reports that the test is skipped.
 pub fn installed(command: &str, test: &str) -> bool {
     let there = Command::new(command).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !there {
@@ -22,14 +23,14 @@ pub fn installed(command: &str, test: &str) -> bool {
     there
 }
 
-/// Says aloud that a test is skipped; with FRONTDESK_REQUIRE_ALL=1 that is a failure.
+/// Reports that a test is skipped, or fails with FRONTDESK_REQUIRE_ALL=1.
 pub fn skip(test: &str, needs: &str) {
     let required = std::env::var("FRONTDESK_REQUIRE_ALL").is_ok_and(|value| value == "1");
     assert!(!required, "{test} needs {needs}");
     say_skipped(&format!("{test}: it needs {needs}"));
 }
 
-/// Said at once, past the harness, which keeps what passing tests print to itself; and again at the end of all tests, by
+/// Printed directly, since the harness hides the output of passing tests, and again after all tests by
 /// tests/what_was_skipped.rs.
 pub fn say_skipped(what: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {what}");
@@ -39,7 +40,7 @@ pub fn say_skipped(what: &str) {
     }
 }
 
-/// A server in another language.
+/// A running server in another language.
 pub struct Script {
     pub url: String,
     child: Child,
@@ -54,7 +55,7 @@ impl Drop for Script {
 }
 
 impl Clients {
-    /// None when they are not installed, unless FRONTDESK_REQUIRE_ALL=1 makes that a failure.
+    /// None if they are not installed; fails with FRONTDESK_REQUIRE_ALL=1.
     pub fn find(test: &str) -> Option<Self> {
         let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-clients");
         let root = std::env::var_os("FRONTDESK_TEST_CLIENTS").map_or_else(default, PathBuf::from);
@@ -75,20 +76,20 @@ impl Clients {
         self.run(Command::new(self.root.join("python/bin/python")).arg(script).args(arguments))
     }
 
-    /// A copy of a script where its packages are, for one run: tests run at once.
+    /// A copy of a script beside its packages, for one run, since tests run in parallel.
     fn copy(&self, script: &str) -> TempPath {
         let copy = tempfile::Builder::new().suffix(script).tempfile_in(&self.root).unwrap().into_temp_path();
         std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script), &copy).unwrap();
         copy
     }
 
-    /// A script of `tests/clients`, run where its packages are.
+    /// Runs a script of `tests/clients` beside its packages.
     pub fn node(&self, script: &str, arguments: &[&str]) -> Output {
         let copy = self.copy(script);
         self.run(Command::new(self.root.join("bin/node")).arg(&copy).args(arguments))
     }
 
-    /// A script of `tests/clients` that serves until it is dropped.
+    /// Starts a script of `tests/clients` that serves until it is dropped.
     pub fn script(&self, script: &str, arguments: &[&str]) -> Script {
         let copy = self.copy(script);
         let mut command = Command::new(self.root.join("bin/node"));
@@ -100,7 +101,7 @@ impl Clients {
         Script { url, child, _copy: copy }
     }
 
-    /// A script of `tests/clients` with something to read.
+    /// Runs a script of `tests/clients` with standard input.
     pub fn node_with(&self, script: &str, arguments: &[&str], input: &str) -> Output {
         let copy = self.copy(script);
         let mut command = Command::new(self.root.join("bin/node"));
@@ -116,12 +117,12 @@ impl Clients {
         child.wait_with_output().unwrap()
     }
 
-    /// The command of an installed package, run to its end.
+    /// Runs the command of an installed package.
     pub fn package(&self, name: &str, arguments: &[&str]) -> Output {
         self.run(&mut self.command(name, arguments))
     }
 
-    /// The same for one that knows no tokens: every request of it gets this one.
+    /// The same for a client that cannot authenticate: `token` is added to its requests.
     pub fn package_with_token(&self, name: &str, arguments: &[&str], token: &str) -> Output {
         let preload = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/with_token.mjs");
         let mut command = self.command(name, arguments);

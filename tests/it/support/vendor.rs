@@ -1,4 +1,5 @@
-//! A vendor's API over real HTTP on a free port, as well or as badly behaved as a test wants it. Ends with the test.
+//! A fake vendor API over real HTTP on a free port, which answers, delays or breaks off as the test wants. Ends with
+//! the test.
 
 use std::{
     collections::HashMap,
@@ -14,11 +15,11 @@ use tokio::{
     sync::oneshot,
 };
 
-/// One request, as it arrived.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub method: String,
-    /// With the query.
+    /// Path and query.
     pub path: String,
     /// Names in lower case.
     pub headers: HashMap<String, String>,
@@ -35,7 +36,7 @@ impl Seen {
     }
 }
 
-/// What the vendor does about it.
+/// The vendor's reaction to a request.
 #[derive(Debug, Clone)]
 pub enum Answer {
     Reply {
@@ -43,9 +44,9 @@ pub enum Answer {
         headers: Vec<(String, String)>,
         body: String,
     },
-    /// No answer, ever.
+    /// Never answers.
     Hang,
-    /// Half of a body, and then the connection is gone.
+    /// Sends half of a body and closes the connection.
     Break,
     Late(Duration, Box<Answer>),
 }
@@ -80,7 +81,7 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// Starts on a thread and a runtime of its own, so that a busy test does not slow it down.
+    /// Starts the vendor on a thread and a runtime of its own, so that a busy test does not slow it down.
     pub fn start(handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let (told, address) = std::sync::mpsc::channel();
@@ -114,7 +115,7 @@ impl Vendor {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The requests since the last time, with one method.
+    /// The number of requests with this method since the last [`Vendor::forget`].
     pub fn count(&self, method: &str) -> usize {
         self.seen().iter().filter(|seen| seen.method == method).count()
     }
