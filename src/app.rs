@@ -176,7 +176,7 @@ impl App {
                 arrived,
                 clock,
                 options: config.inbox.clone(),
-                away: inbox::FirstAway::default(),
+                first_failures: inbox::FirstFailures::default(),
             },
             services: Services {
                 registry: Arc::new(registry),
@@ -233,11 +233,11 @@ impl App {
             health,
             intake: self.intake.clone(),
             token: self.operations_token.clone(),
-            metrics_for_the_world: self.operations.metrics_at_http_listen,
+            metrics_at_http_listen: self.operations.metrics_at_http_listen,
         };
         let endpoint = mcp::endpoint(self.services.clone(), options);
         Sites {
-            main: http::site(endpoint, self.auth.clone(), &operations, gate, &self.http),
+            main: http::service(endpoint, self.auth.clone(), &operations, gate, &self.http),
             operations: http::operations(operations).into(),
         }
     }
@@ -257,7 +257,7 @@ impl App {
         let handle = if read { Some(metrics::install()?) } else { None };
         scrape::keep(handle.clone(), shutdown.closing.clone());
         let sites = self.sites(handle.clone());
-        let (site, site_beside) = (sites.main.clone(), sites.operations.clone());
+        let (service, service_beside) = (sites.main.clone(), sites.operations.clone());
         let dispatch = Arc::new(ReplaceableDispatch::new(self.worker.dispatch.clone()));
         self.worker.dispatch = dispatch.clone();
         let reloader = Reloader {
@@ -279,10 +279,10 @@ impl App {
         let tls_beside = tls.clone().filter(|_| !is_loopback(self.operations.listen.ip()));
         // The operations listener ends last, so that the shutdown can be observed.
         let operations = listening.operations.map(|(listener, _)| {
-            let (site, ends) = (site_beside, shutdown.kill.clone());
+            let (service, ends) = (service_beside, shutdown.kill.clone());
             let options = http::Options { connections_max: OPERATIONS_CONNECTIONS_MAX, ..self.http.clone() };
             tokio::spawn(
-                async move { http::serve(listener, site, &options, tls_beside, http::Counted::No, ends).await },
+                async move { http::serve(listener, service, &options, tls_beside, http::Counted::No, ends).await },
             )
         });
         let working = tokio::spawn(worker::run(
@@ -294,7 +294,7 @@ impl App {
         ));
         http::raise_descriptors(self.http.connections_max);
         let closing = shutdown.closing.clone();
-        http::serve(listening.main.0, site, &self.http, tls, http::Counted::Yes, closing).await;
+        http::serve(listening.main.0, service, &self.http, tls, http::Counted::Yes, closing).await;
         let _ = working.await;
         let finished = finish(&shutdown, &self.store).await;
         if let Some(operations) = operations {

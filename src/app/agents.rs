@@ -11,7 +11,7 @@ use crate::{
     domain::Clock,
     http::{AgentAuth, AuthLog},
     identity::agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
-    limits::{Answers, Bodies, Gate},
+    limits::{BodyReader, Gate, ResponseMemory},
     store::Store,
     upstream::{DocumentError, Fetcher},
 };
@@ -32,8 +32,8 @@ impl KeyFetcher for Published {
 }
 
 /// The memory budget shared by all request bodies.
-fn bodies(config: &Config) -> Bodies {
-    Bodies::new(config.http.body_bytes_max, Duration::from_millis(config.http.body_timeout_ms))
+fn bodies(config: &Config) -> BodyReader {
+    BodyReader::new(config.http.body_bytes_max, Duration::from_millis(config.http.body_timeout_ms))
 }
 
 pub(super) fn auth(config: &Config, store: &Store, clock: Clock) -> Result<AgentAuth, AppError> {
@@ -51,7 +51,7 @@ pub(super) fn auth(config: &Config, store: &Store, clock: Clock) -> Result<Agent
         limiter: config.limits.agents(),
         bodies: bodies(config),
         streams: Gate::streams(config.http.event_streams_max),
-        answers: Answers::default(),
+        response_memory: ResponseMemory::default(),
         log: AuthLog::default(),
     })
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use super::{App, AppError};
 use crate::{
     config::{Config, Loaded},
-    http::Site,
+    http::HttpService,
     inbox::{Claimed, Dispatch, Failure, Handled},
     mcp::Shutdown,
     store::Store,
@@ -71,8 +71,8 @@ impl Dispatch for ReplaceableDispatch {
 
 /// The HTTP sites of one configuration: main and operations.
 pub(super) struct Sites {
-    pub(super) main: Site,
-    pub(super) operations: Site,
+    pub(super) main: HttpService,
+    pub(super) operations: HttpService,
 }
 
 /// The replaceable parts of a running server.

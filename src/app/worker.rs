@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     desk::{BUILTIN, Desk, DeskError},
     events::{Arrival, EventError, Handlers, Remedy, System},
-    inbox::{self, Claimed, Dispatch, Failure, Handled, Intake, KEPT, Watch, Worker},
+    inbox::{self, Claimed, Dispatch, Failure, Handled, Intake, UNMAPPED_WEBHOOK, Watch, Worker},
     store::{RetentionOptions, Store},
     telemetry::causes,
 };
@@ -75,7 +75,7 @@ impl Dispatcher {
 #[async_trait]
 impl Dispatch for Dispatcher {
     async fn handle(&self, event: &Claimed) -> Result<Handled, Failure> {
-        if event.kind == KEPT {
+        if event.kind == UNMAPPED_WEBHOOK {
             return self.intake.map_again(&event.payload).await;
         }
         let arrival = Arrival { id: event.id, at: event.received_at };

@@ -41,7 +41,7 @@ impl Default for IdentityConfig {
     }
 }
 
-/// Which customer contexts are accepted.
+/// Accepted issuer, audience and keys of customer contexts.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContextConfig {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{AgentId, CustomerId, OrderId},
     identity::Caller,
-    limits::{Asking, Lockout, Options, Strictness, Tally},
+    limits::{self, Lockout, Options, Strictness, Tally},
     telemetry::metrics,
 };
 
@@ -41,14 +41,15 @@ impl Denials {
 
 /// A look-up in progress.
 pub(super) struct Lookup<'a> {
-    _customer: Option<Asking<'a, CustomerId>>,
+    _customer: Option<limits::Lookup<'a, CustomerId>>,
 }
 
 impl Desk {
     /// Checks the lockout before any look-up, so that a wait discloses nothing.
     pub(super) fn begin_lookup(&self, caller: &Caller) -> Result<Lookup<'_>, DeskError> {
         let strictness = self.denials.strictness(caller);
-        let asked = caller.customer().map(|customer| self.denials.customers.ask(&customer.id, strictness)).transpose();
+        let asked =
+            caller.customer().map(|customer| self.denials.customers.begin_lookup(&customer.id, strictness)).transpose();
         Ok(Lookup { _customer: asked.map_err(DeskError::SlowDown)?.flatten() })
     }
 

@@ -12,7 +12,7 @@ pub struct Article {
     pub updated_at: Timestamp,
 }
 
-/// An article in a list: its text stays where it is.
+/// An article in a listing, without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArticleEntry {
     pub id: ArticleId,
@@ -20,7 +20,7 @@ pub struct ArticleEntry {
     pub body_bytes: u64,
 }
 
-/// An article that matches a search, with the passage that does.
+/// A search result: an article with the matching passage.
 #[derive(Debug, Clone)]
 pub struct ArticleHit {
     pub id: ArticleId,

@@ -1,4 +1,4 @@
-//! CRM contacts: a few named text fields, and whose they are.
+//! CRM contacts: their owner, and text fields by name.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -11,7 +11,7 @@ use super::{
     text::line,
 };
 
-/// A contact as the CRM keeps it. Not to be changed before it is checked whose it is.
+/// A contact in the CRM. Its owner has to be checked before it is changed.
 #[derive(Debug, Clone)]
 pub struct Contact {
     pub id: ContactId,
@@ -20,7 +20,7 @@ pub struct Contact {
     pub fields: ContactFields,
 }
 
-/// Field values by name, in a fixed order.
+/// Field values by name, sorted.
 pub type ContactFields = BTreeMap<FieldName, FieldValue>;
 
 /// The name of a contact field: lower case, as `first_name`.
@@ -51,10 +51,10 @@ text_conversions!(FieldName);
 pub struct FieldValue(String);
 
 impl FieldValue {
-    /// Checks a new value of the field `name` and makes it harmless.
+    /// Validates and normalises a new value of the field `name`, at most 255 characters.
     ///
-    /// A phone number becomes E.164, however people write it; other text has one line, and what a spreadsheet would run
-    /// as a formula gets an apostrophe in front (OWASP, CSV injection).
+    /// `phone` becomes E.164, `language` a BCP 47 tag. Other text becomes one line, and gets an apostrophe in front
+    /// where a spreadsheet would run it as a formula (OWASP, CSV injection).
     pub fn parse(name: &FieldName, text: &str) -> Result<Self, Invalid> {
         if text.chars().count() > 255 {
             return Err(Invalid::new("contact field", "must have at most 255 characters"));
@@ -62,12 +62,12 @@ impl FieldValue {
         match name.as_str() {
             "phone" => phone(text).map(Self),
             "language" => language(text).map(Self),
-            // A line break would begin a new record in an export.
+            // A line break would begin a new record in a CSV export.
             _ => Ok(Self(without_formula(line(text).trim()))),
         }
     }
 
-    /// A value as a CRM keeps it already, which is not ours to refuse.
+    /// A value that the CRM already holds: not validated.
     pub fn stored(text: String) -> Self {
         Self(text)
     }
@@ -76,7 +76,7 @@ impl FieldValue {
         &self.0
     }
 
-    /// Free text (a note) made harmless in the same way.
+    /// Free text (a note) with the same protection against formulas; line breaks stay.
     pub fn harmless(text: &str) -> String {
         without_formula(text)
     }
@@ -95,14 +95,14 @@ fn is_e164(text: &str) -> bool {
     })
 }
 
-/// A phone number as people write it, in E.164: signs between the digits go, `00` in front is `+`, and so does the `(0)`
-/// that is dialled inside the country alone.
+/// Normalises a phone number to E.164: removes punctuation and the `(0)` that is dialled only inside the country, and
+/// reads `00` in front as `+`.
 fn phone(text: &str) -> Result<String, Invalid> {
     const WHAT: &str = "phone";
-    // Full-width digits are digits; what nobody can see came along from an address book.
+    // NFKC turns full-width digits into ASCII; address books add invisible characters.
     let plain: String = text.nfkc().filter(|c| !is_invisible(*c) && !c.is_whitespace() && !c.is_control()).collect();
     let plain = plain.strip_prefix("tel:").unwrap_or(&plain);
-    // In Italy the 0 is part of the number, also from abroad.
+    // In Italy the 0 is part of the number and is dialled from abroad, too.
     let italian = ["+39", "0039", "(+39)"].iter().any(|code| plain.starts_with(code));
     let plain = if italian { plain.to_owned() } else { plain.replace("(0)", "") };
     let number: String = plain
@@ -125,7 +125,7 @@ fn phone(text: &str) -> Result<String, Invalid> {
     })
 }
 
-/// A BCP 47 tag; other systems write it with an underscore.
+/// A BCP 47 tag. An underscore, as other systems write it, becomes a hyphen.
 fn language(text: &str) -> Result<String, Invalid> {
     let tag = text.trim().replace('_', "-");
     match is_language_tag(&tag) {
@@ -142,13 +142,14 @@ fn is_language_tag(text: &str) -> bool {
         && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-/// Zero-width and bidi characters, and tags: they are not seen, and a spreadsheet passes over them.
+/// Zero-width, bidi and tag characters: invisible, and ignored by a spreadsheet in front of a formula.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// An apostrophe in front of what would be run: also behind white space and invisible characters, and in full width.
+/// Puts an apostrophe in front of a formula, also where white space or invisible characters precede it, or its sign is
+/// full-width.
 fn without_formula(text: &str) -> String {
     let seen = text.chars().find(|c| !c.is_whitespace() && !c.is_control() && !is_invisible(*c));
     let runs = seen.is_some_and(|c| c.nfkc().next().is_some_and(|plain| matches!(plain, '=' | '+' | '-' | '@')));

@@ -1,4 +1,4 @@
-//! Who a call acts for.
+//! The caller of a tool and the customer that the call acts for.
 
 use std::{fmt, str::FromStr};
 
@@ -9,14 +9,14 @@ use super::{
     parsed::{Invalid, text_conversions},
 };
 
-/// The system that gave out a customer id, as `builtin` or `shopify`.
+/// The system that issued a customer id, as `builtin` or `shopify`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct SystemId(String);
 
 impl SystemId {
-    /// The system of the embedded desk.
+    /// The system of the embedded store.
     pub fn builtin() -> Self {
         Self("builtin".to_owned())
     }
@@ -36,7 +36,8 @@ impl SystemId {
 
 text_conversions!(SystemId);
 
-/// A customer of one system. Customer 42 of the shop is not customer 42 of the helpdesk. Written `shop:42`.
+/// The id of a customer with the system that issued it, written `shop:42`: customer 42 of the shop is not customer 42
+/// of the helpdesk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CustomerId {
@@ -56,15 +57,15 @@ impl CustomerId {
         Ok(Self { system, id: id.to_owned() })
     }
 
-    /// Reads `system:id`; the system must be named.
+    /// Parses `system:id`; the system is required.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let (system, id) =
             text.split_once(':').ok_or(Invalid::new("customer id", "must name its system, as shopify:123"))?;
         Self::new(SystemId::parse(system)?, id)
     }
 
-    /// Reads `system:id`, or a bare id of `system`: what people type. An id in the form of an address, as
-    /// `gid://shopify/Customer/7`, is a bare one: what stands before its colon is no system.
+    /// Parses `system:id`, or a bare id, which gets `system`. A URI, as `gid://shopify/Customer/7`, is a bare id: its
+    /// scheme is no system.
     pub fn parse_or_in(system: &SystemId, text: &str) -> Result<Self, Invalid> {
         match text.contains(':') && !text.contains("://") {
             true => Self::parse(text),
@@ -72,7 +73,7 @@ impl CustomerId {
         }
     }
 
-    /// Every way to read what people type: as [`CustomerId::parse_or_in`], and as a bare id with a colon of its own, as
+    /// Every way to parse `text`: as `system:id`, and as a bare id of `system` that holds a colon, as
     /// `gid://shopify/Customer/7`.
     pub fn readings(system: &SystemId, text: &str) -> Result<Vec<Self>, Invalid> {
         let bare = Self::new(system.clone(), text)?;
@@ -116,34 +117,34 @@ impl From<CustomerId> for String {
     }
 }
 
-/// How sure it is that the customer is who they are. A higher level can do all that a lower one can.
+/// How well the customer is authenticated. A higher level includes the lower ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Nobody has checked.
+    /// Not authenticated.
     Anonymous,
-    /// A one-time code came back from the customer's mailbox or phone.
+    /// By a one-time code sent to the customer's mailbox or phone.
     Otp,
-    /// The customer is signed in.
+    /// Signed in.
     Verified,
 }
 
-/// The customer that a call acts for, as the backend that authenticated them says.
+/// The customer that a call acts for, as stated by the backend that authenticated them.
 #[derive(Debug, Clone)]
 pub struct Customer {
     pub id: CustomerId,
-    /// The same person in other systems.
+    /// Ids of the same person in other systems.
     pub linked: Vec<CustomerId>,
     pub level: Level,
     pub email: Option<Email>,
     pub email_verified: bool,
     pub name: Option<String>,
-    /// A visitor who says who they are, and whom nobody has checked. Their address is where an answer goes, and no proof.
+    /// The visitor typed name and address and is not authenticated. The address receives replies and proves nothing.
     pub typed: bool,
 }
 
 impl Customer {
-    /// Whether `id` is this customer, here or in a linked system.
+    /// Whether `id` is one of this customer's ids.
     pub fn owns(&self, id: &CustomerId) -> bool {
         self.ids().any(|own| own == id)
     }
@@ -153,12 +154,12 @@ impl Customer {
         std::iter::once(&self.id).chain(&self.linked)
     }
 
-    /// The email, if it has been proven to be theirs.
+    /// The email address, if it is verified and the customer is authenticated.
     pub fn verified_email(&self) -> Option<&Email> {
         self.email.as_ref().filter(|_| self.email_verified && self.level > Level::Anonymous)
     }
 
-    /// Where an answer goes: the proven address, or the one that a visitor has typed.
+    /// The address for replies: the verified one, or the one that a visitor typed.
     pub fn address(&self) -> Option<&Email> {
         self.verified_email().or(self.email.as_ref().filter(|_| self.typed))
     }

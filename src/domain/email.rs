@@ -1,4 +1,4 @@
-//! Email addresses and the one way in which two of them are compared.
+//! Email addresses, and the one rule for comparing them.
 
 use std::{
     fmt,
@@ -11,9 +11,10 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::parsed::{Invalid, text_conversions};
 
-/// An email address. Equal means: ASCII letters equal in either case, everything else exactly equal after NFC.
+/// An email address. Comparison ignores the case of ASCII letters; all else has to be equal after NFC.
 ///
-/// No trimming, no stripping of plus-tags or dots: an address that differs is another mailbox. `Debug` hides the value.
+/// Nothing is trimmed, and neither plus-tags nor dots are removed: a different address is another mailbox. `Debug`
+/// hides the value.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email {
@@ -31,7 +32,7 @@ impl Email {
         if text.chars().any(is_invisible) {
             return Err(Invalid::new(WHAT, "must not contain white space, control or invisible characters"));
         }
-        // A few code points (KELVIN SIGN, GREEK QUESTION MARK …) turn into ASCII under NFC and would pass for it.
+        // A few code points (KELVIN SIGN, GREEK QUESTION MARK …) become ASCII under NFC and would equal it.
         if text.chars().any(|c| !c.is_ascii() && c.nfc().any(|n| n.is_ascii())) {
             return Err(Invalid::new(WHAT, "has a character that imitates an ASCII one"));
         }
@@ -43,7 +44,7 @@ impl Email {
         Ok(Self { written: text.to_owned(), canonical })
     }
 
-    /// As it was written.
+    /// The address as given.
     pub fn as_str(&self) -> &str {
         &self.written
     }
@@ -54,7 +55,7 @@ impl Email {
     }
 }
 
-/// White space, control, bidi and zero-width characters: nothing that a person could see in an address.
+/// White space, control, bidi and zero-width characters.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()

@@ -1,14 +1,14 @@
-//! What chat platforms and content systems report, in one form whoever sent it.
+//! Events reported by chat platforms and content systems, in one form for every source.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ArticleId, ConversationId, Email, Link, Timestamp};
 
-/// Something that happened elsewhere and has to have an effect here.
+/// An event that has an effect here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 pub enum Event {
-    /// A person is to take over.
+    /// A human agent shall take over the conversation.
     #[serde(rename = "conversation.escalated")]
     Escalated(Escalation),
     #[serde(rename = "conversation.ended")]
@@ -20,13 +20,13 @@ pub enum Event {
     #[serde(rename = "article.unpublished")]
     ArticleUnpublished {
         article: ArticleId,
-        /// When it was, if the CMS says so.
+        /// Time of the change, if the CMS sends it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         changed_at: Option<Timestamp>,
     },
 }
 
-/// Whose conversation it was, as the platform that signed it says.
+/// The conversation of an event and its customer, as stated by the platform that signed the webhook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Talk {
     pub conversation: ConversationId,
@@ -35,23 +35,23 @@ pub struct Talk {
     pub customer: String,
     pub email: Option<Email>,
     pub name: Option<String>,
-    /// Whether the customer had signed in, so that id and address are proven: as the platform says, or else by what its
-    /// source is trusted with ([`Event::settle_proof`]).
+    /// Whether the customer was signed in, so that id and address are verified: as the platform says, or else the
+    /// default of the source ([`Event::settle_proof`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
     pub messages: Vec<Message>,
     pub intent: Option<String>,
     pub duration_s: Option<u64>,
-    /// Members that could not be read, by their names.
+    /// Names of members that could not be parsed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
 }
 
 impl Talk {
-    /// The system of a customer whose id could not be read.
+    /// The system of a customer whose id could not be parsed.
     pub const NOBODY: &'static str = "unknown";
 
-    /// Whether it is known whose conversation it was.
+    /// Whether the customer is known.
     pub fn has_customer(&self) -> bool {
         self.customer.split_once(':').is_none_or(|(system, _)| system != Self::NOBODY)
     }
@@ -62,7 +62,7 @@ pub struct Escalation {
     #[serde(flatten)]
     pub talk: Talk,
     pub reason: String,
-    /// 0 to 1, if it could be read.
+    /// 0 to 1; None if it could not be parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
 }
@@ -71,18 +71,18 @@ pub struct Escalation {
 pub struct EndedConversation {
     #[serde(flatten)]
     pub talk: Talk,
-    /// None: it could not be read.
+    /// None if it could not be parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<bool>,
 }
 
 impl EndedConversation {
-    /// Every field of a contact that the end of a conversation sets.
+    /// The contact fields that the end of a conversation sets.
     pub const CONTACT_FIELDS: [&'static str; 3] =
         ["last_chatbot_interaction", "chatbot_resolution_status", "chatbot_detected_intent"];
 }
 
-/// One turn of a conversation.
+/// One message of a transcript.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     pub from: Speaker,
@@ -94,7 +94,7 @@ pub struct Message {
 pub enum Speaker {
     Customer,
     Assistant,
-    /// Whose words they are could not be read.
+    /// The author could not be parsed.
     Unknown,
 }
 
@@ -104,13 +104,13 @@ pub struct ArticleText {
     pub title: String,
     pub body: String,
     pub url: Option<Link>,
-    /// When it was changed, if the CMS says so.
+    /// Time of the change, if the CMS sends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<Timestamp>,
 }
 
 impl Event {
-    /// Every kind there is.
+    /// Every kind of event.
     pub const KINDS: [&'static str; 5] =
         ["conversation.escalated", "conversation.ended", "article.published", "article.updated", "article.unpublished"];
 
@@ -124,7 +124,7 @@ impl Event {
         }
     }
 
-    /// What happens to one of these happens in order: a conversation, or an article.
+    /// The key for ordering: events with the same subject, a conversation or an article, are processed in order.
     pub fn subject(&self) -> String {
         match self {
             Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) => {
@@ -135,7 +135,7 @@ impl Event {
         }
     }
 
-    /// The conversation that it is about.
+    /// The conversation and its customer, for events of a conversation.
     pub fn talk(&self) -> Option<&Talk> {
         match self {
             Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) => Some(talk),
@@ -143,7 +143,7 @@ impl Event {
         }
     }
 
-    /// Where the platform does not say whether the customer had signed in: whether that source's customers have.
+    /// Sets `verified` where the platform did not: `signed_in` is the default of the source.
     pub fn settle_proof(&mut self, signed_in: bool) {
         if let Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) = self {
             talk.verified.get_or_insert(signed_in);
@@ -154,12 +154,12 @@ impl Event {
         self.talk().map(|talk| &talk.conversation)
     }
 
-    /// The customer that it is about, as the platform names them.
+    /// The customer's id as the platform sent it.
     pub fn customer(&self) -> Option<&str> {
         self.talk().map(|talk| talk.customer.as_str())
     }
 
-    /// A higher one is worked off first: somebody is waiting.
+    /// Events of higher priority are processed first: for an escalation a customer is waiting.
     pub fn priority(&self) -> i64 {
         match self {
             Self::Escalated(_) => 1,

@@ -1,4 +1,4 @@
-//! Identifiers. Each kind is a type of its own, so that a ticket id can never stand where an order id belongs.
+//! Identifiers. Each kind is a type of its own, so that a ticket id cannot be used as an order id.
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use super::{
     parsed::{Invalid, text_conversions},
 };
 
-/// Length that every identifier keeps, in characters.
+/// Longest identifier, in characters.
 const ID_CHARS_MAX: usize = 192;
 
 fn check_id(what: &'static str, text: &str) -> Result<(), Invalid> {
@@ -48,38 +48,39 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// A ticket of the helpdesk, as the helpdesk names it.
+        /// The id of a ticket in the helpdesk.
     TicketId, "ticket id"
 );
 text_id!(
-    /// A help article, as the CMS names it.
+        /// The id of a help article in the CMS.
     ArticleId, "article id"
 );
 text_id!(
-    /// A conversation of the chatbot platform.
+        /// The id of a conversation on the chat platform.
     ConversationId, "conversation id"
 );
 text_id!(
-    /// A contact of the CRM, as the CRM names it.
+        /// The id of a contact in the CRM.
     ContactId, "contact id"
 );
 text_id!(
-    /// A note on a contact.
+        /// The id of a note on a contact.
     NoteId, "note id"
 );
 text_id!(
-    /// The agent (OAuth client) that calls.
+        /// The calling agent (OAuth client).
     AgentId, "agent id"
 );
 text_id!(
-    /// One effect on an outside system. Sent along as external id or idempotency key, so that the system can tell a repeat.
+        /// The id of one effect on another system, sent as external id or idempotency key so that the system recognises
+        /// a retry.
     EffectId, "effect id"
 );
 
 /// An order number as customers quote it.
 ///
-/// Printable ASCII, at most 64 characters, no `/ \ ? %`, a `#` only in front, and not `.` or `..`: it is safe as one
-/// segment of a URL path whatever pattern a company configures on top.
+/// Printable ASCII, at most 64 characters, no `/ \ ? %`, a `#` only in front, and not `.` or `..`: safe as one segment
+/// of a URL path, whatever pattern is configured on top. Comparison ignores the `#`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OrderId(String);
@@ -105,12 +106,12 @@ impl OrderId {
         &self.0
     }
 
-    /// The number without the `#` that shops print in front of it: what two order ids are compared by.
+    /// The number without the `#` that shops print in front of it.
     pub fn number(&self) -> &str {
         self.0.strip_prefix('#').unwrap_or(&self.0)
     }
 
-    /// Whether both name one order, where letters' case tells orders apart or not.
+    /// Whether both are the same order, with or without regard to the case of letters.
     pub fn is_same(&self, other: &Self, case_sensitive: bool) -> bool {
         match case_sensitive {
             true => self == other,
@@ -130,12 +131,12 @@ impl Eq for OrderId {}
 text_conversions!(OrderId);
 
 impl EffectId {
-    /// A new effect: 26 characters that sort by time (ULID).
+    /// A new id: a ULID, 26 characters that sort by time.
     pub fn fresh() -> Self {
         Self(ulid::Ulid::generate().to_string())
     }
 
-    /// When it was made: the same for every attempt.
+    /// The time at which the id was made, which is the same for every attempt.
     pub fn begun_at(&self) -> Option<Timestamp> {
         let ulid: ulid::Ulid = self.0.parse().ok()?;
         Timestamp::from_unix_ms(i64::try_from(ulid.timestamp_ms()).ok()?).ok()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parsed::{Invalid, text_conversions};
 
-/// A link that a customer can open: `http` or `https`, nothing that a chat window would run.
+/// An absolute `http` or `https` URL. Other schemes, which a chat window might execute, are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Link(String);

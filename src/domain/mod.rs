@@ -1,6 +1,6 @@
-//! What the business talks about: orders, tickets, contacts, articles, customers, events. Imports nothing of ours and no transport.
+//! Domain types: orders, tickets, contacts, articles, customers, events. Imports nothing of ours and no transport.
 //!
-//! A value of one of these types has been parsed: a bad id, email or amount cannot be constructed.
+//! Values are parsed on construction: an invalid id, email or amount cannot exist.
 
 mod article;
 mod contact;

@@ -1,4 +1,4 @@
-//! Amounts of money: whole minor units and an ISO 4217 currency, never a float.
+//! Amounts of money: an integer of minor units and an ISO 4217 currency, never a float.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parsed::{Invalid, text_conversions};
 
-/// A currency of ISO 4217, by its three-letter code.
+/// An ISO 4217 currency, by its three-letter code in upper case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency(iso_currency::Currency);
@@ -22,7 +22,7 @@ impl Currency {
         self.0.code()
     }
 
-    /// Digits behind the point: 2 for EUR, 0 for JPY, 3 for KWD.
+    /// Decimal digits: 2 for EUR, 0 for JPY, 3 for KWD.
     pub fn exponent(&self) -> u32 {
         self.0.exponent().map_or(0, u32::from)
     }
@@ -38,7 +38,7 @@ pub struct Money {
 }
 
 impl Money {
-    /// Reads a decimal amount, as `129.00`, exactly. More digits than the currency has are refused unless they are zeros.
+    /// Parses a decimal amount, as `129.00`, exactly. Digits beyond the currency's exponent have to be zeros.
     pub fn from_decimal(text: &str, currency: Currency) -> Result<Self, Invalid> {
         let invalid = || Invalid::new("amount", "must be a decimal number, as 129.00, with the digits of its currency");
         let (negative, digits) = match text.strip_prefix('-') {

@@ -1,4 +1,4 @@
-//! Records whose texts come from elsewhere, with what nobody can see taken out (`domain::text`). Ids stay as they are.
+//! Cleans the texts of records that come from other systems, as `domain::text` describes. Ids are not changed.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 impl Order {
-    /// With readable texts: what a shop or a vendor wrote goes to people and to models.
+    /// Cleans all texts, which people and models read.
     pub fn normalised(mut self) -> Self {
         clean_all(&mut self.status_detail, line);
         for parcel in &mut self.tracking {
@@ -28,7 +28,7 @@ impl Order {
 }
 
 impl Article {
-    /// With readable texts.
+    /// Cleans title and body.
     pub fn normalised(mut self) -> Self {
         clean(&mut self.title, line);
         clean(&mut self.body, lines);
@@ -37,7 +37,7 @@ impl Article {
 }
 
 impl Event {
-    /// With readable texts: what customers, assistants and editors wrote.
+    /// Cleans all texts by customers, assistants and editors.
     pub fn normalised(mut self) -> Self {
         match &mut self {
             Self::Escalated(escalation) => {
@@ -69,7 +69,7 @@ fn clean(text: &mut String, how: impl Fn(&str) -> Cow<'_, str>) {
     }
 }
 
-/// Text of which nothing is left is absent.
+/// Cleans an optional text; a blank result becomes None.
 fn clean_all(text: &mut Option<String>, how: impl Fn(&str) -> Cow<'_, str>) {
     if let Some(some) = text {
         clean(some, how);

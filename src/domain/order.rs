@@ -1,4 +1,4 @@
-//! Orders, as the customer who placed them may see them.
+//! Orders, with the parts that the customer who placed them may see.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{CustomerId, Day, Email, Link, Money, OrderId, Quantity, Timestamp};
 
-/// An order of the order system. Not to be shown before its owner is checked.
+/// An order of the order system. Its owner has to be checked before it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     pub id: OrderId,
     pub owner: OrderOwner,
-    /// The address on the order: what proves a guest order.
+    /// The email address on the order. A guest order is owned by whoever has verified it.
     pub email: Option<Email>,
     pub status: OrderStatus,
-    /// The vendor's own word for the status.
+    /// The status in the vendor's own words.
     pub status_detail: Option<String>,
     pub placed_at: Option<Timestamp>,
     pub estimated_delivery: Option<Day>,
@@ -23,12 +23,12 @@ pub struct Order {
     pub totals: Option<Totals>,
     pub refunds: Vec<Refund>,
     pub ship_to: Option<ShipTo>,
-    /// What the order system said of it and could not be read, so that nobody takes the rest for all there is.
+    /// Parts that the order system sent and that could not be parsed, so that an answer can say that they are missing.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unreadable: BTreeSet<OrderPart>,
 }
 
-/// A part of an order that an answer can be without.
+/// A part of an order that may be missing from an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderPart {
@@ -41,12 +41,12 @@ pub enum OrderPart {
     Totals,
     Refunds,
     ShipTo,
-    /// Something that is not known here.
+    /// A part that none of the others names.
     Other,
 }
 
 impl OrderPart {
-    /// The words for a sentence.
+    /// The name in a sentence.
     pub fn words(self) -> &'static str {
         match self {
             Self::Status => "the status",
@@ -63,8 +63,8 @@ impl OrderPart {
     }
 }
 
-/// Whose order it is: a customer's, or a guest's, who is known by email alone. One whose owner cannot be read is nobody's:
-/// it is certainly no guest's.
+/// The owner of an order: a customer, or a guest, known by email address alone. An order with an unreadable owner
+/// belongs to nobody: it must not pass for a guest order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderOwner {
@@ -73,7 +73,7 @@ pub enum OrderOwner {
     Unreadable,
 }
 
-/// Where an order stands. What no vendor word maps to is `unknown`; the vendor's word goes along.
+/// The status of an order. A vendor status without a mapping is `unknown`; `status_detail` holds the vendor's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
@@ -89,7 +89,7 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
-    /// The word for a sentence: `out for delivery`.
+    /// The name in a sentence, as `out for delivery`.
     pub fn words(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -105,7 +105,7 @@ impl OrderStatus {
     }
 }
 
-/// One parcel on its way.
+/// The tracking data of one parcel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracking {
     pub carrier: Option<String>,
@@ -113,7 +113,7 @@ pub struct Tracking {
     pub url: Option<Link>,
 }
 
-/// One line of an order.
+/// One line item of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineItem {
     pub name: String,
@@ -122,7 +122,7 @@ pub struct LineItem {
     pub unit_price: Option<Money>,
 }
 
-/// What the order costs.
+/// The totals of an order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     pub subtotal: Option<Money>,
@@ -131,14 +131,14 @@ pub struct Totals {
     pub total: Option<Money>,
 }
 
-/// Money that went back to the customer.
+/// A refund to the customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
     pub amount: Money,
     pub refunded_at: Option<Timestamp>,
 }
 
-/// As much of the delivery address as a chat needs: never street or name.
+/// City and country of the delivery address: never street or name, which a chat does not need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShipTo {
     pub city: Option<String>,

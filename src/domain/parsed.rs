@@ -1,6 +1,6 @@
 //! What parsed values have in common: why a text was refused, and the conversions from and to text.
 
-/// Why a text was refused as a domain value. Completes "failed to parse …"; never repeats the refused text.
+/// Why a text is not a valid domain value. Never holds the text itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {why}")]
 pub struct Invalid {
@@ -14,7 +14,7 @@ impl Invalid {
     }
 }
 
-/// Conversions that every type with `parse(&str)` and `as_str()` offers.
+/// `TryFrom<String>`, `FromStr`, `Into<String>` and `Display` for a type with `parse(&str)` and `as_str()`.
 macro_rules! text_conversions {
     ($name:ident) => {
         impl TryFrom<String> for $name {

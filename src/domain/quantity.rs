@@ -1,4 +1,4 @@
-//! How much of something: a decimal number, since shops also sell by weight and length.
+//! Quantities: decimal numbers, since shops also sell by weight and length.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::parsed::Invalid;
 
-/// A number of pieces, kilograms or metres, from 0 up, with at most 12 digits before and 6 behind the point.
+/// A number of pieces, kilograms or metres: not negative, at most 12 digits before and 6 after the point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quantity(String);
 
@@ -14,7 +14,7 @@ const WHOLE_DIGITS_MAX: usize = 12;
 const FRACTION_DIGITS_MAX: usize = 6;
 
 impl Quantity {
-    /// As `2`, `2.0`, `0.75`; zeros that say nothing are dropped.
+    /// Parses `2`, `2.0` or `0.75`; leading and trailing zeros are dropped.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let invalid = Invalid { what: "quantity", why: "must be a decimal number from 0 up, as 2 or 0.75" };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -50,7 +50,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// A JSON number.
+/// As a JSON number.
 impl Serialize for Quantity {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.parse::<u64>() {
@@ -60,7 +60,7 @@ impl Serialize for Quantity {
     }
 }
 
-/// From a JSON number, or a string that holds one.
+/// From a JSON number or a string that holds one.
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = match serde_json::Value::deserialize(deserializer)? {

@@ -1,8 +1,8 @@
-//! What can be imported into the embedded desk.
+//! Records that can be imported into the embedded store.
 
 use super::{Article, Contact, Order};
 
-/// One imported record. Importing it again changes nothing.
+/// One record of an import. Importing the same record again changes nothing.
 #[derive(Debug, Clone)]
 pub enum Record {
     Customer(Contact),

@@ -1,10 +1,10 @@
-//! When to try again: pure decisions, without a clock.
+//! Retry schedule: exponential back-off with full jitter, as pure functions without a clock.
 
 use std::time::Duration;
 
 use super::Timestamp;
 
-/// How often, and how far apart.
+/// Number of retries, and the pauses between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     pub retries: u32,
@@ -12,21 +12,22 @@ pub struct Schedule {
     pub cap: Duration,
 }
 
-/// The longest wish of an upstream that is believed; a longer one means "not today".
+/// Longer values of `Retry-After` are cut to this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 
 impl Schedule {
-    /// The pause after `made` attempts, however many there may be.
+    /// The pause after `made` attempts, without a limit on attempts: `random` (0 to 1) · `base` · 2^(made − 1), at most
+    /// `cap`.
     pub fn pause(&self, made: u32, random: f64) -> Duration {
         let exponential = self.base.saturating_mul(2u32.saturating_pow(made.saturating_sub(1))).min(self.cap);
         exponential.mul_f64(random.clamp(0.0, 1.0))
     }
 
-    /// How long to wait before attempt `made` + 1, after `made` attempts have failed; none when there is to be no other.
+    /// The pause before attempt `made` + 1, after `made` attempts have failed. None means no further attempt.
     ///
-    /// Exponential with full jitter: `random`, from 0 to 1, draws from nothing to `base` · 2^(made − 1), at most `cap`. An
-    /// upstream that asks for a pause (`Retry-After`) gets at least that, or no further attempt if it does not fit into
-    /// `cap` or into what `remains` of the deadline.
+    /// Exponential with full jitter, as [`Schedule::pause`]. A pause `asked` for by the upstream (`Retry-After`) is
+    /// kept at least; there is no further attempt if it exceeds `cap`, or if the pause does not fit into what `remains`
+    /// of the deadline.
     pub fn next_attempt(&self, made: u32, asked: Option<Duration>, remains: Duration, random: f64) -> Option<Duration> {
         if made > self.retries {
             return None;
@@ -41,12 +42,12 @@ impl Schedule {
     }
 }
 
-/// Reads `Retry-After` (RFC 9110 10.2.3): seconds or an HTTP date. A time that has passed is no pause; what cannot be read
-/// is no wish; and nobody is believed to want more than an hour.
+/// Parses `Retry-After` (RFC 9110 10.2.3): seconds or an HTTP date. A date in the past is a pause of 0, a malformed
+/// value is None, and the maximum is an hour.
 pub(crate) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
-        // Digits that do not fit are a very long time.
+        // Digits beyond 64 bits are cut to the maximum.
         return Some(Duration::from_secs(header.parse().unwrap_or(u64::MAX)).min(RETRY_AFTER_MAX));
     }
     let date = httpdate::parse_http_date(header).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;

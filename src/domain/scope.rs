@@ -1,4 +1,4 @@
-//! What an agent may do: OAuth 2 scopes (RFC 6749 3.3), the ones that this server knows.
+//! OAuth 2 scopes (RFC 6749 3.3) of this server: what an agent may do.
 
 use std::{fmt, str::FromStr};
 
@@ -15,14 +15,14 @@ pub enum Scope {
     TicketsWrite,
     CrmWrite,
     ArticlesRead,
-    /// Orders of anybody, for members of staff.
+    /// Any customer's orders, for members of staff.
     OrdersReadAny,
 }
 
 impl Scope {
     pub const ALL: [Self; 5] =
         [Self::OrdersRead, Self::TicketsWrite, Self::CrmWrite, Self::ArticlesRead, Self::OrdersReadAny];
-    /// What an agent needs for every tool.
+    /// The scopes of an agent that may call every tool.
     pub const AGENTS: [Self; 4] = [Self::OrdersRead, Self::TicketsWrite, Self::CrmWrite, Self::ArticlesRead];
 
     pub fn parse(text: &str) -> Result<Self, Invalid> {
@@ -49,17 +49,17 @@ impl Scope {
 
 text_conversions!(Scope);
 
-/// A set of scopes. Written as RFC 6749 has it: names with spaces between them, always in the same order.
+/// A set of scopes, written as in RFC 6749 3.3: separated by spaces, in a fixed order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// Reads the scopes that this server knows; others belong to somebody else.
+    /// Parses the scopes of this server and ignores others: a token may hold those of other resources.
     pub fn known(text: &str) -> Self {
         text.split(' ').filter_map(|name| Scope::parse(name).ok()).collect()
     }
 
-    /// Whether the set lets its holder do what `needed` is for. Who may read any order may read one's own.
+    /// Whether the set includes `needed`. `orders:read:any` includes `orders:read`.
     pub fn allow(self, needed: Scope) -> bool {
         let wider = needed == Scope::OrdersRead && self.has(Scope::OrdersReadAny);
         self.has(needed) || wider

@@ -1,14 +1,14 @@
-//! Secrets: readable where they are used, and nowhere else; and the names of the places where they are kept.
+//! Secret values, and references to where they are stored.
 
 use std::{fmt, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// A secret that others sign with, or are let in by, has at least so many octets.
+/// Shortest secret that may sign or authenticate, in octets.
 pub const OCTETS_MIN: usize = 16;
 
-/// A secret text. `Debug` and `Display` never show it, and memory is wiped when it is dropped.
+/// A secret. `Debug` hides it, and its memory is wiped on drop.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -17,7 +17,7 @@ impl Secret {
         Self(SecretString::from(text))
     }
 
-    /// The secret, if it is too long to be guessed: what signs, or lets in, has at least [`OCTETS_MIN`].
+    /// The secret, if it is long enough to sign or authenticate ([`OCTETS_MIN`]).
     pub fn strong(self, place: &SecretRef) -> Result<Self, SecretError> {
         match self.expose().len() {
             octets if octets < OCTETS_MIN => {
@@ -27,7 +27,7 @@ impl Secret {
         }
     }
 
-    /// The secret itself: call it only where it is sent or compared.
+    /// The plain secret. Call it only where it is sent or compared.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -39,17 +39,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where a secret is: `{ env = "NAME" }` or `{ file = "PATH" }`.
+/// Where a secret is stored: `{ env = "NAME" }` or `{ file = "PATH" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretRef {
-    /// The name of an environment variable, or of a line in the `.env` beside the configuration file.
+    /// Name of an environment variable, or of a variable in the `.env` file beside the configuration file.
     Env(String),
-    /// A file; a relative path is taken from the directory of the configuration file. Line breaks at its end are no part of it.
+    /// Path of a file that holds the secret, relative to the directory of the configuration file. Line breaks at its
+    /// end are removed.
     File(PathBuf),
 }
 
-/// A text that may be written out, or kept where secrets are.
+/// A text: written out, or stored like a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum TextRef {
@@ -57,7 +58,7 @@ pub enum TextRef {
     Kept(SecretRef),
 }
 
-/// Why a secret could not be read. Never holds one.
+/// Why a secret could not be read. Never holds the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     #[error("the environment variable {0} is not set; set it, or name another one")]
@@ -70,7 +71,7 @@ pub enum SecretError {
     },
     #[error("the environment variable {0} is not UTF-8")]
     NotText(String),
-    /// What of a line in `.env` can be read in two ways.
+    /// A line in `.env` that can be parsed in two ways.
     #[error("{0}")]
     Ambiguous(String),
     #[error("the secret in {0} is empty")]
@@ -81,7 +82,7 @@ pub enum SecretError {
     Weak { place: SecretRef, octets: usize, needed: usize },
 }
 
-/// Reads what a [`SecretRef`] names. Which environment and which directory is the configuration's business.
+/// Reads the secret that a [`SecretRef`] names. The configuration chooses environment and directory.
 pub type SecretReader<'a> = &'a dyn Fn(&SecretRef) -> Result<Secret, SecretError>;
 
 impl TextRef {
@@ -111,7 +112,7 @@ impl fmt::Display for TextRef {
     }
 }
 
-/// Written by hand, so that a secret that was put here by mistake is not repeated in the error.
+/// Written by hand, so that the error does not repeat a secret that was put here by mistake.
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let refuse = |_: String| {
@@ -133,7 +134,7 @@ impl From<SecretRef> for TextRef {
     }
 }
 
-/// Reads a place, or hands a plain text to its closure.
+/// Deserializes a reference, or hands a plain text to its closure.
 struct Place<F>(F);
 
 impl<'de, T, F> de::Visitor<'de> for Place<F>

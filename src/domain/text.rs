@@ -1,15 +1,15 @@
-//! Text from customers, vendors and content systems: what nobody can see is taken out once, where it comes in.
+//! Cleans text from customers, vendors and content systems, once, where it enters.
 //!
-//! Control characters, marks that turn text around and invisible characters let a text show something else than it says,
-//! to people and to models (Unicode TR 36, "Trojan Source").
+//! Control, bidi and invisible characters can make a text look different from what it says, to people and to models
+//! (Unicode TR 36, "Trojan Source").
 
 use std::borrow::Cow;
 
-/// Invisible characters that may follow one another, as in emoji.
+/// Longest run of invisible characters that is kept, as emoji have them.
 const INVISIBLE_RUN_MAX: usize = 3;
 
-/// Text of several lines: without control characters other than tab and line feed, marks that turn text around, tag
-/// characters, and more than one zero-width character in a row. Every other character stays as it is.
+/// Cleans a text of several lines: removes control characters other than tab and line feed, bidi overrides, tag
+/// characters and runs of zero-width characters. Every other character stays.
 pub fn lines(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_plain) {
         return Cow::Borrowed(text);
@@ -32,14 +32,14 @@ pub fn lines(text: &str) -> Cow<'_, str> {
         before = Some(c);
     }
     end_run(&mut clean, &mut run);
-    // What was taken out may have stood between two invisible characters.
+    // Removing a character may have joined two runs of invisible ones.
     match clean == text {
         true => Cow::Borrowed(text),
         false => Cow::Owned(lines(&clean).into_owned()),
     }
 }
 
-/// Text of one line: the same, with a space for each line break and tab.
+/// Cleans a text and makes it one line: each run of line breaks and tabs becomes a space.
 pub fn line(text: &str) -> Cow<'_, str> {
     let clean = lines(text);
     match clean.contains(['\n', '\t']) {
@@ -53,7 +53,7 @@ pub fn one_line(text: &str) -> String {
     text.split(|c: char| c.is_control() || is_break(c)).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Everything that some program shows as the end of a line.
+/// Every character that some program shows as a line break.
 pub(crate) fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
@@ -61,9 +61,9 @@ pub(crate) fn is_break(c: char) -> bool {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Plain,
-    /// A line break, however it is written.
+    /// A line break other than line feed.
     Break,
-    /// Has no width; one alone may join or separate letters, or choose the form of an emoji.
+    /// Zero width. A single one may join or separate letters, or select the form of an emoji.
     Invisible,
     Removed,
 }
@@ -86,12 +86,12 @@ fn is_plain(c: char) -> bool {
     kind(c, None) == Kind::Plain
 }
 
-/// Chooses the form of the character before it.
+/// Variation selectors: they select the form of the character before.
 fn is_selector(c: char) -> bool {
     matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{180b}'..='\u{180d}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// A run of invisible characters stays if no two of one kind follow each other, and if it is short.
+/// Keeps a run of invisible characters if it is short and alternates between selectors and others.
 fn end_run(clean: &mut String, run: &mut String) {
     let marks: Vec<char> = run.drain(..).collect();
     let doubled = marks.windows(2).any(|pair| is_selector(pair[0]) == is_selector(pair[1]));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{ConversationId, Customer, Link, OrderId, TicketId};
 
-/// A ticket that is wanted. The requester is the customer of the call, never somebody the agent names.
+/// A ticket to be created. The requester is the customer of the call, never a person whom the agent names.
 #[derive(Debug, Clone)]
 pub struct NewTicket {
     pub requester: Customer,
@@ -20,40 +20,40 @@ pub struct NewTicket {
     pub category: Option<String>,
     pub order_id: Option<OrderId>,
     pub tags: Vec<String>,
-    /// Further facts by name, for custom fields.
+    /// Values of custom fields, by name.
     pub fields: BTreeMap<String, Value>,
 }
 
-/// Something to add to a ticket, for the people who work on it.
+/// An internal comment to be added to a ticket.
 #[derive(Debug, Clone)]
 pub struct Comment {
     /// Plain text.
     pub text: String,
-    /// What the ticket's priority is raised to, if it is lower.
+    /// Raise the ticket's priority to this, if it is lower.
     pub priority: Option<Priority>,
 }
 
-/// A ticket as the helpdesk keeps it.
+/// A ticket in the helpdesk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
-    /// By which the helpdesk's API knows it.
+    /// The id in the helpdesk's API.
     pub id: TicketId,
-    /// The number that people see in the helpdesk, where it is not the id.
+    /// The number that people see in the helpdesk, where it differs from the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<TicketId>,
     pub status: TicketStatus,
-    /// Where the customer can follow it, if the helpdesk has such a page.
+    /// The page where the customer can follow the ticket, if the helpdesk has one.
     pub url: Option<Link>,
 }
 
 impl Ticket {
-    /// What people call it.
+    /// The number, or else the id.
     pub fn name(&self) -> &TicketId {
         self.number.as_ref().unwrap_or(&self.id)
     }
 }
 
-/// How urgent a ticket is.
+/// The priority of a ticket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
@@ -64,7 +64,7 @@ pub enum Priority {
     Urgent,
 }
 
-/// Where a ticket stands.
+/// The status of a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TicketStatus {

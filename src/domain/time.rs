@@ -1,4 +1,5 @@
-//! Times. Every moment is UTC with milliseconds; every decision about time asks one [`Clock`], which tests can move.
+//! Timestamps (UTC, milliseconds), days, and the [`Clock`] that every decision about wall-clock time asks, which tests
+//! can move.
 
 use std::{
     fmt,
@@ -14,11 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::parsed::{Invalid, text_conversions};
 
-/// The ends of the calendar (years -9999 to 9999), on a whole second.
+/// The ends of the calendar (years -9999 to 9999), rounded to a second.
 const LATEST_MS: i64 = 253_402_207_200_000;
 const EARLIEST_MS: i64 = -377_705_023_200_000;
 
-/// A moment in UTC, in milliseconds; written as RFC 3339.
+/// A UTC timestamp with milliseconds, written as RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
@@ -31,7 +32,7 @@ impl Timestamp {
         Ok(Self(parsed.as_millisecond()))
     }
 
-    /// A moment by its Unix time; one outside the years -9999 to 9999 is refused.
+    /// From Unix time in milliseconds. Errs outside the years -9999 to 9999.
     pub fn from_unix_ms(unix_ms: i64) -> Result<Self, Invalid> {
         jiff::Timestamp::from_millisecond(unix_ms)
             .map(|_| Self(unix_ms))
@@ -46,12 +47,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// The moment `by` earlier, or the earliest one there is.
+    /// Subtracts a duration, down to the earliest timestamp.
     pub fn minus(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(millis(by)).max(EARLIEST_MS))
     }
 
-    /// The moment `by` later, or the latest one there is.
+    /// Adds a duration, up to the latest timestamp.
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(millis(by)).min(LATEST_MS))
     }
@@ -88,7 +89,7 @@ impl From<Timestamp> for String {
     }
 }
 
-/// A day without a time (RFC 3339 full-date): when a parcel is expected.
+/// A calendar day (RFC 3339 full-date).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Day(String);
@@ -107,7 +108,7 @@ impl Day {
 
 text_conversions!(Day);
 
-/// Where the time comes from: the system's wall clock, or one that a test moves by hand.
+/// The system's wall clock, or one that a test moves.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     moved_ms: Option<Arc<AtomicI64>>,
@@ -118,7 +119,7 @@ impl Clock {
         Self::default()
     }
 
-    /// A clock that stands at the system's time until [`Clock::advance`] moves it on.
+    /// The system's clock plus an offset, 0 at first, which [`Clock::advance`] and [`Clock::set_back`] change.
     pub fn movable() -> Self {
         Self { moved_ms: Some(Arc::default()) }
     }
@@ -128,14 +129,14 @@ impl Clock {
         Timestamp(jiff::Timestamp::now().as_millisecond().saturating_add(moved))
     }
 
-    /// Moves a movable clock on; the system's clock stays where it is.
+    /// Moves a movable clock forward; does nothing to the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Some(moved) = &self.moved_ms {
             moved.fetch_add(millis(by), Ordering::Relaxed);
         }
     }
 
-    /// Moves a movable clock back, as somebody who sets a wall clock does.
+    /// Moves a movable clock back, as a correction of the wall clock does.
     pub fn set_back(&self, by: Duration) {
         if let Some(moved) = &self.moved_ms {
             moved.fetch_sub(millis(by), Ordering::Relaxed);

@@ -1,24 +1,24 @@
-//! Why an event waits that is not itself to blame.
+//! Causes, outside of the event itself, for which an event waits.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Why an event waits that is not itself to blame.
+/// Why an event waits without a fault of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitCause {
-    /// The upstream is away or too busy.
+    /// The upstream is unavailable or overloaded.
     Outage,
-    /// It refuses our credentials. A second event that is refused alike stops the upstream.
+    /// The upstream refuses our credentials. A second such refusal stops all events of the upstream.
     Refused,
-    /// It refuses this one record.
+    /// The upstream refuses access to this one record.
     Forbidden,
-    /// Something is not set up, there or in our settings.
+    /// Something is not set up at the upstream or in our configuration.
     Misconfigured,
-    /// The helpdesk needs an email address, and the customer has none that is proven.
+    /// The helpdesk needs an email address, and the customer has no verified one.
     NoEmail,
-    /// The filters of a source of webhooks take too long over what it sent.
+    /// The filters of a webhook source exceed their time on this body.
     Unmapped,
 }
 
@@ -41,38 +41,36 @@ impl WaitCause {
         Self::ALL.into_iter().find(|cause| cause.as_str() == word)
     }
 
-    /// For people: what is the matter with `upstream`, and what to do about it.
+    /// The cause and the remedy in a sentence for people.
     pub fn said_of(self, upstream: &str) -> String {
         match self {
-            Self::Outage => format!("{upstream} is away or too busy"),
+            Self::Outage => format!("{upstream} is unavailable or overloaded"),
             Self::Refused => format!("{upstream} refuses our credentials; renew them"),
-            Self::Forbidden => format!("{upstream} refuses access to a record; look at our permissions there"),
+            Self::Forbidden => format!("{upstream} refuses access to a record; check our permissions there"),
             Self::Misconfigured => {
-                format!(
-                    "something is not set up at {upstream} or in our settings; frontdesk check --online may tell what"
-                )
+                format!("something is not set up at {upstream} or in our configuration; run frontdesk check --online")
             }
             Self::Unmapped => {
-                format!("the filters of {upstream} take too long over what was sent there; mend its connector file")
+                format!("the filters of {upstream} exceed their time on a webhook; repair its connector file")
             }
             Self::NoEmail => format!(
-                "{upstream} needs an email address, and the customer has none that is proven; set desk.fallback_requester"
+                "{upstream} needs an email address, and the customer has no verified one; set desk.fallback_requester"
             ),
         }
     }
 }
 
-/// What is known of an outage.
+/// How long an upstream that is unavailable is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Away {
-    /// Nothing but that.
+    /// Unknown.
     Unknown,
-    /// It says itself when to come again.
+    /// The upstream asked for this pause (`Retry-After`).
     For(Duration),
-    /// It is left alone for this long, and so are the other events of the kind.
+    /// Nothing is sent for this long, neither this event nor others of the same kind.
     Closed {
         after: Duration,
-        /// Whether this event was sent all the same. Then another one tries next.
+        /// Whether this event was sent nevertheless. Then another event is the next probe.
         tried: bool,
     },
 }

@@ -1,5 +1,5 @@
-//! `article.published`, `article.updated`, `article.unpublished`: the knowledge base follows, in the order in which the CMS says
-//! that they happened, or else of arrival.
+//! `article.published`, `article.updated`, `article.unpublished`: updates the knowledge base, in the order of the CMS's
+//! timestamps, or else of arrival.
 
 use async_trait::async_trait;
 

@@ -1,4 +1,4 @@
-//! `conversation.ended`: what came of it goes to the customer's contact, with a note.
+//! `conversation.ended`: writes the outcome of the conversation to the customer's contact, with a note.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::{
 };
 
 const KIND: &str = "conversation.ended";
-/// Messages that a summary quotes at each end, and how much of each.
+/// Messages that a summary quotes from the beginning and from the end, and the longest quote.
 const QUOTED: usize = 2;
 const QUOTED_CHARS_MAX: usize = 280;
-/// How far a platform's clock may be ahead of ours.
+/// Accepted clock skew of a platform into the future.
 const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct ConversationEnded;
@@ -46,11 +46,11 @@ impl Handler for ConversationEnded {
         match work.desk.end_conversation(&call, fields(&ended)?, summary(&ended), order(talk.at, work.arrival.at)).await
         {
             Ok(update) => Ok(receipt(&update, proven)),
-            // Where contacts are kept by address, a visitor without one has none.
+            // A CRM that identifies contacts by email address has none for this visitor.
             Err(DeskError::Port(PortError::EmailRequired { .. })) => {
                 Ok(skipped("the CRM needs an email address, and the event has no usable one"))
             }
-            // The fields are on record; the next attempt adds the note alone.
+            // The fields are written; the next attempt only adds the note.
             Err(DeskError::Partly { error, .. }) => Err((*error).into()),
             Err(error) => Err(error.into()),
         }
@@ -61,7 +61,8 @@ fn skipped(why: &str) -> String {
     format!("skipped: {why}")
 }
 
-/// When it ended, for telling the later of two ends. A clock that is far ahead must not outdo all that follow.
+/// The time by which the later of two conversations is found. It is capped, since a wrong clock would otherwise
+/// supersede all later ones.
 fn order(at: Timestamp, arrived: Timestamp) -> Timestamp {
     at.min(arrived.plus(AHEAD_MAX))
 }
@@ -105,10 +106,10 @@ fn fields(ended: &EndedConversation) -> Result<ContactFields, EventError> {
     Ok(fields)
 }
 
-/// The same conversation always gives the same note.
+/// The note. Depends only on the event, so that a retry writes the same one.
 fn summary(ended: &EndedConversation) -> String {
     let talk = &ended.talk;
-    // By the beginning of its first line a note is known to be of a conversation.
+    // The beginning of the first line identifies the note of a conversation.
     let mut lines = vec![format!("Chatbot conversation {}, {}", talk.conversation, outcome(ended))];
     if talk.verified != Some(true) {
         lines.push("Not proven: the customer was not signed in, and typed this address in the chat.".to_owned());

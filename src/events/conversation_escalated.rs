@@ -15,10 +15,10 @@ use crate::{
 };
 
 const KIND: &str = "conversation.escalated";
-/// Below this the assistant itself did not believe in its answers.
+/// Below this confidence of the assistant the priority is high.
 const CONFIDENCE_LOW: f64 = 0.3;
 const FRUSTRATED: &str = "customer_frustrated";
-/// It is a tag and the subject; helpdesks take about 255 characters.
+/// The intent is a tag and part of the subject; helpdesks accept about 255 characters.
 const INTENT_CHARS_MAX: usize = 100;
 const REASON_CHARS_MAX: usize = 200;
 
@@ -63,7 +63,7 @@ fn ticket(escalation: &Escalation, arrival: Arrival) -> EscalationTicket {
     }
 }
 
-/// What the people who take over have to know first.
+/// The warning for human agents that the customer is not verified.
 fn unproven(talk: &Talk) -> &'static str {
     match talk.verified {
         Some(true) => "",

@@ -1,4 +1,4 @@
-//! What happens when an event arrives. One file each, and one list of them, here.
+//! Event handlers: one file for each, and the list of them here.
 
 mod articles;
 mod conversation_ended;
@@ -16,18 +16,18 @@ use crate::{
     identity::{Caller, Subject},
 };
 
-/// A repeated or replayed event finds its first effect for this long.
+/// For this long a repeated or replayed event finds its first effect in the ledger.
 const REPEAT_WINDOW: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// One kind of event.
+/// Handles one or more kinds of events.
 #[async_trait]
 trait Handler: Send + Sync {
     fn kinds(&self) -> &'static [&'static str];
 
-    /// The system behind the desk that it needs.
+    /// The system behind the desk that the handler needs.
     fn system(&self) -> System;
 
-    /// Does it, and says as a reference what was done.
+    /// Processes the event. Returns a reference to the effect.
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError>;
 }
 
@@ -39,7 +39,7 @@ pub enum System {
     Knowledge,
 }
 
-/// Every handler there is. A new one is a file and a line.
+/// The list of handlers. A new one is a file and a line.
 fn all() -> Vec<Box<dyn Handler>> {
     vec![
         Box::new(conversation_escalated::ConversationEscalated),
@@ -48,19 +48,19 @@ fn all() -> Vec<Box<dyn Handler>> {
     ]
 }
 
-/// Which event it is, the same for every attempt.
+/// Id and time of an event, the same for every attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// Grows in the order of arrival.
+    /// Ascending in the order of arrival.
     pub id: i64,
     pub at: Timestamp,
 }
 
-/// An event to handle, and what with.
+/// The context of an event that is being processed.
 struct Work<'a> {
     desk: &'a Desk,
     arrival: Arrival,
-    /// Whose customers the platform's customer ids are.
+    /// The system of the platform's customer ids.
     system: &'a SystemId,
 }
 
@@ -70,51 +70,51 @@ pub struct Handlers {
     system: SystemId,
 }
 
-/// Why an event had no effect.
+/// Why processing an event failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     #[error(transparent)]
     Desk(#[from] DeskError),
     #[error("the stored event cannot be read")]
     Unreadable(#[source] serde_json::Error),
-    #[error("nobody handles events of this kind")]
+    #[error("no handler for events of this kind")]
     Unhandled,
     #[error(transparent)]
     Value(#[from] Invalid),
 }
 
-/// What to do about it.
+/// What the worker does after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     Retry {
         in_doubt: bool,
     },
-    /// The event is not to blame: its upstream will know later.
+    /// Ask the upstream later whether the effect happened; does not count as a failure of the event.
     Defer {
         after: Duration,
     },
-    /// The event is not to blame: its upstream is away or too busy.
+    /// Wait for the upstream, which is unavailable or overloaded; does not count as a failure of the event.
     Outage {
         away: Away,
         in_doubt: bool,
     },
-    /// The event is not to blame, and trying again does not help: somebody has to repair something.
+    /// Park the event until somebody has repaired the cause.
     Park(WaitCause),
     GiveUp {
         in_doubt: bool,
     },
 }
 
-/// When a lost answer is asked after again.
+/// Pause before the outcome of an effect in doubt is looked up again.
 const SETTLE_AGAIN: Duration = Duration::from_secs(60);
 
 impl EventError {
-    /// Only what may be otherwise next time is tried again.
+    /// The remedy for this error. Only failures that may pass are retried.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Desk(DeskError::InDoubt { can_settle: false, .. }) => Remedy::GiveUp { in_doubt: true },
             Self::Desk(DeskError::InDoubt { source: None, .. }) => Remedy::Defer { after: SETTLE_AGAIN },
-            // A repeat is absorbed.
+            // A retry is deduplicated by the ledger.
             Self::Desk(DeskError::InDoubt { source: Some(error), .. }) => port_remedy(error, true),
             Self::Desk(DeskError::Port(error)) => port_remedy(error, false),
             _ => Remedy::GiveUp { in_doubt: false },
@@ -137,13 +137,13 @@ fn port_remedy(error: &PortError, in_doubt: bool) -> Remedy {
         PortError::Forbidden { .. } => Remedy::Park(WaitCause::Forbidden),
         PortError::Misconfigured { .. } => Remedy::Park(WaitCause::Misconfigured),
         PortError::EmailRequired { .. } => Remedy::Park(WaitCause::NoEmail),
-        // The refusal of a look-up says nothing about what was done before.
+        // A refused look-up does not show whether the effect happened.
         PortError::Invalid { .. } if in_doubt => Remedy::Retry { in_doubt },
         PortError::Invalid { .. } | PortError::Closed { .. } => Remedy::GiveUp { in_doubt: false },
     }
 }
 
-/// What the ledger knows the effect of an event by; none where an event has no entry there.
+/// The key of an event's effect in the ledger; None for events without an entry there.
 pub fn effect_key(system: &SystemId, payload: &str) -> Result<Option<EffectKey>, EventError> {
     if let Ok(effect_key) = ticket_requested::effect_key(payload) {
         return Ok(Some(effect_key));
@@ -159,7 +159,7 @@ impl Handlers {
         Self { handlers: all(), system }
     }
 
-    /// The system that events of a kind need.
+    /// The system that events of this kind need.
     pub fn system(&self, kind: &str) -> Option<System> {
         if kind == ticket_requested::KIND {
             return Some(System::Helpdesk);
@@ -167,13 +167,13 @@ impl Handlers {
         self.handlers.iter().find(|handler| handler.kinds().contains(&kind)).map(|handler| handler.system())
     }
 
-    /// Every kind that has an effect.
+    /// Every kind with a handler.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.handlers.iter().flat_map(|handler| handler.kinds().iter().copied()).chain([ticket_requested::KIND])
     }
 
     pub async fn handle(&self, desk: &Desk, arrival: Arrival, kind: &str, payload: &str) -> Result<String, EventError> {
-        // It is no `Event`, so that no source can report one.
+        // This kind is not an `Event`, so that no webhook source can send it.
         if kind == ticket_requested::KIND {
             return ticket_requested::handle(desk, payload).await;
         }
@@ -190,8 +190,8 @@ impl Work<'_> {
     }
 }
 
-/// The call that an event makes, for the customer that its platform names. That is proof where the customer had signed in;
-/// otherwise whoever was there has typed it.
+/// The desk call of an event, for the customer that its platform names: verified if the customer was signed in, and
+/// otherwise typed by a visitor.
 fn call(system: &SystemId, kind: &'static str, talk: &Talk) -> Result<Call, EventError> {
     let proven = talk.verified == Some(true);
     let customer = Customer {
@@ -203,7 +203,7 @@ fn call(system: &SystemId, kind: &'static str, talk: &Talk) -> Result<Call, Even
         name: talk.name.clone(),
         typed: !proven,
     };
-    // Not the row's own id: two sources that report the same have one effect.
+    // Not the id of the stored event: two sources that report the same event have one effect.
     let key = format!("{kind} {} {}", talk.conversation, talk.at.unix_ms());
     let fingerprint = Fingerprint::of(key.as_bytes());
     Ok(Call {

@@ -1,4 +1,5 @@
-//! `ticket.requested`: what an agent asked for while the helpdesk was away becomes a ticket. No webhook reports it.
+//! `ticket.requested`: creates the ticket that an agent requested while the helpdesk was unavailable. Not sent by
+//! webhooks.
 
 use super::EventError;
 use crate::desk::{Desk, EffectKey, QueuedTicket};
@@ -10,7 +11,7 @@ pub(super) async fn handle(desk: &Desk, payload: &str) -> Result<String, EventEr
     Ok(outcome.ticket().map_or_else(|| "ticket".to_owned(), |ticket| format!("ticket:{}", ticket.name())))
 }
 
-/// What the ledger knows its effect by.
+/// The key of its effect in the ledger.
 pub(super) fn effect_key(payload: &str) -> Result<EffectKey, EventError> {
     Ok(read(payload)?.effect_key())
 }

@@ -1,14 +1,15 @@
-//! What was said, as text that nobody can forge: a message never looks like another speaker, a heading or a remark of ours.
+//! Transcripts for tickets. A message cannot imitate another speaker, a heading or a remark of ours.
 
 use crate::domain::{Message, Speaker, Talk, text::is_break};
 
-/// Characters of one message, and octets of all, that go into a ticket. Helpdesks take about 64 KiB.
+/// Longest message in characters, and longest transcript in octets: helpdesks accept about 64 KiB.
 const MESSAGE_CHARS_MAX: usize = 8_000;
 const BYTES_MAX: usize = 48_000;
-/// Of these the beginning of the conversation gets one part, and its end the rest.
+/// The beginning of the conversation gets one part in this many of the transcript, the end gets the others.
 const BEGINNING: usize = 4;
 
-/// `**Customer:** …` and `**AI Agent:** …`, a paragraph each; what is left out is said, with where it is kept.
+/// `**Customer:** …` and `**AI Agent:** …`, a paragraph each. A remark replaces what is left out and names the command
+/// that shows it.
 pub(super) fn transcript(talk: &Talk, event: i64) -> String {
     let paragraphs: Vec<String> = talk.messages.iter().map(|message| paragraph(message, event)).collect();
     let fits = |budget: usize, mut sizes: Box<dyn Iterator<Item = usize> + '_>| {
@@ -62,7 +63,7 @@ pub(super) fn speaker(from: Speaker) -> &'static str {
     }
 }
 
-/// `text` behind a prefix; every further line of it begins with `> `.
+/// `text` after a prefix; each further line begins with `> `.
 pub(super) fn said(prefix: &str, text: &str) -> String {
     let text = text.trim_end_matches(is_break).replace("\r\n", "\n");
     let mut said = prefix.to_owned();
@@ -75,7 +76,7 @@ pub(super) fn said(prefix: &str, text: &str) -> String {
     said
 }
 
-/// The beginning of a string that is to be short.
+/// The first `chars_max` characters at most, with `…` for the rest.
 pub(super) fn cut(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         Some((at, _)) => format!("{}…", &text[..at]).chars().take(chars_max).collect(),
@@ -134,7 +135,7 @@ mod tests {
         ) {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let written = transcript(&talk(&texts), 7);
-            // Every line that does not begin with "> " is one of ours: a speaker, or the space between two.
+            // A line without "> " is ours: a speaker or a blank line.
             let mut speakers = Vec::new();
             for line in written.split(is_break) {
                 if let Some(name) = ["**Customer:** ", "**AI Agent:** "].iter().find(|name| line.starts_with(**name)) {

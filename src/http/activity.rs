@@ -1,4 +1,4 @@
-//! What a connection is doing, and how long it has been doing it.
+//! Activity of a connection: requests in progress, heads that are arriving, idle time.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,19 +17,19 @@ pub(super) struct Timeouts {
 pub(super) struct Activity {
     state: Mutex<State>,
     evicted: CancellationToken,
-    /// Told when a connection may make room that could not before.
+    /// Notified when a connection becomes idle and so can be evicted.
     idle: Arc<Notify>,
 }
 
 struct State {
     requests: u32,
-    /// Of these, the ones whose bodies are still to come.
+    /// Of these, requests whose body has not arrived completely.
     receiving: u32,
-    /// Since when nothing has been going on, or something has.
+    /// The last time at which a request began or ended.
     since: Instant,
-    /// A head has begun to arrive.
+    /// When the first bytes of a head arrived.
     head_since: Option<Instant>,
-    /// The next one has, while a request is being worked on.
+    /// When the first bytes of the next head arrived, while a request is in progress (pipelining).
     next_head_since: Option<Instant>,
 }
 
@@ -43,7 +43,8 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Since when it has done nothing of use: the one that has for longest makes room first. None while we are at work for it.
+    /// Since when the connection has been idle or sending a request; the oldest is evicted first. None while we process
+    /// a request that has arrived.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
         (state.requests == state.receiving).then(|| state.head_since.unwrap_or(state.since))
@@ -61,7 +62,7 @@ impl Activity {
         let mut state = self.state();
         let head = match (state.requests, state.receiving) {
             (0, _) => &mut state.head_since,
-            // Pipelined behind a request that has arrived whole.
+            // Pipelined behind a request that has arrived completely.
             (_, 0) => &mut state.next_head_since,
             _ => return,
         };
@@ -83,7 +84,7 @@ impl Activity {
         self.state().receiving -= 1;
     }
 
-    /// When the connection has had its time, as things are.
+    /// When the connection is to be closed, if nothing changes.
     pub(super) fn due(&self, timeouts: Timeouts, has_heads: bool) -> Option<Instant> {
         let state = self.state();
         match state.head_since.filter(|_| has_heads) {
@@ -93,14 +94,14 @@ impl Activity {
         }
     }
 
-    /// Whether it is in the middle of a head, and of nothing else.
+    /// Whether a head is arriving and no request is in progress.
     pub(super) fn is_in_head(&self) -> bool {
         let state = self.state();
         state.requests == 0 && state.head_since.is_some()
     }
 }
 
-/// A request that is being worked on, until it is dropped.
+/// A request in progress, until it is dropped.
 pub(super) struct Busy(Arc<Activity>);
 
 impl Drop for Busy {
@@ -116,11 +117,11 @@ impl Drop for Busy {
     }
 }
 
-/// A body that is still to come, until it has, or nobody wants it any more.
+/// A request body that is arriving, until it is complete or dropped.
 pub(super) struct Receiving(Option<Arc<Activity>>);
 
 impl Receiving {
-    /// Of a request that has begun.
+    /// The body of the request that has just begun.
     pub(super) fn of(activity: &Arc<Activity>) -> Self {
         Self(Some(activity.clone()))
     }

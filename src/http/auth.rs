@@ -1,5 +1,5 @@
-//! Who is calling: moves what says so out of the request, so that no handler and no log sees the raw values, and lets
-//! nobody pass who has not authenticated, where agents have to.
+//! Authentication of agents at /mcp: moves tokens and customer contexts out of the headers, so that no handler and no
+//! log sees them, and refuses requests that do not authenticate where that is required.
 
 use std::{future::Future, sync::Arc};
 
@@ -11,36 +11,36 @@ use axum::{
 };
 use tracing::{Instrument, Span};
 
-use super::{layers::hold_answer, peer::Proxies, responses::RpcRefusal};
+use super::{layers::hold_resources, peer::Proxies, responses::RpcRefusal};
 use crate::{
     domain::{AgentId, Secret},
     identity::{
         CONTEXT_HEADER, Evidence,
         agents::{Agent, Agents, AuthError, Challenge, Reason},
     },
-    limits::{Answers, Bodies, Gate, Limiter, Wait},
+    limits::{BodyReader, Gate, Limiter, ResponseMemory, Wait},
     telemetry::{LogThrottle, causes, metrics},
 };
 
-/// When to come again while keys or tokens cannot be read, in seconds.
+/// `Retry-After` in seconds while keys or tokens cannot be read.
 const RETRY_AFTER_S: u64 = 5;
 
-/// How requests to /mcp are let in.
+/// Authenticates and limits requests to /mcp.
 pub struct AgentAuth {
     pub proxies: Proxies,
     /// None: agents do not authenticate.
     pub agents: Option<Agents>,
     pub challenge: Challenge,
     pub limiter: Limiter<AgentId>,
-    pub bodies: Bodies,
-    /// Places for streams of events.
+    pub bodies: BodyReader,
+    /// Limit on open event streams.
     pub streams: Gate,
-    /// Room for answers on their way out.
-    pub answers: Answers,
+    /// Memory budget for long responses.
+    pub response_memory: ResponseMemory,
     pub log: AuthLog,
 }
 
-/// Lines that strangers can cause.
+/// Throttles for log lines that anybody can cause.
 #[derive(Debug, Default)]
 pub struct AuthLog {
     refused: LogThrottle,
@@ -48,14 +48,14 @@ pub struct AuthLog {
     limited: LogThrottle,
 }
 
-/// A refusal of a request that nobody reads.
+/// A refusal of a request whose body has not been read.
 struct Refusal(RpcRefusal);
 
 impl Refusal {
-    /// Reads a body of usual size first: a sender that is still writing would otherwise see a broken connection, and the
-    /// answer bears the id of the message.
-    async fn after(self, bodies: &Bodies, expects: bool, body: Body) -> Response {
-        // Who waits for a word before sending the body (Expect: 100-continue) need not send it.
+    /// Reads a body of usual size first: a client that is still writing would otherwise see a broken connection, and
+    /// the response needs the id of the JSON-RPC message.
+    async fn after(self, bodies: &BodyReader, expects: bool, body: Body) -> Response {
+        // A client with Expect: 100-continue has not sent the body and need not.
         let read = if expects { None } else { bodies.discard(body).await };
         let closes = read.is_none();
         let mut response = self.0.answer(&read.unwrap_or_default());
@@ -67,8 +67,8 @@ impl Refusal {
 }
 
 impl AgentAuth {
-    /// Asks the endpoint if the request may pass. `span` is that of the request.
-    pub(super) async fn let_in<F, R>(
+    /// Calls the endpoint if the request is admitted. `span` is the span of the request.
+    pub(super) async fn handle<F, R>(
         &self,
         mut request: Request,
         span: &Span,
@@ -79,7 +79,7 @@ impl AgentAuth {
         R: IntoResponse,
     {
         match self.admit(&mut request).instrument(span.clone()).await {
-            Ok(()) => hold_answer(&self.streams, &self.answers, endpoint(request).await.into_response()),
+            Ok(()) => hold_resources(&self.streams, &self.response_memory, endpoint(request).await.into_response()),
             Err(refusal) => {
                 let expects = request.headers().contains_key(header::EXPECT);
                 refusal.after(&self.bodies, expects, request.into_body()).await
@@ -87,21 +87,21 @@ impl AgentAuth {
         }
     }
 
-    /// Puts into the request who calls.
+    /// Authenticates the request and adds the [`Evidence`] to its extensions.
     async fn admit(&self, request: &mut Request) -> Result<(), Refusal> {
         let token = bearer(request.headers());
         request.headers_mut().remove(header::AUTHORIZATION);
         let mut evidence = Evidence::default();
         let headers = request.headers_mut();
         if headers.contains_key(CONTEXT_HEADER) {
-            // A value that is not ASCII can be no token; an empty one in its place is refused as malformed.
+            // A value that is not ASCII cannot be a token; replaced by an empty one it is refused as malformed.
             let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
             evidence.context_headers =
                 headers.get_all(CONTEXT_HEADER).iter().map(|value| Secret::new(text(value))).collect();
             headers.remove(CONTEXT_HEADER);
         }
         if has_token_in_query(request.uri().query().unwrap_or_default()) {
-            // Addresses are logged by every proxy on the way.
+            // Every proxy on the way logs the URL.
             let why =
                 "a token was sent in the query of the address; revoke it, and send tokens as header Authorization";
             return Err(self.refuse(&AuthError::Malformed(why)));
@@ -140,7 +140,7 @@ impl AgentAuth {
             AuthError::Absent => ("absent", StatusCode::UNAUTHORIZED, Reason::NoToken),
             AuthError::Malformed(why) => ("refused", StatusCode::BAD_REQUEST, Reason::InvalidRequest(why)),
             AuthError::Refused(_) => ("refused", StatusCode::UNAUTHORIZED, Reason::InvalidToken(&why)),
-            AuthError::NoKeys { .. } | AuthError::Book(_) => {
+            AuthError::NoKeys { .. } | AuthError::TokenStore(_) => {
                 metrics::authentication("unavailable");
                 if let Some(left_out) = self.log.unavailable.pass() {
                     tracing::error!(error = causes(error), left_out, "an agent's token cannot be checked");
@@ -168,7 +168,7 @@ impl AgentAuth {
     }
 }
 
-/// The one bearer token in the headers (RFC 6750 2.1). Another scheme is no token.
+/// The bearer token of the request (RFC 6750 2.1). Another scheme counts as no token.
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, &'static str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -186,7 +186,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, &'static str> {
     }
 }
 
-/// RFC 6750 2.3 is not served: tokens in addresses end up in logs.
+/// Whether the token is in the query (RFC 6750 2.3), which is refused: URLs end up in logs.
 fn has_token_in_query(query: &str) -> bool {
     query.split('&').any(|member| {
         let name = member.split('=').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One connection: which protocol it speaks, how long it may take for a head, and how long it may be idle.
+//! One connection: detects the protocol, and enforces the time limits for heads and idle time.
 
 use std::{
     convert::Infallible,
@@ -32,25 +32,25 @@ use super::{
     Options,
     activity::{Activity, Busy, Receiving, Timeouts},
     connection_limit::ConnectionPermit,
-    held::hold,
+    guarded_body::guarded,
     peer::Peer,
-    site::Site,
+    service::HttpService,
     tls::Tls,
 };
 
-/// What HTTP/2 with prior knowledge begins with; no method of HTTP/1 does (RFC 9113 3.4).
+/// The connection preface of HTTP/2 with prior knowledge (RFC 9113 3.4). No HTTP/1 request begins so.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long the last answer may take to be sent once the connection is to end.
+/// Time limit for sending the last response when an idle connection is closed.
 const PARTING: Duration = Duration::from_secs(5);
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// HTTP/2: headers of one request.
+/// HTTP/2: longest header list of a request.
 const HEADER_LIST_BYTES_MAX: u32 = 32 * 1024;
-/// HTTP/2: streams that a client opens and resets again, until its connection is closed (CVE-2023-44487).
+/// HTTP/2: streams that a client may open and reset before its connection is closed (CVE-2023-44487).
 const RESETS_MAX: usize = 32;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
-/// How connections are spoken with, by protocol.
+/// The hyper configuration for each protocol.
 pub(super) struct Protocols {
     pub(super) http1: auto::Builder<TokioExecutor>,
     pub(super) http2: auto::Builder<TokioExecutor>,
@@ -59,7 +59,7 @@ pub(super) struct Protocols {
 impl Protocols {
     pub(super) fn new(options: &Options) -> Self {
         let mut http1 = auto::Builder::new(TokioExecutor::new()).http1_only();
-        // Timers of our own watch the connection: hyper's would count idle time as time for a head.
+        // `Activity` has the time limits: hyper's own would count idle time as time for a head.
         http1.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
         let mut http2 = auto::Builder::new(TokioExecutor::new()).http2_only();
         http2
@@ -77,17 +77,17 @@ impl Protocols {
 
 pub(super) struct Connection {
     pub(super) peer: Peer,
-    pub(super) site: Site,
+    pub(super) service: HttpService,
     pub(super) protocols: Arc<Protocols>,
     pub(super) timeouts: Timeouts,
     pub(super) tls: Option<Tls>,
     pub(super) closing: CancellationToken,
-    pub(super) place: ConnectionPermit,
+    pub(super) permit: ConnectionPermit,
 }
 
 impl Connection {
     pub(super) async fn run(self, stream: TcpStream) {
-        let evicted = self.place.activity.evicted().clone();
+        let evicted = self.permit.activity.evicted().clone();
         let ended = tokio::select! {
             ended = self.speak(stream) => ended,
             () = evicted.cancelled() => return,
@@ -110,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// Looks at the first bytes, which tell the protocol.
+    /// Detects HTTP/2 by the first bytes.
     async fn sniff<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, mut stream: S) -> io::Result<()> {
         let mut first = Vec::with_capacity(PREFACE.len());
         let sniffing = async {
@@ -125,8 +125,8 @@ impl Connection {
                 if read == 0 {
                     return Ok(None);
                 }
-                // A prefix of the preface is not idle any more.
-                self.place.activity.bytes_arrived();
+                // From the first byte on the connection is not idle.
+                self.permit.activity.bytes_arrived();
             }
         };
         let sniffed = tokio::select! {
@@ -137,11 +137,11 @@ impl Connection {
             return Ok(());
         }
         let http2 = first == PREFACE;
-        self.place.activity.bytes_arrived();
+        self.permit.activity.bytes_arrived();
         self.http(stream, first, http2).await
     }
 
-    /// Nothing may take longer than the activity allows.
+    /// Runs `work` until the connection is due to be closed.
     async fn in_time<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         let mut work = pin!(work);
         let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
@@ -161,16 +161,16 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (site, peer, activity) = (self.site.clone(), self.peer, self.place.activity.clone());
+        let (routes, peer, activity) = (self.service.clone(), self.peer, self.permit.activity.clone());
         let service = tower::service_fn(move |mut request: Request<Incoming>| {
             let busy = activity.begin();
             request.extensions_mut().insert(peer);
             let receiving = Receiving::of(&activity);
-            let answer = site.answer(request.map(|body| watch(body, receiving)));
+            let answer = routes.answer(request.map(|body| watch(body, receiving)));
             async move { Ok::<_, Infallible>(keep_busy(answer.await, busy)) }
         });
         let builder = if http2 { &self.protocols.http2 } else { &self.protocols.http1 };
-        let watched = Watched { stream, first, activity: self.place.activity.clone() };
+        let watched = Watched { stream, first, activity: self.permit.activity.clone() };
         let mut connection =
             pin!(builder.serve_connection(TokioIo::new(watched), TowerToHyperService::new(service)).into_owned());
         let mut closing = pin!(self.closing.cancelled());
@@ -182,15 +182,15 @@ impl Connection {
             }
             if parting.is_none() {
                 let closing = closing.as_mut().poll(cx).is_ready();
-                // HTTP/2 has no heads that a connection waits for: streams come when they come.
+                // The time limit for heads is for HTTP/1 alone: in HTTP/2 heads are frames among others.
                 let late = self.is_due(timer.as_mut(), !http2, cx);
                 if closing || late {
-                    // Whoever is in the middle of a head gets no answer, so that there is nothing to wait for.
-                    if !http2 && (late || self.place.activity.is_in_head()) {
+                    // An unfinished head gets no response, so there is nothing to wait for.
+                    if !http2 && (late || self.permit.activity.is_in_head()) {
                         return Poll::Ready(Ok(()));
                     }
                     connection.as_mut().graceful_shutdown();
-                    // The end of the whole server has a limit of its own.
+                    // At shutdown the drain timeout of the server is the limit.
                     let limit = if late { PARTING } else { Duration::MAX };
                     parting = Some(Box::pin(tokio::time::sleep(limit.min(Duration::from_secs(3600)))));
                     cx.waker().wake_by_ref();
@@ -205,16 +205,16 @@ impl Connection {
         .await
     }
 
-    /// Whether the connection has had its time; otherwise the timer wakes it when it will have.
+    /// Whether the connection is due to be closed; otherwise sets the timer to wake the task when it is.
     fn is_due(&self, mut timer: Pin<&mut tokio::time::Sleep>, has_heads: bool, cx: &mut Context<'_>) -> bool {
         loop {
-            // While a request runs, its end is looked for now and then: HTTP/2 works on requests elsewhere.
-            let due = self.place.activity.due(self.timeouts, has_heads);
+            // While a request runs, this polls for its end: HTTP/2 runs requests on other tasks.
+            let due = self.permit.activity.due(self.timeouts, has_heads);
             let next = due.unwrap_or_else(|| Instant::now() + self.timeouts.idle);
             if due.is_some_and(|due| due <= Instant::now()) {
                 return true;
             }
-            // Resetting a timer costs a lock: an earlier one is left to go off, and set anew then.
+            // Resetting a timer takes a lock, so a timer that is set earlier is left to fire and is reset then.
             if timer.deadline().into_std() > next || timer.is_elapsed() {
                 timer.as_mut().reset(next.into());
             }
@@ -225,7 +225,7 @@ impl Connection {
     }
 }
 
-/// The body, which tells when it has come to its end.
+/// Wraps the body so that `receiving` ends with it.
 fn watch(body: Incoming, mut receiving: Receiving) -> Body {
     if body.is_end_stream() {
         receiving.ended();
@@ -260,16 +260,16 @@ impl http_body::Body for Arriving {
     }
 }
 
-/// A stream of events goes on after its head.
+/// Keeps the connection busy while an event stream is open.
 fn keep_busy(answer: Response<Body>, busy: Busy) -> Response<Body> {
     let kind = answer.headers().get(header::CONTENT_TYPE);
     match kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
-        true => answer.map(|body| hold(body, busy)),
+        true => answer.map(|body| guarded(body, busy)),
         false => answer,
     }
 }
 
-/// A stream that begins with what was read of it already, and tells when bytes arrive.
+/// A stream that returns the bytes already read first, and reports when further bytes arrive.
 struct Watched<S> {
     stream: S,
     first: Vec<u8>,

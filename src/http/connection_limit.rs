@@ -1,5 +1,5 @@
-//! ConnectionLimit for connections. When all are taken, the connection that has done nothing for longest makes room: who holds
-//! connections and sends nothing keeps nobody out.
+//! Connection limit. When it is reached, the longest-idle connection is closed for a new one, so that idle connections
+//! lock nobody out.
 
 use std::{
     collections::HashMap,
@@ -15,10 +15,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::activity::Activity;
 use crate::telemetry::metrics;
 
-/// While every connection is at work: how long until it is looked again, should nobody tell that one is idle.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// While every connection is busy: how often to look for an idle one, besides notifications.
+const RECHECK_EVERY: Duration = Duration::from_millis(250);
 
-/// Whether metrics tell of a listener's connections.
+/// Whether metrics count the listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted {
     Yes,
@@ -33,7 +33,7 @@ pub(super) struct ConnectionLimit {
     counted: Counted,
 }
 
-/// A place among the connections, until it is dropped.
+/// The permit of one connection; dropping it makes room for another.
 pub(super) struct ConnectionPermit {
     pub(super) activity: Arc<Activity>,
     number: u64,
@@ -52,35 +52,35 @@ impl ConnectionLimit {
         })
     }
 
-    /// A place, as soon as there is one.
-    pub(super) async fn take(self: &Arc<Self>) -> ConnectionPermit {
+    /// Waits for a permit, and evicts an idle connection if there is none.
+    pub(super) async fn acquire(self: &Arc<Self>) -> ConnectionPermit {
         let permit = loop {
             if let Ok(permit) = self.free.clone().try_acquire_owned() {
                 break permit;
             }
             let idle = self.idle.notified();
-            let evicted = self.make_room();
+            let evicted = self.evict_idle();
             tokio::select! {
                 permit = self.free.clone().acquire_owned() => {
                     if let Ok(permit) = permit {
                         break permit;
                     }
                 }
-                // One place is enough for one newcomer.
+                                // One eviction is enough for one new connection.
                 () = idle, if !evicted => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(RECHECK_EVERY) => {}
             }
         };
         let activity = Arc::new(Activity::new(self.idle.clone()));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.insert(number, activity.clone());
-        self.tell(open.len());
+        self.report(open.len());
         ConnectionPermit { activity, number, limit: self.clone(), _permit: permit }
     }
 
-    /// Whether one connection makes room.
-    fn make_room(&self) -> bool {
+    /// Evicts the longest-idle connection. False if all are busy.
+    fn evict_idle(&self) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let first = open.iter().filter_map(|(number, activity)| Some((activity.idle_since()?, *number))).min();
         let Some(activity) = first.and_then(|(_, number)| open.remove(&number)) else { return false };
@@ -91,7 +91,7 @@ impl ConnectionLimit {
         true
     }
 
-    fn tell(&self, open: usize) {
+    fn report(&self, open: usize) {
         if self.counted == Counted::Yes {
             metrics::http_connections(open);
         }
@@ -106,6 +106,6 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut open = self.limit.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(&self.number);
-        self.limit.tell(open.len());
+        self.limit.report(open.len());
     }
 }

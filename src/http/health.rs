@@ -1,4 +1,4 @@
-//! Is it well? `/health` for people and monitors, `/livez` and `/readyz` for whatever starts and routes to processes.
+//! Health endpoints: `/health` for people and monitors, `/livez` and `/readyz` for orchestrators and load balancers.
 
 use std::sync::Arc;
 
@@ -12,14 +12,13 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-/// What this process depends on.
+/// The dependencies of this process.
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// Each dependency, and whether it is good. However often it is asked, what is behind it is asked every few seconds.
+    /// Each dependency by name, and whether it is healthy. Results are cached for a few seconds.
     async fn checks(&self) -> Vec<(String, bool)>;
 
-    /// Whether requests should be sent here: this process can do its own part. An upstream that is down is no reason to take
-    /// it out; every other process has the same one.
+    /// Whether this process can serve requests. Upstreams do not count: all processes share them.
     async fn ready(&self) -> bool;
 }
 

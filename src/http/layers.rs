@@ -1,4 +1,4 @@
-//! What every request passes: a number, a place, and the counters.
+//! Per-request layers: request id, span, metrics, and limits on responses that outlast the handler.
 
 use std::time::Instant;
 
@@ -11,9 +11,9 @@ use axum::{
 use http_body::Body as _;
 use tracing::{Instrument, Span};
 
-use super::{held::hold, responses::RpcRefusal};
+use super::{guarded_body::guarded, responses::RpcRefusal};
 use crate::{
-    limits::{Answers, Gate, Wait},
+    limits::{Gate, ResponseMemory, Wait},
     telemetry::{metrics, traces},
 };
 
@@ -21,7 +21,7 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
-/// A request under way: its number, by which its lines in the log and its answer can be told to belong together.
+/// A request in progress, with the request id that its log lines and its response share.
 pub(super) struct Observed {
     id: HeaderValue,
     route: &'static str,
@@ -32,7 +32,7 @@ pub(super) struct Observed {
 impl Observed {
     pub(super) fn begin(request: &Request) -> Self {
         let (id, route) = (request_id(request.headers()), route(request.uri().path()));
-        // Of the highest level: whatever is logged, lines of a request carry its id.
+        // At the most severe level, so that log lines carry the request id at every log level.
         let span = tracing::error_span!(
             "request",
             request_id = id.to_str().unwrap_or_default(),
@@ -44,7 +44,7 @@ impl Observed {
         Self { id, route, started: Instant::now(), span }
     }
 
-    /// Counts the request, and puts its number on the answer.
+    /// Counts the request, and adds the request id to the response.
     pub(super) fn end(self, mut response: Response) -> Response {
         response.headers_mut().insert(REQUEST_ID, self.id);
         metrics::http_request(self.route, response.status().as_u16(), self.started.elapsed());
@@ -58,7 +58,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     observed.end(response)
 }
 
-/// The sender's own, if it is harmless.
+/// The client's request id if it is well-formed, or else a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let harmless = |value: &&HeaderValue| {
         let bytes = value.as_bytes();
@@ -85,19 +85,19 @@ fn route(path: &str) -> &'static str {
     }
 }
 
-/// What outlasts its request has a place, or room, of its own until it is gone: a stream of events, and an answer that the
-/// client has yet to read.
-pub(super) fn hold_answer(streams: &Gate, answers: &Answers, response: Response) -> Response {
+/// Gives a response that outlasts its request a permit of its own: an event stream a place, a long response memory.
+/// Without one the response is a 503.
+pub(super) fn hold_resources(streams: &Gate, memory: &ResponseMemory, response: Response) -> Response {
     let busy =
         |why, wait: Wait| RpcRefusal::new(StatusCode::SERVICE_UNAVAILABLE, why).again_in(wait.seconds()).answer(b"");
     match response.body().size_hint().exact() {
-        Some(bytes) => match answers.room(bytes) {
+        Some(bytes) => match memory.reserve(bytes) {
             Ok(None) => response,
-            Ok(Some(room)) => response.map(|body| hold(body, room)),
-            Err(wait) => busy("Too many long answers are being read", wait),
+            Ok(Some(reservation)) => response.map(|body| guarded(body, reservation)),
+            Err(wait) => busy("Too many long responses are being sent", wait),
         },
         None => match streams.enter() {
-            Ok(pass) => response.map(|body| hold(body, pass)),
+            Ok(pass) => response.map(|body| guarded(body, pass)),
             Err(wait) => busy("Too many event streams are open", wait),
         },
     }

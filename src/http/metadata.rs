@@ -1,4 +1,5 @@
-//! Where agents learn who issues tokens for this server (RFC 9728). Public.
+//! Protected resource metadata (RFC 9728): tells agents which authorization servers issue tokens for this server.
+//! Public.
 
 use axum::{
     Json, Router,
@@ -9,13 +10,13 @@ use axum::{
 
 use crate::identity::agents::{Challenge, metadata_path};
 
-/// The document at the path of the resource, at that of /mcp, and at the root; nothing where nobody issues tokens.
+/// Serves the document for the path of the resource, for /mcp and for the root. No routes without issuers.
 pub(super) fn routes(challenge: &Challenge) -> Router {
     let Some(document) = challenge.metadata().cloned() else { return Router::new() };
     let of_resource = metadata_path(document["resource"].as_str().unwrap_or_default());
     let root = metadata_path("/");
     let here = [root.clone(), metadata_path("/mcp"), of_resource];
-    // The path of the resource is the configuration's: it is compared, not made a route of.
+    // The path of the resource is configured and may hold route syntax, so it is compared instead.
     let answer = async move |uri: Uri| -> Response {
         match here.iter().any(|path| path == uri.path()) {
             true => Json(document).into_response(),

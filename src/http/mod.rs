@@ -1,18 +1,18 @@
-//! The HTTP side: the router, the order of the layers, and the listener. The only room that knows axum.
+//! HTTP server: router, order of the layers, listener. The only room that imports axum.
 
 mod activity;
 mod auth;
 mod connection;
 mod connection_limit;
+mod guarded_body;
 mod health;
-mod held;
 mod layers;
 mod metadata;
 mod operations;
 mod peer;
 mod responses;
 mod server;
-mod site;
+mod service;
 mod tls;
 mod webhooks;
 
@@ -37,59 +37,60 @@ pub use health::Health;
 pub use operations::{Metrics, Operations, OperationsOptions, operations};
 pub use peer::Proxies;
 pub use server::{ServeError, raise_descriptors, serve};
-pub use site::Site;
+pub use service::HttpService;
 pub use tls::{Reader, Tls, TlsError, TlsOptions};
 
-/// Where and how HTTP is served.
+/// The HTTP server for /mcp, webhooks and health.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "http")]
 pub struct Options {
-    /// Address and port to listen on; port 0 takes a free one. Addresses that other machines can reach need
+    /// Address and port to listen on; port 0 takes a free port. An address that other machines can reach requires
     /// agents.authentication = "required".
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// Host names that requests to /mcp may name, besides localhost, 127.0.0.0/8, ::1 and the host of agents.resource: guards
-    /// against DNS rebinding.
+    /// Values of the Host header that /mcp accepts besides localhost, 127.0.0.0/8, ::1 and the host of agents.resource.
+    /// Protects against DNS rebinding.
     pub allowed_hosts: Vec<String>,
-    /// Origins that browsers may call /mcp from, as `https://app.example.com:443`, besides those of this machine.
+    /// Origins of pages that may call /mcp from a browser, as `https://app.example.com:443`, besides those of this
+    /// machine.
     pub allowed_origins: Vec<String>,
-    /// The longest request body, in bytes.
+    /// Longest request body, in bytes.
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub body_bytes_max: usize,
-    /// Connections open at once. For one more, the one that has been idle for longest is closed.
+    /// Most open connections. For a further one the longest-idle connection is closed.
     #[schemars(range(min = 1, max = 65_536))]
     pub connections_max: usize,
-    /// How long a client may take to send the head of a request, in milliseconds.
+    /// Time limit for receiving the head of a request, in milliseconds.
     #[schemars(range(min = 100, max = 600_000))]
     pub head_timeout_ms: u64,
-    /// How long a client may take to send the body of a request, in milliseconds.
+    /// Time limit for receiving the body of a request, in milliseconds.
     #[schemars(range(min = 100, max = 600_000))]
     pub body_timeout_ms: u64,
-    /// How long a connection without a request is kept, in milliseconds.
+    /// Time after which an idle connection is closed, in milliseconds.
     #[schemars(range(min = 100, max = 600_000))]
     pub idle_timeout_ms: u64,
-    /// Requests worked on at once; more are answered with 503.
+    /// Most concurrent requests. Further ones get 503.
     #[schemars(range(min = 1, max = 65_536))]
     pub requests_max: usize,
-    /// Streams of events (SSE) open at once; more are answered with 503.
+    /// Most open event streams (SSE). Further ones get 503.
     #[schemars(range(min = 1, max = 65_536))]
     pub event_streams_max: usize,
-    /// HTTP/2: requests of one connection at once.
+    /// HTTP/2: most concurrent requests of one connection.
     #[schemars(range(min = 1, max = 1000))]
     pub streams_max: u32,
-    /// How long running calls may take to end after SIGTERM, in milliseconds.
+    /// Time limit for running requests after SIGTERM, in milliseconds.
     #[schemars(range(min = 0, max = 600_000))]
     pub drain_timeout_ms: u64,
-    /// Proxies of your own in front of webhooks: the sender's address is that many entries from the right in
-    /// X-Forwarded-For. With 0 it is the connection's, and the header is passed over. Whoever else can reach the port writes
-    /// what they like into the header, unless trusted_proxy_addresses names the proxies.
+    /// Number of your own proxies in front of webhooks: the sender's address is that many entries from the right in
+    /// X-Forwarded-For. With 0 it is the address of the connection, and the header is ignored. Set
+    /// trusted_proxy_addresses, too, if others can reach the port: they could forge the header.
     #[schemars(range(min = 0, max = 16))]
     pub trusted_proxies: usize,
-    /// Addresses (203.0.113.7) and networks (203.0.113.0/24) of these proxies. X-Forwarded-For is believed of them alone; of
-    /// everybody, if none is named.
+    /// Addresses (203.0.113.7) and networks (203.0.113.0/24) of these proxies. X-Forwarded-For is accepted from them
+    /// only; from everybody by default.
     pub trusted_proxy_addresses: Vec<String>,
-    /// TLS in this process; left out, a proxy in front does it.
+    /// TLS in this process. Without it a proxy in front terminates TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsOptions>,
 }
@@ -116,9 +117,15 @@ impl Default for Options {
     }
 }
 
-/// What the world reaches. `mcp` is the MCP endpoint, a service that knows nothing of this room; `gate` is that of the
-/// endpoint, too: calls and webhooks share the places.
-pub fn site<S, R>(mcp: S, auth: Arc<AgentAuth>, operations: &Operations, gate: Gate, options: &Options) -> Site
+/// Everything that http.listen serves. `mcp` is the MCP endpoint as a tower service; `gate` is the concurrency limit
+/// that it shares with webhooks.
+pub fn service<S, R>(
+    mcp: S,
+    auth: Arc<AgentAuth>,
+    operations: &Operations,
+    gate: Gate,
+    options: &Options,
+) -> HttpService
 where
     S: Service<Request<Body>, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -138,7 +145,7 @@ where
         .merge(operations::metrics_route(operations))
         .fallback(not_found)
         .layer(from_fn(layers::observe));
-    Site::from(rest).with_mcp(site::mcp(mcp, auth, options))
+    HttpService::from(rest).with_mcp(service::mcp(mcp, auth, options))
 }
 
 async fn not_found() -> Response<Body> {

@@ -1,4 +1,4 @@
-//! For the people who run it: metrics, health and what was rejected lately, on an address of their own.
+//! Operations endpoints on an address of their own: metrics, status, health, rejected webhooks.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -22,20 +22,20 @@ use crate::{
     telemetry::causes,
 };
 
-/// Metrics, health and rejected webhooks for the people who run it.
+/// The operations server: metrics, status, health and rejected webhooks.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "operations")]
 pub struct OperationsOptions {
-    /// Whether to listen on an address of their own.
+    /// Whether to serve operations.listen.
     pub enabled: bool,
-    /// That address. One that other machines can reach needs a token.
+    /// Address and port of the operations server. One that other machines can reach requires a token.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// A bearer token that metrics and rejected webhooks are given for.
+    /// Bearer token for metrics, status and rejected webhooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretRef>,
-    /// Also serve /metrics at http.listen, for the token.
+    /// Whether to serve /metrics at http.listen as well; requires the token.
     pub metrics_at_http_listen: bool,
 }
 
@@ -50,29 +50,29 @@ impl Default for OperationsOptions {
     }
 }
 
-/// Who knows the metrics.
+/// Source of metrics and status.
 #[async_trait]
 pub trait Metrics: Send + Sync {
-    /// In the text format of Prometheus.
+    /// Renders the metrics in Prometheus text format.
     async fn render(&self) -> String;
 
-    /// How it stands, for people on call.
+    /// The status document of `/status`.
     async fn status(&self) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// What the operations side shows.
+/// The state behind the operations endpoints.
 #[derive(Clone)]
 pub struct Operations {
     pub metrics: Arc<dyn Metrics>,
     pub health: Arc<dyn Health>,
     pub intake: Arc<Intake>,
-    /// None: whoever reaches the address may read.
+    /// None: no authentication.
     pub token: Option<Secret>,
-    /// Metrics are also served where the world can reach them, for the token.
-    pub metrics_for_the_world: bool,
+    /// Whether /metrics is also served at http.listen.
+    pub metrics_at_http_listen: bool,
 }
 
-/// Everything, for an address of its own.
+/// All operations endpoints, for operations.listen.
 pub fn operations(operations: Operations) -> Router {
     let health = health::routes(operations.health.clone());
     let guarded = Router::new()
@@ -84,9 +84,9 @@ pub fn operations(operations: Operations) -> Router {
     guarded.merge(health)
 }
 
-/// Metrics alone, for the address that the world reaches. Nothing without a token.
+/// `/metrics` for http.listen. No route without a token.
 pub(super) fn metrics_route(operations: &Operations) -> Router {
-    if operations.token.is_none() || !operations.metrics_for_the_world {
+    if operations.token.is_none() || !operations.metrics_at_http_listen {
         return Router::new();
     }
     Router::new()
@@ -105,12 +105,13 @@ async fn guard(State(token): State<Option<Secret>>, request: Request, next: Next
             .map(|(_, token)| token.trim())
             .map(Sha256::digest)
     };
-    // Without a token a browser on this machine must not be made to read it for somebody else (DNS rebinding).
+    // Without a token only local Host names are accepted: another site could read it through a local browser (DNS
+    // rebinding).
     if wanted.is_none() && !names_this_machine(request.headers()) {
         let body = Json(json!({ "error": "Without operations.token this is for localhost, 127.0.0.0/8 and [::1]" }));
         return (StatusCode::FORBIDDEN, body).into_response();
     }
-    // Digests are compared: how long that takes tells nothing of the token.
+    // Digests are compared, so that the time shows nothing of the token.
     match wanted {
         Some(wanted) if given(request.headers()) != Some(wanted) => {
             let challenge = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
@@ -134,7 +135,7 @@ async fn status(State(operations): State<Operations>) -> Response {
     match operations.metrics.status().await {
         Ok(status) => Json(status).into_response(),
         Err(error) => {
-            tracing::error!(error = causes(error.as_ref()), "failed to tell the status");
+            tracing::error!(error = causes(error.as_ref()), "failed to collect the status");
             let body = Json(json!({ "error": "The store does not answer" }));
             (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
         }
@@ -144,7 +145,7 @@ async fn status(State(operations): State<Operations>) -> Response {
 async fn rejected(State(operations): State<Operations>, Path(source): Path<String>) -> Response {
     match operations.intake.rejected(&source).await {
         Err(error) => {
-            tracing::error!(error = causes(&error), "failed to ask the store when something was erased last");
+            tracing::error!(error = causes(&error), "failed to read the time of the last erasure from the store");
             let body = Json(json!({ "error": "The store does not answer; try again" }));
             (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
         }

@@ -1,4 +1,4 @@
-//! Whose request it is: the address of the connection, or what trusted proxies say in X-Forwarded-For.
+//! The client's address: that of the connection, or the one that trusted proxies wrote into X-Forwarded-For.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,22 +8,22 @@ use crate::webhooks::AllowedAddresses;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Proxies of our own in front of webhooks.
+/// Trusted proxies in front of webhooks.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies {
-    /// How many a request comes through; with 0 nobody is believed.
+    /// Number of proxies that a request passes. With 0, X-Forwarded-For is ignored.
     pub count: usize,
-    /// Where they are.
+    /// Addresses of the proxies.
     pub from: AllowedAddresses,
 }
 
-/// Who is at the other end of the connection.
+/// The remote address of the connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
 impl Peer {
-    /// The client behind our own proxies, each of which adds the address that it sees on the right. None, if there are fewer
-    /// entries than proxies: then the request came past them.
+    /// The client's address. Each proxy appends the address of its peer to X-Forwarded-For. None if there are fewer
+    /// entries than proxies, or one is not of a proxy: then the request bypassed them.
     pub(super) fn client(self, headers: &HeaderMap, proxies: &Proxies) -> Option<IpAddr> {
         if proxies.count == 0 || !proxies.from.admit(Some(self.0)) {
             return Some(self.0);
@@ -32,14 +32,14 @@ impl Peer {
             headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().ok()).collect::<Option<_>>()?;
         let mut entries = values.iter().rev().flat_map(|value| value.rsplit(',')).map(|entry| address(entry.trim()));
         for _ in 1..proxies.count {
-            // One of our own proxies as well, or somebody has come past them.
+            // The entry of a proxy; any other address means that the request bypassed them.
             entries.next().filter(|passed| proxies.from.admit(*passed))?;
         }
         entries.next()?
     }
 }
 
-/// With a port or without.
+/// Parses an address with or without a port.
 fn address(entry: &str) -> Option<IpAddr> {
     entry.parse().ok().or_else(|| entry.parse::<SocketAddr>().map(|address| address.ip()).ok())
 }
@@ -63,7 +63,7 @@ mod tests {
         for (network, expected) in [("10.0.0.0/8", "203.0.113.7"), ("192.0.2.0/24", "10.0.0.1")] {
             let known = Proxies { count: 2, from: AllowedAddresses::parse(&[network.to_owned()]).unwrap() };
             let client = peer.client(&headers, &known).map(|address| address.to_string());
-            assert_eq!(client.as_deref(), Some(expected), "of who is no proxy nothing is believed");
+            assert_eq!(client.as_deref(), Some(expected), "the header counts only from a proxy");
         }
         let mut past_the_first = HeaderMap::new();
         past_the_first.append(FORWARDED_FOR, "6.6.6.6, 198.51.100.1".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Refusals of this room: as JSON, and for /mcp as JSON-RPC errors, because MCP clients show nothing else.
+//! Error responses: JSON, and for /mcp JSON-RPC errors, since MCP clients show nothing else.
 
 use axum::{
     body::Body,
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::limits::Wait;
 
-/// JSON-RPC 2.0, 5.1: the request is refused as it is, or could not be served now.
+/// Error codes of JSON-RPC 2.0, 5.1.
 const INVALID_REQUEST: i64 = -32600;
 const INTERNAL_ERROR: i64 = -32603;
 
-/// Why a request to /mcp is not served.
+/// An error response of /mcp.
 pub(super) struct RpcRefusal {
     status: StatusCode,
     why: String,
@@ -38,7 +38,7 @@ impl RpcRefusal {
         self
     }
 
-    /// The answer to the message in `body`, under its id.
+    /// The JSON-RPC error with the id of the message in `body`.
     pub(super) fn answer(self, body: &[u8]) -> Response {
         let code = if self.status.is_server_error() { INTERNAL_ERROR } else { INVALID_REQUEST };
         let mut error = json!({ "code": code, "message": self.why });
@@ -66,7 +66,7 @@ pub(super) fn too_many(wait: Wait, why: &str) -> Response {
 }
 
 pub(super) fn overloaded(wait: Wait) -> Response {
-    wait_for(StatusCode::SERVICE_UNAVAILABLE, wait.seconds(), "Too many requests are being worked on")
+    wait_for(StatusCode::SERVICE_UNAVAILABLE, wait.seconds(), "Too many concurrent requests")
 }
 
 pub(super) fn wait_for(status: StatusCode, seconds: u64, why: &str) -> Response<Body> {

@@ -1,4 +1,4 @@
-//! The listener: places for connections, the protocol they speak, and an end that loses no answer.
+//! Listener: accepts connections up to the limit, configures HTTP/1 and HTTP/2, and drains requests at shutdown.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,15 +11,15 @@ use super::{
     connection::{Connection, Protocols},
     connection_limit::{ConnectionLimit, Counted},
     peer::Peer,
-    site::Site,
+    service::HttpService,
     tls::Tls,
 };
 
-/// After a failed accept (no descriptors left), so that the loop does not spin.
+/// Pause after a failed accept (no descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Descriptors for everything but connections from outside.
+/// File descriptors reserved for everything but accepted connections.
 const DESCRIPTORS_BESIDE: u64 = 256;
-/// Why serving ended badly.
+/// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error("failed to listen on {listen}: {}choose another {key}", match source.kind() {
@@ -27,7 +27,7 @@ pub enum ServeError {
         _ => "",
     })]
     Listen {
-        /// The line of the configuration.
+        /// The configuration key.
         key: &'static str,
         listen: SocketAddr,
         #[source]
@@ -35,10 +35,10 @@ pub enum ServeError {
     },
 }
 
-/// Serves until `closing` is cancelled, then lets running requests end, for at most the drain timeout.
+/// Serves until `closing` is cancelled, then waits for running requests, at most for the drain timeout.
 pub async fn serve(
     listener: TcpListener,
-    site: Site,
+    service: HttpService,
     options: &Options,
     tls: Option<Tls>,
     counted: Counted,
@@ -64,18 +64,18 @@ pub async fn serve(
                 continue;
             }
         };
-        let taken = tokio::select! {
-            taken = limit.take() => taken,
+        let permit = tokio::select! {
+            permit = limit.acquire() => permit,
             () = closing.cancelled() => break,
         };
         let connection = Connection {
             peer,
-            site: site.clone(),
+            service: service.clone(),
             protocols: protocols.clone(),
             timeouts,
             tls: tls.clone(),
             closing: closing.clone(),
-            place: taken,
+            permit,
         };
         connections.spawn(connection.run(stream));
     }
@@ -90,12 +90,12 @@ pub async fn serve(
 
 async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
     let (stream, address) = listener.accept().await?;
-    // Answers are small and awaited; waiting to fill a segment only delays them.
+    // Responses are small, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     Ok((stream, Peer(address.ip())))
 }
 
-/// Lets the process have as many descriptors as it needs for so many connections, as far as the system allows it.
+/// Raises the limit on file descriptors to the maximum, and warns if that is too low for `connections_max`.
 pub fn raise_descriptors(connections_max: usize) {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);

@@ -1,4 +1,4 @@
-//! TLS, for those who have no proxy in front: certificates are read anew when their files change.
+//! TLS termination in this process. Certificates are reloaded when their files change.
 
 use std::{
     io,
@@ -24,21 +24,21 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{Secret, SecretError, SecretRef};
 use crate::telemetry::causes;
 
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often the files are checked.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 
-/// TLS in this process, instead of a proxy in front.
+/// TLS termination in this process.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "tls")]
 pub struct TlsOptions {
-    /// The certificate and those above it, in PEM. Read anew when it changes.
+    /// The certificate chain, leaf first, in PEM. Reloaded when it changes.
     pub certificate: SecretRef,
     /// The private key, in PEM.
     pub private_key: SecretRef,
 }
 
-/// Why TLS cannot be served.
+/// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("failed to read http.tls.{member}")]
@@ -55,20 +55,20 @@ pub enum TlsError {
     },
     #[error("http.tls.certificate holds no certificate")]
     Empty,
-    #[error("http.tls.private_key is not the key of the certificate, or of a kind that is not known")]
+    #[error("http.tls.private_key does not belong to the certificate, or has an unsupported type")]
     Key(#[source] rustls::Error),
     #[error("failed to set up TLS")]
     Setup(#[source] rustls::Error),
 }
 
-/// Accepts TLS.
+/// Accepts TLS connections with the current certificate.
 #[derive(Clone)]
 pub struct Tls {
     acceptor: TlsAcceptor,
     current: Arc<Current>,
 }
 
-/// Reads what a reference names, now.
+/// Reads a secret anew.
 pub type Reader = Arc<dyn Fn(&SecretRef) -> Result<Secret, SecretError> + Send + Sync>;
 
 #[derive(Debug)]
@@ -92,20 +92,20 @@ impl Tls {
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), current })
     }
 
-    /// Reads the files anew when they have changed, until `closing` is cancelled. Bad ones are logged, and the old ones stay.
+    /// Reloads changed files until `closing` is cancelled. Errors are logged, and the old certificate stays in use.
     pub async fn keep_current(self, options: TlsOptions, reader: Reader, closing: CancellationToken) {
-        while closing.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        while closing.run_until_cancelled(tokio::time::sleep(CHECK_EVERY)).await.is_some() {
             match load(&options, &reader) {
                 Ok(new) => {
                     let mut current = self.current.0.write().unwrap_or_else(PoisonError::into_inner);
                     if current.cert != new.cert {
-                        tracing::info!("the TLS certificate is new");
+                        tracing::info!("TLS certificate reloaded");
                         *current = Arc::new(new);
                     }
                 }
                 Err(error) => {
                     let error = causes(&error);
-                    tracing::error!(error, "failed to read the TLS certificate anew; the old one is used on");
+                    tracing::error!(error, "failed to reload the TLS certificate; the old one stays in use");
                 }
             }
         }

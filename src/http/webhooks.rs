@@ -1,4 +1,5 @@
-//! `/webhooks/{source}`: bytes in by POST, and an answer only when they are safe; GET and HEAD see that it is there.
+//! `/webhooks/{source}`: POST receives a webhook and acknowledges it once it is durable; GET and HEAD answer
+//! handshakes.
 
 use std::sync::Arc;
 
@@ -18,28 +19,28 @@ use super::{
 };
 use crate::{
     inbox::{Intake, Received},
-    limits::{Bodies, BodyError, Gate},
+    limits::{BodyError, BodyReader, Gate},
     telemetry::{LogThrottle, causes, metrics},
     webhooks::{RawWebhook, Rejection, Route},
 };
 
-/// When to come again, in seconds.
+/// `Retry-After` of a 503, in seconds.
 const RETRY_AFTER_S: u64 = 10;
 
-/// What the handler needs.
+/// The state of the handlers.
 #[derive(Clone)]
 pub(super) struct Webhooks {
     pub(super) intake: Arc<Intake>,
-    pub(super) bodies: Bodies,
+    pub(super) bodies: BodyReader,
     pub(super) proxies: Proxies,
     pub(super) gate: Gate,
     pub(super) log: Arc<LogThrottle>,
 }
 
-/// Of a path that is logged.
+/// Longest path that is logged.
 const PATH_CHARS_MAX: usize = 200;
 
-/// An answer, and its word in metrics.
+/// A response, and its outcome in metrics.
 type Answered = (Response, &'static str);
 
 pub(super) async fn receive(
@@ -53,7 +54,7 @@ pub(super) async fn receive(
     let path = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
     let address = extensions.get::<Peer>().and_then(|peer| peer.client(&headers, &webhooks.proxies));
     let unread = RawWebhook { headers: headers.clone(), body: Bytes::new(), path: path.clone(), address };
-    // A name from outside is no label.
+    // The name of an unknown source must not become a metric label.
     let Some(route) = webhooks.intake.route(&source) else {
         metrics::webhook("unknown", "unknown");
         webhooks.bodies.discard(body).await;
@@ -69,7 +70,7 @@ pub(super) async fn receive(
     let label = route.source.name();
     let (response, outcome) = match webhooks.read(&headers, body).await {
         Ok(body) => {
-            // Only now: a body that trickles in takes nobody's place.
+            // Only after the body has arrived: a slow body must not hold a place.
             let _pass = match webhooks.gate.enter() {
                 Ok(pass) => pass,
                 Err(wait) => {
@@ -94,7 +95,7 @@ pub(super) async fn receive(
     response
 }
 
-/// HEAD and GET: vendors, and people with a browser, see whether somebody is there.
+/// HEAD and GET: answers handshakes of vendors, and tells people with a browser what to do.
 pub(super) async fn greet(State(webhooks): State<Webhooks>, Path(source): Path<String>, uri: Uri) -> Response {
     let Some(route) = webhooks.intake.route(&source) else {
         return refuse(StatusCode::NOT_FOUND, "There is no such webhook source");
@@ -107,7 +108,7 @@ pub(super) async fn greet(State(webhooks): State<Webhooks>, Path(source): Path<S
 }
 
 impl Webhooks {
-    /// The error is the answer, and why, unless it is our own fault.
+    /// Reads the body. The error is the response and the reason, which is empty if our limits are the cause.
     async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, (Box<Response>, String)> {
         if headers.contains_key(header::CONTENT_ENCODING) {
             let why = "Encoded bodies are not accepted; send the JSON as it is";
@@ -132,7 +133,7 @@ impl Webhooks {
         })
     }
 
-    /// A refusal that is nobody's forgery is in the log, once a second at most, and in `events rejected`.
+    /// Logs a refusal that is not a failed verification, once a second at most, and records it for `events rejected`.
     fn refused(&self, route: Option<&Route>, raw: RawWebhook, status: StatusCode, why: &str) {
         if let Some(left_out) = self.log.pass() {
             let path = raw.path.split('?').next().unwrap_or_default().chars().take(PATH_CHARS_MAX).collect::<String>();
@@ -166,7 +167,7 @@ fn answer(source: &str, received: Received) -> Answered {
             };
             (response, "rejected")
         }
-        // Logged by nobody: a flood would fill the log. The metric tells of it.
+        // Not logged: a flood would fill the log. The metric counts it.
         Received::Limited { wait, rejection } => {
             if let Some(rejection) = rejection {
                 metrics::webhook_rejected(source, rejection.check());

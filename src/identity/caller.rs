@@ -47,7 +47,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The customer, unless the address is only claimed or there is none.
+    /// The customer, if a trusted backend named one.
     pub fn customer(&self) -> Option<&Customer> {
         match &self.subject {
             Subject::Customer(customer) => Some(customer),

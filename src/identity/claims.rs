@@ -1,18 +1,18 @@
-//! The claims of a customer context and the rules they must keep: pure, so that every edge of time is testable.
+//! The claims of a customer context and their validation, pure: the time is an argument.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Caller, Subject};
 use crate::domain::{AgentId, ConversationId, Customer, CustomerId, Email, Level, SystemId, Timestamp};
 
-/// The longest life of a customer context, from `iat` to `exp`.
+/// Longest lifetime of a customer context, from `iat` to `exp`, in seconds.
 pub const LIFETIME_S_MAX: i64 = 15 * 60;
-/// How far the minting backend's clock may be ahead of ours. An expired context gets no grace.
+/// Accepted clock skew of the minting backend into the future, in seconds. Expiry has no leeway.
 const AHEAD_S_MAX: i64 = 30;
-/// Linked ids in one context.
+/// Most linked ids in one context.
 const LINKED_MAX: usize = 32;
 
-/// Why a customer context was refused. Written for the integrator who reads the log; holds no value of the context.
+/// Why a customer context was refused. For the integrator who reads the log; holds no value of the context.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error(
@@ -41,8 +41,8 @@ pub enum Refusal {
     NoAuthorizedParty,
     #[error("the customer context's azp is not the agent that has authenticated")]
     OtherAgent,
-    #[error("identity.mode is token, and the call did not come with the access token of somebody who has signed in")]
-    NobodysToken,
+    #[error("identity.mode is token, and the call came without the access token of a signed-in person")]
+    NotSignedIn,
     #[error("the staff override in _meta is refused: {0}")]
     Staff(&'static str),
     #[error("the customer context has expired")]
@@ -55,7 +55,7 @@ pub enum Refusal {
     Claim { claim: &'static str, why: &'static str },
 }
 
-/// The claims, as they are signed. Times are seconds (RFC 7519 NumericDate), here whole ones.
+/// The claims of a customer context. Times are in seconds (RFC 7519 NumericDate), as integers.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Claims {
     pub iss: String,
@@ -82,19 +82,19 @@ pub(super) struct Claims {
     pub linked: Vec<String>,
 }
 
-/// What the claims are compared with.
+/// The expected values of claims.
 pub(super) struct Expected<'a> {
     pub issuer: &'a str,
     pub audience: &'a str,
     pub azp: Option<&'a str>,
     pub azp_required: bool,
-    /// Who has proven to call.
+    /// The authenticated agent.
     pub agent: Option<&'a AgentId>,
     pub subject_system: &'a SystemId,
 }
 
 impl Claims {
-    /// The caller that the claims describe, if every rule is kept at `now`.
+    /// The caller that the claims describe, if they are valid at `now`.
     pub(super) fn into_caller(self, expected: &Expected<'_>, now: Timestamp) -> Result<Caller, Refusal> {
         self.check(expected, now.unix_s())?;
         let refused = |claim| move |invalid: crate::domain::Invalid| Refusal::Claim { claim, why: invalid.why };
@@ -144,7 +144,7 @@ impl Claims {
         if expected.azp_required && self.azp.is_none() {
             return Err(Refusal::NoAuthorizedParty);
         }
-        // A context that was minted for another agent has been taken from it.
+        // A context that was minted for another agent may be stolen.
         if let (Some(agent), Some(azp)) = (expected.agent, self.azp.as_deref())
             && agent.as_str() != azp
         {

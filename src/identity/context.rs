@@ -1,4 +1,4 @@
-//! The customer context: a compact JWS (RFC 7515) of the backend that authenticated the customer.
+//! Verification of customer contexts: compact JWS (RFC 7515), signed by the backend that authenticated the customer.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, crypto};
@@ -12,19 +12,19 @@ use super::{
 };
 use crate::domain::{AgentId, Secret, SystemId, Timestamp};
 
-/// The media type in `typ`, so that no other token of the same issuer passes for a customer context (RFC 8725 3.11).
+/// The value of `typ`, so that no other token of the same issuer is accepted as a customer context (RFC 8725 3.11).
 pub(super) const TYP: &str = "cctx+jwt";
-/// The longest token that is looked at.
+/// Longest token that is parsed.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
-/// Which customer contexts are accepted.
+/// Accepted issuer, audience and keys of customer contexts.
 #[derive(Debug, Clone)]
 pub struct ContextOptions {
     pub issuer: String,
     pub audience: String,
-    /// The agent that contexts must be minted for.
+    /// The required value of `azp`.
     pub azp: Option<String>,
-    /// Contexts must be minted for the agent that sends them.
+    /// Whether `azp` is required.
     pub azp_required: bool,
     pub keys: Vec<ContextKey>,
 }
@@ -65,7 +65,8 @@ impl Verifier {
         Ok(Self { issuer, audience, azp, azp_required, subject_system, keys })
     }
 
-    /// The caller that a token speaks for; `agent` is who has proven to call. The signature is checked before any claim is looked at.
+    /// Verifies a customer context and returns the caller. `agent` is the authenticated agent. The signature is checked
+    /// before any claim is parsed.
     pub(super) fn verify(&self, token: &Secret, agent: Option<&AgentId>, now: Timestamp) -> Result<Caller, Refusal> {
         let token = token.expose();
         if token.len() > TOKEN_BYTES_MAX {

@@ -1,4 +1,4 @@
-//! Keys that verify and sign customer contexts. An algorithm belongs to its key; a token cannot choose another.
+//! Keys that verify and sign customer contexts. The algorithm is fixed by the key, not by the token.
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub enum Algorithm {
     Hs256,
 }
 
-/// A key that signatures are checked with.
+/// A verification key.
 #[derive(Debug, Clone)]
 pub struct ContextKey {
     pub algorithm: Algorithm,
@@ -26,7 +26,7 @@ pub struct ContextKey {
     pub material: KeyMaterial,
 }
 
-/// What a key is made from.
+/// The material of a verification key.
 #[derive(Debug, Clone)]
 pub enum KeyMaterial {
     /// A public key in PEM (SubjectPublicKeyInfo).
@@ -35,7 +35,7 @@ pub enum KeyMaterial {
     Shared(Secret),
 }
 
-/// A key that signs.
+/// A signing key.
 #[derive(Debug, Clone)]
 pub struct SigningKey {
     pub algorithm: Algorithm,
@@ -44,7 +44,7 @@ pub struct SigningKey {
     pub secret: Secret,
 }
 
-/// Why a key cannot be used. Holds nothing of the key.
+/// Why a key is invalid. Holds no part of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("an HS256 secret needs at least 32 octets; make one with: openssl rand -hex 32")]
@@ -53,7 +53,7 @@ pub enum KeyError {
     NotPem(Algorithm, #[source] jsonwebtoken::errors::Error),
     #[error("HS256 takes a secret, the other algorithms a public_key")]
     WrongKind,
-    #[error("two keys have the algorithm and the kid of one")]
+    #[error("two keys have the same algorithm and kid")]
     Duplicate,
 }
 
@@ -107,7 +107,7 @@ impl SigningKey {
     }
 }
 
-/// RFC 7518 3.2: a key as long as the hash.
+/// RFC 7518 3.2: the key must be at least as long as the hash.
 fn long_enough(secret: &Secret) -> Result<&Secret, KeyError> {
     match secret.expose().len() >= 32 {
         true => Ok(secret),

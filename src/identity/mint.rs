@@ -1,4 +1,4 @@
-//! Minting customer contexts: for tests, for the Inspector, and as a reference for the backend that will do it.
+//! Mints customer contexts: for tests, for the MCP Inspector, and as a reference for backends.
 
 use jsonwebtoken::Header;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{Level, Timestamp};
 
-/// What a minted customer context says.
+/// The claims of a customer context to be minted.
 #[derive(Debug, Clone)]
 pub struct Mint {
     pub issuer: String,
@@ -25,7 +25,7 @@ pub struct Mint {
     pub azp: Option<String>,
 }
 
-/// Why nothing was minted.
+/// Why minting failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
     #[error("the lifetime must be 1 to {LIFETIME_S_MAX} seconds")]
@@ -36,7 +36,7 @@ pub enum MintError {
     Sign(#[source] jsonwebtoken::errors::Error),
 }
 
-/// Signs a customer context that starts to live at `now`.
+/// Signs a customer context that is issued at `now`.
 pub fn mint(mint: Mint, key: &SigningKey, now: Timestamp) -> Result<String, MintError> {
     if !(1..=LIFETIME_S_MAX).contains(&mint.lifetime_s) {
         return Err(MintError::Lifetime);

@@ -1,6 +1,7 @@
-//! Who calls, and for whom: from what came beside the call, never from its arguments.
+//! Identity: the calling agent and the customer it calls for, from credentials that came with the call, never from its
+//! arguments.
 //!
-//! A transport collects [`Evidence`]; [`Identity::resolve`] judges it by the one mode that the configuration chose.
+//! A transport collects [`Evidence`]; [`Identity::resolve`] verifies it in the configured mode.
 
 pub mod agents;
 mod caller;
@@ -25,28 +26,28 @@ use context::Verifier;
 
 /// The header that carries the customer context over HTTP.
 pub const CONTEXT_HEADER: &str = "customer-context";
-/// The member of `_meta` that carries it over any transport.
+/// The member of `_meta` that carries the customer context over any transport.
 pub const CONTEXT_META: &str = "io.frontdesk/customer-context";
 
-/// The member of `_meta` with which a member of staff says why they look at a customer's order.
+/// The member of `_meta` that carries the reason of a member of staff for reading a customer's order.
 pub const STAFF_REASON_META: &str = "io.frontdesk/staff-reason";
 
-/// How the server learns whom a call is for. One at a time.
+/// Where the customer of a call comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// A signed customer context comes with every call.
+    /// From a signed customer context that comes with every call.
     #[default]
     Context,
-    /// The agent's access token is the customer's own: its `sub` is the customer.
+    /// From the access token, which is the customer's own: its `sub` is the customer id.
     Token,
-    /// One customer for the whole process: for stdio and demonstrations.
+    /// From the configuration: one customer for the whole process, for stdio and demonstrations.
     Fixed,
-    /// The agent itself names an email address: for trusted agents on this machine, read-only.
+    /// From an argument: the agent names an email address. For trusted agents on this machine; read-only.
     Argument,
 }
 
-/// The identity room's settings, with keys read.
+/// The mode with its settings and keys.
 #[derive(Debug, Clone)]
 pub enum Options {
     Context(ContextOptions),
@@ -55,44 +56,44 @@ pub enum Options {
     Argument,
 }
 
-/// What came with a call, untrusted. Never shown: `Debug` hides the values.
+/// The credentials that came with a call. All but `agent` are unverified. `Debug` hides the secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// Who has proven to call, where agents authenticate.
+    /// The authenticated agent, where agents authenticate.
     pub agent: Option<Arc<Agent>>,
     /// Every `Customer-Context` header of the request.
     pub context_headers: Vec<Secret>,
     /// The customer context in `_meta`, if it is a string.
     pub context_meta: Option<Secret>,
-    /// `_meta` had the member, but as something else than a string.
+    /// Whether the member of `_meta` is not a string.
     pub context_meta_malformed: bool,
-    /// `_meta` says why a member of staff asks.
+    /// The reason of a member of staff in `_meta`.
     pub staff_reason: Option<StaffReason>,
 }
 
-/// What stands in `_meta` as the reason of a member of staff.
+/// The reason of a member of staff, as found in `_meta`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StaffReason {
     Text(String),
     Malformed,
 }
 
-/// Whom a call may act for, so far.
+/// The result of resolving a call's identity.
 #[derive(Debug, Clone)]
 pub enum Resolved {
     Caller(Box<Caller>),
-    /// Mode `argument`: the tool's own argument will say.
+    /// Mode `argument`: the email address is an argument of the tool.
     FromArgument,
 }
 
-/// Judges evidence.
+/// Verifies evidence in one mode.
 pub struct Identity {
-    judge: Judge,
+    verification: Verification,
     subject_system: SystemId,
     clock: Clock,
 }
 
-enum Judge {
+enum Verification {
     Context(Verifier),
     Token,
     Fixed(Customer),
@@ -100,27 +101,27 @@ enum Judge {
 }
 
 impl Identity {
-    /// `subject_system` is the system that a bare `sub` belongs to.
+    /// `subject_system` is the system of a `sub` without one.
     pub fn new(options: Options, subject_system: SystemId, clock: Clock) -> Result<Self, KeyError> {
-        let judge = match options {
-            Options::Context(options) => Judge::Context(Verifier::new(options, subject_system.clone())?),
-            Options::Token => Judge::Token,
-            Options::Fixed(customer) => Judge::Fixed(customer),
-            Options::Argument => Judge::Argument,
+        let verification = match options {
+            Options::Context(options) => Verification::Context(Verifier::new(options, subject_system.clone())?),
+            Options::Token => Verification::Token,
+            Options::Fixed(customer) => Verification::Fixed(customer),
+            Options::Argument => Verification::Argument,
         };
-        Ok(Self { judge, subject_system, clock })
+        Ok(Self { verification, subject_system, clock })
     }
 
     pub fn mode(&self) -> Mode {
-        match self.judge {
-            Judge::Context(_) => Mode::Context,
-            Judge::Token => Mode::Token,
-            Judge::Fixed(_) => Mode::Fixed,
-            Judge::Argument => Mode::Argument,
+        match self.verification {
+            Verification::Context(_) => Mode::Context,
+            Verification::Token => Mode::Token,
+            Verification::Fixed(_) => Mode::Fixed,
+            Verification::Argument => Mode::Argument,
         }
     }
 
-    /// Who is calling, or why that cannot be known. The reason is for the integrator's log, not for the model.
+    /// Resolves the caller. The error is for the integrator's log, not for the model.
     pub fn resolve(&self, evidence: &Evidence) -> Result<Resolved, Refusal> {
         let token = evidence.context()?;
         if let Some(reason) = &evidence.staff_reason {
@@ -130,17 +131,21 @@ impl Identity {
             };
         }
         let agent = evidence.agent.as_ref().map(|agent| &agent.id);
-        match (&self.judge, token) {
-            (Judge::Context(verifier), Some(token)) => verifier.verify(token, agent, self.clock.now()).map(caller),
-            (Judge::Context(_), None) => Err(Refusal::Absent),
-            // Serving the fixed customer to somebody who says they are another would cross customers.
-            (Judge::Token | Judge::Fixed(_) | Judge::Argument, Some(_)) => Err(Refusal::NotAccepted),
-            (Judge::Token, None) => {
+        match (&self.verification, token) {
+            (Verification::Context(verifier), Some(token)) => {
+                verifier.verify(token, agent, self.clock.now()).map(caller)
+            }
+            (Verification::Context(_), None) => Err(Refusal::Absent),
+            // A context for another customer must not get the fixed customer's data.
+            (Verification::Token | Verification::Fixed(_) | Verification::Argument, Some(_)) => {
+                Err(Refusal::NotAccepted)
+            }
+            (Verification::Token, None) => {
                 let customer = own_token(evidence.agent.as_deref(), &self.subject_system)?;
                 Ok(caller(of(Subject::Customer(customer), agent)))
             }
-            (Judge::Fixed(customer), None) => Ok(caller(of(Subject::Customer(customer.clone()), agent))),
-            (Judge::Argument, None) => Ok(Resolved::FromArgument),
+            (Verification::Fixed(customer), None) => Ok(caller(of(Subject::Customer(customer.clone()), agent))),
+            (Verification::Argument, None) => Ok(Resolved::FromArgument),
         }
     }
 }
@@ -153,13 +158,13 @@ fn of(subject: Subject, agent: Option<&AgentId>) -> Caller {
     Caller { subject, agent: agent.cloned(), conversation: None, context_id: None }
 }
 
-/// The customer whose own access token the agent sent.
+/// The customer of an access token.
 fn own_token(agent: Option<&Agent>, system: &SystemId) -> Result<Customer, Refusal> {
     let Some(Agent { holder: Holder::Person(person @ Person { signed_in: true, .. }), .. }) = agent else {
-        return Err(Refusal::NobodysToken);
+        return Err(Refusal::NotSignedIn);
     };
     let refused = |claim| move |invalid: crate::domain::Invalid| Refusal::Claim { claim, why: invalid.why };
-    // An address that this server cannot use is no reason to refuse its owner; it proves nothing then.
+    // An invalid email address does not refuse the customer; it only counts as absent.
     let email = person.email.as_deref().and_then(|email| Email::parse(email).ok());
     Ok(Customer {
         id: CustomerId::new(system.clone(), &person.sub).map_err(refused("sub"))?,
@@ -172,7 +177,7 @@ fn own_token(agent: Option<&Agent>, system: &SystemId) -> Result<Customer, Refus
     })
 }
 
-/// A member of staff, if the token is a signed-in person's and allows it.
+/// The member of staff, if the token is that of a signed-in person with the scope orders:read:any.
 fn staff(agent: Option<&Agent>, reason: &StaffReason) -> Result<Caller, Refusal> {
     const REASON_CHARS: std::ops::RangeInclusive<usize> = 5..=500;
     let StaffReason::Text(reason) = reason else { return Err(Refusal::Staff("the reason is not a string")) };
@@ -194,7 +199,7 @@ fn staff(agent: Option<&Agent>, reason: &StaffReason) -> Result<Caller, Refusal>
 }
 
 impl Evidence {
-    /// The one customer context; two that differ are refused, wherever they stand.
+    /// The customer context. Header and `_meta` may both hold it if they are equal.
     fn context(&self) -> Result<Option<&Secret>, Refusal> {
         if self.context_meta_malformed {
             return Err(Refusal::Malformed("the member of _meta is not a string"));

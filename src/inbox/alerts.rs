@@ -1,4 +1,4 @@
-//! Alerts: what people on call are told, once for each condition until it clears.
+//! Alerts for people on call, sent once for each condition until it clears.
 
 mod watch;
 
@@ -13,28 +13,28 @@ use crate::domain::{Clock, SecretRef, TextRef, Timestamp};
 use crate::telemetry::causes;
 use watch::{Condition, Conditions, News};
 
-/// How often the queue is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often the queue is checked.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 
-/// What people are told of, and where.
+/// Alerts about dead letters, late events, parked events and silent sources.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "alerts")]
 pub struct AlertOptions {
-    /// Where alerts are posted to, besides the log: any receiver of Standard Webhooks, or an incoming webhook of Slack. May
-    /// be kept where secrets are.
+    /// URL that alerts are posted to, besides the log: a receiver of Standard Webhooks, or an incoming webhook of
+    /// Slack. May be a reference to a secret.
     pub url: Option<TextRef>,
-    /// What posts are signed with (Standard Webhooks): whsec_ and base64, or any text.
+    /// Secret that signs the posts (Standard Webhooks): whsec_ and base64, or any text.
     pub secret: Option<SecretRef>,
-    /// Dead letters are gathered for this long and told in one message, in seconds. While more appear, the time doubles, up
-    /// to 32 times.
+    /// Time for which dead letters are collected into one alert, in seconds. While more appear, it doubles, up to 32
+    /// times.
     #[schemars(range(min = 0, max = 3600))]
     pub gather_s: u64,
-    /// An event that is not done after this long is told of, in seconds.
+    /// Age of an unfinished event that raises an alert, in seconds.
     #[schemars(range(min = 1, max = 2_592_000))]
     pub oldest_pending_s: u64,
-    /// A source, by its name in webhooks, that is not heard for this long is told of, in seconds. One without an entry may
-    /// be silent.
+    /// Time without a verified webhook that raises an alert, in seconds, by the name of the source in webhooks. No
+    /// alert for sources without an entry.
     pub silent_after_s: BTreeMap<String, u64>,
 }
 
@@ -44,17 +44,18 @@ impl Default for AlertOptions {
     }
 }
 
-/// What people are told. Nothing of a payload, a customer or a transcript is in it.
+/// An alert as it is posted. Holds nothing of a payload, a customer or a transcript.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alert {
-    /// For people, and for Slack.
+    /// The message for people, and for Slack.
     pub text: String,
     /// `dead_letters`, `oldest_pending`, `source_silent`, `events_parked` or `events_released`.
     pub kind: &'static str,
-    /// How many dead letters it tells of, and the members after it are of the latest one; or how many events are parked.
+    /// Number of dead letters, of which the following members describe the latest; or number of parked events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// What parked events wait for, and why: `refused`, `forbidden`, `misconfigured` or `no_email`.
+    /// The upstream that parked events wait for. `cause` is `refused`, `forbidden`, `misconfigured`, `no_email` or
+    /// `unmapped`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,24 +68,24 @@ pub struct Alert {
     pub event_kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Since when it waits, or is silent.
+    /// Since when the event waits, or the source is silent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     pub at: Timestamp,
 }
 
-/// Where alerts go besides the log.
+/// Sends alerts to people, besides the log.
 #[async_trait]
 pub trait AlertSink: Send + Sync {
     async fn send(&self, alert: &Alert) -> Result<(), AlertError>;
 }
 
-/// Why an alert did not arrive. Holds no address: that may be a secret.
+/// Why an alert was not accepted. Holds no URL, which may be a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("the alert did not arrive")]
 pub struct AlertError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// Looks at a queue, and tells.
+/// Checks the queue and sends alerts.
 pub struct Watch {
     pub queue: Arc<dyn Queue>,
     pub sink: Option<Arc<dyn AlertSink>>,
@@ -93,31 +94,31 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches until `closing` is cancelled.
+    /// Runs until `closing` is cancelled.
     pub async fn run(self, closing: CancellationToken) {
         let mut conditions = Conditions::new(&self.options, self.clock.now());
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
-                looked = self.look(&mut conditions) => if let Err(error) = looked {
-                    tracing::error!(error = causes(&error), "failed to look after the inbox");
+                checked = self.check(&mut conditions) => if let Err(error) = checked {
+                    tracing::error!(error = causes(&error), "failed to check the inbox for alerts");
                 }
             }
             tokio::select! {
                 () = closing.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(CHECK_EVERY) => {}
             }
         }
     }
 
-    async fn look(&self, conditions: &mut Conditions) -> Result<(), QueueError> {
+    async fn check(&self, conditions: &mut Conditions) -> Result<(), QueueError> {
         let vitals = self.queue.vitals().await?;
-        for condition in conditions.look(self.clock.now(), &vitals) {
+        for condition in conditions.check(self.clock.now(), &vitals) {
             let held = match &condition {
                 Condition::Held { hold, news } => Some((hold.clone(), *news == News::Over)),
                 _ => None,
             };
-            // What nobody could be told is told later, not every time that it is looked at.
+            // A lost alert is sent again after a pause, not with every check.
             if held.as_ref().is_some_and(|(hold, _)| conditions.is_quiet(hold, self.clock.now())) {
                 continue;
             }
@@ -133,12 +134,12 @@ impl Watch {
                 "alert: {}",
                 alert.text
             );
-            let told = match &self.sink {
+            let sent = match &self.sink {
                 Some(sink) => sink.send(&alert).await,
                 None => Ok(()),
             };
-            match told {
-                Ok(()) if let Some((hold, over)) = &held => self.queue.hold_told(hold, *over).await?,
+            match sent {
+                Ok(()) if let Some((hold, over)) = &held => self.queue.hold_reported(hold, *over).await?,
                 Ok(()) if alert.kind == "dead_letters" => self.queue.dead_reported(vitals.dead_ever).await?,
                 Ok(()) => {}
                 Err(error) => {

@@ -1,4 +1,4 @@
-//! What the worker asks of those who know what events mean.
+//! The trait through which the worker hands events to their handlers.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,51 +7,51 @@ use async_trait::async_trait;
 use super::queue::Claimed;
 use crate::domain::{Away, WaitCause};
 
-/// Who knows what events mean.
+/// Dispatches events to handlers.
 #[async_trait]
 pub trait Dispatch: Send + Sync {
-    /// Does what the event asks for. `id` is the same for every attempt at the same event.
+    /// Processes an event. The id is the same for every attempt.
     async fn handle(&self, event: &Claimed) -> Result<Handled, Failure>;
 
-    /// The upstream that events of a kind need.
+    /// The upstream that events of this kind need.
     fn upstream(&self, kind: &str) -> String;
 
-    /// Every upstream that events need, with their kinds.
+    /// All upstreams that events need, with the kinds of these events.
     fn upstreams(&self) -> BTreeMap<String, Vec<String>>;
 }
 
-/// What was done, as a reference: `ticket:T-1001`, `superseded`.
+/// The effect of an event, as a reference: `ticket:T-1001`, `superseded`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handled {
     pub receipt: String,
 }
 
-/// Why it was not.
+/// Why an event was not processed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Again later, by the schedule.
+    /// Retry by the schedule; counts as a failed attempt.
     #[error("{error}")]
     Retry {
         error: String,
-        /// Whether it may have been done.
+        /// Whether the effect may have happened.
         in_doubt: bool,
     },
-    /// Again after this, without counting: the event is not to blame.
+    /// Retry after this time; does not count, since the event is not at fault.
     #[error("{error}")]
     Defer { error: String, after: Duration },
-    /// Its upstream is away or too busy.
+    /// The upstream is unavailable or overloaded.
     #[error("{error}")]
     Outage {
         error: String,
         upstream: String,
         away: Away,
-        /// Whether it may have been done.
+        /// Whether the effect may have happened.
         in_doubt: bool,
     },
-    /// It waits, without an end, until what is wrong at its upstream is repaired.
+    /// Park the event without a time limit, until the fault at its upstream is repaired.
     #[error("{error}")]
     Park { error: String, upstream: String, cause: WaitCause },
-    /// No attempt will help.
+    /// No retry will help: a dead letter.
     #[error("{error}")]
     Dead { error: String, in_doubt: bool },
 }

@@ -1,4 +1,4 @@
-//! A webhook comes in: signature, meaning, and only then the store. Nothing is acknowledged before it is durable.
+//! Receives webhooks: verifies, maps and stores them. Nothing is acknowledged before it is durable.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 
 use super::{
     Options,
-    overruns::Overruns,
     queue::{Accepted, NewDelivery, NewEvent, Queue, QueueError, Unmappable},
     rejected::{RejectedRing, RejectedWebhook},
+    timeout_counts::TimeoutCounts,
 };
 use crate::{
     domain::Clock,
@@ -19,37 +19,37 @@ use crate::{
     webhooks::{Mapped, RawWebhook, Rejection, Route, VerifiedWebhook},
 };
 
-/// Takes webhooks of the configured sources in.
+/// Receives webhooks of the configured sources.
 pub struct Intake {
     routes: BTreeMap<String, Route>,
     queue: Arc<dyn Queue>,
     arrived: Arc<Notify>,
     clock: Clock,
     pub(super) waiting_max: u64,
-    pub(super) overruns: Overruns,
+    pub(super) timeouts: TimeoutCounts,
     sources: Limiter<String>,
     addresses: Limiter<Option<IpAddr>>,
     rejected: RejectedRing,
 }
 
-/// What the sender is told.
+/// The outcome for the sender.
 #[derive(Debug)]
 pub enum Received {
-    /// Safe on disk.
+    /// Durable.
     Acknowledged(Value),
     Duplicate,
     Skipped,
     Rejected(Rejection),
-    /// Too many of the source, or of what is not genuine from this address.
+    /// Rate limit of the source, or of failed verifications from this address.
     Limited {
         wait: Wait,
-        /// None: it is genuine.
+        /// None if the webhook is verified.
         rejection: Option<Rejection>,
     },
-    /// Kept for people; the sender has to send something else.
+    /// Stored as a dead letter: members are missing or invalid.
     Unmappable(Vec<String>),
     Conflict,
-    /// Try again later: nothing was kept.
+    /// The inbox is full; nothing was stored.
     Full,
     Unavailable(QueueError),
 }
@@ -71,7 +71,7 @@ impl Intake {
             arrived,
             clock,
             waiting_max: options.waiting_max,
-            overruns: Overruns::default(),
+            timeouts: TimeoutCounts::default(),
             sources: limits.sources(),
             addresses: limits.addresses(),
         }
@@ -85,14 +85,14 @@ impl Intake {
         &self.queue
     }
 
-    /// The way in of a source, if it is configured.
+    /// The route of a source, if it is configured.
     pub fn route(&self, source: &str) -> Option<&Route> {
         self.routes.get(source)
     }
 
-    /// Takes in what came by the way of [`Intake::route`].
+    /// Receives a webhook of the source of `route`.
     pub async fn receive(&self, route: &Route, raw: RawWebhook) -> Received {
-        // Every signature is checked: a sender who shares an address with a forger must not starve.
+        // Every signature is checked before a limit: a sender that shares an address with a forger must not be refused.
         let webhook = match route.verify(&raw, self.clock.now()) {
             Ok(webhook) => webhook,
             Err(rejection) => return self.reject(route, raw, rejection),
@@ -111,7 +111,7 @@ impl Intake {
                 );
                 Received::Skipped
             }
-            Mapped::NotNow { why } => self.overran(&webhook, why).await,
+            Mapped::NotNow { why } => self.mapping_timed_out(&webhook, why).await,
             Mapped::Unmappable { kind, faults, dedup_key } => self.unmappable(&webhook, kind, faults, dedup_key).await,
             Mapped::Events { dedup_key, events, acknowledgement, compared } => {
                 match self.delivery(&webhook, dedup_key, events, compared) {
@@ -122,7 +122,7 @@ impl Intake {
         }
     }
 
-    /// Nothing but memory is touched: what is not genuine must not cost a write.
+    /// Records a failed verification in memory only: a forged webhook must not cost a write.
     fn reject(&self, route: &Route, raw: RawWebhook, rejection: Rejection) -> Received {
         let address = raw.address.map(limits::network);
         self.rejected.keep(Some(route), raw, rejection.check(), &rejection.to_string(), self.clock.now());
@@ -132,13 +132,14 @@ impl Intake {
         }
     }
 
-    /// What was refused before it was verified: a mistyped source (`route` is none), a body that is too long or encoded.
+    /// Records a request that was refused before verification: an unknown source (`route` is None), a body that is too
+    /// long or encoded.
     pub fn refused(&self, route: Option<&Route>, raw: RawWebhook, check: &'static str, reason: &str) {
         self.rejected.keep(route, raw, check, reason, self.clock.now());
     }
 
-    /// What a source has rejected lately, the newest first; none where there is no such source. What came before the last
-    /// erasure is forgotten: nobody can tell whom it is about.
+    /// The requests that a source rejected lately, newest first; None if there is no such source. Those from before the
+    /// last erasure are dropped, since they may be about the erased person.
     pub async fn rejected(&self, source: &str) -> Result<Option<Vec<RejectedWebhook>>, QueueError> {
         if let Some(erased_at) = self.queue.last_erasure().await? {
             self.rejected.forget_until(erased_at);

@@ -1,10 +1,10 @@
-//! Which kinds of events may be worked on now: places for each, and pauses while an upstream is left alone.
+//! Concurrency limits by kind of event, and pauses while the circuit breaker of its upstream is open.
 
 use std::collections::BTreeMap;
 
 use crate::domain::Timestamp;
 
-/// A lane for each kind. Pure: the time comes in.
+/// A lane for each kind. Pure: the time is an argument.
 #[derive(Debug)]
 pub(super) struct Lanes {
     places: usize,
@@ -15,7 +15,7 @@ pub(super) struct Lanes {
 struct Lane {
     running: usize,
     paused_until: Option<Timestamp>,
-    /// After a pause one event goes first, and the others when it has come through.
+    /// After a pause one event is processed first, and the others only when it has succeeded.
     careful: bool,
 }
 
@@ -28,7 +28,7 @@ impl Lanes {
         self.lanes.entry(kind.to_owned()).or_default().running += 1;
     }
 
-    /// An event has ended; `closed_until` where its upstream is left alone until then.
+    /// An event has ended. `closed_until` is the end of the pause of its upstream, if there is one.
     pub(super) fn ended(&mut self, kind: &str, closed_until: Option<Timestamp>) {
         let Some(lane) = self.lanes.get_mut(kind) else { return };
         lane.running = lane.running.saturating_sub(1);
@@ -37,7 +37,7 @@ impl Lanes {
                 lane.paused_until = Some(until);
                 lane.careful = true;
             }
-            // One that began before the pause says nothing about the upstream of now.
+            // An event that began before the pause says nothing about the upstream now.
             None if lane.paused_until.is_some() => {}
             None => lane.careful = false,
         }
@@ -46,7 +46,7 @@ impl Lanes {
         }
     }
 
-    /// The kinds that get no further event for now.
+    /// The kinds of which no further event may start now.
     pub(super) fn full(&mut self, now: Timestamp) -> Vec<String> {
         let mut full = Vec::new();
         for (kind, lane) in &mut self.lanes {
@@ -59,14 +59,14 @@ impl Lanes {
         full
     }
 
-    /// Pauses were counted on a clock that has been set back.
+    /// Ends all pauses, since the clock was set back.
     pub(super) fn forget_pauses(&mut self) {
         for lane in self.lanes.values_mut() {
             lane.paused_until = None;
         }
     }
 
-    /// When the first pause ends.
+    /// The end of the first pause.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.lanes.values().filter_map(|lane| lane.paused_until).min()
     }

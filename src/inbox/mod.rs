@@ -1,18 +1,18 @@
-//! The inbox: what was acknowledged is kept until it is done, once.
+//! The inbox: a durable queue of acknowledged events, each processed once.
 //!
-//! Knows events as kinds and bytes, and who may work on which; what an event means is the dispatcher's business.
+//! It sees an event as a kind and bytes; the dispatcher knows what events mean.
 
 mod alerts;
+mod deferred_mapping;
 mod dispatch;
 mod hold;
 mod intake;
-mod kept;
 mod lanes;
-mod overruns;
 mod queue;
 mod rejected;
 mod retention;
 mod sole_worker;
+mod timeout_counts;
 mod worker;
 
 use std::time::Duration;
@@ -20,11 +20,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use alerts::{Alert, AlertError, AlertOptions, AlertSink, Watch};
+pub use deferred_mapping::UNMAPPED_WEBHOOK;
 pub use dispatch::{Dispatch, Failure, Handled};
-pub use hold::{Hold, HoldTold, Released};
+pub use hold::{Hold, Released, ReportedHold};
 pub(crate) use hold::{PROBE_BASE, next_pause};
 pub use intake::{Intake, Received};
-pub use kept::KEPT;
 pub use queue::{
     Accepted, Claimed, Depths, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, QueueError, StoredEvent,
     Unmappable, Vitals, Waiting,
@@ -32,49 +32,51 @@ pub use queue::{
 pub use rejected::{RejectedRing, RejectedWebhook};
 pub use retention::keep_retention;
 pub use sole_worker::SoleWorker;
-pub use worker::{FirstAway, Worker};
+pub use worker::{FirstFailures, Worker};
 
 use crate::domain::Schedule;
 pub use crate::webhooks::DedupKey;
 
-/// How long the outcome of an attempt may take to reach the store.
+/// Time reserved at the end of a lease for storing the outcome.
 const SETTLE_MARGIN: Duration = Duration::from_secs(5);
 
-/// How events are kept and worked off.
+/// Storage and processing of events.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "inbox")]
 pub struct Options {
-    /// Events worked on at once.
+    /// Most events processed at once.
     #[schemars(range(min = 1, max = 256))]
     pub concurrent_max: usize,
-    /// Events of one kind worked on at once, so that one hung upstream does not take all places; left out, half of
-    /// `concurrent_max`.
+    /// Most events of one kind processed at once, so that one hanging upstream does not block all others; half of
+    /// `concurrent_max` by default.
     #[schemars(range(min = 1, max = 256))]
     pub concurrent_per_kind: Option<usize>,
-    /// Further attempts after an event itself fails; then it is a dead letter. An upstream that is away, or refuses us, does
-    /// not use them up.
+    /// Most retries of an event that fails by itself; then it becomes a dead letter. Attempts that fail because an
+    /// upstream is unavailable or refuses access do not count.
     #[schemars(range(min = 0, max = 100))]
     pub retries: u32,
-    /// For how long an event is tried again while its upstream is away; then it is a dead letter, in seconds.
+    /// Time for which an event is retried while its upstream is unavailable, in seconds. Then it becomes a dead letter.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub give_up_after_s: u64,
-    /// The first pause between attempts is drawn from 0 to this; each later one from twice as much, in milliseconds.
+    /// Upper bound of the first pause between attempts, in milliseconds. It doubles with each attempt; the pause is
+    /// drawn at random from 0 to the bound.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub retry_base_ms: u64,
-    /// The longest pause between attempts, in milliseconds.
+    /// Longest pause between attempts, in milliseconds.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub retry_cap_ms: u64,
-    /// How long an event belongs to the attempt at it, in milliseconds; an attempt is cut a little before that.
+    /// Lease of an attempt, in milliseconds: for this long no other attempt at the event is made. The attempt is
+    /// cancelled a little before.
     #[schemars(range(min = 1000, max = 3_600_000))]
     pub lease_ms: u64,
-    /// For how long payloads of events that have ended are kept, in days. What was done stays on record without them.
+    /// Retention of the payloads of finished events, in days. The record of what was done stays.
     #[schemars(range(min = 1, max = 3650))]
     pub payload_days: u32,
-    /// Events that may wait; with more, senders are asked to come again later.
+    /// Most waiting events. Beyond that webhooks are refused with 503.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub waiting_max: u64,
-    /// Telling people what needs them.
+    /// Alerts for people on call.
     pub alerts: AlertOptions,
 }
 
@@ -112,7 +114,7 @@ impl Options {
         self.concurrent_per_kind.unwrap_or(self.concurrent_max / 2).max(1)
     }
 
-    /// Shorter than the lease, so that a worker that is alive never loses its claim.
+    /// Time limit of an attempt: shorter than the lease, so that a live worker never loses its claim.
     fn attempt(&self) -> Duration {
         self.lease() - SETTLE_MARGIN.min(self.lease() / 4)
     }

@@ -1,4 +1,4 @@
-//! What the inbox asks of a store: accept durably and once, hand out work with leases, keep what has ended.
+//! The queue that the inbox needs of a store: durable deduplicated intake, leases on events, a record of finished ones.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    hold::{Hold, HoldTold, Released},
+    hold::{Hold, Released, ReportedHold},
     sole_worker::SoleWorker,
 };
 use crate::{
@@ -14,89 +14,91 @@ use crate::{
     webhooks::DedupKey,
 };
 
-/// Where events wait. Survives a crash at any moment; several processes may share it.
+/// A durable queue of events, which survives a crash at any moment. Several processes may share it.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Takes a delivery in, durably when it returns: dedupe and enqueue are one commit.
+    /// Deduplicates and enqueues a delivery in one commit. It is durable when this returns.
     async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, QueueError>;
 
-    /// Keeps what could not be mapped, as a dead letter; the same once.
+    /// Stores a webhook that could not be mapped as a dead letter, once.
     async fn keep_unmappable(&self, delivery: Unmappable) -> Result<(), QueueError>;
 
-    /// The next event that may be worked on, with a lease: the probe of a hold that is due, or the oldest due one of the highest priority whose subject has no
-    /// earlier unfinished event and none that is being worked on; none of the kinds in `without`. An event that was claimed
-    /// `claims_max` times without an outcome becomes a dead letter.
+    /// Claims the next event for the time of a lease: the probe of a hold that is due, or else the oldest due event of
+    /// the highest priority, of no kind in `without`, whose subject has no earlier unfinished and no claimed event. An
+    /// event that was claimed `claims_max` times without an outcome becomes a dead letter.
     async fn claim(&self, lease: Duration, claims_max: u32, without: &[String]) -> Result<Option<Claimed>, QueueError>;
 
-    /// Ends or postpones a claimed event. False when the claim is no longer this one's: then nothing was changed.
+    /// Stores the outcome of a claimed event. False, and nothing is changed, if the claim was lost.
     async fn settle(&self, claimed: &Claimed, outcome: Outcome) -> Result<bool, QueueError>;
 
-    /// `upstream` has answered the event of a claim; `accepted`: and did it. What it had held back is due then.
+    /// Records that `upstream` has answered the event of a claim, and whether it accepted it. Events that it had held
+    /// back are due then.
     async fn answered(&self, claimed: &Claimed, upstream: &str, accepted: bool) -> Result<Released, QueueError>;
 
-    /// `upstream`, which `kinds` of events need, is away; false if it is known.
+    /// Records an outage of `upstream`, which events of `kinds` need. False if it is on record already.
     async fn outage_began(&self, upstream: &str, kinds: &[String]) -> Result<bool, QueueError>;
 
-    /// Begins with the configuration as it is now: parked events are tried at once.
+    /// Called at start with the upstreams of the configuration, which may have changed: the probes of all holds are due
+    /// at once, and holds for other upstreams end.
     async fn resume(&self, upstreams: &[String]) -> Result<(), QueueError>;
 
-    /// The clock has been set back; says for how many events that mattered.
+    /// Makes events due whose times lie too far ahead because the clock was set back. Returns their number.
     async fn clock_set_back(&self) -> Result<u64, QueueError>;
 
-    /// What holds events back.
+    /// The current holds.
     async fn holds(&self) -> Result<Vec<Hold>, QueueError>;
 
-    /// How many events a hold keeps waiting.
+    /// Number of events that wait because of a hold.
     async fn held(&self, upstream: &str, cause: WaitCause) -> Result<u64, QueueError>;
 
-    /// People were told of a hold, or of its end.
-    async fn hold_told(&self, told: &HoldTold, over: bool) -> Result<(), QueueError>;
+    /// Records that an alert was sent for a hold, or for its end (`over`).
+    async fn hold_reported(&self, hold: &ReportedHold, over: bool) -> Result<(), QueueError>;
 
     /// Frees the leases of workers that have died, and says how many. The caller shows that it works alone.
     async fn free_leases(&self, alone: &SoleWorker) -> Result<u64, QueueError>;
 
-    /// When the next waiting event or lease is due, but for the kinds in `without`; none if there is none.
+    /// Time at which the next waiting event is due or a lease ends, without the kinds in `without`.
     async fn next_due(&self, without: &[String]) -> Result<Option<Timestamp>, QueueError>;
 
     async fn depths(&self) -> Result<Depths, QueueError>;
 
-    /// What people on call are alerted of.
+    /// The state on which alerts depend.
     async fn vitals(&self) -> Result<Vitals, QueueError>;
 
     /// The dead letter that was updated last.
     async fn latest_dead(&self) -> Result<Option<StoredEvent>, QueueError>;
 
-    /// Of all dead letters that there have ever been, so many were reported.
+    /// Records that alerts have covered the first `ever` dead letters.
     async fn dead_reported(&self, ever: u64) -> Result<(), QueueError>;
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<StoredEvent>, QueueError>;
 
     async fn payload(&self, id: i64) -> Result<Option<String>, QueueError>;
 
-    /// Puts a dead letter back, or lets one that waits for an upstream be tried at once. Of many that ask at once, one is
-    /// told true. An effect in doubt needs `force`.
+    /// Requeues a dead letter, or makes an event that waits for an upstream due at once. Of concurrent callers one gets
+    /// true. An effect in doubt needs `force`.
     async fn replay(&self, id: i64, force: bool) -> Result<bool, QueueError>;
 
-    /// A person has found the effect of a dead letter in doubt: it is done.
+    /// Marks a dead letter in doubt as done, since a person has found its effect.
     async fn found(&self, id: i64, receipt: &str) -> Result<bool, QueueError>;
 
     async fn discard(&self, id: i64) -> Result<bool, QueueError>;
 
-    /// Removes payloads that ended before `before`; says how many.
+    /// Removes payloads of events that ended before `before`. Returns their number.
     async fn prune_payloads(&self, before: Timestamp) -> Result<u64, QueueError>;
 
-    /// When a customer's or a conversation's records were erased last.
+    /// Time of the last erasure of a customer's or a conversation's records.
     async fn last_erasure(&self) -> Result<Option<Timestamp>, QueueError>;
 }
 
-/// A delivery that was verified and mapped.
+/// A verified and mapped webhook.
 #[derive(Debug, Clone)]
 pub struct NewDelivery {
     pub source: String,
     pub dedup_key: DedupKey,
     pub body_hash: [u8; 32],
     pub events: Vec<NewEvent>,
-    /// The trace that it belongs to.
+    /// The trace of the webhook.
     pub traceparent: Option<String>,
     /// Events that may wait already.
     pub waiting_max: u64,
@@ -105,7 +107,7 @@ pub struct NewDelivery {
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     pub kind: String,
-    /// What happens in order.
+    /// Events with the same subject are processed in order.
     pub subject: String,
     pub priority: i64,
     pub payload: String,
@@ -113,12 +115,12 @@ pub struct NewEvent {
     pub customer: Option<String>,
 }
 
-/// Verified, of a kind that is handled, and not to be made sense of.
+/// A verified webhook of a handled kind with missing or invalid members.
 #[derive(Debug, Clone)]
 pub struct Unmappable {
     pub source: String,
     pub kind: String,
-    /// What tells it from others; its bytes, if there is none.
+    /// The key for deduplication; the hash of the body if None.
     pub dedup_key: Option<String>,
     pub body_hash: [u8; 32],
     pub body: String,
@@ -129,17 +131,17 @@ pub struct Unmappable {
 pub enum Accepted {
     Fresh,
     Duplicate,
-    /// The identity is known with other bytes: kept aside, not worked on.
+    /// The key is known with other content: quarantined.
     Conflict,
     /// Too many events wait.
     Full,
 }
 
-/// An event that one worker may work on.
+/// An event that is claimed by one worker.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     pub id: i64,
-    /// Tells this claim from later ones of the same event.
+    /// Distinguishes this claim from later ones of the same event.
     pub token: i64,
     pub source: String,
     pub kind: String,
@@ -148,34 +150,34 @@ pub struct Claimed {
     pub failures: u32,
     pub received_at: Timestamp,
     pub conversation: Option<String>,
-    /// The trace that it belongs to.
+    /// The trace of the webhook.
     pub traceparent: Option<String>,
-    /// Attempts that an outage has ended, in a row, and since when.
+    /// Number of attempts in a row that ended in an outage, and the start of the outage.
     pub waits: u32,
     pub outage_since: Option<Timestamp>,
-    /// What it was parked for.
+    /// Upstream and cause for which it was parked.
     pub parked: Option<(String, WaitCause)>,
 }
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Done {
         receipt: String,
     },
-    /// Again later. `counts` is false where the event is not to blame, as when an upstream is left alone.
+    /// Retry at `at`. `counts` is false if the event is not at fault.
     Later {
         at: Timestamp,
         error: String,
         counts: bool,
     },
-    /// Again later, without counting: its upstream is away. A probe stays parked.
+    /// Retry at `at` without counting: the upstream is unavailable. A probe stays parked.
     Waits {
         at: Timestamp,
         error: String,
         upstream: String,
     },
-    /// Aside, without an end, until a probe or a person finds that what was wrong is repaired.
+    /// Parked without a time limit, until a probe succeeds or a person replays it.
     Parked {
         error: String,
         upstream: String,
@@ -197,11 +199,11 @@ pub enum EventState {
     Done,
     Dead,
     Discarded,
-    /// The same identity came with other bytes.
+    /// The deduplication key is known with other content.
     Quarantined,
 }
 
-/// How many events are in each state that matters to people on call.
+/// Number of events in each state that matters to people on call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Depths {
     pub pending: u64,
@@ -210,19 +212,19 @@ pub struct Depths {
     pub quarantined: u64,
 }
 
-/// The state of the queue as alerts look at it.
+/// The state of the queue on which alerts depend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vitals {
-    /// Dead letters that there have ever been, whatever became of them; it only grows.
+    /// Number of dead letters since the store was made, whatever became of them.
     pub dead_ever: u64,
     pub dead_reported: u64,
-    /// The event that has been waiting, or been worked on, for longest.
+    /// The oldest unfinished event.
     pub oldest: Option<Waiting>,
-    /// When each source was last heard.
+    /// Time of the last webhook, by source.
     pub heard: BTreeMap<String, Timestamp>,
-    /// What holds events back, but for outages, and what people were told of it.
+    /// Holds other than outages, and the holds for which an alert was sent.
     pub holds: Vec<Hold>,
-    pub told: Vec<HoldTold>,
+    pub reported: Vec<ReportedHold>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,7 +236,7 @@ pub struct Waiting {
     pub error: Option<String>,
 }
 
-/// Which events to list.
+/// Selects events for a listing.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     pub id: Option<i64>,
@@ -246,7 +248,7 @@ pub struct EventFilter {
     pub limit: u32,
 }
 
-/// An event as it is shown; its payload is asked for apart.
+/// An event in a listing, without its payload.
 #[derive(Debug, Clone, Serialize)]
 pub struct StoredEvent {
     pub id: i64,
@@ -264,16 +266,16 @@ pub struct StoredEvent {
     pub failures: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Why an unfinished event has not ended yet.
+    /// What an unfinished event waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
     pub in_doubt: bool,
-    /// Whether its payload is there, and could be mapped.
+    /// Whether the payload is still there and could be mapped.
     #[serde(skip)]
     pub workable: bool,
-    /// Whether it waits for an upstream, and not for its turn.
+    /// Whether it waits for an upstream.
     #[serde(skip)]
     pub held: bool,
 }
@@ -295,7 +297,7 @@ impl StoredEvent {
     }
 }
 
-/// Why the store did not do it.
+/// The store failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the inbox is not available")]
 pub struct QueueError(#[source] pub Box<dyn std::error::Error + Send + Sync>);

@@ -1,5 +1,5 @@
-//! What was rejected lately, for integrators who want to see what a platform really sends. In memory only: a forged flood
-//! must cost no write, and has no effect but to push older ones out.
+//! Recently rejected webhooks, for integrators who want to see what a platform sends. In memory only: a flood of forged
+//! requests costs no write and only displaces older entries.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,47 +13,47 @@ use crate::{
     webhooks::{RawWebhook, Route},
 };
 
-/// Kept of each source.
+/// Most entries of each source.
 const KEPT_MAX: usize = 100;
-/// Of each body.
+/// Longest part of a body that is kept.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 const HEADER_CHARS_MAX: usize = 1024;
 
-/// A request that was not what it said it was. Not genuine: believe nothing of it.
+/// A rejected request. All of it is unverified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedWebhook {
     pub at: Timestamp,
-    /// Which check failed.
+    /// The name of the failed check.
     pub check: String,
     pub reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     pub path: String,
-    /// In order; values that may be secrets are replaced.
+    /// Headers in order; values that may be secrets are replaced by `…`.
     pub headers: Vec<(String, String)>,
     pub body_bytes: usize,
-    /// The beginning, up to 16 KiB.
+    /// The first 16 KiB of the body.
     pub body: String,
 }
 
-/// The last ones of every source.
+/// The last rejected requests of every source.
 #[derive(Default)]
 pub struct RejectedRing {
     sources: BTreeMap<String, Ring>,
-    /// For names that are no source.
-    elsewhere: Ring,
+    /// Requests to unknown sources.
+    unknown: Ring,
 }
 
 type Ring = Mutex<VecDeque<RejectedWebhook>>;
 
 impl RejectedRing {
     pub(super) fn new(sources: impl Iterator<Item = String>) -> Self {
-        Self { sources: sources.map(|source| (source, Mutex::default())).collect(), elsewhere: Mutex::default() }
+        Self { sources: sources.map(|source| (source, Mutex::default())).collect(), unknown: Mutex::default() }
     }
 
     pub(super) fn keep(&self, route: Option<&Route>, raw: RawWebhook, check: &str, reason: &str, at: Timestamp) {
-        let ring = route.and_then(|route| self.sources.get(route.source.name())).unwrap_or(&self.elsewhere);
+        let ring = route.and_then(|route| self.sources.get(route.source.name())).unwrap_or(&self.unknown);
         let secret = route.and_then(|route| route.source.verifier().secret_header());
         let headers = raw.headers.iter().take(HEADERS_MAX).map(|(name, value)| {
             let hidden = is_secret(name.as_str()) || secret.is_some_and(|secret| name == secret);
@@ -80,24 +80,24 @@ impl RejectedRing {
     }
 
     pub(super) fn forget_until(&self, until: Timestamp) {
-        for ring in self.sources.values().chain([&self.elsewhere]) {
+        for ring in self.sources.values().chain([&self.unknown]) {
             ring.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| kept.at > until);
         }
     }
 
-    /// Those of a source; or those that asked for a source of this name, where there is none.
+    /// The entries of a source, or the requests to an unknown source of this name.
     pub(super) fn of(&self, source: &str) -> Option<Vec<RejectedWebhook>> {
         let read = |ring: &Ring| Vec::from_iter(ring.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
         if let Some(ring) = self.sources.get(source) {
             return Some(read(ring));
         }
         let path = format!("/webhooks/{source}");
-        let asked: Vec<_> = read(&self.elsewhere).into_iter().filter(|webhook| webhook.path == path).collect();
+        let asked: Vec<_> = read(&self.unknown).into_iter().filter(|webhook| webhook.path == path).collect();
         (!asked.is_empty()).then_some(asked)
     }
 }
 
-/// Headers that carry secrets whoever sends them.
+/// Whether a header may hold a secret, by its name.
 fn is_secret(name: &str) -> bool {
     const WORDS: [&str; 6] = ["authorization", "cookie", "token", "secret", "api-key", "apikey"];
     WORDS.iter().any(|word| name.contains(word))

@@ -1,4 +1,4 @@
-//! Payloads of events that have ended are kept for a while, and then removed; what was done stays on record.
+//! Removes payloads of finished events after their retention period; the record of what was done stays.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,8 +9,8 @@ use crate::domain::Clock;
 use crate::telemetry::causes;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
-/// Between two parts of one pass, so that other writes get their turn.
-const BREATH: Duration = Duration::from_millis(50);
+/// Pause between two batches, so that other writes are not delayed.
+const BATCH_PAUSE: Duration = Duration::from_millis(50);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removes payloads, now and every hour, until `closing` is cancelled.
@@ -39,7 +39,7 @@ async fn pass(queue: &dyn Queue, clock: &Clock, payload_days: u32) {
                 break;
             }
         }
-        tokio::time::sleep(BREATH).await;
+        tokio::time::sleep(BATCH_PAUSE).await;
     }
     if removed > 0 {
         tracing::info!(removed, payload_days, "payloads of events that ended long ago were removed");

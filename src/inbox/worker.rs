@@ -1,4 +1,4 @@
-//! The worker: claims events, hands them to their handlers, and settles what came of it.
+//! The worker: claims events, passes them to their handlers, and stores the outcome.
 
 use std::{
     collections::HashMap,
@@ -27,19 +27,19 @@ use crate::{
     telemetry::{causes, metrics, traces},
 };
 
-/// A payload that ends the process every time is a dead letter after this many claims without an outcome.
+/// An event becomes a dead letter after this many claims without an outcome: it may crash the process each time.
 const CLAIMS_MAX: u32 = 20;
-/// Without a wake-up, waiting events of other processes are looked for after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// After the store has failed.
+/// How often the queue is polled for events of other processes, which send no wake-up.
+const POLL_EVERY: Duration = Duration::from_secs(2);
+/// Pause after the store has failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// For how long at most a kind is paused at once while its upstream is left alone; the upstream may be back sooner.
+/// Longest single pause of a kind while the breaker of its upstream is open; the upstream may recover sooner.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// And at least: a pause that ends too early is for nothing.
+/// Shortest single pause: one that ends before the breaker closes is useless.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
-/// A clock that goes back by less than this was not set back.
+/// A clock that goes back by less than this counts as not set back.
 const CLOCK_JITTER: Duration = Duration::from_secs(1);
-/// How long work that has begun may go on at the end.
+/// Time limit for running events at shutdown.
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// Processes the events of a queue.
@@ -49,17 +49,17 @@ pub struct Worker {
     pub arrived: Arc<Notify>,
     pub clock: Clock,
     pub options: Options,
-    pub away: FirstAway,
+    pub first_failures: FirstFailures,
 }
 
-/// By upstream, the first event that found it away, with no success since.
+/// By upstream, the first event since the last success that found it unavailable.
 #[derive(Debug, Default)]
-pub struct FirstAway(Mutex<HashMap<String, i64>>);
+pub struct FirstFailures(Mutex<HashMap<String, i64>>);
 
-impl FirstAway {
+impl FirstFailures {
     fn first(&self, upstream: &str, event: i64) -> i64 {
-        let mut away = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *away.entry(upstream.to_owned()).or_insert(event)
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *first.entry(upstream.to_owned()).or_insert(event)
     }
 
     fn over(&self, upstream: &str) {
@@ -73,7 +73,7 @@ impl Worker {
         let worker = Arc::new(self);
         match worker.queue.free_leases(&alone).await {
             Ok(0) => {}
-            Ok(freed) => tracing::info!(freed, "events of a worker that is gone are taken up again"),
+            Ok(freed) => tracing::info!(freed, "events of a stopped worker are processed again"),
             Err(error) => log(&error),
         }
         let upstreams: Vec<String> = worker.dispatch.upstreams().into_keys().collect();
@@ -103,7 +103,7 @@ impl Worker {
                 Ok(None) => {
                     let wait = match has_place {
                         true => worker.wait(&without, running.lanes.next()).await,
-                        false => LOOK_AGAIN,
+                        false => POLL_EVERY,
                     };
                     tokio::select! {
                         () = closing.cancelled() => {}
@@ -123,7 +123,7 @@ impl Worker {
         }
         let ended = async { while running.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, ended).await.is_err() {
-            tracing::warn!("events were still worked on at the end; they are taken up again at the next start");
+            tracing::warn!("events were still running at shutdown; they are processed again after the next start");
         }
     }
 
@@ -131,26 +131,26 @@ impl Worker {
         Lanes::new(self.options.per_kind())
     }
 
-    /// How long to sleep without a wake-up.
+    /// How long to sleep, unless a wake-up comes first.
     async fn wait(&self, without: &[String], pause_ends: Option<Timestamp>) -> Duration {
         let now = self.clock.now();
         let until = |due: Timestamp| {
             Duration::from_millis(u64::try_from(due.unix_ms().saturating_sub(now.unix_ms())).unwrap_or(0))
         };
         match self.queue.next_due(without).await {
-            // What is due and was not handed out waits for its turn: an earlier event of its subject has to end.
+            // An event that is due but was not claimed waits for an earlier event of its subject.
             Ok(due) => due
                 .into_iter()
                 .chain(pause_ends)
                 .map(until)
                 .min()
-                .map_or(LOOK_AGAIN, |wait| wait.clamp(PAUSE_MIN, LOOK_AGAIN)),
+                .map_or(POLL_EVERY, |wait| wait.clamp(PAUSE_MIN, POLL_EVERY)),
             Err(_) => STORE_PAUSE,
         }
     }
 
-    /// The same, with the event's ids on every line of the log, and in the trace of the webhook that reported it.
-    async fn work_observed(&self, claimed: Claimed) -> Option<Timestamp> {
+    /// Processes an event in a span with its ids, which continues the trace of its webhook.
+    async fn process_in_span(&self, claimed: Claimed) -> Option<Timestamp> {
         let span = tracing::error_span!(
             "event",
             event = claimed.id,
@@ -159,11 +159,11 @@ impl Worker {
             otel.kind = traces::only("consumer"),
         );
         traces::join(&span, claimed.traceparent.as_deref());
-        self.work(claimed).instrument(span).await
+        self.process(claimed).instrument(span).await
     }
 
-    /// Works on an event to its end; says until when its upstream is left alone.
-    async fn work(&self, claimed: Claimed) -> Option<Timestamp> {
+    /// Processes an event and stores the outcome. Returns the end of its upstream's pause, if there is one.
+    async fn process(&self, claimed: Claimed) -> Option<Timestamp> {
         let started = std::time::Instant::now();
         let handling = AssertUnwindSafe(self.dispatch.handle(&claimed)).catch_unwind();
         let ended = match tokio::time::timeout(self.options.attempt(), handling).await {
@@ -180,7 +180,7 @@ impl Worker {
             Err(Failure::Outage { away: Away::Closed { after, .. }, .. }) => Some(self.clock.now().plus(pause(*after))),
             _ => None,
         };
-        let heard = self.heard(&claimed, &ended);
+        let signal = self.signal_of(&claimed, &ended);
         let outcome = self.outcome(&claimed, ended);
         let duration_ms = started.elapsed().as_millis() as u64;
         let (event, kind) = (claimed.id, claimed.kind.as_str());
@@ -188,12 +188,14 @@ impl Worker {
         match &outcome {
             Outcome::Done { receipt } => tracing::info!(event, kind, receipt, duration_ms, "event done"),
             Outcome::Later { at, error, counts: true } => {
-                tracing::warn!(event, kind, error, again_at = %at, duration_ms, "event failed, and is tried again");
+                tracing::warn!(event, kind, error, again_at = %at, duration_ms, "event failed and will be retried");
             }
             Outcome::Later { at, error, counts: false } => {
                 tracing::info!(event, kind, error, again_at = %at, duration_ms, "event deferred");
             }
-            Outcome::Waits { at, error, upstream } if claimed.waits == 0 && !matches!(heard, Heard::Away(_)) => {
+            Outcome::Waits { at, error, upstream }
+                if claimed.waits == 0 && !matches!(signal, UpstreamSignal::Away(_)) =>
+            {
                 tracing::warn!(event, kind, upstream, error, again_at = %at, duration_ms, "event waits for its upstream");
             }
             Outcome::Waits { at, error, upstream } => {
@@ -214,68 +216,74 @@ impl Worker {
         match self.queue.settle(&claimed, outcome).await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!(event, kind, "the event was taken from this attempt: it was erased, or given up")
+                tracing::warn!(event, kind, "the claim on the event was lost: it was erased, or its lease ended")
             }
-            // It is claimed still; when the lease ends it is tried again, and its effect is absorbed.
+            // The event stays claimed. After its lease it is processed again, and its effect is deduplicated.
             Err(error) => log(&error),
         }
-        if let Err(error) = self.outages(&claimed, heard).await {
+        if let Err(error) = self.outages(&claimed, signal).await {
             log(&error);
         }
         closed_until
     }
 
-    /// What an attempt says about its upstream.
-    fn heard(&self, claimed: &Claimed, ended: &Result<Handled, Failure>) -> Heard {
+    /// What an attempt shows about its upstream.
+    fn signal_of(&self, claimed: &Claimed, ended: &Result<Handled, Failure>) -> UpstreamSignal {
         match ended {
-            Ok(_) => Heard::Accepted(self.dispatch.upstream(&claimed.kind)),
+            Ok(_) => UpstreamSignal::Accepted(self.dispatch.upstream(&claimed.kind)),
             Err(Failure::Outage { upstream, away, .. }) => {
                 let untried = matches!(away, Away::Closed { tried: false, .. });
-                let first = self.away.first(upstream, claimed.id);
-                // One event that fails may be to blame itself.
-                if untried || first != claimed.id { Heard::Away(upstream.clone()) } else { Heard::Nothing }
+                let first = self.first_failures.first(upstream, claimed.id);
+                // A single event may be at fault itself.
+                if untried || first != claimed.id {
+                    UpstreamSignal::Away(upstream.clone())
+                } else {
+                    UpstreamSignal::Nothing
+                }
             }
-            Err(Failure::Park { upstream, .. }) => Heard::Answered(upstream.clone()),
-            Err(_) => Heard::Nothing,
+            Err(Failure::Park { upstream, .. }) => UpstreamSignal::Answered(upstream.clone()),
+            Err(_) => UpstreamSignal::Nothing,
         }
     }
 
-    /// An outage is told of when it begins and when it ends; what an upstream had held back goes on.
-    async fn outages(&self, claimed: &Claimed, heard: Heard) -> Result<(), QueueError> {
-        let (upstream, accepted) = match heard {
-            Heard::Nothing => return Ok(()),
-            Heard::Away(upstream) => {
+    /// Records and logs the begin and the end of an outage, and releases the events that waited for it.
+    async fn outages(&self, claimed: &Claimed, signal: UpstreamSignal) -> Result<(), QueueError> {
+        let (upstream, accepted) = match signal {
+            UpstreamSignal::Nothing => return Ok(()),
+            UpstreamSignal::Away(upstream) => {
                 let kinds = self.dispatch.upstreams().remove(&upstream).unwrap_or_default();
                 if self.queue.outage_began(&upstream, &kinds).await? {
                     let waiting = self.queue.held(&upstream, WaitCause::Outage).await?;
-                    tracing::warn!(upstream, waiting, "an upstream is away; its events wait until it is back");
+                    tracing::warn!(upstream, waiting, "an upstream is unavailable; its events wait until it recovers");
                 }
                 return Ok(());
             }
-            Heard::Answered(upstream) => (upstream, false),
-            Heard::Accepted(upstream) => (upstream, true),
+            UpstreamSignal::Answered(upstream) => (upstream, false),
+            UpstreamSignal::Accepted(upstream) => (upstream, true),
         };
-        self.away.over(&upstream);
+        self.first_failures.over(&upstream);
         let released = self.queue.answered(claimed, &upstream, accepted).await?;
         if let Some(since) = released.outage_since {
             let waiting = released.waiting;
-            tracing::warn!(upstream, waiting, %since, "an upstream is back; the events that waited for it go on");
+            tracing::warn!(upstream, waiting, %since, "an upstream has recovered; the events that waited for it are processed");
         }
         if released.events > 0 {
-            tracing::info!(upstream, events = released.events, "parked events go on");
+            tracing::info!(upstream, events = released.events, "parked events are processed again");
         }
         Ok(())
     }
 
-    fn has_waited(&self, claimed: &Claimed, now: Timestamp) -> bool {
-        // A parked event has no end; as a probe it may find its upstream away.
+    fn is_given_up(&self, claimed: &Claimed, now: Timestamp) -> bool {
+        // A parked event has no time limit, also while it serves as a probe.
         claimed.parked.is_none()
             && claimed.outage_since.is_some_and(|since| since.plus(self.options.give_up_after()) <= now)
     }
 
     async fn clock_set_back(&self) {
         match self.queue.clock_set_back().await {
-            Ok(events) => tracing::warn!(events, "the clock was set back; events that waited for a time go on at once"),
+            Ok(events) => {
+                tracing::warn!(events, "the clock was set back; events that waited for a time are due at once")
+            }
             Err(error) => log(&error),
         }
     }
@@ -286,15 +294,15 @@ impl Worker {
             Ok(Handled { receipt }) => Outcome::Done { receipt },
             Err(Failure::Dead { error, in_doubt }) => Outcome::Dead { error, in_doubt },
             Err(Failure::Defer { error, after }) => Outcome::Later { at: now.plus(after), error, counts: false },
-            Err(Failure::Outage { error, in_doubt, .. }) if self.has_waited(claimed, now) => {
+            Err(Failure::Outage { error, in_doubt, .. }) if self.is_given_up(claimed, now) => {
                 let after_s = self.options.give_up_after_s;
                 Outcome::Dead { error: format!("its upstream was away for longer than {after_s} s: {error}"), in_doubt }
             }
             Err(Failure::Outage { error, upstream, away, .. }) => {
                 let again = || self.options.schedule().pause(claimed.waits + 1, fastrand::f64());
                 let after = match away {
-                    // Behind the others of its kind, further each time, so that an event that is itself to blame does not
-                    // hold them up.
+                    // Later than the others of its kind, and later each time, so that an event that is itself at fault
+                    // does not block them.
                     Away::Closed { after, tried: true } => pause(after) + self.options.schedule().base + again(),
                     Away::Closed { after, tried: false } => pause(after),
                     Away::For(after) => after,
@@ -316,16 +324,16 @@ impl Worker {
     }
 }
 
-/// What an attempt says about its upstream.
-enum Heard {
+/// What an attempt shows about its upstream.
+enum UpstreamSignal {
     Nothing,
     Away(String),
-    /// It refused.
+    /// It refused the request.
     Answered(String),
     Accepted(String),
 }
 
-/// What is being worked on.
+/// The running attempts.
 struct Running {
     tasks: JoinSet<Option<Timestamp>>,
     kinds: HashMap<Id, String>,
@@ -336,7 +344,7 @@ impl Running {
     fn start(&mut self, worker: Arc<Worker>, claimed: Claimed) {
         let kind = claimed.kind.clone();
         self.lanes.started(&kind);
-        let task = self.tasks.spawn(async move { worker.work_observed(claimed).await });
+        let task = self.tasks.spawn(async move { worker.process_in_span(claimed).await });
         self.kinds.insert(task.id(), kind);
     }
 
@@ -348,7 +356,7 @@ impl Running {
     }
 }
 
-/// The word of an attempt in metrics.
+/// The outcome as a metric label.
 fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Done { .. } => "done",

@@ -1,4 +1,4 @@
-//! Bodies of requests: read within bounds of their own, and within one for all of them together.
+//! Reads request bodies within a size and a time limit each, and a memory budget for all of them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,14 +6,14 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What every body may have without asking: most have no more.
+/// Bodies up to this length need no permit; most are shorter.
 const FREE_BYTES: usize = 16 * 1024;
-/// What all bodies that are longer may have together while they are being read.
+/// Bound on all longer bodies together while they are being read.
 const SHARED_BYTES: usize = 64 * 1024 * 1024;
-/// In these steps.
+/// Bytes of one permit.
 const STEP_BYTES: usize = 16 * 1024;
-/// How much of a body that is too long is read on: a sender that is still writing would otherwise see a broken connection
-/// instead of the answer.
+/// How much of a body beyond its limit is still read and discarded: a client that is still writing would otherwise see
+/// a broken connection instead of the response.
 const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Why a body was not read.
@@ -29,32 +29,33 @@ pub enum BodyError {
     NoRoom,
 }
 
-/// How bodies are read.
+/// Reads bodies. Clones share the memory budget.
 #[derive(Debug, Clone)]
-pub struct Bodies {
+pub struct BodyReader {
     pub bytes_max: usize,
     pub timeout: Duration,
     shared: Arc<Semaphore>,
 }
 
-impl Bodies {
+impl BodyReader {
     pub fn new(bytes_max: usize, timeout: Duration) -> Self {
         Self { bytes_max, timeout, shared: Arc::new(Semaphore::new(SHARED_BYTES / STEP_BYTES)) }
     }
 
-    /// The whole body.
+    /// Reads the whole body.
     pub async fn read<B: http_body::Body + Send>(&self, body: B) -> Result<Bytes, BodyError> {
         tokio::time::timeout(self.timeout, self.collect(body)).await.unwrap_or(Err(BodyError::TooSlow))
     }
 
     async fn collect<B: http_body::Body + Send>(&self, body: B) -> Result<Bytes, BodyError> {
         let mut body = std::pin::pin!(body);
-        let (mut kept, mut seen, mut room) = (BytesMut::new(), 0, Room { bytes: FREE_BYTES, permits: None });
+        let (mut kept, mut seen, mut reservation) =
+            (BytesMut::new(), 0, Reservation { bytes: FREE_BYTES, permits: None });
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
             seen += data.remaining();
             if seen <= self.bytes_max {
-                self.make_room(&mut room, seen)?;
+                self.reserve(&mut reservation, seen)?;
                 kept.put(data);
             } else {
                 kept.clear();
@@ -69,23 +70,23 @@ impl Bodies {
         }
     }
 
-    fn make_room(&self, room: &mut Room, bytes: usize) -> Result<(), BodyError> {
-        let steps = bytes.saturating_sub(room.bytes).div_ceil(STEP_BYTES);
+    fn reserve(&self, reservation: &mut Reservation, bytes: usize) -> Result<(), BodyError> {
+        let steps = bytes.saturating_sub(reservation.bytes).div_ceil(STEP_BYTES);
         if steps == 0 {
             return Ok(());
         }
         let wanted = u32::try_from(steps).map_err(|_| BodyError::NoRoom)?;
         let more = self.shared.clone().try_acquire_many_owned(wanted).map_err(|_| BodyError::NoRoom)?;
-        match &mut room.permits {
+        match &mut reservation.permits {
             Some(permits) => permits.merge(more),
-            None => room.permits = Some(more),
+            None => reservation.permits = Some(more),
         }
-        room.bytes += steps * STEP_BYTES;
+        reservation.bytes += steps * STEP_BYTES;
         Ok(())
     }
 
-    /// Reads a body that is not acted upon: all of it if it is short, and otherwise nothing of it. None: there was too much
-    /// of it, or it did not come.
+    /// Drains a body that is not needed, without a permit. Returns it if it has at most [`FREE_BYTES`], an empty one if
+    /// it is longer, and None if it is over `bytes_max`, too slow or broken.
     pub async fn discard<B: http_body::Body + Send>(&self, body: B) -> Option<Bytes> {
         let reading = async {
             let (mut body, mut kept, mut seen) = (std::pin::pin!(body), BytesMut::new(), 0);
@@ -107,8 +108,8 @@ impl Bodies {
     }
 }
 
-/// What a body may have so far.
-struct Room {
+/// The memory that a body has reserved so far.
+struct Reservation {
     bytes: usize,
     permits: Option<OwnedSemaphorePermit>,
 }
@@ -121,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn long_bodies_share_their_room_and_short_ones_need_none() {
-        let bodies = Bodies::new(256 * 1024, Duration::from_secs(1));
+        let bodies = BodyReader::new(256 * 1024, Duration::from_secs(1));
         let all = bodies.shared.clone().try_acquire_many_owned((SHARED_BYTES / STEP_BYTES) as u32).unwrap();
         let read =
             async |length: usize| bodies.read(Full::new(Bytes::from(vec![0; length]))).await.map(|body| body.len());

@@ -1,4 +1,4 @@
-//! A gate for work: so much at once, and the rest is sent away instead of letting everybody wait.
+//! Concurrency limit: refuses at once what exceeds it, instead of queueing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,32 +7,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Wait;
 use crate::telemetry::metrics;
 
-/// When to come again after having been sent away.
+/// `Retry-After` of a refused request.
 const AGAIN: Wait = Wait(Duration::from_secs(2));
 
-/// Lets so much through at once.
+/// Admits a fixed number of requests or streams at once. Clones share the limit.
 #[derive(Debug, Clone)]
 pub struct Gate {
-    of: &'static str,
+    kind: &'static str,
     places: Arc<Semaphore>,
 }
 
-/// A place behind the gate, until it is dropped.
+/// One admission; dropping it frees the place.
 #[derive(Debug)]
 pub struct Pass(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
 
 impl Gate {
     pub fn requests(places: usize) -> Self {
-        Self { of: "requests", places: Arc::new(Semaphore::new(places)) }
+        Self { kind: "requests", places: Arc::new(Semaphore::new(places)) }
     }
 
     pub fn streams(places: usize) -> Self {
-        Self { of: "streams", places: Arc::new(Semaphore::new(places)) }
+        Self { kind: "streams", places: Arc::new(Semaphore::new(places)) }
     }
 
     pub fn enter(&self) -> Result<Pass, Wait> {
         self.places.clone().try_acquire_owned().map(Pass).map_err(|_| {
-            metrics::shed(self.of);
+            metrics::shed(self.kind);
             AGAIN
         })
     }

@@ -1,4 +1,4 @@
-//! A lockout for guessing: who asks again and again for what is not shown to them has to wait, longer each time.
+//! Locks out callers who enumerate other customers' records, with exponential back-off.
 
 use std::{
     collections::HashMap,
@@ -13,55 +13,56 @@ use crate::telemetry::metrics;
 
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(300);
-/// What is held against a key is forgiven by then, whatever it is.
-const FORGIVEN: Duration = Duration::from_secs(600 + 300);
-/// Keys that are looked after; beyond that the forgiven ones are looked for, and then nobody new is.
+/// A key without a denial for this long is expired.
+const EXPIRY: Duration = Duration::from_secs(600 + 300);
+/// Most keys kept. When full, expired keys are removed; if all are live, new keys are not counted.
 const KEYS_MAX: usize = 100_000;
 
-/// How much is held against a key that was denied. Nothing is held against one that was not.
+/// How many denials a key has before it is locked out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strictness {
     Usual,
-    /// A tenth of the free denials: many others were denied beside it.
+    /// A tenth of the usual: many other customers of the same agent were denied.
     Strict,
 }
 
-/// Counts denials by key.
+/// Counts denials by key and computes how long a key is locked out.
 pub struct Lockout<K: Hash + Eq> {
-    of: &'static str,
-    /// Denials without consequences; with 0 there is no lockout.
+    /// Metric label.
+    kind: &'static str,
+    /// Denials before the first lockout; 0 turns lockouts off.
     free: u32,
     keys: Mutex<Keys<K>>,
 }
 
 struct Keys<K> {
-    marks: HashMap<K, Marks>,
+    records: HashMap<K, DenialRecord>,
     swept: Instant,
 }
 
-/// What is held against a key. Pure; the time comes in.
+/// The state of one key. Pure: the time is an argument.
 #[derive(Debug, Clone, Copy)]
-struct Marks {
+struct DenialRecord {
     score: f64,
     at: Instant,
     until: Instant,
-    /// Questions whose answers are not known yet.
-    asking: u32,
+    /// Look-ups in progress.
+    lookups: u32,
 }
 
-impl Marks {
+impl DenialRecord {
     fn clean(now: Instant) -> Self {
-        Self { score: 0.0, at: now, until: now, asking: 0 }
+        Self { score: 0.0, at: now, until: now, lookups: 0 }
     }
 
-    /// The score by now: a tenth of the free denials is forgiven each minute.
+    /// The score at `now`: each minute subtracts a tenth of `free`.
     fn score(self, free: u32, now: Instant) -> f64 {
         let minutes = now.saturating_duration_since(self.at).as_secs_f64() / 60.0;
         (self.score - minutes * f64::from(free) / 10.0).max(0.0)
     }
 
-    /// How long the key has to wait before it may ask. Once half of the free denials are used up, questions under way count
-    /// as denials: of many at once, no more get through than one after the other would.
+    /// How long the key is locked out, if it is. From half of `free` on, look-ups in progress count as denials, so that
+    /// concurrent guesses get no further than sequential ones.
     fn wait(self, free: u32, now: Instant) -> Option<Wait> {
         let left = self.until.saturating_duration_since(now);
         if !left.is_zero() {
@@ -69,13 +70,13 @@ impl Marks {
         }
         let (score, free) = (self.score(free, now), f64::from(free));
         let suspect = score >= free / 2.0;
-        let crowded = self.asking > 0 && (score + f64::from(self.asking)).round() >= free;
+        let crowded = self.lookups > 0 && (score + f64::from(self.lookups)).round() >= free;
         (suspect && crowded).then_some(Wait(PAUSE_MIN))
     }
 
     fn denied(self, free: u32, now: Instant) -> Self {
         let score = self.score(free, now) + 1.0;
-        // What was forgiven between two guesses of one second does not count.
+        // Rounded, so that what decays between two guesses within a second does not count.
         let beyond = (score - f64::from(free)).round();
         let pause = match beyond >= 1.0 {
             true => PAUSE_MIN.mul_f64(2f64.powf((beyond - 1.0).min(16.0))).min(PAUSE_MAX),
@@ -85,17 +86,17 @@ impl Marks {
     }
 }
 
-/// A question under way, until it is dropped.
-pub struct Asking<'a, K: Hash + Eq> {
+/// A look-up in progress, until it is dropped.
+pub struct Lookup<'a, K: Hash + Eq> {
     lockout: &'a Lockout<K>,
     key: K,
 }
 
-impl<K: Hash + Eq> Drop for Asking<'_, K> {
+impl<K: Hash + Eq> Drop for Lookup<'_, K> {
     fn drop(&mut self) {
         let mut keys = self.lockout.keys();
-        if let Some(marks) = keys.marks.get_mut(&self.key) {
-            marks.asking = marks.asking.saturating_sub(1);
+        if let Some(record) = keys.records.get_mut(&self.key) {
+            record.lookups = record.lookups.saturating_sub(1);
         }
     }
 }
@@ -107,30 +108,30 @@ impl<K: Hash + Eq> Lockout<K> {
 }
 
 impl<K: Hash + Eq + Clone + Display> Lockout<K> {
-    pub(super) fn new(of: &'static str, free: u32) -> Self {
-        Self { of, free, keys: Mutex::new(Keys { marks: HashMap::new(), swept: Instant::now() }) }
+    pub(super) fn new(kind: &'static str, free: u32) -> Self {
+        Self { kind, free, keys: Mutex::new(Keys { records: HashMap::new(), swept: Instant::now() }) }
     }
 
-    /// The key asks, or has to wait. The question is under way until what is returned is dropped; without a lockout there is
-    /// nothing to return.
-    pub fn ask(&self, key: &K, strictness: Strictness) -> Result<Option<Asking<'_, K>>, Wait> {
-        self.ask_at(key, strictness, Instant::now())
+    /// Begins a look-up for the key, or errs with the rest of its lockout. The look-up counts as in progress until the
+    /// returned guard is dropped; a key without denials gets no guard.
+    pub fn begin_lookup(&self, key: &K, strictness: Strictness) -> Result<Option<Lookup<'_, K>>, Wait> {
+        self.begin_lookup_at(key, strictness, Instant::now())
     }
 
-    /// Something was not shown to the key. Says how long it has to wait from now on, if so.
+    /// Counts a denial. Returns the lockout that it causes, if any.
     pub fn denied(&self, key: &K, strictness: Strictness) -> Option<Wait> {
         let wait = self.denied_at(key, strictness, Instant::now());
         if wait.is_some() {
-            metrics::lockout(self.of);
+            metrics::lockout(self.kind);
         }
         wait
     }
 
-    /// A denial was no fault of the key.
+    /// Takes back one denial that was not the caller's fault, and its lockout.
     pub fn forgive(&self, key: &K) {
         let mut keys = self.keys();
-        if let Some(marks) = keys.marks.get_mut(key) {
-            *marks = Marks { score: (marks.score - 1.0).max(0.0), until: marks.at, ..*marks };
+        if let Some(record) = keys.records.get_mut(key) {
+            *record = DenialRecord { score: (record.score - 1.0).max(0.0), until: record.at, ..*record };
         }
     }
 
@@ -141,16 +142,16 @@ impl<K: Hash + Eq + Clone + Display> Lockout<K> {
         }
     }
 
-    fn ask_at(&self, key: &K, strictness: Strictness, now: Instant) -> Result<Option<Asking<'_, K>>, Wait> {
+    fn begin_lookup_at(&self, key: &K, strictness: Strictness, now: Instant) -> Result<Option<Lookup<'_, K>>, Wait> {
         if self.free == 0 {
             return Ok(None);
         }
         let mut keys = self.keys();
-        // Nothing is held against most.
-        let Some(marks) = keys.marks.get_mut(key) else { return Ok(None) };
-        marks.wait(self.free(strictness), now).map_or(Ok(()), Err)?;
-        marks.asking += 1;
-        Ok(Some(Asking { lockout: self, key: key.clone() }))
+        // Most keys have no denials.
+        let Some(record) = keys.records.get_mut(key) else { return Ok(None) };
+        record.wait(self.free(strictness), now).map_or(Ok(()), Err)?;
+        record.lookups += 1;
+        Ok(Some(Lookup { lockout: self, key: key.clone() }))
     }
 
     fn denied_at(&self, key: &K, strictness: Strictness, now: Instant) -> Option<Wait> {
@@ -158,27 +159,27 @@ impl<K: Hash + Eq + Clone + Display> Lockout<K> {
             return None;
         }
         let mut keys = self.keys();
-        if !keys.marks.contains_key(key) && !keys.has_room(now) {
+        if !keys.records.contains_key(key) && !keys.has_room(now) {
             return None;
         }
-        let marks = keys.marks.entry(key.clone()).or_insert_with(|| Marks::clean(now));
-        *marks = marks.denied(self.free(strictness), now);
-        let wait = marks.until.saturating_duration_since(now);
+        let record = keys.records.entry(key.clone()).or_insert_with(|| DenialRecord::clean(now));
+        *record = record.denied(self.free(strictness), now);
+        let wait = record.until.saturating_duration_since(now);
         (!wait.is_zero()).then_some(Wait(wait))
     }
 }
 
 impl<K: Hash + Eq> Keys<K> {
-    /// Whether another key can be looked after; makes room at most once a minute.
+    /// Whether another key fits. Removes expired keys at most once a minute.
     fn has_room(&mut self, now: Instant) -> bool {
-        if self.marks.len() < KEYS_MAX {
+        if self.records.len() < KEYS_MAX {
             return true;
         }
         if now.saturating_duration_since(self.swept) >= Duration::from_secs(60) {
             self.swept = now;
-            self.marks.retain(|_, marks| marks.asking > 0 || now.saturating_duration_since(marks.at) < FORGIVEN);
+            self.records.retain(|_, record| record.lookups > 0 || now.saturating_duration_since(record.at) < EXPIRY);
         }
-        self.marks.len() < KEYS_MAX
+        self.records.len() < KEYS_MAX
     }
 }
 
@@ -193,17 +194,17 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(lockout.denied_at(&"ada", Usual, start), None, "ten are free");
         }
-        assert!(lockout.ask_at(&"ada", Usual, start).is_ok());
+        assert!(lockout.begin_lookup_at(&"ada", Usual, start).is_ok());
         for expected in [1, 2, 4, 8] {
             assert_eq!(lockout.denied_at(&"ada", Usual, start).map(Wait::seconds), Some(expected));
         }
-        assert_eq!(lockout.ask_at(&"ada", Usual, start).err().map(Wait::seconds), Some(8));
-        assert!(lockout.ask_at(&"grace", Usual, start).is_ok());
+        assert_eq!(lockout.begin_lookup_at(&"ada", Usual, start).err().map(Wait::seconds), Some(8));
+        assert!(lockout.begin_lookup_at(&"grace", Usual, start).is_ok());
         for _ in 0..20 {
             assert!(lockout.denied_at(&"ada", Usual, start).unwrap().0 <= PAUSE_MAX);
         }
         let later = start + Duration::from_secs(3600);
-        assert!(lockout.ask_at(&"ada", Usual, later).is_ok());
+        assert!(lockout.begin_lookup_at(&"ada", Usual, later).is_ok());
         assert_eq!(lockout.denied_at(&"ada", Usual, later), None);
     }
 
@@ -214,13 +215,14 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(lockout.denied_at(&"mallory", Usual, now), None);
         }
-        let under_way: Vec<_> = (0..60).filter_map(|_| lockout.ask_at(&"mallory", Usual, now).ok().flatten()).collect();
+        let under_way: Vec<_> =
+            (0..60).filter_map(|_| lockout.begin_lookup_at(&"mallory", Usual, now).ok().flatten()).collect();
         assert_eq!(under_way.len(), 1, "one at a time from now on");
         lockout.denied_at(&"mallory", Usual, now);
         drop(under_way);
-        // Who asks for what is theirs is not held up, however much of it at once.
-        let busy: Vec<_> = (0..100).map(|_| lockout.ask_at(&"ada", Usual, now).is_ok()).collect();
-        assert!(busy.iter().all(|good| *good) && !lockout.keys().marks.contains_key("ada"));
+        // Customers without denials are never limited, however many look-ups are in progress.
+        let busy: Vec<_> = (0..100).map(|_| lockout.begin_lookup_at(&"ada", Usual, now).is_ok()).collect();
+        assert!(busy.iter().all(|good| *good) && !lockout.keys().records.contains_key("ada"));
     }
 
     #[test]
@@ -228,7 +230,7 @@ mod tests {
         let lockout: Lockout<&str> = Lockout::new("customer", 10);
         let (start, mut now, mut guesses) = (Instant::now(), Duration::ZERO, 0);
         while now < Duration::from_secs(3600) {
-            match lockout.ask_at(&"mallory", Usual, start + now).map(drop) {
+            match lockout.begin_lookup_at(&"mallory", Usual, start + now).map(drop) {
                 Ok(()) => {
                     guesses += 1;
                     lockout.denied_at(&"mallory", Usual, start + now);
@@ -245,8 +247,8 @@ mod tests {
         let now = Instant::now();
         assert_eq!(lockout.denied_at(&"mallory", Strict, now), None, "a typing error is free");
         assert_eq!(lockout.denied_at(&"mallory", Strict, now).map(Wait::seconds), Some(1));
-        assert!(lockout.ask_at(&"mallory", Strict, now).is_err());
-        assert!(lockout.ask_at(&"ada", Strict, now).is_ok());
+        assert!(lockout.begin_lookup_at(&"mallory", Strict, now).is_err());
+        assert!(lockout.begin_lookup_at(&"ada", Strict, now).is_ok());
     }
 
     #[test]
@@ -256,11 +258,11 @@ mod tests {
         for _ in 0..3 {
             lockout.denied_at(&"ada", Usual, now);
         }
-        assert!(lockout.ask_at(&"ada", Usual, now).is_err());
+        assert!(lockout.begin_lookup_at(&"ada", Usual, now).is_err());
         for _ in 0..3 {
             lockout.forgive(&"ada");
         }
-        assert!(lockout.ask_at(&"ada", Usual, now).is_ok());
+        assert!(lockout.begin_lookup_at(&"ada", Usual, now).is_ok());
         assert_eq!(lockout.denied_at(&"ada", Usual, now), None);
     }
 }

@@ -1,61 +1,62 @@
-//! How much of it: rate limits by whoever asks, and a lockout for those who ask for other people's records.
+//! Rate limits by key, concurrency and memory limits, and lockouts for callers who enumerate records.
 
-mod answers;
 mod body;
 mod gate;
 mod lockout;
 mod rate;
+mod response_memory;
 mod tally;
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use answers::Answers;
-pub use body::{Bodies, BodyError};
+pub use body::{BodyError, BodyReader};
 pub use gate::{Gate, Pass};
-pub use lockout::{Asking, Lockout, Strictness};
+pub use lockout::{Lockout, Lookup, Strictness};
 pub use rate::{Limiter, Wait};
+pub use response_memory::ResponseMemory;
 pub use tally::Tally;
 
 use crate::domain::{AgentId, CustomerId};
 
-/// Limits on requests. Each refills steadily and lets its burst through at once; a limit of 0 is none.
+/// Rate limits (token buckets) and lockouts. A rate or a number of denials of 0 means no limit.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "limits")]
 pub struct Options {
-    /// Requests to /mcp of one agent that has authenticated, each minute.
+    /// Requests to /mcp per minute and authenticated agent.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub agent_per_minute: u32,
-    /// Of these, at once.
+    /// Requests that one agent may send in a burst.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub agent_burst: u32,
-    /// Calls of tools for one customer, each minute, whichever agents make them.
+    /// Tool calls per minute and customer, all agents together.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub customer_per_minute: u32,
-    /// Of these, at once.
+    /// Tool calls for one customer in a burst.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub customer_burst: u32,
-    /// Genuine webhooks of one source, each minute.
+    /// Verified webhooks per minute from one source.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub source_per_minute: u32,
-    /// Of these, at once.
+    /// Verified webhooks from one source in a burst.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub source_burst: u32,
-    /// Webhooks from one address (IPv6: /64 network) that are not what they say they are, each minute. Genuine ones from the
-    /// same address are not held up.
+    /// Webhooks per minute from one IP address (IPv6: /64 network) that fail verification. Verified ones from the same
+    /// address are not limited.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub address_per_minute: u32,
-    /// Of these, at once.
+    /// Webhooks from one address that fail verification, in a burst.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub address_burst: u32,
-    /// Orders that one customer may ask for and not be shown, before each further one makes the next look-up wait, twice as
-    /// long every time, up to five minutes. A tenth of them is forgiven each minute.
+    /// Denied orders per customer before a lockout. Each further denial locks the customer's look-ups out for twice as
+    /// long, from one second to five minutes. A tenth of this number is forgiven each minute.
     #[schemars(range(min = 0, max = 100_000))]
     pub customer_denials: u32,
-    /// Orders that the customers of one agent may together ask for and not be shown, before people are told. Nobody waits for
-    /// others' denials: from then on each customer of that agent has a tenth of customer_denials.
+    /// Denied orders of all customers of one agent before an alert. From then on each customer of that agent is locked
+    /// out after a tenth of customer_denials; customers without denials are not affected. A tenth of this number is
+    /// forgiven each minute.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub agent_denials: u32,
 }
@@ -78,7 +79,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// No limit at all.
+    /// All limits and lockouts off.
     pub fn none() -> Self {
         Self {
             agent_per_minute: 0,
@@ -99,7 +100,7 @@ impl Options {
         Limiter::new("customer", self.customer_per_minute, self.customer_burst)
     }
 
-    /// By the name of the source.
+    /// The key is the name of the source.
     pub fn sources(&self) -> Limiter<String> {
         Limiter::new("source", self.source_per_minute, self.source_burst)
     }
@@ -117,7 +118,8 @@ impl Options {
     }
 }
 
-/// Whoever has one address of IPv6 has its /64 network.
+/// The key of an address in a rate limit: an IPv4 address, or the /64 network of an IPv6 address, which one user has as
+/// a whole.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,4 +1,4 @@
-//! A rate limit by key (GCRA), which forgets keys that have refilled.
+//! Rate limit by key (GCRA, a token bucket). Keys whose bucket is full are removed.
 
 use std::{
     hash::Hash,
@@ -16,18 +16,19 @@ use governor::{
 
 use crate::telemetry::metrics;
 
-/// Keys that have refilled are forgotten after so many requests.
+/// Full buckets are removed every so many requests.
 const SWEEP_EVERY: u32 = 4096;
-/// Keys kept; with more, everybody is refused until some have refilled. Customers and agents are never that many at once.
+/// Most keys kept. With more, all requests are refused until some buckets are full: customers and agents are never that
+/// many within a minute.
 const KEYS_MAX: usize = 100_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Refused: the same request is let through after this.
+/// A refusal, with the time after which the same request is admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait(pub Duration);
 
 impl Wait {
-    /// For `Retry-After`: whole seconds, never too early.
+    /// For `Retry-After`: seconds, rounded up, at least 1.
     pub fn seconds(self) -> u64 {
         u64::try_from(self.0.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
     }
@@ -35,7 +36,7 @@ impl Wait {
 
 type Inner<K, C> = RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
-/// Lets requests of each key through at a steady rate, and a burst at once.
+/// Admits requests of each key at a steady rate with a burst.
 pub struct Limiter<K: Hash + Eq + Clone, C: Clock + Clone = MonotonicClock> {
     name: &'static str,
     /// None: no limit.
@@ -43,7 +44,7 @@ pub struct Limiter<K: Hash + Eq + Clone, C: Clock + Clone = MonotonicClock> {
     clock: C,
     period: Duration,
     seen: AtomicU32,
-    /// There are more keys than are kept.
+    /// More than [`KEYS_MAX`] keys are live.
     crowded: AtomicBool,
 }
 
@@ -64,7 +65,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
         Self { name, inner, clock, period, seen: AtomicU32::new(0), crowded: AtomicBool::new(false) }
     }
 
-    /// Counts a request of the key, or says how long it has to wait.
+    /// Counts a request of the key, or errs with the time to wait.
     pub fn check(&self, key: &K) -> Result<(), Wait> {
         let Some(limiter) = &self.inner else { return Ok(()) };
         let crowded = self.crowded.load(Ordering::Relaxed);

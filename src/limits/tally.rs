@@ -1,4 +1,4 @@
-//! Counts what happens too often under one key, and says so once: for people, and for being stricter elsewhere.
+//! Counts events by key and reports once when a threshold is crossed: for an alert, and for stricter lockouts.
 
 use std::{
     collections::HashMap,
@@ -7,13 +7,13 @@ use std::{
     time::Instant,
 };
 
-/// Keys that are counted; nobody new is, beyond that.
+/// Most keys counted. When full, new keys are not counted.
 const KEYS_MAX: usize = 10_000;
 
-/// A count by key, of which a tenth of what is usual is forgiven each minute.
+/// A count by key. Each minute subtracts a tenth of the threshold.
 pub struct Tally<K> {
-    /// What is usual; with 0 nothing is counted.
-    usual: u32,
+    /// The threshold; 0 turns counting off.
+    threshold: u32,
     counts: Mutex<HashMap<K, Count>>,
 }
 
@@ -24,21 +24,21 @@ struct Count {
 }
 
 impl<K: Hash + Eq + Clone> Tally<K> {
-    pub(super) fn new(usual: u32) -> Self {
-        Self { usual, counts: Mutex::default() }
+    pub(super) fn new(threshold: u32) -> Self {
+        Self { threshold, counts: Mutex::default() }
     }
 
-    /// Whether more than usual has been counted by now.
+    /// Whether the count has reached the threshold.
     pub fn is_over(&self, key: &K) -> bool {
         self.is_over_at(key, Instant::now())
     }
 
-    /// One more. True when that makes it more than usual.
+    /// Adds one. True when that crosses the threshold.
     pub fn add(&self, key: &K) -> bool {
         self.add_at(key, 1.0, Instant::now())
     }
 
-    /// One less, since it was no fault of the key.
+    /// Subtracts one: the event was not the fault of the key.
     pub fn forgive(&self, key: &K) {
         self.add_at(key, -1.0, Instant::now());
     }
@@ -46,17 +46,17 @@ impl<K: Hash + Eq + Clone> Tally<K> {
     fn score(&self, count: Option<&Count>, now: Instant) -> f64 {
         count.map_or(0.0, |count| {
             let minutes = now.saturating_duration_since(count.at).as_secs_f64() / 60.0;
-            (count.score - minutes * f64::from(self.usual) / 10.0).max(0.0)
+            (count.score - minutes * f64::from(self.threshold) / 10.0).max(0.0)
         })
     }
 
     fn is_over_at(&self, key: &K, now: Instant) -> bool {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        self.usual > 0 && self.score(counts.get(key), now) >= f64::from(self.usual)
+        self.threshold > 0 && self.score(counts.get(key), now) >= f64::from(self.threshold)
     }
 
     fn add_at(&self, key: &K, more: f64, now: Instant) -> bool {
-        if self.usual == 0 {
+        if self.threshold == 0 {
             return false;
         }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,11 +64,11 @@ impl<K: Hash + Eq + Clone> Tally<K> {
             return false;
         }
         let before = self.score(counts.get(key), now);
-        // Twice the usual is forgotten as soon as half of it is: it says no more.
-        let score = (before + more).clamp(0.0, 2.0 * f64::from(self.usual));
+        // Capped, so that a large count decays as soon as a smaller one.
+        let score = (before + more).clamp(0.0, 2.0 * f64::from(self.threshold));
         counts.insert(key.clone(), Count { score, at: now });
-        let usual = f64::from(self.usual);
-        before < usual && score >= usual
+        let threshold = f64::from(self.threshold);
+        before < threshold && score >= threshold
     }
 }
 
@@ -82,8 +82,8 @@ mod tests {
     fn it_says_once_that_it_is_too_much_and_time_forgives() {
         let tally = Tally::new(10);
         let start = Instant::now();
-        let told = (0..30).filter(|_| tally.add_at(&"bot", 1.0, start)).count();
-        assert_eq!((told, tally.is_over_at(&"bot", start)), (1, true));
+        let reports = (0..30).filter(|_| tally.add_at(&"bot", 1.0, start)).count();
+        assert_eq!((reports, tally.is_over_at(&"bot", start)), (1, true));
         assert!(!tally.is_over_at(&"other", start));
         let later = start + Duration::from_secs(11 * 60);
         assert!(!tally.is_over_at(&"bot", later));

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     identity::agents::Challenge,
-    limits::{Bodies, BodyError, Gate, Pass},
+    limits::{BodyError, BodyReader, Gate, Pass},
 };
 
 const METHOD_HEADER: &str = "mcp-method";
@@ -30,7 +30,7 @@ pub(super) struct Guard {
     pub(super) services: Services,
     pub(super) challenge: Challenge,
     pub(super) gate: Gate,
-    pub(super) bodies: Bodies,
+    pub(super) bodies: BodyReader,
     /// Limits concurrent reads of whole articles; others wait.
     pub(super) large: Arc<Semaphore>,
 }

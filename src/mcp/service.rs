@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{is_loopback_origin, names_loopback},
     identity::agents::Challenge,
-    limits::{Bodies, Gate},
+    limits::{BodyReader, Gate},
     telemetry::traces::RequestSpan,
 };
 
@@ -32,7 +32,7 @@ pub struct EndpointOptions {
     pub allowed_hosts: Vec<String>,
     /// Allowed `Origin` values, besides those of loopback.
     pub allowed_origins: Vec<String>,
-    pub bodies: Bodies,
+    pub bodies: BodyReader,
     /// Builds the `WWW-Authenticate` header for a token without the required scope.
     pub challenge: Challenge,
     /// Limits concurrent requests.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::StoreError;
 use crate::{
     domain::{Timestamp, WaitCause},
-    inbox::{Hold, HoldTold, PROBE_BASE, Released, next_pause},
+    inbox::{Hold, PROBE_BASE, Released, ReportedHold, next_pause},
 };
 
 /// Due time of a parked event: never. Only a probe or a manual replay runs it.
@@ -309,13 +309,13 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Hold>, StoreError> {
         .collect()
 }
 
-pub(super) fn alerts(connection: &Connection) -> Result<Vec<HoldTold>, StoreError> {
-    let read = |row: &Row<'_>| -> Result<HoldTold, StoreError> {
-        Ok(HoldTold {
+pub(super) fn alerts(connection: &Connection) -> Result<Vec<ReportedHold>, StoreError> {
+    let read = |row: &Row<'_>| -> Result<ReportedHold, StoreError> {
+        Ok(ReportedHold {
             upstream: row.get(0)?,
             cause: cause(&row.get::<_, String>(1)?)?,
             since: Timestamp::from_unix_ms(row.get(2)?)?,
-            told_at: Timestamp::from_unix_ms(row.get(3)?)?,
+            reported_at: Timestamp::from_unix_ms(row.get(3)?)?,
         })
     };
     connection
@@ -325,15 +325,15 @@ pub(super) fn alerts(connection: &Connection) -> Result<Vec<HoldTold>, StoreErro
 }
 
 /// Records that an alert was sent for a hold, or with `over` forgets it.
-pub(super) fn record_alert(transaction: &Transaction<'_>, told: &HoldTold, over: bool) -> Result<(), StoreError> {
-    let key = params![told.upstream, told.cause.as_str()];
+pub(super) fn record_alert(transaction: &Transaction<'_>, hold: &ReportedHold, over: bool) -> Result<(), StoreError> {
+    let key = params![hold.upstream, hold.cause.as_str()];
     if over {
         transaction.prepare_cached("DELETE FROM hold_alerts WHERE upstream = ?1 AND cause = ?2")?.execute(key)?;
         return Ok(());
     }
     transaction
         .prepare_cached("INSERT OR REPLACE INTO hold_alerts (upstream, cause, since, told_at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![told.upstream, told.cause.as_str(), told.since.unix_ms(), told.told_at.unix_ms()])?;
+        .execute(params![hold.upstream, hold.cause.as_str(), hold.since.unix_ms(), hold.reported_at.unix_ms()])?;
     Ok(())
 }
 

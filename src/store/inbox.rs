@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::{Timestamp, WaitCause},
     inbox::{
-        Accepted, Claimed, Depths, EventFilter, Hold, HoldTold, NewDelivery, Outcome, Queue, QueueError, Released,
+        Accepted, Claimed, Depths, EventFilter, Hold, NewDelivery, Outcome, Queue, QueueError, Released, ReportedHold,
         SoleWorker, StoredEvent, Unmappable, Vitals,
     },
     telemetry::failpoint,
@@ -133,9 +133,9 @@ impl Queue for Store {
         Ok(self.read_slow(move |connection| holds::waiting(connection, &upstream, cause)).await?)
     }
 
-    async fn hold_told(&self, told: &HoldTold, over: bool) -> Result<(), QueueError> {
-        let told = told.clone();
-        Ok(self.write(move |transaction| holds::record_alert(transaction, &told, over)).await?)
+    async fn hold_reported(&self, hold: &ReportedHold, over: bool) -> Result<(), QueueError> {
+        let hold = hold.clone();
+        Ok(self.write(move |transaction| holds::record_alert(transaction, &hold, over)).await?)
     }
 
     async fn free_leases(&self, _alone: &SoleWorker) -> Result<u64, QueueError> {

@@ -41,7 +41,7 @@ pub(super) fn vitals(connection: &Connection) -> Result<Vitals, StoreError> {
             .transpose()?,
         heard,
         holds: holds::all(connection)?.into_iter().filter(|hold| hold.cause != WaitCause::Outage).collect(),
-        told: holds::alerts(connection)?,
+        reported: holds::alerts(connection)?,
     })
 }
 

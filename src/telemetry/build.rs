@@ -1,6 +1,6 @@
-//! Which program this is.
+//! Version and commit of the program.
 
-/// The commit that it was built from, or `unknown`.
+/// The Git commit of the build, or `unknown`.
 pub const COMMIT: &str = env!("FRONTDESK_COMMIT");
 
 /// Version and commit, as `--version` prints them.

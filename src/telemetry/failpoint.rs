@@ -1,8 +1,9 @@
-//! Points at which a debug build can be made to die, so that tests can kill it exactly there. A release build has none.
+//! Failpoints: named places where a debug build aborts on request, so that tests can kill it exactly there. A release
+//! build has none.
 //!
-//! `FRONTDESK_FAILPOINT=NAME:N` aborts the process when it passes that point for the n-th time.
+//! `FRONTDESK_FAILPOINT=NAME:N` aborts the process when it passes the point NAME for the N-th time.
 
-/// Passes the point of this name.
+/// Marks the failpoint `name`.
 #[cfg(debug_assertions)]
 pub(crate) fn pass(name: &'static str) {
     use std::sync::{
@@ -10,7 +11,7 @@ pub(crate) fn pass(name: &'static str) {
         atomic::{AtomicU64, Ordering},
     };
 
-    /// Read once: a point has to count the passes of the whole process.
+    /// Read once: the counter is for the whole process.
     static ARMED: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
 
     let armed = ARMED.get_or_init(|| {

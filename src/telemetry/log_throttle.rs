@@ -1,4 +1,4 @@
-//! Lines of the log that strangers can cause: one a second, and how many there would have been.
+//! Throttle for log lines that anybody on the network can cause: one a second, with the number that was suppressed.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,12 +7,12 @@ use std::{
 
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Lets one line a second through.
+/// Lets one log line a second through and counts the rest.
 #[derive(Debug, Default)]
 pub(crate) struct LogThrottle(Mutex<(Option<Instant>, u64)>);
 
 impl LogThrottle {
-    /// Whether to write this one, and how many were left out before it.
+    /// `Some(suppressed)` if the line is to be written, with the number of lines suppressed since the last one.
     pub(crate) fn pass(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, left_out) = &mut *state;

@@ -1,4 +1,4 @@
-//! Metrics, each declared once. Labels take few values by construction: words of ours, and names from the configuration.
+//! Metrics, each declared once. Label values are fixed words or names from the configuration, so there are few series.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -32,10 +32,11 @@ const READY: &str = "frontdesk_ready";
 const TRACE_EXPORTS: &str = "frontdesk_trace_exports_total";
 const TOKEN_FETCHES: &str = "frontdesk_token_fetches_total";
 
-/// In seconds: a look-up takes a millisecond, a helpdesk up to its timeout of five.
+/// Histogram buckets in seconds: a look-up in the store takes a millisecond, a helpdesk up to its timeout of five
+/// seconds.
 const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0];
 
-/// Starts counting for the process. Rendered by the handle. Before that, and where it is not called, counting does nothing.
+/// Installs the process-wide recorder. The handle renders it in Prometheus text format. Without it, metrics are no-ops.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let suffix = Matcher::Suffix("_duration_seconds".to_owned());
     let handle = PrometheusBuilder::new().set_buckets_for_metric(suffix, BUCKETS)?.install_recorder()?;
@@ -46,34 +47,37 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    describe_gauge!(BUILD_INFO, "1, labelled with the version.");
+    describe_gauge!(BUILD_INFO, "Always 1, labelled with the version.");
     describe_counter!(HTTP_REQUESTS, "HTTP requests answered, by route and status.");
-    describe_histogram!(HTTP_DURATION, Unit::Seconds, "From the head of a request to the head of its answer.");
-    describe_gauge!(HTTP_CONNECTIONS, "Connections open.");
-    describe_counter!(HTTP_SHED, "Requests answered with 503, and connections closed, because there were too many.");
-    describe_counter!(AUTHENTICATIONS, "Requests to /mcp by what came of their token.");
-    describe_counter!(RATE_LIMITED, "Requests and calls refused by a rate limit.");
-    describe_counter!(LOCKOUTS, "Times that a customer or an agent was slowed down for asking for others' records.");
-    describe_counter!(UNREADABLE_ORDERS, "Replies of the order system that do not tell whose order it is.");
-    describe_counter!(KEY_FETCHES, "Fetches of the keys of authorization servers.");
-    describe_counter!(TOOL_CALLS, "Decisions on calls of tools, as in the audit.");
-    describe_histogram!(TOOL_DURATION, Unit::Seconds, "Calls of tools, from request to result.");
-    describe_counter!(WEBHOOKS, "Webhooks by source and by what the sender was told.");
-    describe_counter!(WEBHOOK_REJECTIONS, "Webhooks that are not what they say they are, by the check that failed.");
-    describe_counter!(EVENTS, "Attempts at events, by how they ended.");
-    describe_histogram!(EVENT_DURATION, Unit::Seconds, "Attempts at events.");
+    describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time from the head of a request to the head of its response.");
+    describe_gauge!(HTTP_CONNECTIONS, "Open connections.");
+    describe_counter!(HTTP_SHED, "Requests answered with 503, and connections closed, because a limit was reached.");
+    describe_counter!(AUTHENTICATIONS, "Requests to /mcp, by the outcome of authentication.");
+    describe_counter!(RATE_LIMITED, "Requests and tool calls refused by a rate limit.");
+    describe_counter!(LOCKOUTS, "Lockouts of customers, and alerts for agents, after too many denied orders.");
+    describe_counter!(
+        UNREADABLE_ORDERS,
+        "Orders refused because the owner in the order system's reply cannot be read."
+    );
+    describe_counter!(KEY_FETCHES, "Fetches of the signing keys (JWKS) of authorization servers.");
+    describe_counter!(TOOL_CALLS, "Tool calls, by tool and by the verdict in the audit.");
+    describe_histogram!(TOOL_DURATION, Unit::Seconds, "Duration of tool calls.");
+    describe_counter!(WEBHOOKS, "Webhooks received, by source and by outcome for the sender.");
+    describe_counter!(WEBHOOK_REJECTIONS, "Webhooks that failed verification, by source and by the check that failed.");
+    describe_counter!(EVENTS, "Attempts to process events, by kind and outcome.");
+    describe_histogram!(EVENT_DURATION, Unit::Seconds, "Duration of attempts to process events.");
     describe_gauge!(INBOX_EVENTS, "Events in the inbox, by state.");
-    describe_gauge!(INBOX_OLDEST, Unit::Seconds, "Age of the oldest event that waits.");
-    describe_counter!(UPSTREAM_CALLS, "Requests to upstreams, with all their attempts counted once.");
-    describe_counter!(UPSTREAM_RETRIES, "Further attempts at requests to upstreams.");
-    describe_histogram!(UPSTREAM_DURATION, Unit::Seconds, "Attempts at requests to upstreams, by outcome.");
-    describe_gauge!(BREAKER_OPEN, "1 while nothing is sent to an upstream after failures in a row.");
-    describe_gauge!(READY, "1 while this process can do its own part, as /readyz says.");
-    describe_counter!(TRACE_EXPORTS, "Batches of spans sent to the collector; those that failed are lost.");
-    describe_counter!(TOKEN_FETCHES, "Tokens fetched, or signed, for upstreams.");
+    describe_gauge!(INBOX_OLDEST, Unit::Seconds, "Age of the oldest waiting event.");
+    describe_counter!(UPSTREAM_CALLS, "Requests to upstreams, not counting retries.");
+    describe_counter!(UPSTREAM_RETRIES, "Retries of requests to upstreams.");
+    describe_histogram!(UPSTREAM_DURATION, Unit::Seconds, "Duration of single attempts at upstreams, by outcome.");
+    describe_gauge!(BREAKER_OPEN, "1 while the circuit breaker of the upstream is open.");
+    describe_gauge!(READY, "1 while this process is ready, as on /readyz.");
+    describe_counter!(TRACE_EXPORTS, "Batches of spans sent to the collector; failed batches are lost.");
+    describe_counter!(TOKEN_FETCHES, "Tokens for upstreams that were fetched or signed.");
 }
 
-/// Lets series of known labels begin at 0.
+/// Creates the series of known labels with the value 0, so that a rate sees the first event.
 pub(crate) fn begin<'a>(sources: impl Iterator<Item = &'a str>, kinds: impl IntoIterator<Item = &'static str>) {
     let zero = |name: &'static str, label: &'static str, values: &[&'static str]| {
         values.iter().for_each(|value| counter!(name, label => *value).absolute(0));
@@ -110,7 +114,7 @@ pub(crate) fn http_request(route: &'static str, status: u16, took: Duration) {
     histogram!(HTTP_DURATION, "route" => route).record(took);
 }
 
-/// Without an allocation for those that are answered all day.
+/// Avoids an allocation for the common statuses.
 fn status_label(status: u16) -> Cow<'static, str> {
     match status {
         200 => "200".into(),
@@ -127,7 +131,7 @@ pub(crate) fn http_connections(open: usize) {
     gauge!(HTTP_CONNECTIONS).set(open as f64);
 }
 
-/// `what`: requests, streams, answers or connections.
+/// `what`: requests, streams, answers (long responses) or connections.
 pub(crate) fn shed(what: &'static str) {
     counter!(HTTP_SHED, "reason" => what).increment(1);
 }
@@ -142,7 +146,7 @@ pub(crate) fn rate_limited(limit: &'static str) {
     counter!(RATE_LIMITED, "limit" => limit).increment(1);
 }
 
-/// `of`: customer or agent.
+/// `kind`: customer or agent.
 pub(crate) fn lockout(kind: &'static str) {
     counter!(LOCKOUTS, "kind" => kind).increment(1);
 }
@@ -155,7 +159,7 @@ pub(crate) fn key_fetch(good: bool) {
     counter!(KEY_FETCHES, "outcome" => outcome(good)).increment(1);
 }
 
-/// `tool` and `verdict` are the words of the audit.
+/// `tool` and `verdict` as in the audit record.
 pub(crate) fn tool_call(tool: Cow<'static, str>, verdict: &'static str) {
     counter!(TOOL_CALLS, "tool" => tool, "verdict" => verdict).increment(1);
 }
@@ -164,7 +168,7 @@ pub(crate) fn tool_duration(tool: &'static str, took: Duration) {
     histogram!(TOOL_DURATION, "tool" => tool).record(took);
 }
 
-/// `source` is one that is configured, or `unknown`.
+/// `source`: a configured source, or `unknown`.
 pub(crate) fn webhook(source: &str, outcome: &'static str) {
     counter!(WEBHOOKS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
 }
@@ -205,7 +209,7 @@ pub(crate) fn ready(ready: bool) {
     gauge!(READY).set(if ready { 1.0 } else { 0.0 });
 }
 
-/// Memory, descriptors and processor time of this process.
+/// Samples memory, file descriptors and CPU time of this process.
 pub(crate) fn process() {
     metrics_process::Collector::default().collect();
 }

@@ -1,4 +1,4 @@
-//! Logging, metrics and traces: never a body, a token, an email address or a transcript.
+//! Logging, metrics and traces. None of them ever holds a body, a token, an email address or a transcript.
 
 pub mod build;
 pub(crate) mod failpoint;
@@ -16,7 +16,8 @@ use tracing_subscriber::{
     Layer, filter::Targets, fmt, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
 };
 
-/// An error with its causes, each once, for a line of the log. Nothing that a vendor said is in ours.
+/// The error message and those of its sources, each once, for one log line. Our errors hold no text of a vendor's
+/// reply.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut parts = vec![error.to_string()];
     let mut source = error.source();
@@ -30,15 +31,15 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     parts.join(": ")
 }
 
-/// What is logged, and how.
+/// Logging to standard error.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "log")]
 pub struct Options {
-    /// text for people, json for collectors.
+    /// Format of log lines: text for people, json (one object a line) for log collectors.
     pub format: Format,
-    /// The least severe kind that is logged of frontdesk itself. Libraries log warnings; the protocol library, which would
-    /// log arguments, errors only.
+    /// Least severe level that frontdesk itself logs. Libraries log at warn or above; the MCP library, which would log
+    /// tool arguments, at error.
     pub level: Level,
 }
 
@@ -71,8 +72,8 @@ where
     }
 }
 
-/// Starts logging for the process, to standard error, and tracing if `post` is there to send traces. A second call changes
-/// nothing. What it returns is kept until the process ends.
+/// Starts logging to standard error, and tracing if `post` is given to send spans. Process-wide; a second call changes
+/// nothing. Keep the returned value until the process ends: dropping it flushes spans.
 pub fn init(
     options: &Options,
     traces: &traces::Options,
@@ -96,14 +97,14 @@ pub fn init(
                 tracing_subscriber::registry().with(spans).with(lines(options.format).with_filter(targets)).try_init();
             Some(kept)
         }
-        // One filter for all there is costs less than one for each layer.
+        // One filter for the whole subscriber is cheaper than one for each layer.
         None => {
             let _ = tracing_subscriber::registry().with(lines(options.format)).with(targets).try_init();
             None
         }
     };
     std::panic::set_hook(Box::new(|panic| {
-        // The message may hold what the code was working on; the place is enough to find it.
+        // The panic message may hold personal data; the location is enough to find the code.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));

@@ -1,4 +1,4 @@
-//! Traces by OpenTelemetry (OTLP over HTTP), joined to those of callers and upstreams by W3C Trace Context.
+//! Traces by OpenTelemetry (OTLP over HTTP), linked to those of callers and upstreams by W3C Trace Context.
 
 use std::{
     fmt,
@@ -28,21 +28,20 @@ use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
-/// How long the last spans may take to leave at the end.
+/// Time limit for sending the last spans at shutdown.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// Traces: which way a request took, for a collector of OpenTelemetry.
+/// Traces of requests and events, exported to an OpenTelemetry collector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "traces")]
 pub struct Options {
-    /// Where spans are sent: the address of a collector that takes OTLP over HTTP, as http://127.0.0.1:4318. Left out, there
-    /// are no traces.
+    /// Base URL of a collector that accepts OTLP over HTTP, as http://127.0.0.1:4318. Without it there are no traces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The name of this service in traces.
+    /// Name of this service in traces (resource attribute service.name).
     pub service_name: String,
-    /// The share of traces that are kept, 0 to 1, whatever the caller has decided.
+    /// Share of traces that are exported, 0 to 1. The sampling decision of the caller is ignored.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample: f64,
 }
@@ -53,17 +52,17 @@ impl Default for Options {
     }
 }
 
-/// The way out. Called on a thread of its own, which it may block.
+/// HTTP client for the exporter. Called on a thread of its own, so it may block.
 pub trait Post: Send + Sync {
     fn post(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// Why there are no traces.
+/// Why the exporter could not be built.
 #[derive(Debug, thiserror::Error)]
 #[error("traces.endpoint cannot be used")]
 pub struct TracesError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// Sends, and tells when spans begin and cease to be lost: once each.
+/// Sends batches of spans. Logs once when they begin to be lost, and once when they arrive again.
 struct Client {
     post: Arc<dyn Post>,
     losing: AtomicBool,
@@ -103,8 +102,8 @@ impl HttpClient for Client {
     }
 }
 
-/// A share of the traces, whoever began them: a caller must not be able to decide what is sent. Whether the trace of
-/// somebody else is kept depends on its id and on a key of this process, so that no id can be chosen that is.
+/// Sampler for a share of all traces, whatever the caller decided. For the trace of a caller it decides by a keyed hash
+/// of the trace id: without the key of this process nobody can choose an id that is sampled.
 #[derive(Debug, Clone)]
 struct Share {
     sample: f64,
@@ -148,7 +147,7 @@ impl ShouldSample for Share {
     }
 }
 
-/// The traces of this process, until it is dropped: then what is left is sent.
+/// The tracer of this process. Dropping it sends the remaining spans.
 pub struct Traces(SdkTracerProvider);
 
 impl Drop for Traces {
@@ -157,7 +156,7 @@ impl Drop for Traces {
     }
 }
 
-/// A layer that turns our own spans into traces. Events of the log are not among them.
+/// The subscriber layer that exports our own spans. Log events are not exported.
 pub(super) fn layer<S>(options: &Options, post: Arc<dyn Post>) -> Result<(impl Layer<S> + use<S>, Traces), TracesError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -186,34 +185,34 @@ where
     Ok((layer.with_filter(ours), Traces(provider)))
 }
 
-/// The span of the request that a message came with, in the extensions of that request. A call of a tool names it as its
-/// parent; entering it at every step on the way there would cost more than the steps.
+/// The span of an HTTP request, kept in the extensions of that request. A tool call names it as its parent: cheaper
+/// than entering it in every layer between.
 #[derive(Debug, Clone)]
 pub struct RequestSpan(pub Span);
 
 impl RequestSpan {
-    /// That of a request, or none.
+    /// The span of the request, or [`Span::none`].
     pub(crate) fn of(extensions: &http::Extensions) -> Span {
         extensions.get::<Self>().map_or_else(Span::none, |span| span.0.clone())
     }
 }
 
-/// Whether this process sends traces.
+/// Whether this process exports traces.
 static SENT: AtomicBool = AtomicBool::new(false);
 
-/// What a span has for traces alone: left out of it, and of the log, where there are none.
+/// A span field that only traces need: `None`, and so not in the log either, where traces are off.
 pub(crate) fn only<T>(value: T) -> Option<T> {
     SENT.load(Ordering::Relaxed).then_some(value)
 }
 
-/// Makes a span part of the trace that a caller named (`traceparent`, W3C Trace Context 3.2), if it did so properly.
+/// Makes the span a child of the caller's `traceparent` (W3C Trace Context 3.2). Ignores a malformed one.
 pub(crate) fn join(span: &Span, traceparent: Option<&str>) {
     if let Some(parent) = traceparent.and_then(only).and_then(parse) {
         let _ = span.set_parent(Context::new().with_remote_span_context(parent));
     }
 }
 
-/// The `traceparent` of what is going on, for whoever is asked next. None where there are no traces.
+/// The `traceparent` of the current span, for outgoing requests. None where traces are off.
 pub(crate) fn traceparent() -> Option<String> {
     only(())?;
     let context = Span::current().context();
@@ -246,7 +245,7 @@ mod tests {
     #[test]
     fn no_caller_can_choose_an_id_that_is_kept() {
         let share = Share::new(0.25);
-        // The smallest ids are those that a share of all ids keeps first.
+        // A sampler by ratio alone would keep all of these, since they are the smallest ids.
         let kept = (1..=1000_u128).filter(|id| share.keeps(TraceId::from(*id))).count();
         assert!((150..350).contains(&kept), "{kept} of 1000");
         assert!(

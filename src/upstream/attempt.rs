@@ -1,4 +1,5 @@
-//! One attempt: a request out, a bounded reply in, and what a failure says about whether it has arrived.
+//! One attempt at a request: sends it, reads a bounded reply, and classifies failures by whether the request may have
+//! arrived.
 
 use std::time::Duration;
 
@@ -10,12 +11,12 @@ use crate::telemetry::traces;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Why there is no reply. Never holds an address, which may carry a customer's data, nor a body.
+/// Why there is no reply. Never holds a URL, which may carry a customer's data, nor a body.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     #[error("nothing is sent for {} ms after failures in a row", wait.as_millis())]
     BreakerOpen { wait: Duration },
-    #[error("too many requests to it are under way")]
+    #[error("too many concurrent requests")]
     Busy,
     #[error("there is no token to send")]
     Token(#[source] TokenError),
@@ -29,12 +30,12 @@ pub enum CallError {
     TooLong { bytes_max: usize },
     #[error("the address lies outside the base URL")]
     Outside,
-    #[error("there was no time left to send it")]
+    #[error("the deadline passed before it could be sent")]
     Late,
 }
 
 impl CallError {
-    /// Whether the request may have reached the upstream, and been acted upon.
+    /// Whether the upstream may have received the request and acted upon it.
     pub fn may_have_arrived(&self) -> bool {
         match self {
             Self::BreakerOpen { .. } | Self::Busy | Self::Token(_) | Self::Connect(_) | Self::Outside | Self::Late => {
@@ -44,32 +45,32 @@ impl CallError {
         }
     }
 
-    /// Whether it is no fault of this request: the upstream, or the way to it, is away or too busy.
+    /// Whether the upstream or the network is unavailable or overloaded, so that the request itself is not at fault.
     pub fn is_outage(&self) -> bool {
         !matches!(self, Self::TooLong { .. } | Self::Outside) && !self.is_refusal()
     }
 
-    /// Whether our credentials were refused where tokens are fetched.
+    /// Whether the token endpoint refused our credentials.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Token(TokenError::Refused { status: 400 | 401 | 403, code })
             if !matches!(code.as_deref(), Some("temporarily_unavailable" | "server_error" | "slow_down")))
             || matches!(self, Self::Token(TokenError::Characters | TokenError::Signing))
     }
 
-    /// Whether it says something about the health of the upstream.
+    /// Whether the failure counts for the circuit breaker.
     pub(super) fn is_its_fault(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::Timeout { .. } | Self::Broken(_))
     }
 }
 
-/// A reply, read to its end.
+/// A reply, read completely.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<String>,
     pub(super) body: Bytes,
 }
 
-/// Sends once and reads the whole reply, within `timeout`.
+/// Sends the request once and reads the whole reply, within `timeout`.
 pub(super) async fn send(
     http: &reqwest::Client,
     request: &Request,

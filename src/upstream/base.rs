@@ -1,18 +1,18 @@
-//! The base URL of an upstream. Every request stays below it, whatever a path parameter says.
+//! The base URL of an upstream. Every request stays below it, whatever a path parameter holds.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
 use crate::domain::names_loopback;
 
-/// What is encoded in one path segment: everything but the unreserved characters of RFC 3986 2.3.
+/// Percent-encoded in a path segment: all but the unreserved characters of RFC 3986 2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Scheme, host, port and path that all requests of an upstream begin with.
+/// Scheme, host, port and path prefix of all requests to an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(Url);
 
-/// Why a URL is not sent to. Never repeats a parameter's value.
+/// Why a URL is refused. Never holds the value of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     #[error("must be an absolute https address, as https://api.example.com/v2")]
@@ -53,7 +53,7 @@ impl BaseUrl {
         self.0.as_str()
     }
 
-    /// The address of `template` below this base. `{name}` stands for one path segment, whatever is in it.
+    /// The URL of `template` below this base. `{name}` is replaced by a parameter, encoded as one path segment.
     pub fn join<'a>(
         &self,
         template: &str,
@@ -81,21 +81,22 @@ impl BaseUrl {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        // What was put together is what will be sent: nothing in between may have been read as a way up or out.
+        // The URL parser must not have normalised the path: dot segments would lead out of the base.
         if url.path() != path || !self.contains(&url) {
             return Err(UrlError::Outside);
         }
         Ok(url)
     }
 
-    /// Whether an address lies below this base: same scheme, host and port, and a path that begins with this one's segments.
+    /// Whether a URL is below this base: same scheme, host and port, and a path that begins with the segments of this
+    /// one.
     pub fn contains(&self, url: &Url) -> bool {
         let own = self.0.path().trim_end_matches('/');
         self.0.origin() == url.origin()
             && url.path().strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// An address that may be written relative to this host (`/oauth/tokens`), as token endpoints are.
+    /// Resolves an absolute URL, or a path on this host (`/oauth/tokens`), as token endpoints are written.
     pub fn resolve(&self, address: &str, plain_http: bool) -> Result<Self, UrlError> {
         match address.starts_with('/') && !address.starts_with("//") {
             true => {

@@ -1,11 +1,11 @@
-//! The breaker: after failures in a row nothing is sent for a while, then one request tries.
+//! Circuit breaker: opens after failures in a row, and after a pause lets one request through as a probe.
 
 use std::time::{Duration, Instant};
 
-/// How many times the pause may double.
+/// Most doublings of the pause.
 const DOUBLINGS_MAX: u32 = 4;
 
-/// Whether requests may be sent. A pure state machine; the time comes in.
+/// A pure state machine: the time is an argument.
 #[derive(Debug)]
 pub(super) struct Breaker {
     failures_max: u32,
@@ -23,7 +23,7 @@ enum State {
         until: Instant,
         doublings: u32,
     },
-    /// One request is under way to find out; without an answer by `until`, another one may.
+    /// One request is being sent as a probe. Without an outcome by `until` another one may be sent.
     Probing {
         until: Instant,
         doublings: u32,
@@ -35,7 +35,7 @@ impl Breaker {
         Self { failures_max, pause, state: State::Closed { failures: 0 } }
     }
 
-    /// Asks for leave to send. An error says how long to wait.
+    /// Whether a request may be sent. Errs with the time to wait.
     pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         match self.state {
             State::Closed { .. } => Ok(()),
@@ -48,7 +48,7 @@ impl Breaker {
     }
 
     pub(super) fn succeeded(&mut self) {
-        // What was sent before it opened says nothing about now.
+        // Requests sent before the breaker opened do not close it.
         if !matches!(self.state, State::Open { .. }) {
             self.state = State::Closed { failures: 0 };
         }
@@ -62,17 +62,17 @@ impl Breaker {
                 let doublings = (doublings + 1).min(DOUBLINGS_MAX);
                 State::Open { until: now + self.length(doublings), doublings }
             }
-            // Sent before it opened.
+            // Sent before the breaker opened.
             open @ State::Open { .. } => open,
         };
     }
 
-    /// Opens at once, whatever came before.
+    /// Opens at once, in any state.
     pub(super) fn trip(&mut self, now: Instant) {
         self.state = State::Open { until: now + self.pause, doublings: 0 };
     }
 
-    /// For how long nothing is sent, or nothing but the one request that tries.
+    /// The time for which no request but the probe is sent, if the breaker is not closed.
     pub(super) fn closed_for(&self, now: Instant) -> Option<Duration> {
         match self.state {
             State::Open { until, .. } | State::Probing { until, .. } if now < until => Some(until - now),

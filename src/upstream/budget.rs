@@ -1,12 +1,14 @@
-//! The retry budget: retries may be a fifth of what is sent, so that an upstream in trouble is not given more of it.
+//! Retry budget: at most a fifth of the requests are retries, so that retries do not multiply the load on a failing
+//! upstream.
 
-/// What one first attempt adds; a retry costs 100.
+/// Added by a first attempt.
 const DEPOSIT: u32 = 20;
+/// Subtracted by a retry.
 const COST: u32 = 100;
-/// Retries that a quiet upstream may have at once, and the most that can be saved up.
+/// Start value and maximum of the balance: ten retries.
 const RESERVE: u32 = 10 * COST;
 
-/// Retries that may still be made.
+/// The balance of one upstream.
 #[derive(Debug)]
 pub(super) struct Budget {
     balance: u32,
@@ -19,12 +21,12 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// A first attempt is made.
+    /// Counts a first attempt.
     pub(super) fn deposit(&mut self) {
         self.balance = (self.balance + DEPOSIT).min(RESERVE);
     }
 
-    /// Whether a retry may be made; if so it is paid for.
+    /// Takes a retry from the budget. False if it is spent.
     pub(super) fn withdraw(&mut self) -> bool {
         let enough = self.balance >= COST;
         if enough {

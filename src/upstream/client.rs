@@ -1,4 +1,4 @@
-//! The client of one upstream: authentication, deadline, retries, breaker and caps around each request.
+//! HTTP client of one upstream: authentication, deadline, retries, circuit breaker and limits around each request.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -24,10 +24,10 @@ use crate::{
     telemetry::{metrics, traces},
 };
 
-/// What must be left of the deadline for another request.
+/// Shortest remaining time in which an attempt is still made.
 const SENDING_MIN: Duration = Duration::from_millis(20);
 
-/// One upstream. Connections are kept and shared by all its requests.
+/// One upstream. All its requests share a pool of connections.
 pub struct Upstream {
     name: String,
     base: BaseUrl,
@@ -44,18 +44,18 @@ struct Health {
     budget: Budget,
 }
 
-/// What came back, whatever its status.
+/// A reply with any status.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: StatusCode,
-    /// How long the upstream asks to be left alone.
+    /// The pause that the upstream asks for (`Retry-After`).
     pub retry_after: Option<Duration>,
     pub body: Bytes,
-    /// An earlier attempt of the same request may have been acted upon, whatever this reply says.
+    /// Whether an earlier attempt of the same request may have been acted upon, whatever this reply says.
     pub in_doubt: bool,
 }
 
-/// Why there is no reply, and whether any attempt may have been acted upon.
+/// Why there is no reply, and whether an attempt may have been acted upon.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no usable reply")]
 pub struct UpstreamError {
@@ -65,7 +65,7 @@ pub struct UpstreamError {
 }
 
 impl Upstream {
-    /// `name` is for metrics and traces.
+    /// `name` is the label in metrics and traces.
     pub fn new(name: &str, base: BaseUrl, auth: Auth, limits: Limits, clock: Clock) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -97,25 +97,25 @@ impl Upstream {
         &self.limits
     }
 
-    /// Opens the breaker: its replies do harm on our side.
+    /// Opens the breaker: processing its replies exceeds our limits.
     pub fn trip(&self) {
         self.health().breaker.trip(Instant::now());
     }
 
-    /// Whether nothing is being sent to it at the moment.
+    /// Whether the breaker is open.
     pub fn is_open(&self) -> bool {
         self.closed_for().is_some()
     }
 
-    /// For how long nothing is being sent to it, if so.
+    /// The time for which the breaker stays open, if it is.
     pub fn closed_for(&self) -> Option<Duration> {
         self.health().breaker.closed_for(Instant::now())
     }
 
-    /// Sends a request, again where that is safe, and returns the last reply. `deadline` bounds attempts and pauses together.
+    /// Sends a request with retries and returns the last reply. `deadline` bounds all attempts and pauses together.
     ///
-    /// A 401 gets one more attempt with a new token, if there can be one. Repeated are requests that are `repeatable`, and any
-    /// request that has certainly not been acted upon (no connection, no token, 429).
+    /// A 401 gets one more attempt with a new token, if tokens are fetched. Retried are `repeatable` requests after
+    /// transient failures, and any request that was certainly not acted upon (no connection, no token, 429).
     pub async fn call(&self, request: &Request, deadline: Instant) -> Result<Reply, UpstreamError> {
         self.health().budget.deposit();
         let (mut made, mut renewed) = (0, false);
@@ -135,7 +135,7 @@ impl Upstream {
                 Ok((answer, _)) => {
                     let refused = answer.status == StatusCode::TOO_MANY_REQUESTS;
                     let again = refused || (request.repeatable && is_transient(answer.status));
-                    (again, self.wish(answer), is_unclear(answer.status))
+                    (again, self.retry_after(answer), is_unclear(answer.status))
                 }
                 Err(error) => (may_repeat(error, request.repeatable), None, error.may_have_arrived()),
             };
@@ -151,7 +151,7 @@ impl Upstream {
                     return match outcome {
                         Ok((answer, _)) => Ok(Reply {
                             status: answer.status,
-                            retry_after: self.wish(&answer),
+                            retry_after: self.retry_after(&answer),
                             body: answer.body,
                             in_doubt,
                         }),
@@ -162,12 +162,12 @@ impl Upstream {
         }
     }
 
-    fn wish(&self, answer: &Answer) -> Option<Duration> {
+    fn retry_after(&self, answer: &Answer) -> Option<Duration> {
         answer.retry_after.as_deref().and_then(|header| retry_after(header, self.clock.now()))
     }
 
     async fn attempt(&self, request: &Request, deadline: Instant) -> Result<(Answer, Generation), CallError> {
-        // Whoever puts requests together has checked this already; it costs nothing to be sure.
+        // `BaseUrl::join` guarantees this; checked again because a token goes along.
         if !self.base.contains(&request.url) {
             return Err(CallError::Outside);
         }
@@ -182,7 +182,7 @@ impl Upstream {
             Err(_) => return Err(CallError::Token(TokenError::Unreachable("it took too long"))),
         };
         let remains = deadline.saturating_duration_since(Instant::now());
-        // A request that nobody would hear the answer of must not be sent: a write would be in doubt for nothing.
+        // Sent so late, the reply would be missed, and a write would be in doubt.
         if remains < SENDING_MIN {
             return Err(CallError::Late);
         }
@@ -220,7 +220,7 @@ impl Upstream {
     }
 }
 
-/// The word of an attempt in metrics.
+/// The outcome of an attempt as a metric label.
 fn outcome(sent: &Result<Answer, CallError>) -> &'static str {
     match sent {
         Ok(answer) => match answer.status.as_u16() / 100 {
@@ -236,12 +236,12 @@ fn outcome(sent: &Result<Answer, CallError>) -> &'static str {
     }
 }
 
-/// An answer that does not tell whether the request was acted upon.
+/// Whether the status leaves open if the request was acted upon.
 pub(super) fn is_unclear(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
 }
 
-/// An answer that may be another one in a moment.
+/// Whether the same request may succeed a moment later.
 fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 500 | 502 | 503 | 504)
 }
@@ -250,7 +250,7 @@ fn may_repeat(error: &CallError, repeatable: bool) -> bool {
     match error {
         CallError::Connect(_) | CallError::Token(_) => true,
         CallError::Timeout { .. } | CallError::Broken(_) => repeatable,
-        // To come back at once is just what these are there to prevent.
+        // Retrying would defeat these limits.
         CallError::BreakerOpen { .. } | CallError::Busy | CallError::TooLong { .. } => false,
         CallError::Outside | CallError::Late => false,
     }

@@ -1,4 +1,4 @@
-//! Documents that others publish, as the keys of an authorization server: by GET, without credentials, within limits.
+//! Fetches JSON documents, as the keys of an authorization server, by GET within limits.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::plain::plain;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Fetches documents. Redirects are not followed: a document is where it was said to be.
+/// Fetches documents. Redirects are not followed: a document comes from the configured URL alone.
 #[derive(Clone)]
 pub struct Fetcher {
     http: reqwest::Client,
@@ -28,13 +28,13 @@ pub enum DocumentError {
 }
 
 impl Fetcher {
-    /// Of documents of at most so many bytes.
+    /// `bytes_max` is the longest document that is read.
     pub fn new(bytes_max: usize) -> Result<Self, DocumentError> {
         let http = plain(TIMEOUT).map_err(DocumentError::NoAnswer)?;
         Ok(Self { http, bytes_max })
     }
 
-    /// Fetches JSON, with a bearer token if one is given.
+    /// Fetches a JSON document, with a bearer token if one is given.
     pub async fn json(&self, url: &str, token: Option<&str>) -> Result<Bytes, DocumentError> {
         let failed = |error: reqwest::Error| DocumentError::NoAnswer(error.without_url());
         let accept = HeaderValue::from_static("application/json");

@@ -1,6 +1,6 @@
-//! The way out: requests to other people's systems, with authentication, deadlines, retries and limits.
+//! HTTP client for upstreams: authentication, retries, deadlines, circuit breakers, limits.
 //!
-//! The only room that imports reqwest. Nothing here knows what a request means; it knows whether one can have arrived.
+//! The only room that imports reqwest. It does not know what a request means, only whether one may have arrived.
 
 mod attempt;
 pub mod auth;
@@ -26,39 +26,43 @@ pub use request::Request;
 
 use crate::domain::Schedule;
 
-/// Limits towards one upstream.
+/// Time limits, retries and circuit breaker for one upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "upstream limits")]
 pub struct Limits {
-    /// How long a connection may take to open, in milliseconds.
+    /// Time limit for opening a connection, in milliseconds.
     #[schemars(range(min = 10, max = 60_000))]
     pub connect_timeout_ms: u64,
-    /// How long one attempt may take, to the end of the reply, in milliseconds.
+    /// Time limit for one attempt, to the end of the reply, in milliseconds.
     #[schemars(range(min = 10, max = 60_000))]
     pub attempt_timeout_ms: u64,
-    /// How long all attempts and pauses of one operation may take together, in milliseconds.
+    /// Time limit for one operation, with all its requests, attempts and pauses, in milliseconds.
     #[schemars(range(min = 10, max = 120_000))]
     pub call_timeout_ms: u64,
-    /// The longest reply that is read, in bytes.
+    /// Longest reply that is read, in bytes.
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub reply_bytes_max: usize,
-    /// Requests under way at once; more wait within their deadline.
+    /// Most concurrent requests. Further ones wait within their deadline.
     #[schemars(range(min = 1, max = 4096))]
     pub concurrent_max: usize,
-    /// Further attempts after the first one fails, for what may be repeated.
+    /// Most retries of a request. Only requests that are safe to send again are retried.
     #[schemars(range(min = 0, max = 10))]
     pub retries: u32,
-    /// The first pause between attempts is drawn from 0 to this; each later one from twice as much, in milliseconds.
+    /// Upper bound of the first pause between attempts, in milliseconds. It doubles with each attempt; the pause is
+    /// drawn at random from 0 to the bound.
     #[schemars(range(min = 1, max = 60_000))]
     pub retry_base_ms: u64,
-    /// The longest pause between attempts, in milliseconds. An upstream that asks for a longer one is not waited for.
+    /// Longest pause between attempts, in milliseconds. If the upstream asks for a longer one (Retry-After), there is
+    /// no further attempt.
     #[schemars(range(min = 1, max = 60_000))]
     pub retry_cap_ms: u64,
-    /// After this many failures in a row nothing is sent for a while.
+    /// Failures in a row (5xx, time-outs, broken connections) that open the circuit breaker: then nothing is sent for
+    /// breaker_open_ms.
     #[schemars(range(min = 1, max = 1000))]
     pub breaker_failures: u32,
-    /// For how long, in milliseconds; doubled each time that the first request afterwards fails, up to 16 times as long.
+    /// Time for which an open breaker stays open, in milliseconds. Then one request is sent as a probe; each failed
+    /// probe doubles the time, up to 16 times this value.
     #[schemars(range(min = 10, max = 600_000))]
     pub breaker_open_ms: u64,
 }
@@ -89,7 +93,7 @@ impl Limits {
         }
     }
 
-    /// How long all attempts of one operation may take together.
+    /// Time limit for one operation.
     pub fn call_timeout(&self) -> Duration {
         Duration::from_millis(self.call_timeout_ms)
     }

@@ -1,4 +1,4 @@
-//! Posts that are no calls of an upstream: one request of people at the command line, and messages to people on call.
+//! POST requests outside of upstreams: webhooks sent from the command line, spans for the trace collector, alerts.
 
 use std::time::{Duration, Instant};
 
@@ -8,20 +8,20 @@ use http::{HeaderMap, StatusCode};
 use super::plain::plain;
 use crate::domain::Schedule;
 
-/// Posts a body once, and returns status and text of the answer.
+/// Posts a body once. Returns status and text of the response.
 pub async fn post(url: &str, headers: HeaderMap, body: Vec<u8>) -> Result<(u16, String), reqwest::Error> {
     let http = plain(TIMEOUT)?;
     let answer = http.post(url).headers(headers).body(body).send().await?;
     Ok((answer.status().as_u16(), answer.text().await?))
 }
 
-/// Posts what others have put together, on whatever thread it is called, which waits for the answer.
+/// Sends requests that others have built, and blocks the calling thread until the response is there.
 pub struct Blocking {
     http: reqwest::Client,
     runtime: tokio::runtime::Runtime,
 }
 
-/// The longest answer that is read.
+/// Longest response body that is kept.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 impl Blocking {
@@ -30,7 +30,7 @@ impl Blocking {
         Ok(Self { http, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
     }
 
-    /// The error holds no address: that may be a secret.
+    /// The error holds no URL, which may be a secret.
     pub fn post(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, reqwest::Error> {
         let sent = self.runtime.block_on(async {
             let mut answer = self.http.execute(request.try_into()?).await?;
@@ -46,13 +46,13 @@ impl Blocking {
     }
 }
 
-/// A place that messages are posted to: with retries where they may help, and without looking at the answers.
+/// Sends webhooks to one URL, with retries. Only the status of the response counts.
 pub struct WebhookSender {
     http: reqwest::Client,
     url: reqwest::Url,
 }
 
-/// Why a message did not arrive. Holds no address: that may be a secret.
+/// Why a message was not accepted. Holds no URL, which may be a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
     #[error("it is not an http or https address")]
@@ -65,7 +65,7 @@ pub enum PostError {
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const SCHEDULE: Schedule = Schedule { retries: 3, base: Duration::from_secs(1), cap: Duration::from_secs(10) };
-/// For all attempts and pauses of one message together.
+/// Time limit for all attempts and pauses of one message.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(40);
 
 impl WebhookSender {
@@ -78,7 +78,8 @@ impl WebhookSender {
         Ok(Self { http, url })
     }
 
-    /// Posts until it is accepted, refused for good, or has been tried often enough. The message is the same every time.
+    /// Sends the message, with up to three retries after 408, 429, 5xx or no response. Every attempt has the same
+    /// headers and body.
     pub async fn send(&self, headers: &HeaderMap, body: &Bytes) -> Result<(), PostError> {
         let begun = Instant::now();
         for made in 1.. {

@@ -12,6 +12,6 @@ pub struct Request {
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Option<Bytes>,
-    /// Whether doing it twice is the same as doing it once.
+    /// Whether the request is idempotent, so that it may be sent again.
     pub repeatable: bool,
 }

@@ -1,4 +1,4 @@
-//! Addresses and networks: those that a source's webhooks may come from, and those of proxies.
+//! Lists of IP addresses and networks: the allowed senders of a webhook source, and trusted proxies.
 
 use std::net::IpAddr;
 
@@ -8,12 +8,12 @@ use ipnet::IpNet;
 #[error("{0:?} is neither an address nor a network, as 203.0.113.7 or 203.0.113.0/24")]
 pub struct NotAnAddress(String);
 
-/// Addresses and networks; all, if none is named.
+/// Addresses and networks that are allowed. An empty list allows all.
 #[derive(Debug, Clone, Default)]
 pub struct AllowedAddresses(Vec<IpNet>);
 
 impl AllowedAddresses {
-    /// Each as `203.0.113.7` or `203.0.113.0/24`; the error names the one that is neither.
+    /// Parses entries of the form `203.0.113.7` or `203.0.113.0/24`. The error names the first that has neither.
     pub fn parse(texts: &[String]) -> Result<Self, NotAnAddress> {
         let parse = |text: &String| {
             let address = || text.parse::<IpAddr>().map(IpNet::from);
@@ -22,7 +22,7 @@ impl AllowedAddresses {
         texts.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// A request from an address that is not known comes from elsewhere, if anything is named.
+    /// Whether the address is allowed. An unknown address (None) is refused unless the list is empty.
     pub fn admit(&self, address: Option<IpAddr>) -> bool {
         let within = |address: IpAddr| self.0.iter().any(|net| net.contains(&address.to_canonical()));
         self.0.is_empty() || address.is_some_and(within)

@@ -1,4 +1,4 @@
-//! What every event has to keep, whoever sent it. Faults name members, and never repeat a value.
+//! Validation of events from every source. Faults name members and never hold values.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::domain::{Event, Timestamp};
 
 const TITLE_CHARS_MAX: usize = 300;
 
-/// The kind of fault alone: serde repeats values.
+/// What serde expected, without the value that its message repeats.
 pub(super) fn fault(error: &serde_json::Error) -> Option<String> {
     let why = error.to_string();
     let before = |text: &str| text.split(" at line").next().unwrap_or_default().to_owned();
@@ -18,8 +18,8 @@ pub(super) fn fault(error: &serde_json::Error) -> Option<String> {
     }
 }
 
-/// An event in the form that filters give; the error is its kind, and its faults. Of a conversation what can be read is
-/// taken; half an article is never published.
+/// Parses an event in the form that filters return. The error is its kind and its faults. A conversation needs only its
+/// id, other members that cannot be parsed are listed in it; an article has to be complete.
 pub fn read_event(mut value: Value, arrived: Timestamp) -> Result<Event, (String, Vec<String>)> {
     if let Value::Object(members) = &mut value {
         members.retain(|_, member| !member.is_null());
@@ -30,7 +30,7 @@ pub fn read_event(mut value: Value, arrived: Timestamp) -> Result<Event, (String
     }
     let event = match serde_json::from_value::<Event>(value) {
         Ok(event) => event,
-        // What is not serde's own was said by a domain type, which repeats nothing.
+        // Other messages come from domain types, which never repeat a value.
         Err(error) => {
             let why = fault(&error).unwrap_or_else(|| error.to_string());
             return Err((kind, vec![why]));

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Rejection, WINDOW, scheme::Encoding};
 use crate::domain::Timestamp;
 
-/// What else was signed besides the body.
+/// The signed values besides the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
     pub id: Option<String>,
@@ -20,7 +20,7 @@ pub struct Signed {
     pub headers: BTreeMap<String, String>,
 }
 
-/// The one value of a header.
+/// The value of a header that must occur exactly once.
 pub(super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [u8], Rejection> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().ok_or_else(|| Rejection::Missing(name.to_string()))?;
@@ -30,7 +30,7 @@ pub(super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [
     }
 }
 
-/// The one value of a header, as a string that is not empty.
+/// The value of a header that must occur exactly once, as a string that is not empty.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName, form: &str) -> Result<&'a str, Rejection> {
     let text = std::str::from_utf8(one(headers, name)?).ok().filter(|text| !text.is_empty());
     text.ok_or_else(|| malformed(name, form))

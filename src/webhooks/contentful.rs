@@ -1,6 +1,7 @@
-//! Contentful's request verification: a code over method, path, the headers that the request names as signed, and body.
+//! Contentful's request verification: an HMAC over method, path, the headers that the request lists as signed, and
+//! body.
 //!
-//! As its node-apps-toolkit does it: `METHOD\npath\nname:value;name:value\nbody`, names sorted, in hex.
+//! As in Contentful's node-apps-toolkit: `METHOD\npath\nname:value;name:value\nbody`, names sorted, in hex.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-contentful-signature");
 const SIGNED_HEADERS: HeaderName = HeaderName::from_static("x-contentful-signed-headers");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-contentful-timestamp");
 
-/// Headers that may be signed.
+/// Most headers that may be signed.
 const NAMES_MAX: usize = 32;
 
 pub(super) const FORM: &str = "x-contentful-signature: 64 hexadecimal digits, the HMAC-SHA256 under the signing secret of \

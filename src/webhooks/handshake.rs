@@ -1,23 +1,24 @@
-//! What senders ask before they send anything: is somebody there? It is not signed, has no effect, and is answered.
+//! Handshakes: unsigned requests by which senders test an endpoint before they use it. They are answered and have no
+//! effect.
 
 use http::{HeaderMap, header};
 use serde::Deserialize;
 
-/// The longest value of a member, and of what is said back.
+/// Longest value of a form member or an echoed parameter.
 const VALUE_CHARS_MAX: usize = 256;
 
-/// How one vendor asks. HEAD and GET are answered for everybody.
+/// The handshake of one vendor. HEAD and GET without parameters are answered for every source.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Handshake {
     /// POST: a form with exactly these members, as WooCommerce's `webhook_id=17`.
     Form(Vec<String>),
-    /// GET: the value of this query parameter is said back as plain text.
+    /// GET: the value of this query parameter is returned as plain text.
     Echo(String),
 }
 
 impl Handshake {
-    /// Whether a POST is nothing but the question.
+    /// Whether a POST is this handshake.
     pub(super) fn is_form(&self, headers: &HeaderMap, body: &[u8]) -> bool {
         let Self::Form(members) = self else { return false };
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -31,7 +32,7 @@ impl Handshake {
             && members.iter().all(|member| pairs.iter().any(|(name, value)| *name == member && is_word(value)))
     }
 
-    /// What a GET is answered with, if it asks so.
+    /// The text to return for a GET with this query, if it is this handshake.
     pub(super) fn echo(&self, query: &str) -> Option<String> {
         let Self::Echo(parameter) = self else { return None };
         let pairs = pairs(query);
@@ -42,11 +43,11 @@ impl Handshake {
 }
 
 fn pairs(text: &str) -> Vec<(&str, &str)> {
-    // More members than a question has are none.
+    // More members than any handshake has cannot match.
     text.split('&').take(16).map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect()
 }
 
-/// A token: nothing that would have to be decoded, and nothing that a page could be made of.
+/// Whether a value has unreserved characters of RFC 3986 only: no percent-decoding is needed, and it cannot be HTML.
 fn is_word(value: &str) -> bool {
     let fits = (1..=VALUE_CHARS_MAX).contains(&value.len());
     fits && value.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.~".contains(&octet))

@@ -1,19 +1,20 @@
-//! JSON as it really arrives: behind a byte order mark, with half an emoji, with a number that fits into nothing.
+//! Lenient JSON parser for webhooks: accepts a byte order mark, lone surrogates, invalid UTF-8, control characters in
+//! strings, and numbers out of range.
 
 use serde_json::Value;
 
-/// Deeper than this nothing is read.
+/// Values nested deeper than this become null.
 const DEPTH_MAX: usize = 100;
 
-/// A body that was read.
+/// A parsed body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Read {
     pub value: Value,
-    /// Something of it could not be kept: a number too large, or what lies too deep, is null.
+    /// Whether a value was replaced by null: a number out of range, or one nested too deep.
     pub damaged: bool,
 }
 
-/// Reads a body. Half a surrogate pair, and octets that are no UTF-8, become U+FFFD. None where it is no JSON.
+/// Parses a body. Lone surrogates and invalid UTF-8 become U+FFFD. None if it is not JSON.
 pub fn read(body: &[u8]) -> Option<Read> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if let Ok(value) = serde_json::from_slice(body) {
@@ -24,7 +25,7 @@ pub fn read(body: &[u8]) -> Option<Read> {
     serde_json::from_str(&mended).ok().map(|value| Read { value, damaged })
 }
 
-/// The same JSON without what cannot be read. Its structure is left to the parser.
+/// Replaces tokens that the parser refuses, and says whether a value was lost. Does not validate the structure.
 fn mend(text: &str) -> (String, bool) {
     let (mut out, mut rest, mut depth, mut damaged) = (String::with_capacity(text.len()), text, 0, false);
     while let Some(next) = rest.chars().next() {
@@ -69,7 +70,7 @@ fn mend(text: &str) -> (String, bool) {
     (out, damaged)
 }
 
-/// Where the string that `text` begins with ends.
+/// The length of the string literal that `text` begins with.
 fn string_end(text: &str) -> usize {
     let mut escaped = false;
     for (at, octet) in text.bytes().enumerate().skip(1) {
@@ -83,7 +84,7 @@ fn string_end(text: &str) -> usize {
     text.len()
 }
 
-/// A string without half a surrogate pair, and with control characters escaped.
+/// Replaces lone surrogates in a string literal, and escapes control characters.
 fn strings(token: &str) -> String {
     let mut out = String::with_capacity(token.len());
     let mut rest = token;

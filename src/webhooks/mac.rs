@@ -1,4 +1,4 @@
-//! Keys and message authentication codes.
+//! Keys and message authentication codes (HMAC, RFC 2104).
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use sha2::Sha256;
 use super::scheme::{Hash, SchemeError, SecretForm};
 use crate::domain::{OCTETS_MIN, Secret};
 
-/// A secret in the form that signs.
+/// A signing key.
 #[derive(Clone)]
 pub(super) struct Key {
     secret: Secret,
     octets: Option<Vec<u8>>,
 }
 
-/// A message on its way into a code.
+/// An HMAC that is being computed.
 #[derive(Clone)]
 pub(super) enum Code {
     Sha256(Hmac<Sha256>),
@@ -36,7 +36,7 @@ impl Key {
             SecretForm::Text => None,
             SecretForm::Whsec => {
                 let text = secret.expose().strip_prefix("whsec_").unwrap_or(secret.expose());
-                // With its padding or without.
+                // Padding is optional.
                 let coded = text.trim().trim_end_matches('=');
                 let wrong = |why: &str| SchemeError(format!("the secret {why}"));
                 let octets = STANDARD_NO_PAD.decode(coded).map_err(|_| wrong("is not whsec_ and base64"))?;
@@ -63,7 +63,7 @@ impl Key {
         }
     }
 
-    /// Whether a text is the secret, in constant time: their codes are compared.
+    /// Whether `given` is the secret, in constant time, by comparing the HMACs of both.
     pub(super) fn is(&self, given: &[u8]) -> bool {
         let (mut own, mut other) = (self.mac(Hash::Sha256), self.mac(Hash::Sha256));
         own.update(self.octets());
@@ -95,7 +95,7 @@ impl Code {
     }
 }
 
-/// Whether it is so for one of the keys. Every one is tried, so that the time tells nothing of which one it was.
+/// Whether `is` holds for a key. Tries every key, so that the time does not show which one it was.
 pub(super) fn any(keys: &[Key], is: impl Fn(&Key) -> bool) -> bool {
     keys.iter().filter(|key| is(key)).count() > 0
 }

@@ -1,6 +1,6 @@
-//! Webhooks as they arrive: is it from whom it says, what does it report, and has it come before?
+//! Webhooks: verifies the signature, maps the body to events, and computes the key for deduplication.
 //!
-//! Knows requests as headers and bytes, not how they were carried. Only this room can make a [`VerifiedWebhook`].
+//! Sees a request as headers and bytes, without the transport. Only this room can make a [`VerifiedWebhook`].
 
 mod address;
 mod checks;
@@ -8,7 +8,6 @@ mod codec;
 mod contentful;
 mod handshake;
 mod json;
-mod kept;
 mod mac;
 mod native;
 mod payload;
@@ -17,6 +16,7 @@ mod rejection;
 mod samples;
 mod scheme;
 mod standard;
+mod unmapped;
 mod verifier;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
@@ -33,50 +33,52 @@ pub use checks::read_event;
 pub use codec::Signed;
 pub use handshake::Handshake;
 pub use json::{Read, read as read_json};
-pub use kept::KeptWebhook;
 pub use native::{NativeKind, NativeSource};
 pub use payload::{CmsPayload, EndedPayload, EscalatedPayload};
 pub use rejection::Rejection;
 pub use scheme::{Scheme, SchemeError};
 pub use standard::standard;
+pub use unmapped::UnmappedWebhook;
 pub use verifier::Verifier;
 
 use crate::domain::{Event, SecretRef, Timestamp};
 
-/// How far the time that a sender signs may be away from ours.
+/// Largest difference between a signed timestamp and our clock.
 const WINDOW: Duration = Duration::from_secs(300);
 
-/// One source of webhooks.
+/// A source of webhooks, received at /webhooks/NAME.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "webhook source")]
 pub struct SourceOptions {
-    /// The connector whose vendor sends them, or escalation, chatbot or cms-update; the source's own name if left out.
+    /// The connector of the vendor that sends them, or a native source: escalation, chatbot or cms-update. By default
+    /// the name of the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
-    /// The secret that the sender signs with; while it is being changed, the new one and the old one.
+    /// The secrets that signatures may be made with: one, or during a rotation the new and the old one.
     pub secrets: Vec<SecretRef>,
-    /// Whether its customers have signed in (signed_in), so that the id and the address in an event are proven, or are
-    /// visitors who can type what they like (typed). Where the platform says so in an event, that counts.
+    /// How far the customer in an event is trusted: signed_in if the platform has authenticated the customer, so that
+    /// id and email address count as verified; typed if visitors may have typed them. An event that says so itself
+    /// takes precedence.
     #[serde(skip_serializing_if = "is_typed")]
     pub customers: Customers,
-    /// Addresses (203.0.113.7) and networks (203.0.113.0/24) that they may come from; all, if none is named. Behind a proxy
+    /// IP addresses (203.0.113.7) and networks (203.0.113.0/24) that may send webhooks; all by default. Behind a proxy
     /// set http.trusted_proxies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_ips: Vec<String>,
-    /// What the connector's webhook section lets users set; `frontdesk connectors show NAME` lists it.
+    /// Settings of the connector's webhook section; `frontdesk connectors show NAME` lists them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Value>,
 }
 
-/// What a source's word about who its customers are is worth.
+/// How far a source is trusted about its customers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Customers {
-    /// Anybody can have typed it.
+    /// Visitors may have typed id and address.
     #[default]
     Typed,
-    /// The platform knows them.
+    /// The platform has authenticated the customer.
     SignedIn,
 }
 
@@ -84,18 +86,18 @@ fn is_typed(customers: &Customers) -> bool {
     *customers == Customers::Typed
 }
 
-/// A request that nobody has looked at yet.
+/// A request that is not verified.
 #[derive(Debug, Clone)]
 pub struct RawWebhook {
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// The path that was asked for, with the query if there is one.
+    /// The request target: path and query.
     pub path: String,
-    /// Whose request it is, if that is known.
+    /// The address of the sender, if it is known.
     pub address: Option<IpAddr>,
 }
 
-/// A request whose signature is good.
+/// A request with a valid signature.
 #[derive(Debug, Clone)]
 pub struct VerifiedWebhook {
     source: String,
@@ -105,7 +107,7 @@ pub struct VerifiedWebhook {
 }
 
 impl VerifiedWebhook {
-    /// When it was verified.
+    /// The time of verification.
     pub fn received_at(&self) -> Timestamp {
         self.received_at
     }
@@ -118,7 +120,7 @@ impl VerifiedWebhook {
         &self.body
     }
 
-    /// What else was signed.
+    /// The other signed values.
     pub fn signed(&self) -> &Signed {
         &self.signed
     }
@@ -129,30 +131,30 @@ impl VerifiedWebhook {
     }
 }
 
-/// Where webhooks come from.
+/// A source of webhooks.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// As in `/webhooks/{name}`.
+    /// The name in `/webhooks/{name}`.
     fn name(&self) -> &str;
 
-    /// How its requests are signed.
+    /// The verifier of its signatures.
     fn verifier(&self) -> &Verifier;
 
     async fn map(&self, webhook: &VerifiedWebhook) -> Mapped;
 
-    /// Whether it can report conversations that a person is to take over.
+    /// Whether it can report escalations.
     fn escalates(&self) -> bool;
 
-    /// A body to try things out with.
+    /// A sample body.
     fn sample(&self) -> Option<Vec<u8>>;
 
-    /// What its senders ask before they send anything.
+    /// The handshakes of its sender.
     fn handshakes(&self) -> &[Handshake] {
         &[]
     }
 }
 
-/// A source, and from where its webhooks may come.
+/// A source with its allowed senders.
 pub struct Route {
     pub source: Box<dyn Source>,
     pub allowed: AllowedAddresses,
@@ -160,7 +162,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// The address comes first: a request from elsewhere costs no signature.
+    /// Checks the address, then the signature: a request from another address costs no HMAC.
     pub fn verify(&self, raw: &RawWebhook, now: Timestamp) -> Result<VerifiedWebhook, Rejection> {
         match self.allowed.admit(raw.address) {
             true => self.source.verifier().verify(self.source.name(), raw, now),
@@ -168,7 +170,7 @@ impl Route {
         }
     }
 
-    /// What it reports; of every customer it is known then whether they are proven.
+    /// Maps a webhook to events, and sets whether their customers are verified.
     pub async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {
         let mut mapped = self.source.map(webhook).await;
         if let Mapped::Events { events, .. } = &mut mapped {
@@ -179,22 +181,22 @@ impl Route {
         mapped
     }
 
-    /// Whether it is nothing but the question whether somebody is there: it is answered, signed or not.
+    /// Whether a POST is a handshake, which is answered without a signature.
     pub fn is_handshake(&self, raw: &RawWebhook) -> bool {
         let asked = |handshake: &Handshake| handshake.is_form(&raw.headers, &raw.body);
         self.allowed.admit(raw.address) && self.source.handshakes().iter().any(asked)
     }
 
-    /// What a GET is answered with, if its query asks for something.
+    /// The text to return for a GET with this query, if it is a handshake.
     pub fn echo(&self, query: &str) -> Option<String> {
         self.source.handshakes().iter().find_map(|handshake| handshake.echo(query))
     }
 }
 
-/// What a verified webhook reports.
+/// The result of mapping a verified webhook.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mapped {
-    /// Nothing that has an effect here.
+    /// A kind of event that has no effect here.
     Skipped,
     Events {
         dedup_key: DedupKey,
@@ -202,32 +204,33 @@ pub enum Mapped {
         acknowledgement: Value,
         compared: Compared,
     },
-    /// Of a kind that has one, but with members missing or wrong. `faults` names them, without values.
+    /// A kind that has an effect, with missing or invalid members. `faults` names them, without values.
     Unmappable {
         kind: String,
         faults: Vec<String>,
-        /// What tells it from others; its bytes, if there is none.
+        /// The key for deduplication; the hash of the body if None.
         dedup_key: Option<String>,
     },
-    /// It could not be found out now.
+    /// Mapping failed for a reason that may pass, as a time-out.
     NotNow {
         why: String,
     },
 }
 
-/// What has to be the same in two deliveries of one identity.
+/// What two deliveries with the same key have to share; otherwise they conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compared {
     Body,
-    /// The sender writes into the body how often it has tried.
+    /// The events only, for senders that write an attempt counter into the body.
     Events,
 }
 
-/// What tells a delivery from others of its source. From signed bytes only.
+/// The key by which a repeated delivery is recognised. Built from signed bytes only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DedupKey {
-    /// Deliveries of this identity are one and the same; with other bytes it is a conflict.
+    /// Deliveries with this key are the same; different content is a conflict.
     Unique(String),
-    /// Without id and time: the same as the last delivery about this subject, if its bytes are.
+    /// For senders without an id or a time: the delivery is a repeat if its bytes equal those of the last one about
+    /// this subject.
     Latest(String),
 }

@@ -1,4 +1,4 @@
-//! The guide's three sources: escalations, all chatbot events, and changes of help articles.
+//! Native webhook format: the sources `escalation`, `chatbot` (both kinds of conversation events) and `cms-update`.
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{ArticleId, ArticleText, ConversationId, Event, Invalid, Link, Secret};
 
-/// A time that tells one event from another.
+/// Longest timestamp that is part of a deduplication key.
 const TIME_CHARS_MAX: usize = 64;
 const SIGNATURE_HEADER: &str = "x-webhook-signature";
 
@@ -26,7 +26,7 @@ pub enum NativeKind {
     CmsUpdate,
 }
 
-/// One of the three.
+/// A source that sends the native format.
 pub struct NativeSource {
     name: String,
     kind: NativeKind,
@@ -96,7 +96,7 @@ impl Source for NativeSource {
     }
 }
 
-/// The error is the fault.
+/// Parses a payload. The error is a fault without values.
 fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
@@ -129,7 +129,7 @@ fn chat(webhook: &VerifiedWebhook, handled: &[&str]) -> Mapped {
     let dedup_key =
         match root.get("timestamp").and_then(Value::as_str).filter(|at| !at.is_empty() && at.len() <= TIME_CHARS_MAX) {
             Some(at) => format!("{kind}:{conversation}:{at}"),
-            // Without a time, the bytes tell one from another.
+            // Without a timestamp, the hash of the body is the key.
             None => {
                 let hash: String = webhook.body_hash().iter().map(|octet| format!("{octet:02x}")).collect();
                 format!("{kind}:{conversation}:sha256-{hash}")
@@ -143,7 +143,7 @@ fn chat(webhook: &VerifiedWebhook, handled: &[&str]) -> Mapped {
     }
 }
 
-/// Notes a fault, and gives what is good.
+/// The parsed value; otherwise adds a fault.
 fn good<T>(member: &str, parsed: Result<T, Invalid>, faults: &mut Vec<String>) -> Option<T> {
     parsed.map_err(|invalid| faults.push(format!("{member}: {}", invalid.why))).ok()
 }
@@ -155,7 +155,7 @@ fn needed<T>(member: &str, value: Option<T>, faults: &mut Vec<String>) -> Option
     value
 }
 
-/// Half an article is never published: whatever is wrong with it makes it unmappable.
+/// An article has to be complete: any fault makes the webhook unmappable.
 fn cms(body: &[u8]) -> Mapped {
     let Some(Read { value, damaged }) = json::read(body).filter(|read| read.value.is_object()) else {
         return no_json();

@@ -1,15 +1,15 @@
-//! The payloads of the guide's three webhooks, as they are sent.
+//! Payloads of the native webhook format.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// `POST /webhooks/escalation` and `/webhooks/chatbot`. Members that are not named here are passed over.
+/// `POST /webhooks/escalation` and `/webhooks/chatbot`. Other members are ignored.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(title = "Chatbot event")]
 pub struct ChatPayload<M = ChatMetadata> {
     /// conversation.escalated or conversation.ended; others are skipped.
     pub event: String,
-    /// RFC 3339: when it happened.
+    /// Time of the event, as RFC 3339.
     pub timestamp: String,
     pub data: ChatData<M>,
 }
@@ -21,7 +21,7 @@ pub struct ChatData<M = ChatMetadata> {
     pub customer_id: String,
     pub customer_email: Option<String>,
     pub customer_name: Option<String>,
-    /// Whether the customer had signed in; left out, webhooks.NAME.customers says it.
+    /// Whether the customer was signed in; by default as webhooks.NAME.customers says.
     #[serde(default)]
     pub customer_verified: Option<bool>,
     pub messages: Vec<ChatMessage>,
@@ -44,7 +44,7 @@ pub enum Role {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChatMetadata {
-    /// conversation.escalated: 0 to 1.
+    /// conversation.escalated: confidence of the assistant, 0 to 1.
     pub agent_confidence: Option<f64>,
     /// conversation.escalated.
     pub escalation_reason: Option<String>,
@@ -57,10 +57,10 @@ pub struct ChatMetadata {
     pub duration_seconds: Option<u64>,
 }
 
-/// What conversation.escalated has to hold.
+/// The payload of conversation.escalated.
 pub type EscalatedPayload = ChatPayload<EscalatedMetadata>;
 
-/// What conversation.ended has to hold.
+/// The payload of conversation.ended.
 pub type EndedPayload = ChatPayload<EndedMetadata>;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -1,4 +1,4 @@
-//! Conversations as platforms report them: what can be read of one is taken, and what cannot is named.
+//! Lenient parser of conversation events: takes the members that can be parsed, and lists the names of the others.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::domain::{
     Timestamp,
 };
 
-/// What members are called: in the native payloads, and in the output of filters.
+/// The names of members: those of the native payloads, or those that filters return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Native,
@@ -51,17 +51,16 @@ impl Form {
     }
 }
 
-/// A conversation that is being read.
+/// A conversation that is being parsed.
 struct Reading<'a> {
     root: &'a Value,
     form: Form,
     kind: &'a str,
-    /// The members that cannot be read, without their values.
+    /// Names of the members that cannot be parsed.
     unreadable: Vec<String>,
 }
 
-/// The event of `kind`, whatever else is missing or wrong; none without a conversation. `arrived` stands in for a time that
-/// cannot be read.
+/// Parses an event of `kind`. Only the conversation id is required; `arrived` replaces a time that cannot be parsed.
 pub(super) fn conversation(root: &Value, form: Form, kind: &str, arrived: Timestamp) -> Result<Event, Vec<String>> {
     let mut reading = Reading { root, form, kind, unreadable: Vec::new() };
     let Some(conversation) = reading.conversation() else {
@@ -122,7 +121,7 @@ impl Reading<'_> {
         path.split('.').try_fold(self.root, |value, name| value.get(name)).filter(|value| !value.is_null())
     }
 
-    /// Notes that a member cannot be read.
+    /// Records that a member cannot be parsed, and returns `instead`.
     fn fault<T>(&mut self, member: &'static str, instead: T) -> T {
         let path = self.form.path(member, self.kind).to_owned();
         if !self.unreadable.contains(&path) {
@@ -131,7 +130,7 @@ impl Reading<'_> {
         instead
     }
 
-    /// A text, or what can be written as one. Missing is no fault.
+    /// A string, or a number or boolean as a string. A missing member is no fault.
     fn text(&mut self, member: &'static str) -> Option<String> {
         match self.get(member)? {
             Value::String(text) => Some(text.clone()),
@@ -146,7 +145,7 @@ impl Reading<'_> {
         if text.is_none() { self.fault(member, None) } else { text }
     }
 
-    /// An id that cannot be one of ours is replaced by its hash: the same conversation stays the same.
+    /// Replaces an invalid id by its hash, so that events of one conversation still belong together.
     fn conversation(&mut self) -> Option<ConversationId> {
         let text = self.text("conversation").filter(|text| !text.trim().is_empty())?;
         match ConversationId::parse(text.trim()) {
@@ -158,7 +157,7 @@ impl Reading<'_> {
         }
     }
 
-    /// An unreadable customer is nobody, and another nobody in every conversation.
+    /// Replaces an invalid customer id by an unknown customer, a different one for each conversation.
     fn customer(&mut self, conversation: &ConversationId) -> String {
         let text = self.text("customer").filter(|text| CustomerId::parse_or_in(&SystemId::builtin(), text).is_ok());
         match text {
@@ -170,7 +169,7 @@ impl Reading<'_> {
         }
     }
 
-    /// What cannot be read proves nothing.
+    /// A value that is no boolean counts as false.
     fn verified(&mut self) -> Option<bool> {
         match self.get("verified")? {
             Value::Bool(verified) => Some(*verified),
@@ -235,7 +234,7 @@ impl Reading<'_> {
                 None => unreadable(&format!(".{text}")),
             }
         }
-        // A list of a thousand names would push everything else out of the ticket.
+        // A long list would displace the transcript in the ticket.
         if self.unreadable.len() > UNREADABLE_MAX {
             let more = self.unreadable.len() - UNREADABLE_MAX;
             self.unreadable.truncate(UNREADABLE_MAX);
@@ -245,9 +244,9 @@ impl Reading<'_> {
     }
 }
 
-/// Of a name, as much as helpdesks take.
+/// Longest customer name that helpdesks accept.
 const NAME_CHARS_MAX: usize = 200;
-/// Members that a ticket names at most.
+/// Most member names that a ticket lists.
 const UNREADABLE_MAX: usize = 20;
 
 fn from(value: &Value) -> Option<Speaker> {
@@ -258,7 +257,7 @@ fn from(value: &Value) -> Option<Speaker> {
     }
 }
 
-/// What somebody said: a text, or the texts of a list of parts, as some platforms have them.
+/// The text of a message: a string, or the texts of a list of parts, as some platforms send it.
 fn words(value: &Value) -> Option<String> {
     let part = |part: &Value| match part {
         Value::String(text) => Some(text.clone()),

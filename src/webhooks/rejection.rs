@@ -1,6 +1,6 @@
-//! Why a request is not what it says it is. For the log and for the signature doctor; a sender learns only that it is.
+//! Why verification of a webhook failed. For the log and `frontdesk events verify`; the sender only gets the status.
 
-/// Which check failed.
+/// The check that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     #[error("it comes from an address that is not in allowed_ips")]
@@ -24,7 +24,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// A word for each check, for examples and metrics.
+    /// The name of the failed check, for examples and metrics.
     pub fn check(&self) -> &'static str {
         match self {
             Self::Address => "address",

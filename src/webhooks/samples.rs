@@ -1,4 +1,4 @@
-//! A body for each source, to try things out with.
+//! Sample bodies of the native webhook format.
 
 pub(super) const ESCALATED: &str = r#"{"event":"conversation.escalated","timestamp":"2026-03-30T14:22:00Z","data":{"conversationId":"conv_sample","customerId":"cus_ada","customerEmail":"ada@example.com","customerName":"Ada Lovelace","messages":[{"role":"user","content":"My order has not arrived."},{"role":"assistant","content":"Let me connect you with a person."}],"metadata":{"agentConfidence":0.25,"escalationReason":"low_confidence","detectedIntent":"shipping_complaint","sessionDurationSeconds":45}}}"#;
 pub(super) const ENDED: &str = r#"{"event":"conversation.ended","timestamp":"2026-03-30T14:25:00Z","data":{"conversationId":"conv_sample","customerId":"cus_ada","customerEmail":"ada@example.com","messages":[{"role":"user","content":"Thanks, that helps."},{"role":"assistant","content":"You are welcome."}],"metadata":{"resolved":true,"detectedIntent":"returns","durationSeconds":180}}}"#;

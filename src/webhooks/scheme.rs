@@ -1,18 +1,18 @@
-//! Signature schemes as data: which header holds what, and what is signed.
+//! Signature schemes as data: names of headers, encoding, and the signed text.
 
 use http::HeaderName;
 use serde::Deserialize;
 
 use crate::domain::Timestamp;
 
-/// How a sender shows that a webhook is from it.
+/// How a sender authenticates a webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Scheme {
     Hmac(HmacScheme),
-    /// A header with a secret text of the company's own: it proves who sent it, not what was sent.
+    /// A header with a shared secret. It authenticates the sender but does not protect the body.
     Static(StaticScheme),
-    /// Contentful's request verification: method, path, the headers that it names, and body.
+    /// Contentful's request verification.
     Contentful(ContentfulScheme),
 }
 
@@ -25,16 +25,16 @@ pub struct HmacScheme {
     pub hash: Hash,
     #[serde(default)]
     pub encoding: Encoding,
-    /// The header is a list, as `t=…,v1=…`, and the signature the part of this name. It may be there several times.
+    /// The name of the signature in a header that is a list, as `t=…,v1=…`. It may occur several times.
     #[serde(default)]
     pub part: Option<String>,
-    /// What stands before the signature.
+    /// The prefix of the signature.
     #[serde(default)]
     pub prefix: String,
-    /// Several signatures may stand there, separated by spaces; those without the prefix are of other schemes.
+    /// Whether the header may hold several signatures, separated by spaces. Those without the prefix are ignored.
     #[serde(default)]
     pub several: bool,
-    /// What is signed: `{body}`, `{id}` and `{timestamp}`, and what stands between them.
+    /// Template of the signed text, with `{body}`, `{id}` and `{timestamp}`.
     #[serde(default = "body")]
     pub signs: String,
     /// The header with the id.
@@ -60,7 +60,7 @@ pub struct StaticScheme {
 #[serde(deny_unknown_fields)]
 pub struct ContentfulScheme {}
 
-/// A header of its own, or a part of the signature's.
+/// Where the timestamp is: in its own header, or a part of the signature header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimestampPlace {
@@ -97,18 +97,18 @@ pub enum Unit {
     Rfc3339,
 }
 
-/// How a secret becomes a key.
+/// How the key is derived from the secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretForm {
-    /// Its text.
+    /// The octets of the secret.
     #[default]
     Text,
-    /// `whsec_` and base64, as Standard Webhooks has it.
+    /// The secret is `whsec_` and the key in base64 (Standard Webhooks).
     Whsec,
 }
 
-/// A piece of what is signed.
+/// A piece of the signed text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
     Literal(String),
@@ -117,13 +117,13 @@ pub(super) enum Piece {
     Body,
 }
 
-/// What is wrong with a scheme, or with a secret for it.
+/// Why a scheme, or a secret for it, is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SchemeError(pub(super) String);
 
 impl HmacScheme {
-    /// The pieces of what is signed, each of them named in the scheme.
+    /// Parses the template of the signed text.
     pub(super) fn pieces(&self) -> Result<Vec<Piece>, SchemeError> {
         let wrong = |why: &str| Err(SchemeError(format!("signs: {why}")));
         let mut pieces = Vec::new();
@@ -179,7 +179,7 @@ impl Hash {
 }
 
 impl Encoding {
-    /// What a signature looks like, for people.
+    /// The form of a signature, in words.
     pub(super) fn form(self, hash: Hash) -> String {
         match self {
             Self::Hex => format!("{} hexadecimal digits", hash.bytes() * 2),

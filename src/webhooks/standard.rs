@@ -1,4 +1,4 @@
-//! The scheme of Standard Webhooks (standardwebhooks.com, version 1), as this server signs with it.
+//! The scheme of Standard Webhooks (standardwebhooks.com, version 1), for webhooks that this server sends.
 
 use super::{
     scheme::{Encoding, Hash, HmacScheme, Scheme, SchemeError, SecretForm, TimestampPlace, Unit},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::Secret;
 
-/// Signs with a secret that is `whsec_` and base64, or any other text as it is.
+/// A signer whose key is the octets that `whsec_…` encodes, or any other secret as it is.
 pub fn standard(secret: &Secret) -> Result<Verifier, SchemeError> {
     let coded = secret.expose().starts_with("whsec_");
     let scheme = Scheme::Hmac(HmacScheme {

@@ -1,4 +1,5 @@
-//! Verifies and makes signatures of a scheme. Any of the live secrets may have signed; comparisons take constant time.
+//! Verifies and makes signatures of a scheme. Any of the configured secrets may have signed; comparisons take constant
+//! time.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::domain::{Secret, Timestamp};
 
-/// Signatures that are looked at, where a header may hold several.
+/// Most signatures in a header that are checked.
 const SIGNATURES_MAX: usize = 16;
 
 /// A scheme with the secrets of one source.
@@ -30,17 +31,17 @@ enum Method {
     Contentful,
 }
 
-/// A scheme whose names and template are good.
+/// A validated scheme.
 #[derive(Debug, Clone)]
 struct CheckedHmac {
     scheme: HmacScheme,
     names: Names,
-    /// The same scheme under other names: a request has one set of them, never a mix.
+    /// An older set of header names. A request uses one set, never a mix.
     older: Option<Names>,
     pieces: Vec<Piece>,
 }
 
-/// The headers of a scheme.
+/// The header names of a scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Names {
     header: HeaderName,
@@ -49,7 +50,7 @@ struct Names {
 }
 
 impl Names {
-    /// What Standard Webhooks were called when they were Svix's own; both are still sent.
+    /// The names that Svix used before they became Standard Webhooks; both are still sent.
     fn older(&self) -> Option<Self> {
         const fn name(name: &'static str) -> HeaderName {
             HeaderName::from_static(name)
@@ -68,7 +69,7 @@ impl Names {
 }
 
 impl Verifier {
-    /// An error says what is wrong with the scheme, or that a secret does not have its form.
+    /// Errs if the scheme is invalid, or a secret does not have its form.
     pub fn new(scheme: &Scheme, secrets: &[Secret]) -> Result<Self, SchemeError> {
         let (method, form) = match scheme {
             Scheme::Hmac(scheme) => {
@@ -89,7 +90,7 @@ impl Verifier {
         Ok(Self { method, keys })
     }
 
-    /// Whether an old request is refused by the time that it signs.
+    /// Whether the scheme signs a timestamp, so that old requests are refused.
     pub fn signs_time(&self) -> bool {
         match &self.method {
             Method::Hmac(checked) => checked.scheme.timestamp.is_some(),
@@ -98,7 +99,8 @@ impl Verifier {
         }
     }
 
-    /// Exactly one of each header, then the signature over the raw bytes, then the time if the scheme signs one.
+    /// Checks that each header is there once, then the signature over the raw bytes, then the timestamp if the scheme
+    /// signs one.
     pub fn verify(&self, source: &str, raw: &RawWebhook, now: Timestamp) -> Result<VerifiedWebhook, Rejection> {
         let signed = match &self.method {
             Method::Hmac(scheme) => scheme.verify(raw, &self.keys, now)?,
@@ -114,7 +116,7 @@ impl Verifier {
         Ok(VerifiedWebhook { source: source.to_owned(), body: raw.body.clone(), signed, received_at: now })
     }
 
-    /// The header that is a secret itself, if the scheme has one.
+    /// The header that holds the secret itself, if the scheme has one.
     pub fn secret_header(&self) -> Option<&HeaderName> {
         match &self.method {
             Method::Static(header) => Some(header),
@@ -122,7 +124,7 @@ impl Verifier {
         }
     }
 
-    /// The headers that a sender sends along, signed with the first secret.
+    /// The headers that a sender adds, signed with the first secret.
     pub fn sign(&self, path: &str, id: &str, body: &[u8], now: Timestamp) -> HeaderMap {
         let Some(key) = self.keys.first() else { return HeaderMap::new() };
         match &self.method {
@@ -135,7 +137,7 @@ impl Verifier {
         }
     }
 
-    /// What a good signature looks like, without one.
+    /// The expected form of the headers, in words.
     pub fn form(&self) -> String {
         match &self.method {
             Method::Hmac(scheme) => scheme.form(),
@@ -166,7 +168,7 @@ impl CheckedHmac {
                     Piece::Body => mac.update(&raw.body),
                 }
             }
-            // Every one is compared, so that the time tells nothing of which one it was.
+            // Compares every one, so that the time does not show which one it was.
             candidates.iter().filter(|candidate| mac.is(candidate)).count() > 0
         };
         if !mac::any(keys, signed_by) {
@@ -180,7 +182,7 @@ impl CheckedHmac {
         Ok(Signed { id: id.map(str::to_owned), timestamp: time.map(str::to_owned), headers: BTreeMap::new() })
     }
 
-    /// The signatures that a header holds, and its time if it is there.
+    /// The signatures and the timestamp, if any, of the signature header.
     fn read<'a>(&self, header: &HeaderName, value: &'a [u8]) -> Result<(Vec<Vec<u8>>, Option<&'a str>), Rejection> {
         let scheme = &self.scheme;
         let form = || scheme.encoding.form(scheme.hash);
@@ -204,7 +206,7 @@ impl CheckedHmac {
                 of(name)
             }
         };
-        // One that is not what a signature looks like is nobody's: the others count all the same.
+        // A malformed signature is skipped: another one may be valid.
         let signature = |text: &str| {
             let octets = decode(scheme.encoding, text.strip_prefix(&scheme.prefix)?)?;
             (octets.len() == scheme.hash.bytes()).then_some(octets)
@@ -216,7 +218,7 @@ impl CheckedHmac {
         }
     }
 
-    /// What stands before a signature.
+    /// The text before a signature.
     fn before(&self) -> String {
         match &self.scheme.part {
             Some(part) => format!("{part}={}", self.scheme.prefix),

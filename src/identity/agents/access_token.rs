@@ -1,4 +1,5 @@
-//! OAuth 2 access tokens in JWT form (RFC 9068) and the rules that their claims must keep: pure, apart from the signature.
+//! OAuth 2 access tokens as JWTs (RFC 9068): parsing and validation of claims, pure. The signature is checked
+//! elsewhere.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -7,21 +8,21 @@ use serde_json::{Map, Value};
 use super::{Agent, Holder, Person, presets::Form};
 use crate::domain::{AgentId, Scopes};
 
-/// How far the issuer's clock may be ahead of ours.
+/// Accepted clock skew of the issuer into the future, in seconds.
 const AHEAD_S_MAX: f64 = 30.0;
-/// Clients count the life of a token from when they got it: one that has just expired was good when it was sent.
+/// Leeway after expiry, in seconds: clients count the lifetime from when they received the token.
 const GRACE_S: f64 = 5.0;
-/// A resource server has no use for more.
+/// Most audiences in one token.
 const AUDIENCES_MAX: usize = 32;
-/// Claims that hold ids and addresses.
+/// Longest claim that holds an id, a name or an address.
 const CLAIM_CHARS_MAX: usize = 256;
 
-/// Why a token was refused. For the log, and for `error_description`; holds no value of the token.
+/// Why a token was refused. For the log and for `error_description` (RFC 6750 3); holds no value of the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRefusal {
     #[error("it is longer than 8 KiB")]
     TooLong,
-    #[error("it is no token of ours, and no JWT")]
+    #[error("it is neither a static token of this server nor a JWT")]
     Unknown,
     #[error("it was revoked")]
     Revoked,
@@ -43,9 +44,9 @@ pub enum TokenRefusal {
     IdToken,
     #[error("its client is not one of agents.issuers.clients")]
     Client,
-    /// Its client has the name of another agent, which would make two agents one.
+    /// The client id equals the id of another agent.
     #[error(
-        "its client is called as a static token or a client of another issuer is; give its issuer a prefix of its own"
+        "its client has the id of a static token or of a client of another issuer; give its issuer a prefix of its own"
     )]
     Ambiguous,
     #[error("it has expired")]
@@ -56,7 +57,7 @@ pub enum TokenRefusal {
     Claim { claim: &'static str, why: &'static str },
 }
 
-/// What the tokens of one issuer are compared with.
+/// The rules for the tokens of one issuer.
 pub(super) struct Rules {
     pub(super) audience: String,
     pub(super) form: Form,
@@ -64,15 +65,15 @@ pub(super) struct Rules {
     pub(super) client_claims: Vec<String>,
     pub(super) scope_claims: Vec<String>,
     pub(super) scope_prefix: String,
-    /// Those that are let in; all, if it is empty.
+    /// Accepted clients; all if empty.
     pub(super) clients: Vec<String>,
     pub(super) person_claim: Option<String>,
     pub(super) prefix: String,
 }
 
-/// A token that has been taken apart, and nothing more.
+/// A parsed token. Nothing is verified.
 pub(super) struct Unverified<'a> {
-    /// What is signed.
+    /// The signed part: header and payload.
     pub(super) message: &'a str,
     pub(super) signature: &'a str,
     pub(super) header: Header,
@@ -108,15 +109,15 @@ impl<'a> Unverified<'a> {
         Ok(Self { message, signature, header, claims, issuer })
     }
 
-    /// Who is said to have issued it: good for finding the key, and for nothing else before the signature is checked.
+    /// The unverified issuer: before the signature is checked, only for finding the key.
     pub(super) fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The agent that the token speaks for, and when it ends, in Unix seconds. The signature must have been checked.
+    /// The agent of the token, and its expiry with leeway in Unix seconds. The signature must have been checked.
     pub(super) fn agent(&self, rules: &Rules, now_s: i64) -> Result<(Agent, i64), TokenRefusal> {
         let typ = self.header.typ.as_deref().unwrap_or_default();
-        // RFC 7515 4.1.9: "application/" may be left out.
+        // RFC 7515 4.1.9: "application/" may be omitted.
         let typ = typ
             .get(.."application/".len())
             .filter(|start| start.eq_ignore_ascii_case("application/"))
@@ -128,7 +129,7 @@ impl<'a> Unverified<'a> {
         match self.audiences()? {
             Some(audiences) if audiences.contains(&rules.audience.as_str()) => {}
             Some(_) => return Err(TokenRefusal::Audience),
-            // Then only named clients are let in.
+            // Without aud, only listed clients are accepted.
             None if !rules.form.has_audience && !rules.clients.is_empty() => {}
             None => return Err(TokenRefusal::Claim { claim: "aud", why: "it is missing" }),
         }
@@ -147,7 +148,7 @@ impl<'a> Unverified<'a> {
         let client = self.client(rules)?;
         let id = AgentId::parse(&format!("{}{client}", rules.prefix))
             .map_err(|invalid| TokenRefusal::Claim { claim: "client_id", why: invalid.why })?;
-        // A client that acts for itself is its own subject (RFC 9068 2.2); Auth0 writes it so.
+        // A client that acts for itself is its own subject (RFC 9068 2.2). Auth0 appends "@clients".
         let own = client == sub || sub.strip_suffix("@clients") == Some(client);
         let holder = if own { Holder::Client } else { Holder::Person(self.person(sub, rules)?) };
         Ok((Agent { id, scopes: self.scopes(rules)?, holder }, ends.floor() as i64))
@@ -164,7 +165,7 @@ impl<'a> Unverified<'a> {
         })
     }
 
-    /// An ID token (OpenID Connect Core 2) says to its client who has signed in. It lets nobody in here, whatever its `aud`.
+    /// Refuses ID tokens (OpenID Connect Core 2), which are for the client, whatever their `aud`.
     fn is_access_token(&self, rules: &Rules) -> Result<(), TokenRefusal> {
         let id_token = ["nonce", "at_hash", "c_hash"].iter().any(|claim| self.claim(claim).is_some())
             || self.claim("typ").and_then(Value::as_str).is_some_and(|typ| typ.eq_ignore_ascii_case("id"));
@@ -178,7 +179,7 @@ impl<'a> Unverified<'a> {
     }
 
     fn client(&self, rules: &Rules) -> Result<&str, TokenRefusal> {
-        // Not sub: that can be a person, whose address must not become the name of an agent.
+        // Not sub: it may be a person, whose address must not become an agent id.
         let missing =
             TokenRefusal::Claim { claim: "client_id", why: "it is missing, and so are those that stand for it" };
         let claim = rules.client_claims.iter().find(|claim| self.claim(claim).is_some()).ok_or(missing)?;
@@ -191,12 +192,12 @@ impl<'a> Unverified<'a> {
         }
     }
 
-    /// A claim that has a value: null is absent.
+    /// A claim that is present and not null.
     fn claim(&self, name: &str) -> Option<&Value> {
         self.claims.get(name).filter(|value| !value.is_null())
     }
 
-    /// `aud` is one text or several (RFC 7519 4.1.3); anything else is refused.
+    /// `aud`: a string or an array of strings (RFC 7519 4.1.3).
     fn audiences(&self) -> Result<Option<Vec<&str>>, TokenRefusal> {
         let wrong = TokenRefusal::Claim { claim: "aud", why: "it must be a string or an array of strings" };
         match self.claim("aud") {
@@ -209,7 +210,7 @@ impl<'a> Unverified<'a> {
         }
     }
 
-    /// Of all claims that may hold scopes, as `scope` (RFC 9068 2.2.3): a text, or an array of strings, as some servers have it.
+    /// The scopes of all scope claims: each a string (RFC 9068 2.2.3), or an array of strings as some servers send it.
     fn scopes(&self, rules: &Rules) -> Result<Scopes, TokenRefusal> {
         let wrong = TokenRefusal::Claim { claim: "scope", why: "it must be a string or an array of strings" };
         let mut names: Vec<&str> = Vec::new();
@@ -229,7 +230,7 @@ impl<'a> Unverified<'a> {
         Ok(Scopes::known(&names.join(" ")))
     }
 
-    /// A NumericDate, which may have a fraction.
+    /// A NumericDate (RFC 7519 2), possibly with a fraction.
     fn time(&self, claim: &'static str) -> Result<Option<f64>, TokenRefusal> {
         match self.claim(claim) {
             None => Ok(None),

@@ -1,4 +1,4 @@
-//! Static bearer tokens: made once, shown once, and kept as their SHA-256 alone.
+//! Static bearer tokens: generated, shown once, and stored only as SHA-256.
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -7,27 +7,27 @@ use sha2::{Digest, Sha256};
 use super::{Agent, Holder, TokenRefusal};
 use crate::domain::{AgentId, Scope, Scopes, Secret, Timestamp};
 
-/// What a static token begins with, so that secret scanners, and we, can tell it.
+/// Prefix of a static token, by which secret scanners and this server recognise it.
 pub const TOKEN_PREFIX: &str = "fdt_";
 /// Random octets in a token.
 const RANDOM_BYTES: usize = 32;
 
-/// Where static tokens are kept.
+/// Storage of static tokens.
 #[async_trait]
 pub trait TokenStore: Send + Sync {
-    /// The token of this SHA-256, revoked or not.
+    /// The token with this SHA-256, revoked or not.
     async fn find(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, TokenStoreError>;
 
-    /// Whether a token of this name is good at `now`.
+    /// Whether a token of this name is valid at `now`.
     async fn is_named(&self, name: &AgentId, now: Timestamp) -> Result<bool, TokenStoreError>;
 }
 
-/// The book cannot be read.
+/// The store failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the token store failed")]
 pub struct TokenStoreError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// A token as it is kept.
+/// The record of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredToken {
     pub id: i64,
@@ -38,9 +38,9 @@ pub struct StoredToken {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// A token that nobody has yet.
+/// A newly generated token.
 pub struct NewToken {
-    /// Shown once, to whoever will use it.
+    /// The plain token, to be shown once.
     pub token: Secret,
     pub hash: [u8; 32],
     pub name: AgentId,
@@ -48,14 +48,14 @@ pub struct NewToken {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Why no token was made.
+/// Why a token was not generated.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     #[error("a token needs at least one scope")]
     NoScope,
-    #[error("orders:read:any is for people, who sign in with an authorization server; a static token cannot have it")]
+    #[error("orders:read:any is for people who sign in at an authorization server; a static token cannot have it")]
     Staff,
-    #[error("the system gives no random numbers")]
+    #[error("the system provides no random numbers")]
     Random,
 }
 
@@ -74,7 +74,7 @@ impl NewToken {
     }
 }
 
-/// Whether a text can be a token at all: what cannot is not looked for.
+/// Whether a text has the form of a static token. Others are refused without a look-up.
 pub(super) fn has_form(text: &str) -> bool {
     let random = text.strip_prefix(TOKEN_PREFIX).map(|random| URL_SAFE_NO_PAD.decode(random));
     matches!(random, Some(Ok(random)) if random.len() == RANDOM_BYTES)

@@ -1,28 +1,28 @@
-//! What a refused agent is told: `WWW-Authenticate` (RFC 6750 3) and the metadata of this resource (RFC 9728).
+//! Challenges for refused agents: `WWW-Authenticate` (RFC 6750 3) and protected resource metadata (RFC 9728).
 
 use serde_json::{Value, json};
 
 use super::Options;
 use crate::domain::{Scope, Scopes};
 
-/// Where the metadata of resources is (RFC 9728 3.1).
+/// Well-known path of the metadata (RFC 9728 3.1).
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
-/// Why a request is refused, in the words of RFC 6750 3.1.
+/// Why a request is refused: the error codes of RFC 6750 3.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason<'a> {
-    /// There was no token: nothing is said but how to get one.
+    /// No token: the challenge has no error code (RFC 6750 3.1).
     NoToken,
     InvalidRequest(&'a str),
     InvalidToken(&'a str),
-    /// What the token allows, and what was needed.
+    /// The scopes of the token, and the scope that is missing.
     InsufficientScope {
         granted: Scopes,
         needed: Scope,
     },
 }
 
-/// Makes challenges.
+/// Builds challenges.
 #[derive(Debug, Clone)]
 pub struct Challenge {
     metadata_url: Option<String>,
@@ -38,7 +38,7 @@ impl Challenge {
         }
     }
 
-    /// The document of RFC 9728, if agents can get tokens from somebody.
+    /// The metadata document (RFC 9728 2), if issuers are configured.
     pub fn metadata(&self) -> Option<&Value> {
         self.metadata.as_ref()
     }
@@ -47,7 +47,7 @@ impl Challenge {
     pub fn header(&self, reason: Reason<'_>) -> String {
         let mut members = Vec::new();
         let mut member = |name: &str, value: &str| {
-            // RFC 6750 3 allows neither of these two inside.
+            // RFC 6750 3 allows neither quotes nor backslashes in a value.
             members.push(format!("{name}=\"{}\"", value.replace(['"', '\\'], "'")));
         };
         let error = match reason {
@@ -64,7 +64,7 @@ impl Challenge {
             member("resource_metadata", url);
         }
         let scopes: Scopes = match reason {
-            // Asking for the missing one alone would lose what is there.
+            // A token with the missing scope alone would lose the others.
             Reason::InsufficientScope { granted, needed } => granted.with(needed),
             _ => Scope::AGENTS.into_iter().collect(),
         };
@@ -100,7 +100,7 @@ fn metadata_url(resource: &str) -> String {
     format!("{origin}{}", metadata_path(resource))
 }
 
-/// The path at which the metadata of a resource is looked for: the well-known one, put in front of its own path.
+/// The path of a resource's metadata: the well-known path in front of its own path (RFC 9728 3.1).
 pub fn metadata_path(resource: &str) -> String {
     let (_, path) = split(resource);
     format!("{WELL_KNOWN}{}", path.trim_end_matches('/'))

@@ -1,4 +1,4 @@
-//! One authorization server: its options, its keys, and the signatures that they verify.
+//! One trusted authorization server: its options, its keys, and the verification of signatures.
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,41 +19,42 @@ use crate::identity::Algorithm;
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerOptions {
-    /// Its issuer identifier, exactly as tokens carry it in iss.
+    /// Issuer identifier, exactly as in the iss claim of its tokens.
     pub issuer: String,
-    /// Where its keys are (JWKS). Left out, its metadata says so (RFC 8414, OpenID Connect Discovery).
+    /// URL of its keys (JWKS). By default discovered from its metadata (RFC 8414, OpenID Connect Discovery).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_url: Option<String>,
-    /// The aud of its tokens for this server; agents.resource if left out.
+    /// The aud claim of its tokens for this server; agents.resource by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// The signature algorithms that are accepted: RS256, ES256, EdDSA; all three if left out.
+    /// Accepted signature algorithms: RS256, ES256, EdDSA; all three by default.
     #[serde(default = "all_algorithms")]
     pub algorithms: Vec<Algorithm>,
-    /// What kind of server it is: which typ and claims its access tokens have. rfc9068 if left out.
+    /// Product of the authorization server, which decides the typ and the claims of its access tokens; rfc9068 by
+    /// default.
     #[serde(default)]
     pub preset: Preset,
-    /// The typ of its access tokens; an empty one stands for none. That of the preset if left out.
+    /// Accepted values of typ in its access tokens; an empty string stands for no typ. By default those of the preset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<String>>,
-    /// The claim that holds the OAuth client. That of the preset if left out.
+    /// The claim that holds the OAuth client id. By default that of the preset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_claim: Option<String>,
-    /// The claims that hold scopes, all of which count. Those of the preset if left out.
+    /// The claims that hold scopes; all of them count. By default those of the preset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope_claims: Option<Vec<String>>,
-    /// What its scopes begin with, as frontdesk/ in frontdesk/orders:read; others are not looked at.
+    /// Prefix of its scopes for this server, as frontdesk/ in frontdesk/orders:read. Scopes without it are ignored.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope_prefix: String,
-    /// The OAuth clients that are let in; all, if none is named. Needed where tokens have no aud (preset cognito).
+    /// Accepted OAuth clients; all by default. Required where tokens have no aud (preset cognito).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
-    /// A claim that its tokens have only when a person has signed in, as auth_time. Needed for orders:read:any and for
-    /// identity.mode = "token"; left out, nobody's token of this issuer can be used for these.
+    /// A claim that its tokens have only if a person has signed in, as auth_time. Required for orders:read:any and for
+    /// identity.mode = "token": without it no token of this issuer can be used for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person_claim: Option<String>,
-    /// Put before the ids of its clients, so that they are not taken for those of another issuer; as partner/. Needed for all
-    /// issuers but one.
+    /// Prefix that is added to its client ids, as partner/, so that they differ from those of other issuers. Required
+    /// for all issuers but one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
 }
@@ -62,7 +63,7 @@ fn all_algorithms() -> Vec<Algorithm> {
     vec![Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa]
 }
 
-/// Why an issuer cannot be used as configured.
+/// Why the options of an issuer are invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("agents.issuers[{n}].{member}: {why}")]
 pub struct OptionsError {
@@ -106,8 +107,8 @@ impl Issuer {
             return Err(wrong("scope_claims", "must name at least one; scope is the standard one"));
         }
         if !form.has_audience && options.clients.is_empty() {
-            let why = "must name the clients that are let in: tokens of this preset have no aud, so that those made for \
-                another server would be accepted";
+            let why = "must name the accepted clients: tokens of this preset have no aud, so that tokens for another \
+                            server would be accepted";
             return Err(wrong("clients", why));
         }
         let audience = options.audience.as_deref().or(resource).filter(|audience| !audience.is_empty());
@@ -153,7 +154,7 @@ impl Issuer {
         self.keys.warm_up().await;
     }
 
-    /// Checks the signature; says with which version of the keys.
+    /// Verifies the signature. Returns the version of the key set that did.
     pub(super) async fn verify(&self, token: &Unverified<'_>) -> Result<u64, AuthError> {
         let named = self.algorithms.iter().find(|algorithm| algorithm.name() == token.header.alg);
         let algorithm = *named.ok_or(AuthError::Refused(TokenRefusal::Algorithm))?;
@@ -168,7 +169,7 @@ impl Issuer {
         match known {
             Some(found) if fits(&found) => return Ok(found.version),
             Some(found) if found.named => return Err(AuthError::Refused(TokenRefusal::Signature)),
-            // The key is not there, or is one that has no name: perhaps it was made just now.
+            // The key is unknown or has no kid: the issuer may have rotated its keys.
             _ => {}
         }
         let found = self.keys.look_up(came, kid, algorithm, version).await?;

@@ -1,4 +1,4 @@
-//! The keys of a set (JWKS, RFC 7517) that can be used here. The algorithm is the key's, never the token's.
+//! Parses a key set (JWKS, RFC 7517). The algorithm is fixed by the key, not by the token.
 
 use std::sync::Arc;
 
@@ -11,28 +11,28 @@ use serde::Deserialize;
 use super::metadata::FetchError;
 use crate::identity::Algorithm;
 
-/// Keys of one issuer.
+/// Most keys of one issuer.
 const KEYS_MAX: usize = 64;
 
-/// A public key, and the one algorithm that it is for.
+/// A public key with its algorithm.
 pub(super) struct Key {
     pub(super) kid: Option<String>,
     pub(super) algorithm: Algorithm,
     pub(super) key: Arc<DecodingKey>,
-    /// As it was published.
+    /// The JWK as published.
     pub(super) jwk: Jwk,
 }
 
-/// The signature keys of a set that can be used here; others are passed over, as RFC 7517 5 asks.
+/// The signature keys of a set with a supported algorithm. Others are ignored, as RFC 7517 5 requires.
 pub(super) fn read_keys(answer: &[u8]) -> Result<Vec<Key>, FetchError> {
     #[derive(Deserialize)]
     struct Set {
         keys: Vec<serde_json::Value>,
     }
-    let set: Set = serde_json::from_slice(answer).map_err(|_| FetchError::NotWhatWasAsked("a JWKS"))?;
+    let set: Set = serde_json::from_slice(answer).map_err(|_| FetchError::Unexpected("a JWKS"))?;
     let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
     let keys: Vec<Key> = keys.filter_map(key).take(KEYS_MAX).collect();
-    if keys.is_empty() { Err(FetchError::NotWhatWasAsked("a JWKS with a key that can be used")) } else { Ok(keys) }
+    if keys.is_empty() { Err(FetchError::Unexpected("a JWKS with a key that can be used")) } else { Ok(keys) }
 }
 
 fn key(jwk: Jwk) -> Option<Key> {

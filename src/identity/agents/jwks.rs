@@ -1,4 +1,4 @@
-//! The keys of an authorization server (JWKS, RFC 7517): fetched, kept, and fetched anew, but not at everybody's whim.
+//! Cache of an authorization server's keys (JWKS, RFC 7517), refetched for unknown keys at a limited rate.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -18,11 +18,11 @@ use crate::{
     telemetry::{causes, metrics},
 };
 
-/// However many tokens name keys that nobody knows, the issuer is asked no oftener.
+/// Shortest time between two fetches, however many tokens name unknown keys.
 const ASK_EVERY: Duration = Duration::from_secs(5);
-/// Keys this old are fetched anew behind the calls, so that a key that was taken back is not trusted for ever.
+/// Keys of this age are refetched in the background, so that a withdrawn key is not trusted for ever.
 const REFRESH_AFTER: Duration = Duration::from_secs(600);
-/// Keys this old are trusted no more, when the issuer cannot be reached.
+/// Keys of this age are no longer trusted, if the issuer cannot be reached.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) enum JwksLocation {
@@ -37,7 +37,7 @@ pub(super) struct Keys {
     pauses: Pauses,
 }
 
-/// When the last fetch began, and whether it brought keys.
+/// Start and success of the last fetch.
 #[derive(Default)]
 struct Fetches {
     last: Option<Instant>,
@@ -56,7 +56,7 @@ impl Default for Pauses {
     }
 }
 
-/// Whether so much time has passed since then.
+/// Whether `pause` has passed since then; true without a time.
 fn passed(since: Option<Instant>, pause: Duration) -> bool {
     since.is_none_or(|since| since.elapsed() >= pause)
 }
@@ -71,16 +71,16 @@ struct Shared {
 #[derive(Default, Clone)]
 struct Current {
     keys: Arc<Vec<Key>>,
-    /// When they were fetched; none before the first time.
+    /// Time of the fetch; None before the first one.
     at: Option<Instant>,
     version: u64,
 }
 
-/// Keys that a token may be signed with.
+/// Candidate keys for a token.
 pub(super) struct Found {
     pub(super) keys: Vec<Arc<DecodingKey>>,
     pub(super) version: u64,
-    /// One of them has the very kid. Otherwise they only might be meant, and a newer one may be.
+    /// Whether one of them has the kid of the token. Otherwise a newer key may be the right one.
     pub(super) named: bool,
 }
 
@@ -90,12 +90,12 @@ impl Keys {
         Self { shared: Arc::new(shared), fetching: Arc::default(), pauses: Pauses::default() }
     }
 
-    /// Changes when the keys do.
+    /// The version of the key set, which changes with the keys.
     pub(super) fn version(&self) -> u64 {
         let current = self.shared.current();
         self.refresh_if_old(&current);
         match current.is_stale() {
-            // No remembered token has this one.
+            // A version that no cached token has.
             true => u64::MAX,
             false => current.version,
         }
@@ -105,7 +105,7 @@ impl Keys {
         self.fetch(|fetches| fetches.last.is_none()).await;
     }
 
-    /// The keys that a token of this kid and algorithm may be signed with, as far as they are known.
+    /// The cached candidate keys for a token with this kid and algorithm.
     pub(super) fn known(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found> {
         let current = self.shared.current();
         let found = current.find(kid, algorithm);
@@ -115,9 +115,9 @@ impl Keys {
         found
     }
 
-    /// The same where what is known does not do. That a key does not exist is the word of a fetch that began after the
-    /// question came, and of no other: an issuer may have made it just now. One fetch answers all who wait for it. Where
-    /// none may begin yet, the error says when to come again.
+    /// The candidate keys after a fetch, where the cached ones do not verify the token. A key counts as unknown only
+    /// after a fetch that began after the token came (`came`): the issuer may have published it just now. Concurrent
+    /// callers share one fetch. If none may begin yet, the error holds the time to wait.
     pub(super) async fn look_up(
         &self,
         came: Instant,
@@ -126,7 +126,7 @@ impl Keys {
         known: Option<u64>,
     ) -> Result<Found, AuthError> {
         let news = || self.shared.current().find(kid, algorithm).filter(|found| Some(found.version) != known);
-        // Somebody else's fetch may bring it while this one waits.
+        // A concurrent fetch may bring the key while this call waits.
         let due = |fetches: &Fetches| news().is_none() && passed(fetches.last, self.pauses.between);
         let fetches = self.fetch(due).await;
         if let Some(found) = news() {
@@ -147,14 +147,14 @@ impl Keys {
         if current.at.is_none_or(|at| at.elapsed() < self.pauses.refresh) {
             return;
         }
-        // Whoever comes while it is under way goes on with the old ones.
+        // During the refresh other calls use the old keys.
         let Ok(fetches) = self.fetching.clone().try_lock_owned() else { return };
         if passed(fetches.last, self.pauses.between) {
             tokio::spawn(self.shared.clone().fetch(fetches));
         }
     }
 
-    /// Fetches if `due` says that it is, once nobody else does. A caller that hangs up does not stop it.
+    /// Waits for a running fetch, then fetches if `due` still holds. Cancelling the caller does not stop the fetch.
     async fn fetch(&self, due: impl Fn(&Fetches) -> bool) -> OwnedMutexGuard<Fetches> {
         let fetches = self.fetching.clone().lock_owned().await;
         if !due(&fetches) {
@@ -162,7 +162,7 @@ impl Keys {
         }
         match tokio::spawn(self.shared.clone().fetch(fetches)).await {
             Ok(fetches) => fetches,
-            // It panicked, or the process ends.
+            // The task panicked, or the runtime shuts down.
             Err(_) => self.fetching.clone().lock_owned().await,
         }
     }
@@ -201,7 +201,7 @@ impl Shared {
             Ok(keys) => {
                 let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
                 if !current.keys.iter().map(|key| &key.jwk).eq(keys.iter().map(|key| &key.jwk)) {
-                    tracing::info!(issuer = self.issuer, keys = keys.len(), "keys of an issuer are new");
+                    tracing::info!(issuer = self.issuer, keys = keys.len(), "keys of an issuer have changed");
                     current.version += 1;
                     current.keys = Arc::new(keys);
                 }
@@ -235,7 +235,7 @@ mod tests {
 
     use super::*;
 
-    /// Publishes the keys whose names it is given.
+    /// Publishes keys with the given kids.
     #[derive(Default)]
     struct Published {
         names: Mutex<Vec<&'static str>>,
@@ -287,11 +287,11 @@ mod tests {
         *published.names.lock().unwrap() = vec!["a"];
         keys.warm_up().await;
         assert!(has(&keys, "a").await);
-        // The warm-up came too early to tell, and the next fetch may not begin yet.
+        // The warm-up began before the token came, and the next fetch may not begin yet.
         assert!(come_again(find(&keys, "bogus").await));
         tokio::time::sleep(PAUSE).await;
         assert!(matches!(find(&keys, "bogus").await, Err(AuthError::Refused(TokenRefusal::NoKey))));
-        // A key that is made now is not refused for what was said of another.
+        // A key that is published now is not refused because of an earlier fetch.
         *published.names.lock().unwrap() = vec!["b", "a"];
         assert!(come_again(find(&keys, "b").await) && come_again(find(&keys, "bogus").await));
         let before = keys.version();

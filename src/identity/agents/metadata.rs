@@ -1,4 +1,4 @@
-//! What an authorization server publishes of itself (RFC 8414, OpenID Connect Discovery), and how it is fetched.
+//! Authorization server metadata (RFC 8414, OpenID Connect Discovery), and the trait for fetching it.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use super::url::is_safe;
 
-/// Fetches what an authorization server publishes: JSON, by GET, without credentials, without following redirects.
+/// Fetches documents of an authorization server: JSON, by GET, without credentials, without following redirects.
 #[async_trait]
 pub trait KeyFetcher: Send + Sync {
     async fn fetch(&self, url: &str) -> Result<Bytes, FetchError>;
 }
 
-/// Why it was not fetched.
+/// Why a document could not be fetched or used.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     #[error("no answer")]
@@ -20,7 +20,7 @@ pub enum FetchError {
     #[error("the answer was {0}")]
     Status(u16),
     #[error("the answer is not {0}")]
-    NotWhatWasAsked(&'static str),
+    Unexpected(&'static str),
     #[error("at {url}")]
     At {
         url: String,
@@ -35,7 +35,7 @@ impl FetchError {
     }
 }
 
-/// Where an issuer's keys are, as its metadata say. OpenID Connect Discovery first, since nearly all have it; then RFC 8414.
+/// The jwks_uri in the issuer's metadata: by OpenID Connect Discovery, which nearly all servers have, then by RFC 8414.
 pub(super) async fn jwks_url(fetcher: &dyn KeyFetcher, issuer: &str) -> Result<String, FetchError> {
     #[derive(Deserialize)]
     struct Metadata {
@@ -51,7 +51,7 @@ pub(super) async fn jwks_url(fetcher: &dyn KeyFetcher, issuer: &str) -> Result<S
         format!("{bare}/.well-known/openid-configuration"),
         format!("{origin}/.well-known/oauth-authorization-server{path}"),
     ];
-    let mut failed = FetchError::NotWhatWasAsked("metadata");
+    let mut failed = FetchError::Unexpected("metadata");
     for place in &places {
         match fetcher.fetch(place).await {
             Err(error) => failed = error.at(place),
@@ -60,8 +60,8 @@ pub(super) async fn jwks_url(fetcher: &dyn KeyFetcher, issuer: &str) -> Result<S
                 Ok(metadata) if metadata.issuer == issuer && is_safe(&metadata.jwks_uri) => {
                     return Ok(metadata.jwks_uri);
                 }
-                Ok(_) => failed = FetchError::NotWhatWasAsked("metadata of this issuer with a safe jwks_uri").at(place),
-                Err(_) => failed = FetchError::NotWhatWasAsked("metadata with issuer and jwks_uri").at(place),
+                Ok(_) => failed = FetchError::Unexpected("metadata of this issuer with a safe jwks_uri").at(place),
+                Err(_) => failed = FetchError::Unexpected("metadata with issuer and jwks_uri").at(place),
             },
         }
     }

@@ -1,6 +1,6 @@
-//! Which agent calls: static bearer tokens (RFC 6750) and OAuth 2 access tokens in JWT form (RFC 9068).
+//! Authentication of agents: static bearer tokens (RFC 6750) and OAuth 2 access tokens as JWTs (RFC 9068).
 //!
-//! This server is a resource server: it issues no OAuth tokens, and never sends one on.
+//! This server is a resource server: it issues no OAuth tokens, and never forwards one.
 
 mod access_token;
 mod bearer;
@@ -32,18 +32,18 @@ pub(crate) use url::is_safe;
 use crate::domain::{AgentId, Clock, Scopes, Secret};
 use issuer::Issuer;
 
-/// The longest token that is looked at, in octets.
+/// Longest token that is parsed, in octets.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
-/// Access tokens whose signature is remembered to be good.
-const REMEMBERED_MAX: u64 = 10_000;
-/// For how long. A static token of the same name may be made meanwhile.
-const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+/// Most verified access tokens in the cache.
+const VERIFIED_MAX: u64 = 10_000;
+/// How long a token stays in the cache: a static token with the id of its client may be made meanwhile.
+const VERIFIED_FOR: Duration = Duration::from_secs(60);
 
-/// Whether agents have to say who they are.
+/// Whether agents have to authenticate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Authentication {
-    /// Whatever reaches the address may call: on this machine only.
+    /// No authentication; only for listening on this machine.
     #[default]
     None,
     /// Every request to /mcp needs a bearer token.
@@ -55,80 +55,80 @@ pub enum Authentication {
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "agents")]
 pub struct Options {
-    /// required: every request to /mcp needs a bearer token, made by `frontdesk token new` or by one of the issuers. none:
-    /// whatever reaches the address may call; only for listening on this machine.
+    /// required: every request to /mcp needs a bearer token, made by `frontdesk token new` or issued by one of the
+    /// issuers. none: no authentication; only for listening on this machine.
     pub authentication: Authentication,
-    /// The address of /mcp as agents know it, as `https://desk.example.com/mcp`: what access tokens are made for (RFC 8707), and
-    /// where agents learn who issues them (RFC 9728). Needed with issuers.
+    /// Public URL of /mcp, as `https://desk.example.com/mcp`: the resource that access tokens are issued for (RFC 8707)
+    /// and that the resource metadata describes (RFC 9728). Required with issuers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// The authorization servers whose access tokens are accepted.
+    /// Authorization servers whose access tokens are accepted.
     pub issuers: Vec<IssuerOptions>,
 }
 
-/// Who has proven to call.
+/// An authenticated agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agent {
-    /// The OAuth client, or the name of the static token.
+    /// The id of the OAuth client, or the name of the static token.
     pub id: AgentId,
     pub scopes: Scopes,
     pub holder: Holder,
 }
 
-/// Whose token it is.
+/// The holder of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     /// A static token.
     Named,
-    /// An access token that a client got for itself.
+    /// An access token for the client itself.
     Client,
-    /// An access token that a client got in the name of somebody.
+    /// An access token that a client has on behalf of a person.
     Person(Person),
 }
 
-/// Somebody in whose name a client calls, as the authorization server says.
+/// The person on whose behalf a client calls, as stated by the authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     pub sub: String,
     pub email: Option<String>,
     pub email_verified: bool,
     pub name: Option<String>,
-    /// The token carries the claim that this issuer's tokens have only after somebody has signed in.
+    /// Whether the token has the claim (`person_claim`) that shows that the person has signed in.
     pub signed_in: bool,
 }
 
-/// Why it is not known who calls.
+/// Why authentication failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     #[error("no token came with the request")]
     Absent,
-    #[error("the request does not carry its token as RFC 6750 asks: {0}")]
+    #[error("the request does not carry its token as RFC 6750 requires: {0}")]
     Malformed(&'static str),
     #[error("the token is refused: {0}")]
     Refused(#[source] TokenRefusal),
-    /// It cannot be judged at the moment.
+    /// The token cannot be verified at the moment.
     #[error("the keys of the token's issuer are not known at the moment")]
     NoKeys { retry_after: Duration },
-    #[error("the tokens cannot be read")]
-    Book(#[source] TokenStoreError),
+    #[error("the static tokens cannot be read")]
+    TokenStore(#[source] TokenStoreError),
 }
 
-/// Judges bearer tokens.
+/// Authenticates bearer tokens.
 pub struct Agents {
     issuers: Vec<Arc<Issuer>>,
     tokens: Arc<dyn TokenStore>,
     clock: Clock,
-    /// By the SHA-256 of the token. Checking a signature costs more than all else in a call.
-    remembered: Cache<[u8; 32], Remembered>,
+    /// Cache of verified access tokens by SHA-256: verifying a signature costs more than the rest of a call.
+    verified: Cache<[u8; 32], Verified>,
 }
 
 #[derive(Clone)]
-struct Remembered {
+struct Verified {
     agent: Arc<Agent>,
     expires_s: i64,
     at: Instant,
     issuer: usize,
-    /// Of the issuer's keys when the signature was checked.
+    /// Version of the issuer's keys when the signature was checked.
     keys_version: u64,
 }
 
@@ -144,7 +144,7 @@ impl Agents {
             issuers: options.issuers.iter().enumerate().map(issuer).collect::<Result<_, _>>()?,
             tokens,
             clock,
-            remembered: Cache::new(REMEMBERED_MAX),
+            verified: Cache::new(VERIFIED_MAX),
         })
     }
 
@@ -153,7 +153,7 @@ impl Agents {
         futures::future::join_all(self.issuers.iter().map(|issuer| issuer.warm_up())).await;
     }
 
-    /// Who holds the token.
+    /// The agent that holds the token.
     pub async fn authenticate(&self, token: &Secret) -> Result<Arc<Agent>, AuthError> {
         let text = token.expose();
         if text.len() > TOKEN_BYTES_MAX {
@@ -164,16 +164,16 @@ impl Agents {
             if !bearer::has_form(text) {
                 return Err(AuthError::Refused(TokenRefusal::Unknown));
             }
-            let stored = self.tokens.find(&digest).await.map_err(AuthError::Book)?;
+            let stored = self.tokens.find(&digest).await.map_err(AuthError::TokenStore)?;
             return match stored {
                 Some(stored) => stored.agent(self.clock.now()).map(Arc::new).map_err(AuthError::Refused),
                 None => Err(AuthError::Refused(TokenRefusal::Unknown)),
             };
         }
         let now_s = self.clock.now().unix_s();
-        if let Some(known) = self.remembered.get(&digest)
+        if let Some(known) = self.verified.get(&digest)
             && known.expires_s > now_s
-            && known.at.elapsed() < REMEMBERED_FOR
+            && known.at.elapsed() < VERIFIED_FOR
             && self.issuers[known.issuer].keys_version() == known.keys_version
         {
             return Ok(known.agent);
@@ -184,15 +184,15 @@ impl Agents {
         let issuer = &self.issuers[n];
         let keys_version = issuer.verify(&token).await?;
         let (agent, expires_s) = token.agent(issuer.rules(), now_s).map_err(AuthError::Refused)?;
-        let named = self.tokens.is_named(&agent.id, self.clock.now()).await.map_err(AuthError::Book)?;
+        let named = self.tokens.is_named(&agent.id, self.clock.now()).await.map_err(AuthError::TokenStore)?;
         if named || self.has_prefix_of_another(n, &agent.id) {
             return Err(AuthError::Refused(TokenRefusal::Ambiguous));
         }
         let (agent, at) = (Arc::new(agent), Instant::now());
-        self.remembered.insert(digest, Remembered { agent: agent.clone(), expires_s, at, issuer: n, keys_version });
+        self.verified.insert(digest, Verified { agent: agent.clone(), expires_s, at, issuer: n, keys_version });
         Ok(agent)
     }
-    /// Whether the id of an issuer's client begins as those of another issuer do, and could be one of them.
+    /// Whether the id begins with the prefix of another issuer, and so could be the id of one of its clients.
     fn has_prefix_of_another(&self, issuer: usize, id: &AgentId) -> bool {
         let others = self.issuers.iter().enumerate().filter(|(n, _)| *n != issuer);
         others

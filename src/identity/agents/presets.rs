@@ -1,36 +1,36 @@
-//! What the access tokens of well-known authorization servers look like, where it is not as RFC 9068 says.
+//! Presets for the access tokens of well-known authorization servers that deviate from RFC 9068.
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of authorization server.
+/// A product of an authorization server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
-    /// As RFC 9068 says, and what many servers write that nearly do.
+    /// RFC 9068, with the client claims of servers that nearly follow it.
     #[default]
     Rfc9068,
-    /// Okta: no typ, the client in cid, scopes in scp.
+    /// Okta: no typ, client in cid, scopes in scp.
     Okta,
-    /// Microsoft Entra ID, tokens of version 1: the client in appid, scopes in scp (of people) and roles (of applications).
+    /// Microsoft Entra ID, tokens of version 1: client in appid, scopes in scp (people) and roles (applications).
     EntraV1,
-    /// Auth0: the client in azp, scopes in scope, and permissions where role-based access control is on.
+    /// Auth0: client in azp, scopes in scope, and in permissions with role-based access control.
     Auth0,
-    /// Amazon Cognito: no typ and no aud; token_use tells access tokens from others. Needs clients.
+    /// Amazon Cognito: no typ and no aud; token_use marks access tokens. Requires clients.
     Cognito,
 }
 
-/// What a token of a preset has to look like.
+/// The form of a preset's tokens.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
-    /// `typ` of the header; an empty one stands for none.
+    /// Accepted values of `typ`; an empty string stands for no `typ`.
     pub(super) types: &'static [&'static str],
-    /// The first of them that is there holds the client.
+    /// Claims for the client id; the first one that is present counts.
     pub(super) client_claims: &'static [&'static str],
-    /// All of them count.
+    /// Claims for scopes; all of them count.
     pub(super) scope_claims: &'static [&'static str],
-    /// Whether `aud` says for whom a token was made. Without it only named clients are let in.
+    /// Whether tokens have `aud`. Without it only listed clients are accepted.
     pub(super) has_audience: bool,
-    /// `token_use` has to be there, and be `access`.
+    /// Whether `token_use` must be present; it must be `access`.
     pub(super) needs_token_use: bool,
 }
 

@@ -2,7 +2,8 @@
 
 use crate::domain::names_loopback;
 
-/// Keys that come over plain HTTP could be anybody's, unless they come from this machine.
+/// Whether keys may be fetched from this URL: https, or http on this machine, since plain HTTP can be forged on the
+/// way.
 pub(crate) fn is_safe(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else { return false };
     let host = uri.host().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which conditions are new: pure decisions on what the queue looks like and what was told before.
+//! Decides which alerts to send, from the state of the queue and the alerts sent before. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,30 +9,30 @@ use super::AlertOptions;
 use crate::{
     domain::{Timestamp, WaitCause},
     inbox::{
-        hold::HoldTold,
+        hold::ReportedHold,
         queue::{Vitals, Waiting},
     },
 };
 
-/// How many times the time of gathering may double.
+/// Most doublings of the time for collecting dead letters.
 const DOUBLINGS_MAX: u32 = 5;
-/// After a start, silence of before is not counted for this long: the sender may have found nobody here.
+/// For this long after a start no source counts as silent: this process may have been down when it sent.
 const GRACE: Duration = Duration::from_secs(600);
-/// An alert that was lost is sent again after this.
-const TELL_AGAIN: Duration = Duration::from_secs(60);
-/// People are reminded of what still holds events back.
-const REMIND: Duration = Duration::from_secs(24 * 60 * 60);
+/// Pause before a lost alert is sent again.
+const RESEND_AFTER: Duration = Duration::from_secs(60);
+/// Pause between two alerts for the same hold.
+const REMIND_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Something to tell people now.
+/// A condition that needs an alert now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Condition {
     DeadLetters { count: u64 },
     OldestPending(Waiting),
     SourceSilent { source: String, since: Timestamp },
-    Held { hold: HoldTold, news: News },
+    Held { hold: ReportedHold, news: News },
 }
 
-/// What is new of events that are parked.
+/// The change that an alert for parked events reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
     Began,
@@ -40,7 +40,7 @@ pub(super) enum News {
     Over,
 }
 
-/// What has been told, and has not cleared since.
+/// The conditions that were reported and have not cleared.
 #[derive(Debug)]
 pub(super) struct Conditions {
     gather: Duration,
@@ -50,11 +50,11 @@ pub(super) struct Conditions {
     gathering: Option<Gathering>,
     behind: bool,
     silent: BTreeSet<String>,
-    /// When an alert of a hold was lost.
+    /// Time of the last lost alert, by hold.
     lost: BTreeMap<(String, WaitCause), Timestamp>,
 }
 
-/// Dead letters told of, or about to be.
+/// Collects dead letters for one alert.
 #[derive(Debug)]
 struct Gathering {
     until: Timestamp,
@@ -76,39 +76,39 @@ impl Conditions {
         }
     }
 
-    /// Whether people were tried to be told of it a moment ago, in vain.
-    pub(super) fn is_quiet(&self, hold: &HoldTold, now: Timestamp) -> bool {
-        self.lost.get(&(hold.upstream.clone(), hold.cause)).is_some_and(|at| *at <= now && now < at.plus(TELL_AGAIN))
+    /// Whether an alert for this hold was lost a moment ago.
+    pub(super) fn is_quiet(&self, hold: &ReportedHold, now: Timestamp) -> bool {
+        self.lost.get(&(hold.upstream.clone(), hold.cause)).is_some_and(|at| *at <= now && now < at.plus(RESEND_AFTER))
     }
 
-    pub(super) fn was_lost(&mut self, hold: Option<HoldTold>, now: Timestamp) {
+    pub(super) fn was_lost(&mut self, hold: Option<ReportedHold>, now: Timestamp) {
         self.lost.extend(hold.map(|hold| ((hold.upstream, hold.cause), now)));
     }
 
-    /// What is to be told now, and was not before.
-    pub(super) fn look(&mut self, now: Timestamp, vitals: &Vitals) -> Vec<Condition> {
-        let mut told = Vec::new();
-        told.extend(self.dead_letters(now, vitals.dead_ever.saturating_sub(vitals.dead_reported)));
+    /// The conditions that need an alert now.
+    pub(super) fn check(&mut self, now: Timestamp, vitals: &Vitals) -> Vec<Condition> {
+        let mut conditions = Vec::new();
+        conditions.extend(self.dead_letters(now, vitals.dead_ever.saturating_sub(vitals.dead_reported)));
         let behind = vitals.oldest.as_ref().filter(|oldest| oldest.received_at.plus(self.oldest) <= now);
-        told.extend(behind.filter(|_| !self.behind).map(|oldest| Condition::OldestPending(oldest.clone())));
+        conditions.extend(behind.filter(|_| !self.behind).map(|oldest| Condition::OldestPending(oldest.clone())));
         self.behind = behind.is_some();
         for (source, after) in &self.silent_after {
             let since = vitals.heard.get(source).copied().unwrap_or(self.started);
             let silent = since.plus(*after) <= now && self.started.plus((*after).min(GRACE)) <= now;
             if silent && self.silent.insert(source.clone()) {
-                told.push(Condition::SourceSilent { source: source.clone(), since });
+                conditions.push(Condition::SourceSilent { source: source.clone(), since });
             } else if !silent {
                 self.silent.remove(source);
             }
         }
-        told.extend(held(now, vitals));
-        told
+        conditions.extend(held(now, vitals));
+        conditions
     }
 
-    /// One message for all of a while; and a longer while after it, for as long as more appear.
-    fn dead_letters(&mut self, now: Timestamp, untold: u64) -> Option<Condition> {
+    /// One alert for all dead letters of a period. The period doubles for as long as more appear.
+    fn dead_letters(&mut self, now: Timestamp, unreported: u64) -> Option<Condition> {
         let Some(gathering) = &mut self.gathering else {
-            if untold > 0 {
+            if unreported > 0 {
                 self.gathering = Some(Gathering { until: now.plus(self.gather), doublings: 0 });
             }
             return None;
@@ -116,35 +116,39 @@ impl Conditions {
         if now < gathering.until {
             return None;
         }
-        if untold == 0 {
+        if unreported == 0 {
             self.gathering = None;
             return None;
         }
         gathering.doublings = (gathering.doublings + 1).min(DOUBLINGS_MAX);
         gathering.until = now.plus(self.gather * 2u32.pow(gathering.doublings));
-        Some(Condition::DeadLetters { count: untold })
+        Some(Condition::DeadLetters { count: unreported })
     }
 }
 
-/// What is kept with the queue decides, so that a restart tells nothing twice.
+/// Compares holds with the alerts on record in the queue, so that a restart sends nothing twice.
 fn held(now: Timestamp, vitals: &Vitals) -> Vec<Condition> {
     let mut news = Vec::new();
     for hold in &vitals.holds {
-        let before = vitals.told.iter().find(|told| (&told.upstream, told.cause) == (&hold.upstream, hold.cause));
-        let since = before.map_or(hold.since, |told| told.since);
-        let told = HoldTold { upstream: hold.upstream.clone(), cause: hold.cause, since, told_at: now };
+        let before = vitals
+            .reported
+            .iter()
+            .find(|reported| (&reported.upstream, reported.cause) == (&hold.upstream, hold.cause));
+        let since = before.map_or(hold.since, |reported| reported.since);
+        let reported = ReportedHold { upstream: hold.upstream.clone(), cause: hold.cause, since, reported_at: now };
         match before {
-            None => news.push(Condition::Held { hold: told, news: News::Began }),
-            Some(before) if before.told_at.plus(REMIND) <= now => {
-                news.push(Condition::Held { hold: told, news: News::Reminder });
+            None => news.push(Condition::Held { hold: reported, news: News::Began }),
+            Some(before) if before.reported_at.plus(REMIND_EVERY) <= now => {
+                news.push(Condition::Held { hold: reported, news: News::Reminder });
             }
             Some(_) => {}
         }
     }
-    let is_held =
-        |told: &HoldTold| vitals.holds.iter().any(|hold| (&hold.upstream, hold.cause) == (&told.upstream, told.cause));
-    let over = vitals.told.iter().filter(|told| !is_held(told));
-    news.extend(over.map(|told| Condition::Held { hold: told.clone(), news: News::Over }));
+    let is_held = |reported: &ReportedHold| {
+        vitals.holds.iter().any(|hold| (&hold.upstream, hold.cause) == (&reported.upstream, reported.cause))
+    };
+    let over = vitals.reported.iter().filter(|reported| !is_held(reported));
+    news.extend(over.map(|reported| Condition::Held { hold: reported.clone(), news: News::Over }));
     news
 }
 
@@ -174,29 +178,29 @@ mod tests {
     fn a_thousand_dead_letters_within_a_minute_are_one_message() {
         let mut conditions = conditions();
         for s in 0..60 {
-            assert!(conditions.look(at(s), &dead(17 * s + 1, 0)).is_empty(), "{s}");
+            assert!(conditions.check(at(s), &dead(17 * s + 1, 0)).is_empty(), "{s}");
         }
-        assert_eq!(conditions.look(at(60), &dead(1000, 0)), [Condition::DeadLetters { count: 1000 }]);
+        assert_eq!(conditions.check(at(60), &dead(1000, 0)), [Condition::DeadLetters { count: 1000 }]);
         for s in 61..180 {
-            assert!(conditions.look(at(s), &dead(1000 + s, 1000)).is_empty(), "the next ones are gathered for longer");
+            assert!(conditions.check(at(s), &dead(1000 + s, 1000)).is_empty(), "the next ones are gathered for longer");
         }
-        assert_eq!(conditions.look(at(180), &dead(1300, 1000)), [Condition::DeadLetters { count: 300 }]);
-        assert!(conditions.look(at(420), &dead(1300, 1300)).is_empty(), "none since: it has cleared");
-        assert!(conditions.look(at(421), &dead(1301, 1300)).is_empty());
-        assert_eq!(conditions.look(at(481), &dead(1301, 1300)), [Condition::DeadLetters { count: 1 }]);
+        assert_eq!(conditions.check(at(180), &dead(1300, 1000)), [Condition::DeadLetters { count: 300 }]);
+        assert!(conditions.check(at(420), &dead(1300, 1300)).is_empty(), "none since: it has cleared");
+        assert!(conditions.check(at(421), &dead(1301, 1300)).is_empty());
+        assert_eq!(conditions.check(at(481), &dead(1301, 1300)), [Condition::DeadLetters { count: 1 }]);
     }
 
     #[test]
-    fn what_could_not_be_told_is_told_later() {
+    fn a_lost_alert_is_sent_again_later() {
         let mut conditions = conditions();
-        conditions.look(at(0), &dead(1, 0));
-        assert_eq!(conditions.look(at(60), &dead(1, 0)).len(), 1);
-        assert!(conditions.look(at(62), &dead(1, 0)).is_empty(), "but not at once again");
-        assert_eq!(conditions.look(at(180), &dead(1, 0)).len(), 1);
+        conditions.check(at(0), &dead(1, 0));
+        assert_eq!(conditions.check(at(60), &dead(1, 0)).len(), 1);
+        assert!(conditions.check(at(62), &dead(1, 0)).is_empty(), "but not at once again");
+        assert_eq!(conditions.check(at(180), &dead(1, 0)).len(), 1);
     }
 
     #[test]
-    fn to_be_behind_is_told_once_until_it_clears() {
+    fn a_late_event_is_reported_once_until_it_clears() {
         let mut conditions = conditions();
         let waiting = Waiting {
             id: 7,
@@ -206,46 +210,50 @@ mod tests {
             error: None,
         };
         let behind = Vitals { oldest: Some(waiting.clone()), ..heard(100_000) };
-        assert!(conditions.look(at(899), &behind).is_empty());
-        assert_eq!(conditions.look(at(900), &behind), [Condition::OldestPending(waiting)]);
-        assert!(conditions.look(at(901), &behind).is_empty());
-        assert!(conditions.look(at(902), &heard(100_000)).is_empty());
-        assert_eq!(conditions.look(at(903), &behind).len(), 1);
+        assert!(conditions.check(at(899), &behind).is_empty());
+        assert_eq!(conditions.check(at(900), &behind), [Condition::OldestPending(waiting)]);
+        assert!(conditions.check(at(901), &behind).is_empty());
+        assert!(conditions.check(at(902), &heard(100_000)).is_empty());
+        assert_eq!(conditions.check(at(903), &behind).len(), 1);
     }
 
     #[test]
-    fn parked_events_are_told_of_when_it_begins_once_a_day_and_when_it_ends() {
+    fn parked_events_are_reported_at_the_begin_once_a_day_and_at_the_end() {
         let mut conditions = conditions();
         let (upstream, cause) = ("desk".to_owned(), WaitCause::Refused);
         let hold = Hold { upstream: upstream.clone(), cause, since: at(5), stopped: true, kinds: Vec::new() };
-        let told = |s| HoldTold { upstream: upstream.clone(), cause, since: at(5), told_at: at(s) };
-        let vitals = |told: &[HoldTold]| Vitals { holds: vec![hold.clone()], told: told.to_vec(), ..heard(1_000_000) };
-        let held = |s, news| [Condition::Held { hold: told(s), news }];
-        assert_eq!(conditions.look(at(10), &vitals(&[])), held(10, News::Began));
-        assert!(conditions.look(at(12), &vitals(&[told(10)])).is_empty());
-        assert!(conditions.look(at(86_409), &vitals(&[told(10)])).is_empty());
-        assert_eq!(conditions.look(at(86_410), &vitals(&[told(10)])), held(86_410, News::Reminder));
-        // Another start knows what was told.
-        assert!(self::conditions().look(at(86_412), &vitals(&[told(86_410)])).is_empty());
-        let over = Vitals { told: vec![told(86_410)], ..heard(1_000_000) };
-        assert_eq!(conditions.look(at(86_500), &over), held(86_410, News::Over));
-        assert!(conditions.look(at(86_502), &heard(1_000_000)).is_empty());
+        let reported = |s| ReportedHold { upstream: upstream.clone(), cause, since: at(5), reported_at: at(s) };
+        let vitals = |reported: &[ReportedHold]| Vitals {
+            holds: vec![hold.clone()],
+            reported: reported.to_vec(),
+            ..heard(1_000_000)
+        };
+        let held = |s, news| [Condition::Held { hold: reported(s), news }];
+        assert_eq!(conditions.check(at(10), &vitals(&[])), held(10, News::Began));
+        assert!(conditions.check(at(12), &vitals(&[reported(10)])).is_empty());
+        assert!(conditions.check(at(86_409), &vitals(&[reported(10)])).is_empty());
+        assert_eq!(conditions.check(at(86_410), &vitals(&[reported(10)])), held(86_410, News::Reminder));
+        // A restart knows which alerts were sent.
+        assert!(self::conditions().check(at(86_412), &vitals(&[reported(86_410)])).is_empty());
+        let over = Vitals { reported: vec![reported(86_410)], ..heard(1_000_000) };
+        assert_eq!(conditions.check(at(86_500), &over), held(86_410, News::Over));
+        assert!(conditions.check(at(86_502), &heard(1_000_000)).is_empty());
         let other = Hold { cause: WaitCause::Misconfigured, ..hold.clone() };
-        let two = Vitals { holds: vec![hold.clone(), other], told: vec![told(10)], ..heard(1_000_000) };
-        assert_eq!(conditions.look(at(20), &two).len(), 1, "each cause by itself");
+        let two = Vitals { holds: vec![hold.clone(), other], reported: vec![reported(10)], ..heard(1_000_000) };
+        assert_eq!(conditions.check(at(20), &two).len(), 1, "each cause by itself");
     }
 
     #[test]
-    fn a_source_that_falls_silent_is_told_once_until_it_speaks() {
+    fn a_silent_source_is_reported_once_until_it_sends() {
         let mut conditions = conditions();
         let silent = |s| [Condition::SourceSilent { source: "escalation".to_owned(), since: at(s) }];
-        assert_eq!(conditions.look(at(3600), &Vitals::default()), silent(0), "never heard, since the start");
-        assert!(conditions.look(at(4000), &Vitals::default()).is_empty());
-        assert!(conditions.look(at(5000), &heard(5000)).is_empty());
-        assert!(conditions.look(at(8599), &heard(5000)).is_empty());
-        assert_eq!(conditions.look(at(8600), &heard(5000)), silent(5000));
+        assert_eq!(conditions.check(at(3600), &Vitals::default()), silent(0), "never heard, since the start");
+        assert!(conditions.check(at(4000), &Vitals::default()).is_empty());
+        assert!(conditions.check(at(5000), &heard(5000)).is_empty());
+        assert!(conditions.check(at(8599), &heard(5000)).is_empty());
+        assert_eq!(conditions.check(at(8600), &heard(5000)), silent(5000));
         let mut restarted = Conditions { started: at(10_000), ..self::conditions() };
-        assert!(restarted.look(at(10_000), &heard(5000)).is_empty(), "the sender may have found nobody");
-        assert_eq!(restarted.look(at(10_600), &heard(5000)), silent(5000));
+        assert!(restarted.check(at(10_000), &heard(5000)).is_empty(), "the sender may have found nobody");
+        assert_eq!(restarted.check(at(10_600), &heard(5000)), silent(5000));
     }
 }

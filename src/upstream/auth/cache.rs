@@ -1,4 +1,5 @@
-//! The tokens of all upstreams, by what they were asked for with. Idle ones are forgotten.
+//! Cache of the tokens of all upstreams, keyed by endpoint, client, credential and requested access. Idle tokens are
+//! removed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,15 +9,15 @@ use sha2::{Digest, Sha256};
 use super::slot::{TokenSlot, TokenSource};
 use crate::domain::{Clock, Secret};
 
-/// Different tokens kept at once; far more than there are upstreams.
+/// Most tokens kept: far more than there are upstreams.
 const SLOTS_MAX: u64 = 1024;
-/// A token that nobody has asked for is wiped from memory after this.
+/// A token that is not used for this long is removed.
 const IDLE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
-/// A token endpoint answers within this, or the fetch has failed.
+/// Time limit for a request to a token endpoint.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What makes two tokens the same.
+/// The cache key: requests that share it share a token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenKey {
     pub(super) endpoint: String,
@@ -28,7 +29,7 @@ pub struct TokenKey {
     pub(super) credential: CredentialHash,
 }
 
-/// SHA-256 of a secret: upstreams that were given different ones do not share a token.
+/// SHA-256 of a credential, so that upstreams with different secrets do not share a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct CredentialHash([u8; 32]);
 
@@ -38,7 +39,7 @@ impl CredentialHash {
     }
 }
 
-/// The token cache. Cheap to clone; one for the process.
+/// The token cache, one for the process. Clones share it.
 #[derive(Clone)]
 pub struct TokenCache {
     slots: Cache<TokenKey, Arc<TokenSlot>>,

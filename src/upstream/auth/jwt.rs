@@ -1,4 +1,4 @@
-//! Tokens that we sign ourselves: service tokens (kind `jwt`) and client assertions (RFC 7523) for token endpoints.
+//! Signed JWTs: service tokens (kind `jwt`), and client assertions (RFC 7523) for token endpoints.
 
 use async_trait::async_trait;
 use jsonwebtoken::{EncodingKey, Header};
@@ -12,10 +12,10 @@ use super::{
 use crate::domain::{Clock, Secret, SecretReader};
 
 const LIFETIME_DEFAULT_S: u32 = 300;
-/// Between minting a client assertion and its use lies one request.
+/// A client assertion is sent at once, so a minute is enough.
 const ASSERTION_LIFETIME_S: u32 = 60;
 
-/// A private key and the header it signs with.
+/// A private key with the JWT header.
 pub(super) struct Signer {
     key: EncodingKey,
     header: Header,
@@ -30,7 +30,7 @@ struct Claims<'a> {
     aud: Option<&'a str>,
     iat: i64,
     exp: i64,
-    /// Makes each token another one: servers refuse assertions that they have seen.
+    /// Unique for each token: servers refuse an assertion that they have seen before.
     jti: String,
 }
 
@@ -65,13 +65,13 @@ impl Signer {
         self.fingerprint
     }
 
-    /// An assertion with which a client proves itself to a token endpoint.
+    /// A client assertion (RFC 7523 2.2) for a token endpoint.
     pub(super) fn assertion(&self, client: &str, audience: &str, now_s: i64) -> Result<Secret, TokenError> {
         self.sign(client, client, Some(audience), now_s, ASSERTION_LIFETIME_S)
     }
 }
 
-/// Signs the token that an upstream accepts as it is.
+/// Signs service tokens, which the upstream accepts directly.
 pub(super) struct ServiceToken {
     signer: Signer,
     issuer: String,

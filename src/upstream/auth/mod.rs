@@ -1,4 +1,4 @@
-//! Authentication towards upstreams: API key, Basic, Bearer, OAuth 2 client credentials, self-signed service tokens.
+//! Authentication at upstreams: API key, Basic, Bearer, OAuth 2 client credentials, signed service tokens.
 
 mod cache;
 mod jwt;
@@ -18,7 +18,7 @@ pub use slot::{Granted, TokenError, TokenSlot, TokenSource};
 use super::BaseUrl;
 use crate::domain::{Secret, SecretReader};
 
-/// How requests to one upstream are authenticated.
+/// The authentication of one upstream.
 pub struct Auth {
     kind: Kind,
     method: Method,
@@ -26,27 +26,27 @@ pub struct Auth {
 
 enum Method {
     None,
-    /// The same header every time.
+    /// A constant header.
     Fixed(HeaderName, HeaderValue),
-    /// A token that expires: `Authorization: Bearer`.
+    /// A token that expires.
     Token(Box<Tokens>),
 }
 
-/// Where the tokens of one upstream come from.
+/// The token source of one upstream.
 struct Tokens {
     cache: TokenCache,
     key: TokenKey,
     source: Arc<dyn TokenSource>,
-    /// A header for the token alone.
+    /// Header for the bare token; `Authorization: Bearer` if None.
     header: Option<HeaderName>,
 }
 
-/// What a request was sent with, so that a refusal invalidates that token and no newer one.
+/// The token that a request was sent with, so that a 401 invalidates that token and no newer one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generation(Option<u64>);
 
 impl Auth {
-    /// Reads the secrets and prepares what can be prepared. `base` is what a relative token endpoint is relative to.
+    /// Validates the options and reads the secrets. A relative `token_url` is resolved against `base`.
     pub fn new(
         options: &AuthOptions,
         base: &BaseUrl,
@@ -95,7 +95,7 @@ impl Auth {
         self.kind
     }
 
-    /// Puts the credentials into the headers.
+    /// Adds the credentials to the headers.
     pub(super) async fn apply(&self, headers: &mut HeaderMap) -> Result<Generation, TokenError> {
         match &self.method {
             Method::None => Ok(Generation(None)),
@@ -114,7 +114,7 @@ impl Auth {
         }
     }
 
-    /// The upstream refused what `apply` had put in. Tells whether another attempt will carry another token.
+    /// Reports a 401. Returns true if a further attempt will have a new token.
     pub(super) fn refused(&self, generation: Generation) -> bool {
         match (&self.method, generation.0) {
             (Method::Token(tokens), Some(generation)) => {
@@ -125,7 +125,7 @@ impl Auth {
         }
     }
 
-    /// Gets a token once, to see whether it can be had. Nothing to do for fixed credentials.
+    /// Fetches a token, to test the configuration. Does nothing for constant credentials.
     pub async fn probe(&self) -> Result<(), TokenError> {
         self.apply(&mut HeaderMap::new()).await.map(|_| ())
     }
@@ -137,7 +137,7 @@ impl Tokens {
     }
 }
 
-/// A header value that no `Debug` shows.
+/// A header value that `Debug` hides.
 fn sensitive(text: &str, key: &'static str) -> Result<HeaderValue, AuthError> {
     let mut value = HeaderValue::from_str(text)
         .map_err(|_| AuthError::value(key, "has a character that cannot stand in a header, as a line break"))?;

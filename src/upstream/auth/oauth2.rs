@@ -1,4 +1,5 @@
-//! The token endpoint: OAuth 2 client credentials (RFC 6749 4.4), with a secret or a signed assertion (RFC 7523).
+//! Client of a token endpoint: OAuth 2 client credentials (RFC 6749 4.4), with a secret or a signed assertion (RFC
+//! 7523).
 
 use std::{
     sync::{
@@ -30,7 +31,7 @@ use crate::{
     upstream::BaseUrl,
 };
 
-/// The longest token reply that is read.
+/// Longest token response that is read.
 const REPLY_BYTES_MAX: usize = 64 * 1024;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -50,7 +51,7 @@ type Endpoints = Client<
 /// One client at one token endpoint.
 pub(super) struct Endpoint {
     client: Endpoints,
-    proof: Proof,
+    credential: ClientCredential,
     scopes: Vec<String>,
     audience: Option<String>,
     resource: Option<String>,
@@ -58,9 +59,9 @@ pub(super) struct Endpoint {
     clock: Clock,
 }
 
-/// How the client proves itself.
-enum Proof {
-    /// Held by the library's client, in the header or the body.
+/// How the client authenticates at the token endpoint.
+enum ClientCredential {
+    /// In the header or the body. The library's client holds the secret.
     Secret(CredentialHash),
     Assertion {
         signer: Box<Signer>,
@@ -68,7 +69,8 @@ enum Proof {
     },
 }
 
-/// A token reply, as lenient as servers need: a lifetime may be missing, a text, zero, negative or absurd.
+/// A token response (RFC 6749 5.1), parsed leniently: `expires_in` may be missing, a string, zero, negative or too
+/// large.
 #[derive(Debug, Deserialize, Serialize)]
 struct TokenReply {
     access_token: AccessToken,
@@ -96,7 +98,7 @@ impl TokenResponse for TokenReply {
     fn expires_in(&self) -> Option<Duration> {
         match self.lifetime() {
             Lifetime::Seconds(s) => Duration::try_from_secs_f64(s).ok(),
-            Lifetime::Unsaid => None,
+            Lifetime::Unknown => None,
         }
     }
 
@@ -116,13 +118,13 @@ impl TokenReply {
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        seconds.map_or(Lifetime::Unsaid, Lifetime::Seconds)
+        seconds.map_or(Lifetime::Unknown, Lifetime::Seconds)
     }
 }
 
-/// Why the request to the endpoint failed, without its address.
+/// Why the request to the endpoint failed, without its URL.
 #[derive(Debug, thiserror::Error)]
-enum Unsent {
+enum SendError {
     #[error("{0}")]
     Http(&'static str),
 }
@@ -144,11 +146,11 @@ impl Endpoint {
             TokenUrl::new(url.as_str().to_owned()).map_err(|_| AuthError::value("token_url", "is not an address"))?;
         let client = Client::new(ClientId::new(id)).set_token_uri(token_url);
         let client_auth = options.client_auth.unwrap_or_default();
-        let (client, proof) = match client_auth {
+        let (client, credential) = match client_auth {
             ClientAuth::PrivateKeyJwt => {
                 let audience = options.assertion_audience.clone().unwrap_or_else(|| url.as_str().to_owned());
                 let signer = Box::new(Signer::new(options, secrets)?);
-                (client.set_auth_type(AuthType::RequestBody), Proof::Assertion { signer, audience })
+                (client.set_auth_type(AuthType::RequestBody), ClientCredential::Assertion { signer, audience })
             }
             ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost => {
                 let secret = options.secret("client_secret", &options.client_secret, secrets)?;
@@ -158,7 +160,7 @@ impl Endpoint {
                 };
                 let fingerprint = CredentialHash::of(&secret);
                 let client = client.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
-                (client.set_auth_type(place), Proof::Secret(fingerprint))
+                (client.set_auth_type(place), ClientCredential::Secret(fingerprint))
             }
         };
         let mut scopes = options.scopes.clone().unwrap_or_default();
@@ -166,7 +168,7 @@ impl Endpoint {
         scopes.dedup();
         Ok(Self {
             client,
-            proof,
+            credential,
             scopes,
             audience: options.audience.clone(),
             resource: options.resource.clone(),
@@ -182,9 +184,9 @@ impl Endpoint {
             scopes: self.scopes.clone(),
             audience: self.audience.clone(),
             resource: self.resource.clone(),
-            credential: match &self.proof {
-                Proof::Secret(fingerprint) => *fingerprint,
-                Proof::Assertion { signer, .. } => signer.fingerprint(),
+            credential: match &self.credential {
+                ClientCredential::Secret(fingerprint) => *fingerprint,
+                ClientCredential::Assertion { signer, .. } => signer.fingerprint(),
             },
         }
     }
@@ -201,14 +203,14 @@ impl TokenSource for Endpoint {
         if let Some(resource) = &self.resource {
             request = request.add_extra_param("resource", resource);
         }
-        if let Proof::Assertion { signer, audience } = &self.proof {
+        if let ClientCredential::Assertion { signer, audience } = &self.credential {
             let client = self.client.client_id().as_str();
             let assertion = signer.assertion(client, audience, self.clock.now().unix_s())?;
             request = request
                 .add_extra_param("client_assertion_type", ASSERTION_TYPE)
                 .add_extra_param("client_assertion", assertion.expose().to_owned());
         }
-        // The library forgets the status when the body is no OAuth error.
+        // The library loses the status when the body is no OAuth error.
         let answered = Arc::new(AtomicU16::new(0));
         let (http, seen) = (self.http.clone(), answered.clone());
         let send = move |request| {
@@ -221,8 +223,8 @@ impl TokenSource for Endpoint {
                 RequestTokenError::ServerResponse(refusal) => {
                     TokenError::Refused { status, code: Some(code(&refusal)).filter(|code| !code.is_empty()) }
                 }
-                RequestTokenError::Request(Unsent::Http(why)) => TokenError::Unreachable(why),
-                // Both may carry the body.
+                RequestTokenError::Request(SendError::Http(why)) => TokenError::Unreachable(why),
+                // The library's error may hold the body, so it is dropped.
                 RequestTokenError::Parse(..) | RequestTokenError::Other(_)
                     if status != 0 && !(200..300).contains(&status) =>
                 {
@@ -235,7 +237,7 @@ impl TokenSource for Endpoint {
     }
 }
 
-/// The error code of RFC 6749 5.2, if it looks like one: a server may put anything there.
+/// The error code of RFC 6749 5.2, or an empty string if it has another form: a server may put anything there.
 fn code(refusal: &StandardErrorResponse<BasicErrorResponseType>) -> String {
     let code = refusal.error().to_string();
     match code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
@@ -244,11 +246,11 @@ fn code(refusal: &StandardErrorResponse<BasicErrorResponseType>) -> String {
     }
 }
 
-/// Sends the request, and puts the reply as the library wants it: it takes 200 with a Content-Type of JSON alone, where servers
-/// answer with any 2xx, call JSON something else, or report an error with 200. What the body holds decides.
-async fn send(http: &reqwest::Client, request: HttpRequest, seen: &AtomicU16) -> Result<HttpResponse, Unsent> {
+/// Sends the request and normalises the response for the library, which accepts only 200 with a JSON Content-Type.
+/// Servers answer with any 2xx, with other types, or with 200 for an error; so the body decides.
+async fn send(http: &reqwest::Client, request: HttpRequest, seen: &AtomicU16) -> Result<HttpResponse, SendError> {
     let why = |error: reqwest::Error| {
-        Unsent::Http(if error.is_timeout() {
+        SendError::Http(if error.is_timeout() {
             "it took too long"
         } else if error.is_connect() {
             "no connection"
@@ -262,7 +264,7 @@ async fn send(http: &reqwest::Client, request: HttpRequest, seen: &AtomicU16) ->
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(why)? {
         if body.len() + chunk.len() > REPLY_BYTES_MAX {
-            return Err(Unsent::Http("its reply is too long"));
+            return Err(SendError::Http("its reply is too long"));
         }
         body.extend_from_slice(&chunk);
     }
@@ -280,7 +282,7 @@ async fn send(http: &reqwest::Client, request: HttpRequest, seen: &AtomicU16) ->
     Ok(answer)
 }
 
-/// An error of RFC 6749 5.2, whatever status it came with.
+/// Whether the body is an error of RFC 6749 5.2, with any status.
 fn is_refusal(body: &[u8]) -> bool {
     let reply: Option<Value> = serde_json::from_slice(body).ok();
     reply.is_some_and(|reply| reply.get("access_token").is_none() && reply.get("error").is_some_and(Value::is_string))
@@ -296,8 +298,8 @@ mod tests {
             let json = format!(r#"{{"access_token":"t","token_type":"bearer"{expires_in}}}"#);
             serde_json::from_str::<TokenReply>(&json).unwrap().lifetime()
         };
-        assert_eq!(lifetime(""), Lifetime::Unsaid);
-        assert_eq!(lifetime(r#","expires_in":null"#), Lifetime::Unsaid);
+        assert_eq!(lifetime(""), Lifetime::Unknown);
+        assert_eq!(lifetime(r#","expires_in":null"#), Lifetime::Unknown);
         assert_eq!(lifetime(r#","expires_in":3600"#), Lifetime::Seconds(3600.0));
         assert_eq!(lifetime(r#","expires_in":"3600""#), Lifetime::Seconds(3600.0));
         assert_eq!(lifetime(r#","expires_in":0"#), Lifetime::Seconds(0.0));

@@ -1,55 +1,56 @@
-//! What is configured of an authentication: one flat table, so that a user can override a single key of a vendor file.
+//! Options of the authentication: one flat table, so that a user can override a single key of a vendor file.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Secret, SecretError, SecretReader, SecretRef, TextRef};
 
-/// How to authenticate. Which keys are needed depends on `kind`.
+/// Authentication at an upstream. `kind` decides which other keys are required and allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "upstream authentication")]
 pub struct AuthOptions {
-    /// none, api_key, basic, bearer, oauth2 (client credentials, RFC 6749 4.4) or jwt (a service token that we sign).
+    /// none, api_key, basic, bearer, oauth2 (client credentials, RFC 6749 4.4) or jwt (a service token that frontdesk
+    /// signs).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
-    /// api_key: the header that carries it; X-API-Key if left out. oauth2, jwt: a header that carries the token alone, where
-    /// the upstream does not take Authorization: Bearer.
+    /// api_key: name of the header for the key; X-API-Key by default. oauth2, jwt: name of a header for the bare token,
+    /// for upstreams that do not accept Authorization: Bearer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// api_key: the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<SecretRef>,
-    /// basic: the user name; often the secret itself, so it may be a reference.
+    /// basic: the user name, or a reference to it, since for some APIs it is the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<TextRef>,
-    /// basic: the password; empty if left out.
+    /// basic: the password; empty by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
     /// bearer: the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretRef>,
-    /// oauth2: the token endpoint, absolute or as a path on the host of base_url.
+    /// oauth2: URL of the token endpoint, or a path on the host of base_url.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_url: Option<TextRef>,
     /// oauth2: the client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<TextRef>,
-    /// oauth2: client_secret_basic, client_secret_post or private_key_jwt.
+    /// oauth2: client authentication: client_secret_basic (default), client_secret_post or private_key_jwt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_auth: Option<ClientAuth>,
-    /// oauth2 with client_secret_basic or client_secret_post: the client's secret.
+    /// oauth2 with client_secret_basic or client_secret_post: the client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretRef>,
-    /// oauth2: the scopes asked for.
+    /// oauth2: the scopes to request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
-    /// oauth2: the audience asked for, where the server wants one. jwt: the aud claim.
+    /// oauth2: the audience to request, for servers that need one. jwt: the aud claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// oauth2: the resource asked for (RFC 8707).
+    /// oauth2: the resource to request (RFC 8707).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// oauth2 with private_key_jwt: the aud of the assertion; the token endpoint if left out.
+    /// oauth2 with private_key_jwt: the aud claim of the assertion; token_url by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assertion_audience: Option<String>,
     /// jwt and private_key_jwt: the private key in PEM.
@@ -64,10 +65,10 @@ pub struct AuthOptions {
     /// jwt: the iss claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// jwt: the sub claim; the issuer if left out.
+    /// jwt: the sub claim; issuer by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// jwt: how long a token lives, in seconds, 30 to 300; 300 if left out.
+    /// jwt: lifetime of a token in seconds, 30 to 300; 300 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 300))]
     pub lifetime_s: Option<u32>,
@@ -85,7 +86,7 @@ pub enum Kind {
     Jwt,
 }
 
-/// How a client proves itself to the token endpoint (OpenID Connect Core 9).
+/// Client authentication at the token endpoint (OpenID Connect Core 9).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuth {
@@ -104,7 +105,7 @@ pub enum Algorithm {
     Es256,
 }
 
-/// Why an authentication cannot be used as configured. Never holds a secret.
+/// Why the options are invalid. Never holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     #[error("auth.{key}: {why}")]
@@ -135,7 +136,7 @@ impl Kind {
         }
     }
 
-    /// The keys that belong to it, besides `kind`.
+    /// The keys that this kind allows besides `kind`.
     fn keys(self) -> &'static [&'static str] {
         match self {
             Self::None => &[],
@@ -164,7 +165,8 @@ impl Kind {
 }
 
 impl AuthOptions {
-    /// These options over those of a vendor file, key by key; another kind starts afresh.
+    /// Overlays these options on those of a vendor file, key by key. With another `kind` nothing is taken from the
+    /// vendor file.
     pub fn over(&self, lower: &Self) -> Self {
         if self.kind.is_some() && self.kind != lower.kind {
             return self.clone();
@@ -194,7 +196,7 @@ impl AuthOptions {
             subject,
             lifetime_s
         );
-        // Another way for the client to prove itself leaves the other way's secret behind.
+        // Another client authentication drops the credential of the lower one.
         if self.client_auth.is_some_and(|own| own != lower.client_auth.unwrap_or_default()) {
             match self.client_auth {
                 Some(ClientAuth::PrivateKeyJwt) => layered.client_secret = self.client_secret.clone(),
@@ -204,7 +206,7 @@ impl AuthOptions {
         layered
     }
 
-    /// Every key that is set has to belong to the kind: one that would be ignored is an error.
+    /// Validates the options. A key that `kind` does not use is an error, since it would be ignored.
     pub fn check(&self) -> Result<(), AuthError> {
         let kind = self.kind.unwrap_or_default();
         let set = serde_json::to_value(self).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One token: fetched once however many ask, renewed before it expires, dropped when it is refused.
+//! One cached token: a single fetch serves all concurrent callers; renewed before it expires, dropped after a 401.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -16,48 +16,48 @@ use crate::{
     telemetry::metrics,
 };
 
-/// What a token lives that came without a lifetime (RFC 6749 5.1 only recommends one).
-const LIFETIME_UNSAID: Duration = Duration::from_secs(300);
-/// No token is used longer, whatever its server says.
+/// Lifetime of a token without `expires_in`, which RFC 6749 5.1 only recommends.
+const LIFETIME_DEFAULT: Duration = Duration::from_secs(300);
+/// Longest use of a token, whatever its server says.
 const LIFETIME_MAX: Duration = Duration::from_secs(60 * 60);
-/// What servers that count whole seconds may cut from a life.
+/// Subtracted from a lifetime, since servers round it to seconds.
 const ROUNDING_MAX: Duration = Duration::from_secs(1);
-/// How long before its expiry a token is renewed: a fifth of its life, at most this.
+/// A token is renewed a fifth of its lifetime before it expires, but at most this long before.
 const RENEWAL_MARGIN_MAX: Duration = Duration::from_secs(60);
-/// After a failed fetch nobody tries again for a moment, twice as long each time.
+/// Pause after a failed fetch; it doubles with each failure in a row.
 const PAUSE_BASE: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Where tokens come from.
+/// Fetches or signs tokens.
 #[async_trait]
 pub trait TokenSource: Send + Sync {
     async fn fetch(&self) -> Result<TokenGrant, TokenError>;
 }
 
-/// A token as it was issued.
+/// A newly issued token.
 pub struct TokenGrant {
     pub token: Secret,
     pub lifetime: Lifetime,
 }
 
-/// How long it lives, as its server says.
+/// The lifetime that the server states.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Lifetime {
-    Unsaid,
+    Unknown,
     Seconds(f64),
 }
 
-/// A token to send, and its number.
+/// A token as header values, and its number.
 #[derive(Debug, Clone)]
 pub struct Granted {
-    /// As `Bearer …`.
+    /// `Bearer …`.
     pub bearer: HeaderValue,
-    /// The token alone.
+    /// The bare token.
     pub token: HeaderValue,
     pub generation: u64,
 }
 
-/// Why there is no token. Never holds a token, a secret or the text of a server.
+/// Why there is no token. Never holds a token, a secret or text of a server's response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("the token endpoint cannot be reached ({0})")]
@@ -76,7 +76,7 @@ pub enum TokenError {
 
 type Fetched = Option<Result<Granted, TokenError>>;
 
-/// A place for one token.
+/// The cache entry of one token.
 pub struct TokenSlot {
     source: Arc<dyn TokenSource>,
     clock: Clock,
@@ -87,7 +87,7 @@ pub struct TokenSlot {
 struct State {
     token: Option<Token>,
     generation: u64,
-    /// The fetch under way. It is a task of its own: callers come and go.
+    /// The fetch in progress. It is a task of its own, so cancelling a caller does not end it.
     flight: Option<watch::Receiver<Fetched>>,
     failure: Option<Failure>,
 }
@@ -104,7 +104,8 @@ struct Failure {
     until: Instant,
 }
 
-/// A time on both clocks. The monotonic one stops while a machine sleeps, the wall clock can be set: the earlier one counts.
+/// A time on two clocks: the monotonic one stops while the machine sleeps, and the wall clock can be set. The earlier
+/// one counts.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     monotonic: Instant,
@@ -126,7 +127,7 @@ impl TokenSlot {
         Self { source, clock, state: Mutex::default() }
     }
 
-    /// A token that has not expired. Of many callers at once, one fetch serves all; one that is cancelled harms nobody.
+    /// A token that has not expired. Concurrent callers share one fetch, which goes on if a caller is cancelled.
     pub async fn get(self: &Arc<Self>) -> Result<Granted, TokenError> {
         let mut flight = {
             let mut state = self.lock();
@@ -150,7 +151,7 @@ impl TokenSlot {
         }
     }
 
-    /// The token of that generation was refused. A newer one stays.
+    /// Drops the token of that generation; a newer one stays.
     pub(super) fn invalidate(&self, generation: u64) {
         let mut state = self.lock();
         if state.token.as_ref().is_some_and(|token| token.granted.generation == generation) {
@@ -163,7 +164,7 @@ impl TokenSlot {
         state.flight = Some(flight.clone());
         let slot = self.clone();
         tokio::spawn(async move {
-            // Its life begins before it is asked for: the server's may have.
+            // The lifetime counts from before the request: the server may have started its own anywhere after that.
             let asked_at = slot.now();
             let fetched = AssertUnwindSafe(slot.source.fetch()).catch_unwind().await;
             let settled = slot.settle(asked_at, fetched.unwrap_or(Err(TokenError::Aborted)));
@@ -187,7 +188,7 @@ impl TokenSlot {
                 state.failure = None;
                 state.generation += 1;
                 let granted = Granted { bearer, token, generation: state.generation };
-                // A token without a future serves those who wait for it now, and nobody after them.
+                // A token without a lifetime serves the callers that wait for it now, and none after them.
                 state.token = life(lifetime).map(|life| Token {
                     granted: granted.clone(),
                     renew_at: asked_at.plus(life - margin(life, fastrand::f64())),
@@ -222,18 +223,19 @@ impl State {
     }
 }
 
-/// How long a token is used; none for one that has no future. A little shorter than its server says: servers count whole
-/// seconds, and the last one may be cut.
+/// How long a token is used, a little shorter than its server says because of rounding. None for a lifetime that is not
+/// positive.
 fn life(lifetime: Lifetime) -> Option<Duration> {
     let said = match lifetime {
-        Lifetime::Unsaid => LIFETIME_UNSAID,
+        Lifetime::Unknown => LIFETIME_DEFAULT,
         Lifetime::Seconds(s) if s.is_nan() || s <= 0.0 => return None,
         Lifetime::Seconds(s) => Duration::from_secs_f64(s.min(LIFETIME_MAX.as_secs_f64())),
     };
     Some(said - ROUNDING_MAX.min(said / 2))
 }
 
-/// How long before the expiry it is renewed; up to a quarter earlier, so that processes do not renew in step.
+/// How long before its expiry a token is renewed; up to a quarter earlier at random, so that processes do not renew in
+/// step.
 fn margin(life: Duration, random: f64) -> Duration {
     (life / 5).min(RENEWAL_MARGIN_MAX).mul_f64(1.0 + random / 4.0)
 }
@@ -248,7 +250,7 @@ mod tests {
 
     use super::*;
 
-    /// Issues `token-1`, `token-2` … with one lifetime, slowly.
+    /// Issues `token-1`, `token-2` … with a fixed lifetime, 50 ms after the request.
     struct Counting {
         fetches: AtomicU64,
         lifetime: Lifetime,
@@ -370,7 +372,7 @@ mod tests {
     #[test]
     fn lifetimes_are_bounded() {
         let ms = |lifetime| life(lifetime).map(|life| life.as_millis());
-        assert_eq!(ms(Lifetime::Unsaid), Some(299_000));
+        assert_eq!(ms(Lifetime::Unknown), Some(299_000));
         assert_eq!(ms(Lifetime::Seconds(1e18)), Some(3_599_000));
         assert_eq!(ms(Lifetime::Seconds(f64::INFINITY)), Some(3_599_000));
         assert_eq!(ms(Lifetime::Seconds(2.0)), Some(1_000));
@@ -383,7 +385,7 @@ mod tests {
     #[test]
     fn a_failure_is_remembered_for_a_moment() {
         run(async {
-            let (slot, source, _) = slot(Lifetime::Unsaid, true);
+            let (slot, source, _) = slot(Lifetime::Unknown, true);
             for _ in 0..100 {
                 assert_eq!(slot.get().await.unwrap_err(), TokenError::Unreadable);
             }

@@ -1,4 +1,5 @@
-//! When a system behind the desk panics, hangs or fails, and when the client hangs up: over real HTTP, on ports that misbehave.
+//! When a system behind the desk panics, hangs or fails, and when the client hangs up: over real HTTP, on ports that
+//! misbehave.
 
 use std::{
     sync::{
@@ -17,7 +18,7 @@ use frontdesk::{
     http,
     identity::{self, Identity, agents::Challenge},
     inbox::{self, Intake},
-    limits::{Bodies, Gate, Options},
+    limits::{BodyReader, Gate, Options},
     mcp::{self, EndpointOptions, Services, Shutdown},
     store::Store,
     tools::{self, Registry},
@@ -100,7 +101,7 @@ impl http::Metrics for Healthy {
 }
 
 /// What is served, with no source of webhooks.
-fn site(endpoint: mcp::Endpoint, store: &Store) -> http::Site {
+fn service(endpoint: mcp::Endpoint, store: &Store) -> http::HttpService {
     let (limits, queue) = (Options::none(), Arc::new(store.clone()));
     let intake = Intake::new(Vec::new(), queue, Arc::default(), Clock::system(), &inbox::Options::default(), &limits);
     let auth = http::AgentAuth {
@@ -110,7 +111,7 @@ fn site(endpoint: mcp::Endpoint, store: &Store) -> http::Site {
         limiter: limits.agents(),
         bodies: bodies(),
         streams: Gate::streams(10),
-        answers: Default::default(),
+        response_memory: Default::default(),
         log: Default::default(),
     };
     let operations = http::Operations {
@@ -118,13 +119,13 @@ fn site(endpoint: mcp::Endpoint, store: &Store) -> http::Site {
         health: Arc::new(Healthy),
         intake: Arc::new(intake),
         token: None,
-        metrics_for_the_world: false,
+        metrics_at_http_listen: false,
     };
-    http::site(endpoint, Arc::new(auth), &operations, Gate::requests(1000), &http::Options::default())
+    http::service(endpoint, Arc::new(auth), &operations, Gate::requests(1000), &http::Options::default())
 }
 
-fn bodies() -> Bodies {
-    Bodies::new(262_144, Duration::from_secs(15))
+fn bodies() -> BodyReader {
+    BodyReader::new(262_144, Duration::from_secs(15))
 }
 
 fn nobody() -> Challenge {
@@ -170,9 +171,9 @@ async fn serve(deadline_ms: u64) -> Fixture {
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let (site, closing) = (site(mcp::endpoint(services, options), &store), shutdown.closing.clone());
+    let (service, closing) = (service(mcp::endpoint(services, options), &store), shutdown.closing.clone());
     tokio::spawn(async move {
-        http::serve(listener, site, &http::Options::default(), None, http::Counted::Yes, closing).await
+        http::serve(listener, service, &http::Options::default(), None, http::Counted::Yes, closing).await
     });
     Fixture { client: Client::new(&url), unruly, shutdown, _directory: directory }
 }

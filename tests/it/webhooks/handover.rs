@@ -286,7 +286,7 @@ fn what_overruns_three_times_is_kept_and_mapped_by_the_worker() {
         panic!("{:?}", rows(&setup.store(), "SELECT kind, state, error FROM events"));
     });
     let (_, log) = server.terminate();
-    assert!(log.contains("kept as it is"), "{log}");
+    assert!(log.contains("stored unmapped"), "{log}");
     // The file is mended, and the server started again.
     std::fs::write(directory.join("slow.toml"), file(mapped)).unwrap();
     let _server = setup.serve();

@@ -278,7 +278,7 @@ async fn work(alone: SoleWorker, store: &Store, options: inbox::Options, enough:
         arrived: Arc::default(),
         clock: Clock::system(),
         options,
-        away: inbox::FirstAway::default(),
+        first_failures: inbox::FirstFailures::default(),
     };
     let working = tokio::spawn(worker.run(alone, closing.clone()));
     let deadline = Instant::now() + Duration::from_secs(20);

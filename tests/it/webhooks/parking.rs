@@ -104,7 +104,7 @@ fn an_outage_is_told_when_it_begins_and_when_it_ends() {
     });
     let listed = stdout(&command(&setup, &["list", "--state", "pending"]));
     assert_eq!(
-        listed.matches("shop is away or too busy").count(),
+        listed.matches("shop is unavailable or overloaded").count(),
         listed.lines().filter(|line| line.contains("pending")).count()
     );
     status.store(200, Ordering::SeqCst);

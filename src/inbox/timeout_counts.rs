@@ -1,4 +1,4 @@
-//! Counts how often the filters of a source took too long for the same bytes.
+//! Counts how often mapping the same body has timed out, by source.
 
 use std::{
     collections::HashMap,
@@ -7,17 +7,17 @@ use std::{
 
 use crate::webhooks::VerifiedWebhook;
 
-/// The same bytes are kept when they could not be mapped in time for the third time.
-const OVERRUNS: u32 = 3;
-/// Bodies that are counted at once.
+/// A body is stored when its mapping has timed out this many times.
+const TIMEOUTS_MAX: u32 = 3;
+/// Most bodies that are counted.
 const COUNTED_MAX: usize = 1024;
 
-/// How often the same bytes could not be mapped in time.
+/// How often mapping the same body has timed out.
 #[derive(Debug, Default)]
-pub(super) struct Overruns(Mutex<HashMap<(String, [u8; 32]), u32>>);
+pub(super) struct TimeoutCounts(Mutex<HashMap<(String, [u8; 32]), u32>>);
 
-impl Overruns {
-    /// One more; true if it is to be kept now.
+impl TimeoutCounts {
+    /// Counts a time-out. True if the webhook is to be stored now.
     pub(super) fn count(&self, webhook: &VerifiedWebhook) -> bool {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counted.len() >= COUNTED_MAX {
@@ -25,6 +25,6 @@ impl Overruns {
         }
         let count = counted.entry((webhook.source().to_owned(), webhook.body_hash())).or_default();
         *count += 1;
-        *count >= OVERRUNS
+        *count >= TIMEOUTS_MAX
     }
 }

@@ -1,5 +1,5 @@
-//! What a source sends again and again because its filters take too long: kept, acknowledged, and mapped by the worker. A
-//! sender that is told "not now" for ever switches its webhook off.
+//! Webhooks whose filters exceed their time: stored unmapped after the third delivery, acknowledged, and mapped by the
+//! worker. A sender that only gets 503 disables its webhook in the end.
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use super::{
 use crate::{
     domain::WaitCause,
     telemetry::{causes, traces},
-    webhooks::{Compared, DedupKey, KeptWebhook, Mapped, VerifiedWebhook},
+    webhooks::{Compared, DedupKey, Mapped, UnmappedWebhook, VerifiedWebhook},
 };
 
-/// The kind of an event that is still to be mapped.
-pub const KEPT: &str = "webhook.kept";
-/// After the store has refused.
+/// The kind of an event that holds an unmapped webhook.
+pub const UNMAPPED_WEBHOOK: &str = "webhook.kept";
+/// Pause after the store has failed.
 const AGAIN: Duration = Duration::from_secs(10);
 
 impl Intake {
-    /// The filters took too long: "not now", or, after the third time, kept.
-    pub(super) async fn overran(&self, webhook: &VerifiedWebhook, why: String) -> Received {
-        if !self.overruns.count(webhook) {
+    /// Handles a mapping that timed out: refuses the webhook, or stores it after the third time.
+    pub(super) async fn mapping_timed_out(&self, webhook: &VerifiedWebhook, why: String) -> Received {
+        if !self.timeouts.count(webhook) {
             return Received::Unavailable(QueueError(why.into()));
         }
-        let payload = match serde_json::to_string(&KeptWebhook::from(webhook)) {
+        let payload = match serde_json::to_string(&UnmappedWebhook::from(webhook)) {
             Ok(payload) => payload,
             Err(error) => return Received::Unavailable(QueueError(Box::new(error))),
         };
         let hash: String = webhook.body_hash().iter().map(|octet| format!("{octet:02x}")).collect();
         let source = webhook.source().to_owned();
         let event = NewEvent {
-            kind: KEPT.to_owned(),
+            kind: UNMAPPED_WEBHOOK.to_owned(),
             subject: format!("webhook:{source}:{hash}"),
-            // Somebody may be waiting for a person.
+            // It may be an escalation.
             priority: 1,
             payload,
             conversation: None,
@@ -51,19 +51,19 @@ impl Intake {
         tracing::error!(
             source,
             error = why,
-            "a webhook is kept as it is: its filters take too long, and it came three times"
+            "a webhook is stored unmapped: its filters exceeded their time in three deliveries"
         );
         self.accept(delivery, serde_json::json!({ "received": true })).await
     }
 
-    /// Maps what was kept.
+    /// Maps a stored webhook.
     pub async fn map_again(&self, payload: &str) -> Result<Handled, Failure> {
         let dead = |error: String| Failure::Dead { error, in_doubt: false };
-        let kept: KeptWebhook =
-            serde_json::from_str(payload).map_err(|_| dead("the kept webhook cannot be read".to_owned()))?;
-        let webhook = kept.restore();
+        let unmapped: UnmappedWebhook =
+            serde_json::from_str(payload).map_err(|_| dead("the stored webhook cannot be read".to_owned()))?;
+        let webhook = unmapped.restore();
         let route = self.route(webhook.source());
-        let route = route.ok_or_else(|| dead("its source is not configured any more".to_owned()))?;
+        let route = route.ok_or_else(|| dead("its source is no longer configured".to_owned()))?;
         let handled = |receipt: &str| Ok(Handled { receipt: receipt.to_owned() });
         match route.map(&webhook).await {
             Mapped::Skipped => handled("skipped: of a kind that has no effect here"),
@@ -75,7 +75,7 @@ impl Intake {
                 let why = faults.join("; ");
                 let unmappable = Unmappable { why, ..self.unmappable_of(&webhook, kind, dedup_key) };
                 self.queue().keep_unmappable(unmappable).await.map_err(|error| later(&error))?;
-                handled("kept as a dead letter: it could not be mapped")
+                handled("stored as a dead letter: it could not be mapped")
             }
             Mapped::Events { dedup_key, events, compared, .. } => {
                 let delivery = self.delivery(&webhook, dedup_key, events, compared).map_err(|error| later(&error))?;
@@ -91,7 +91,7 @@ impl Intake {
         }
     }
 
-    /// A delivery as the queue takes it.
+    /// Builds the delivery for the queue.
     pub(super) fn delivery(
         &self,
         webhook: &VerifiedWebhook,

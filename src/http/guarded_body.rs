@@ -1,4 +1,4 @@
-//! Bodies that hold something until they end: a place, or the mark that a connection is at work.
+//! Response bodies with a guard that is dropped with them, as a permit or the mark that a connection is busy.
 
 use std::{
     pin::Pin,
@@ -9,17 +9,17 @@ use axum::{Error, body::Body};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-struct Held<T> {
+struct Guarded<T> {
     body: Body,
-    _held: T,
+    _guard: T,
 }
 
-/// The body, which drops `held` when it is dropped.
-pub(super) fn hold<T: Send + Unpin + 'static>(body: Body, held: T) -> Body {
-    Body::new(Held { body, _held: held })
+/// Wraps a body so that `guard` is dropped with it.
+pub(super) fn guarded<T: Send + Unpin + 'static>(body: Body, guard: T) -> Body {
+    Body::new(Guarded { body, _guard: guard })
 }
 
-impl<T: Unpin> http_body::Body for Held<T> {
+impl<T: Unpin> http_body::Body for Guarded<T> {
     type Data = Bytes;
     type Error = Error;
 

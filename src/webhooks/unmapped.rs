@@ -1,4 +1,4 @@
-//! A verified request as it is kept, where what it reports could not be found out in time.
+//! A verified webhook as an event payload, for bodies whose filters exceeded their time: the worker maps it later.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use super::{Signed, VerifiedWebhook};
 use crate::domain::Timestamp;
 
-/// Made of a verified request, and kept where only we write.
+/// A verified webhook in the form that the inbox stores. It stays verified: only this process writes there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct KeptWebhook {
+pub struct UnmappedWebhook {
     source: String,
-    /// The body as text, by which erasure finds whom it is about.
+    /// The body as text, which erasure searches for the person.
     unmappable: String,
-    /// The same in base64, where it is no UTF-8.
+    /// The body in base64, if it is not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     octets: Option<String>,
     signed: Signed,
     received_at: Timestamp,
 }
 
-impl From<&VerifiedWebhook> for KeptWebhook {
+impl From<&VerifiedWebhook> for UnmappedWebhook {
     fn from(webhook: &VerifiedWebhook) -> Self {
         let text = std::str::from_utf8(&webhook.body).is_ok();
         Self {
@@ -32,8 +32,8 @@ impl From<&VerifiedWebhook> for KeptWebhook {
     }
 }
 
-impl KeptWebhook {
-    /// The request as it was verified.
+impl UnmappedWebhook {
+    /// The verified webhook.
     pub fn restore(self) -> VerifiedWebhook {
         let octets = self.octets.and_then(|octets| STANDARD.decode(octets).ok());
         VerifiedWebhook {

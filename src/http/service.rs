@@ -1,5 +1,4 @@
-//! What an address serves: the MCP endpoint by the shortest way, since every call of a tool takes it, and the rest through
-//! a router.
+//! Dispatch of http.listen: /mcp goes directly to the MCP endpoint, which is the hot path, and all else to a router.
 
 use std::{
     convert::Infallible,
@@ -24,9 +23,10 @@ use super::{
 };
 use crate::{domain::is_loopback_origin, telemetry::traces::RequestSpan};
 
-/// What an address serves. Clones are the same one: what is put in its place serves all connections, from the next request.
+/// The service of one listener. Clones share it; [`HttpService::replace`] takes effect for all connections with the
+/// next request.
 #[derive(Clone)]
-pub struct Site(Arc<RwLock<Served>>);
+pub struct HttpService(Arc<RwLock<Served>>);
 
 #[derive(Clone)]
 struct Served {
@@ -36,19 +36,19 @@ struct Served {
 
 type Endpoint = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
-impl From<Router> for Site {
+impl From<Router> for HttpService {
     fn from(rest: Router) -> Self {
         Self(Arc::new(RwLock::new(Served { mcp: None, rest })))
     }
 }
 
-impl Site {
+impl HttpService {
     pub(super) fn with_mcp(self, mcp: Endpoint) -> Self {
         self.0.write().unwrap_or_else(PoisonError::into_inner).mcp = Some(mcp);
         self
     }
 
-    /// From the next request on, serves what another one does.
+    /// Serves what `other` serves, from the next request on.
     pub fn replace(&self, other: &Self) {
         let other = other.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = other;
@@ -57,7 +57,7 @@ impl Site {
     pub(super) fn answer(&self, request: Request) -> BoxFuture<'static, Response> {
         let served = self.0.read().unwrap_or_else(PoisonError::into_inner);
         match &served.mcp {
-            // With a slash behind it, as many people and some clients write it.
+            // Many people and some clients write a trailing slash.
             Some(mcp) if matches!(request.uri().path(), "/mcp" | "/mcp/") => mcp(request),
             _ => {
                 let rest = served.rest.clone();
@@ -67,7 +67,7 @@ impl Site {
     }
 }
 
-/// The endpoint with everything that a request to it passes first.
+/// The MCP endpoint behind authentication, request ids and CORS.
 pub(super) fn mcp<S, R>(endpoint: S, auth: Arc<AgentAuth>, options: &Options) -> Endpoint
 where
     S: Service<Request, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
@@ -77,7 +77,7 @@ where
     let guarded = move |request: Request| {
         let (auth, endpoint) = (auth.clone(), endpoint.clone());
         let span = RequestSpan::of(request.extensions());
-        async move { auth.let_in(request, &span, |request| endpoint.oneshot(request)).await }
+        async move { auth.handle(request, &span, |request| endpoint.oneshot(request)).await }
     };
     let direct = guarded.clone();
     let in_browsers = cors(options).layer(tower::service_fn(move |request| {
@@ -104,8 +104,8 @@ fn is_of_browser(request: &Request) -> bool {
     request.method() == Method::OPTIONS || request.headers().contains_key(header::ORIGIN)
 }
 
-/// Lets pages of the allowed origins call /mcp from a browser, as the MCP Inspector's does. Who may is decided by the
-/// endpoint; this tells the browser so.
+/// CORS for pages of the allowed origins, as the MCP Inspector needs it. It only informs the browser: the endpoint
+/// checks the origin itself.
 fn cors(options: &Options) -> CorsLayer {
     let allowed: Vec<String> = options.allowed_origins.iter().map(|origin| without_default_port(origin)).collect();
     let allow = move |origin: &HeaderValue, _: &Parts| {
@@ -120,7 +120,7 @@ fn cors(options: &Options) -> CorsLayer {
         .max_age(Duration::from_secs(600))
 }
 
-/// Browsers leave the default port out of an origin.
+/// Removes the default port, which browsers omit from an origin.
 fn without_default_port(origin: &str) -> String {
     let port = if origin.starts_with("https://") { ":443" } else { ":80" };
     origin.strip_suffix(port).unwrap_or(origin).to_owned()
