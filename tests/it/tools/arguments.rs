@@ -8,7 +8,7 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::support::{Era, Setup, block_on, frontdesk, is_error, stdout, text};
+use crate::support::{Era, Setup, frontdesk, is_error, stdout, text};
 
 /// Values that the schema of one property allows.
 fn allowed(property: &Value) -> BoxedStrategy<Value> {
@@ -73,30 +73,28 @@ fn calls(schema: &Value) -> BoxedStrategy<Value> {
         .boxed()
 }
 
-#[test]
-fn nothing_that_the_published_schema_allows_is_refused() {
+#[tokio::test]
+async fn nothing_that_the_published_schema_allows_is_refused() {
     let setup = Setup::ada();
     let server = setup.serve();
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
-    block_on(async {
-        let client = server.client();
-        let tools = client.result(Era::Modern, "tools/list", json!({})).await["tools"].clone();
-        for tool in tools.as_array().unwrap() {
-            let (name, calls) = (tool["name"].as_str().unwrap(), calls(&tool["inputSchema"]));
-            for _ in 0..120 {
-                let mut arguments = calls.new_tree(&mut runner).unwrap().current();
-                if name == "update_crm" {
-                    // To change nothing at all is refused, whatever the properties hold.
-                    arguments["company"] = "Analytical Engines".into();
-                }
-                let result = client.call(Era::Modern, name, arguments.clone()).await;
-                keeps_its_promise(tool, &result);
-                for refusal in ["not accepted", " must ", "Nothing to change", "did not accept"] {
-                    assert!(!text(&result).contains(refusal), "{name} {arguments}: {}", text(&result));
-                }
+    let client = server.client();
+    let tools = client.result(Era::Modern, "tools/list", json!({})).await["tools"].clone();
+    for tool in tools.as_array().unwrap() {
+        let (name, calls) = (tool["name"].as_str().unwrap(), calls(&tool["inputSchema"]));
+        for _ in 0..120 {
+            let mut arguments = calls.new_tree(&mut runner).unwrap().current();
+            if name == "update_crm" {
+                // To change nothing at all is refused, whatever the properties hold.
+                arguments["company"] = "Analytical Engines".into();
+            }
+            let result = client.call(Era::Modern, name, arguments.clone()).await;
+            keeps_its_promise(tool, &result);
+            for refusal in ["not accepted", " must ", "Nothing to change", "did not accept"] {
+                assert!(!text(&result).contains(refusal), "{name} {arguments}: {}", text(&result));
             }
         }
-    });
+    }
     server.terminate();
     let audit = frontdesk(setup.path(), &["audit", "--verdict", "invalid_arguments"]);
     assert!(!stdout(&audit).contains("invalid_arguments"), "{}", stdout(&audit));
@@ -110,8 +108,8 @@ fn keeps_its_promise(tool: &Value, result: &Value) {
     }
 }
 
-#[test]
-fn a_strict_conversion_can_leave_out_everything_that_is_optional() {
+#[tokio::test]
+async fn a_strict_conversion_can_leave_out_everything_that_is_optional() {
     let setup = Setup::ada();
     let server = setup.serve();
     let given = json!({
@@ -120,55 +118,50 @@ fn a_strict_conversion_can_leave_out_everything_that_is_optional() {
         "update_crm": { "last_name": "Byron" },
         "search_articles": { "query": "returns" },
     });
-    block_on(async {
-        let client = server.client();
-        let tools = client.result(Era::Legacy, "tools/list", json!({})).await["tools"].clone();
-        for tool in tools.as_array().unwrap() {
-            let name = tool["name"].as_str().unwrap();
-            // OpenAI's: every property is required, and none may be null.
-            let mut strict = given[name].clone();
-            for (property, schema) in tool["inputSchema"]["properties"].as_object().unwrap() {
-                if strict.get(property).is_none() {
-                    let empty = if schema["type"] == "integer" { json!(0) } else { json!("") };
-                    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
-                        assert!(regex_lite::Regex::new(pattern).unwrap().is_match(""), "{name}.{property}: {pattern}");
-                    }
-                    strict[property] = empty;
+    let client = server.client();
+    let tools = client.result(Era::Legacy, "tools/list", json!({})).await["tools"].clone();
+    for tool in tools.as_array().unwrap() {
+        let name = tool["name"].as_str().unwrap();
+        // OpenAI's: every property is required, and none may be null.
+        let mut strict = given[name].clone();
+        for (property, schema) in tool["inputSchema"]["properties"].as_object().unwrap() {
+            if strict.get(property).is_none() {
+                let empty = if schema["type"] == "integer" { json!(0) } else { json!("") };
+                if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
+                    assert!(regex_lite::Regex::new(pattern).unwrap().is_match(""), "{name}.{property}: {pattern}");
                 }
-            }
-            let result = client.call(Era::Legacy, name, strict.clone()).await;
-            assert!(!is_error(&result), "{name} {strict}: {result}");
-            keeps_its_promise(tool, &result);
-            let same = client.call(Era::Legacy, name, given[name].clone()).await;
-            match name {
-                "create_ticket" => {
-                    assert_eq!(same["structuredContent"]["created"], false, "one request, not two: {same}")
-                }
-                "update_crm" => assert_eq!(same["structuredContent"]["changed"], json!([]), "{same}"),
-                _ => assert_eq!(same["structuredContent"], result["structuredContent"]),
+                strict[property] = empty;
             }
         }
-    });
+        let result = client.call(Era::Legacy, name, strict.clone()).await;
+        assert!(!is_error(&result), "{name} {strict}: {result}");
+        keeps_its_promise(tool, &result);
+        let same = client.call(Era::Legacy, name, given[name].clone()).await;
+        match name {
+            "create_ticket" => {
+                assert_eq!(same["structuredContent"]["created"], false, "one request, not two: {same}")
+            }
+            "update_crm" => assert_eq!(same["structuredContent"]["changed"], json!([]), "{same}"),
+            _ => assert_eq!(same["structuredContent"], result["structuredContent"]),
+        }
+    }
 }
 
-#[test]
-fn what_hosts_add_makes_no_difference_and_can_be_configured() {
+#[tokio::test]
+async fn what_hosts_add_makes_no_difference_and_can_be_configured() {
     let setup = Setup::ada().config("[tools]\nignored_arguments = [\"trace\", \"customer_email\"]\n");
     let server = setup.serve();
-    block_on(async {
-        let open = async |more: Value| {
-            let mut arguments =
-                json!({ "subject": "Broken key", "description": "The E key is stuck.", "order_id": 1001 });
-            arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            server.client().call(Era::Legacy, "create_ticket", arguments).await
-        };
-        assert_eq!(open(json!({})).await["structuredContent"]["created"], true);
-        let repeated = open(json!({ "trace": 7, "customer_email": "grace@example.com", "order_id": "#1001" })).await;
-        assert_eq!(repeated["structuredContent"]["created"], false, "{repeated}");
-        let refused = open(json!({ "toolCallId": "call_0" })).await;
-        assert!(text(&refused).contains("there is no argument toolCallId"), "not in this list: {refused}");
-        assert!(text(&refused).contains("again without toolCallId"), "{refused}");
-    });
+    let open = async |more: Value| {
+        let mut arguments = json!({ "subject": "Broken key", "description": "The E key is stuck.", "order_id": 1001 });
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        server.client().call(Era::Legacy, "create_ticket", arguments).await
+    };
+    assert_eq!(open(json!({})).await["structuredContent"]["created"], true);
+    let repeated = open(json!({ "trace": 7, "customer_email": "grace@example.com", "order_id": "#1001" })).await;
+    assert_eq!(repeated["structuredContent"]["created"], false, "{repeated}");
+    let refused = open(json!({ "toolCallId": "call_0" })).await;
+    assert!(text(&refused).contains("there is no argument toolCallId"), "not in this list: {refused}");
+    assert!(text(&refused).contains("again without toolCallId"), "{refused}");
     let wrong = Setup::ada().config("[tools]\nignored_arguments = [\"subject\"]\n");
     let output = frontdesk(wrong.path(), &["check"]);
     assert_eq!(output.status.code(), Some(1));
