@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     identity::context,
-    support::{
-        Answer, Client, Era, Platform, Seen, Server, Setup, Vendor, block_on, events, is_error, rows, settled, text,
-    },
+    support::{Answer, Client, Era, Platform, Seen, Server, Setup, Vendor, events, is_error, rows, settled, text},
 };
 
 pub const KEY: &str = "io.frontdesk/idempotency-key";
@@ -130,23 +128,21 @@ fn audit(setup: &Setup) -> Vec<String> {
     rows(&setup.store(), written)
 }
 
-#[test]
-fn a_contact_whose_answer_was_lost_is_made_once() {
+#[tokio::test]
+async fn a_contact_whose_answer_was_lost_is_made_once() {
     let (crm, vendor) = Crm { lost: vec![Answer::text(502, ""), Answer::Hang], ..Crm::default() }.start();
     let setup = with_crm(Setup::context(context::SECRET).webhooks(), &vendor);
     let server = setup.serve();
-    block_on(async {
-        let ada = agent(&server, "ada");
-        let lost = update(&ada, json!({ "phone": "+44 20 7946 0199" })).await;
-        assert!(is_error(&lost) && text(&lost).contains("not certain yet"), "{lost}");
-        let found = update(&ada, json!({ "phone": "+44 20 7946 0199" })).await;
-        assert_eq!(text(&found), "The contact was up to date already.", "{found}");
-        let mut grace = events::ended("conv_2", 0);
-        grace["data"]["customerId"] = "cus_grace".into();
-        grace["data"]["customerEmail"] = "grace@example.com".into();
-        Platform::new(&server).post("chatbot", &grace).await;
-        settled(&setup.store()).await;
-    });
+    let ada = agent(&server, "ada");
+    let lost = update(&ada, json!({ "phone": "+44 20 7946 0199" })).await;
+    assert!(is_error(&lost) && text(&lost).contains("not certain yet"), "{lost}");
+    let found = update(&ada, json!({ "phone": "+44 20 7946 0199" })).await;
+    assert_eq!(text(&found), "The contact was up to date already.", "{found}");
+    let mut grace = events::ended("conv_2", 0);
+    grace["data"]["customerId"] = "cus_grace".into();
+    grace["data"]["customerEmail"] = "grace@example.com".into();
+    Platform::new(&server).post("chatbot", &grace).await;
+    settled(&setup.store()).await;
     let crm = crm.lock().unwrap();
     let emails: Vec<&Value> = crm.contacts.iter().map(|contact| &contact["email"]).collect();
     assert_eq!(emails, ["ada@example.com", "grace@example.com"]);
@@ -155,8 +151,8 @@ fn a_contact_whose_answer_was_lost_is_made_once() {
     assert_eq!(rows(&setup.store(), "SELECT state, receipt FROM events"), ["done|contact:2"]);
 }
 
-#[test]
-fn a_new_contact_that_no_search_shows_yet_gets_the_next_change() {
+#[tokio::test]
+async fn a_new_contact_that_no_search_shows_yet_gets_the_next_change() {
     let (crm, vendor) = Crm::default().start();
     let vendor = Vendor::start(move |seen| match seen.method.as_str() {
         "GET" => Answer::json(200, json!([])),
@@ -167,19 +163,17 @@ fn a_new_contact_that_no_search_shows_yet_gets_the_next_change() {
     });
     let setup = with_crm(Setup::context(context::SECRET), &vendor);
     let server = setup.serve();
-    block_on(async {
-        let ada = agent(&server, "ada");
-        for n in 1..4 {
-            let changed = update(&ada, json!({ "phone": format!("+44207946019{n}") })).await;
-            assert_eq!(text(&changed), format!("Changed phone to +44207946019{n}."));
-        }
-    });
+    let ada = agent(&server, "ada");
+    for n in 1..4 {
+        let changed = update(&ada, json!({ "phone": format!("+44207946019{n}") })).await;
+        assert_eq!(text(&changed), format!("Changed phone to +44207946019{n}."));
+    }
     let sent: Vec<String> = vendor.seen().iter().map(|seen| seen.method.clone()).filter(|m| m != "GET").collect();
     assert_eq!(sent, ["POST", "PATCH", "PATCH"]);
 }
 
-#[test]
-fn two_processes_make_one_contact_of_one_customer() {
+#[tokio::test]
+async fn two_processes_make_one_contact_of_one_customer() {
     let crm = Arc::new(Mutex::new(Crm::default()));
     let vendor = Vendor::start({
         let crm = crm.clone();
@@ -190,21 +184,21 @@ fn two_processes_make_one_contact_of_one_customer() {
     });
     let setup = with_crm(Setup::context(context::SECRET), &vendor);
     let servers = [setup.serve(), setup.serve()];
-    let answers = block_on(async {
+    let answers = {
         let clients = servers.each_ref().map(|server| agent(server, "ada"));
         let calls = (0..10).map(|n| {
             let client = clients[n % 2].clone();
             async move { update(&client, json!({ "phone": format!("+44207946010{n}") })).await }
         });
         futures::future::join_all(calls).await
-    });
+    };
     assert_eq!(crm.lock().unwrap().contacts.len(), 1);
     // Each of them waited for its turn, and changed the one contact.
     assert!(answers.iter().all(|answer| text(answer).starts_with("Changed phone to ")), "{answers:?}");
 }
 
-#[test]
-fn what_was_done_before_the_note_failed_is_said_and_on_record_and_a_repeat_does_the_rest() {
+#[tokio::test]
+async fn what_was_done_before_the_note_failed_is_said_and_on_record_and_a_repeat_does_the_rest() {
     for (status, keyed) in [(429, false), (400, false), (403, false), (429, true), (400, true)] {
         let fails = Arc::new(Mutex::new(true));
         let (crm, inner) =
@@ -222,23 +216,21 @@ fn what_was_done_before_the_note_failed_is_said_and_on_record_and_a_repeat_does_
         });
         let setup = with_crm(Setup::context(context::SECRET), &vendor);
         let server = setup.serve();
-        block_on(async {
-            let mut ada = agent(&server, "ada");
-            if keyed {
-                ada = ada.with_meta(KEY, json!("key-1"));
-            }
-            let both = json!({ "phone": "+44 20 7946 0199", "note": "please call" });
-            let partly = update(&ada, both.clone()).await;
-            assert!(is_error(&partly), "{partly}");
-            assert!(text(&partly).starts_with("Changed phone to +442079460199. The note was not saved: "), "{partly}");
-            *fails.lock().unwrap() = false;
-            let rest = update(&ada, both.clone()).await;
-            assert_eq!(rest["structuredContent"]["note_id"], "1", "{rest}");
-            // Under a key it is the answer to the first request; without one, what is different now.
-            assert_eq!(rest["structuredContent"]["changed"].as_array().unwrap().len(), usize::from(keyed), "{rest}");
-            let again = update(&ada, both).await;
-            assert_eq!(again["structuredContent"]["note_id"], "1", "{again}");
-        });
+        let mut ada = agent(&server, "ada");
+        if keyed {
+            ada = ada.with_meta(KEY, json!("key-1"));
+        }
+        let both = json!({ "phone": "+44 20 7946 0199", "note": "please call" });
+        let partly = update(&ada, both.clone()).await;
+        assert!(is_error(&partly), "{partly}");
+        assert!(text(&partly).starts_with("Changed phone to +442079460199. The note was not saved: "), "{partly}");
+        *fails.lock().unwrap() = false;
+        let rest = update(&ada, both.clone()).await;
+        assert_eq!(rest["structuredContent"]["note_id"], "1", "{rest}");
+        // Under a key it is the answer to the first request; without one, what is different now.
+        assert_eq!(rest["structuredContent"]["changed"].as_array().unwrap().len(), usize::from(keyed), "{rest}");
+        let again = update(&ada, both).await;
+        assert_eq!(again["structuredContent"]["note_id"], "1", "{again}");
         assert_eq!(vendor.count("PATCH"), 1, "{status}");
         assert_eq!(crm.lock().unwrap().notes.len(), 1, "{status}");
         let (ended, log) = server.terminate();
@@ -253,8 +245,8 @@ fn what_was_done_before_the_note_failed_is_said_and_on_record_and_a_repeat_does_
     }
 }
 
-#[test]
-fn a_repeat_under_its_key_leaves_what_another_request_has_set_since() {
+#[tokio::test]
+async fn a_repeat_under_its_key_leaves_what_another_request_has_set_since() {
     let (crm, inner) =
         Crm { contacts: vec![json!({ "id": 1, "email": "ada@example.com", "fields": {} })], ..Crm::default() }.start();
     let losing = Arc::new(Mutex::new(true));
@@ -273,28 +265,26 @@ fn a_repeat_under_its_key_leaves_what_another_request_has_set_since() {
     let server = setup.serve();
     let phone = |n: u8| format!("+44207946010{n}");
     let stored = || crm.lock().unwrap().contacts[0]["fields"]["phone"].as_str().unwrap().to_owned();
-    block_on(async {
-        let ada = agent(&server, "ada");
-        let keyed = |key: &str| ada.clone().with_meta(KEY, json!(key));
-        let set = async |client: &Client, n: u8| update(client, json!({ "phone": phone(n) })).await;
-        assert!(text(&set(&keyed("k1"), 1).await).contains("not certain yet"));
-        *losing.lock().unwrap() = false;
-        set(&keyed("k2"), 2).await;
-        let late = set(&keyed("k1"), 1).await;
-        assert!(text(&late).contains("Left as it is: phone, which was set by a later request since"), "{late}");
-        assert_eq!((late["structuredContent"]["changed"].clone(), stored()), (json!([]), phone(2)));
-        // The same answer again; and a request of its own may set what it likes.
-        assert_eq!(set(&keyed("k1"), 1).await["structuredContent"]["changed"], json!([]));
-        set(&ada, 3).await;
-        set(&keyed("k2"), 2).await;
-        assert_eq!(stored(), phone(3));
-        // One that was certainly not done does not count as the later one.
-        *losing.lock().unwrap() = true;
-        set(&keyed("k4"), 4).await;
-        *losing.lock().unwrap() = false;
-        set(&keyed("k4"), 4).await;
-        assert_eq!(stored(), phone(4));
-    });
+    let ada = agent(&server, "ada");
+    let keyed = |key: &str| ada.clone().with_meta(KEY, json!(key));
+    let set = async |client: &Client, n: u8| update(client, json!({ "phone": phone(n) })).await;
+    assert!(text(&set(&keyed("k1"), 1).await).contains("not certain yet"));
+    *losing.lock().unwrap() = false;
+    set(&keyed("k2"), 2).await;
+    let late = set(&keyed("k1"), 1).await;
+    assert!(text(&late).contains("Left as it is: phone, which was set by a later request since"), "{late}");
+    assert_eq!((late["structuredContent"]["changed"].clone(), stored()), (json!([]), phone(2)));
+    // The same answer again; and a request of its own may set what it likes.
+    assert_eq!(set(&keyed("k1"), 1).await["structuredContent"]["changed"], json!([]));
+    set(&ada, 3).await;
+    set(&keyed("k2"), 2).await;
+    assert_eq!(stored(), phone(3));
+    // One that was certainly not done does not count as the later one.
+    *losing.lock().unwrap() = true;
+    set(&keyed("k4"), 4).await;
+    *losing.lock().unwrap() = false;
+    set(&keyed("k4"), 4).await;
+    assert_eq!(stored(), phone(4));
 }
 
 fn ended(conversation: &str, at: &str, intent: &str) -> Value {
@@ -319,14 +309,14 @@ async fn send_ends(setup: &Setup, server: &Server) {
     }
 }
 
-#[test]
-fn the_later_end_of_a_conversation_stays_in_the_store_and_at_a_crm() {
+#[tokio::test]
+async fn the_later_end_of_a_conversation_stays_in_the_store_and_at_a_crm() {
     let (crm, vendor) =
         Crm { contacts: vec![json!({ "id": 1, "email": "ada@example.com", "fields": {} })], ..Crm::default() }.start();
     let (own, at_crm) = (Setup::ada().webhooks(), with_crm(Setup::ada().webhooks(), &vendor));
     for setup in [&own, &at_crm] {
         let server = setup.serve();
-        block_on(send_ends(setup, &server));
+        send_ends(setup, &server).await;
         let receipts = rows(
             &setup.store(),
             "SELECT state, receipt LIKE '%; note alone: a later conversation has set %' FROM events",
@@ -345,17 +335,15 @@ fn the_later_end_of_a_conversation_stays_in_the_store_and_at_a_crm() {
     assert_eq!(crm.notes.len(), 4);
 }
 
-#[test]
-fn a_contact_of_before_the_store_kept_account_tells_of_the_later_end_itself() {
+#[tokio::test]
+async fn a_contact_of_before_the_store_kept_account_tells_of_the_later_end_itself() {
     let fields = json!({ "last_chatbot_interaction": "2026-03-30T15:00:00Z", "chatbot_detected_intent": "newer" });
     let contact = json!({ "id": 1, "email": "ada@example.com", "fields": fields });
     let (crm, vendor) = Crm { contacts: vec![contact], ..Crm::default() }.start();
     let setup = with_crm(Setup::ada().webhooks(), &vendor);
     let server = setup.serve();
-    block_on(async {
-        Platform::new(&server).post("chatbot", &ended("conv_1", "2026-03-30T14:00:00Z", "older")).await;
-        settled(&setup.store()).await;
-    });
+    Platform::new(&server).post("chatbot", &ended("conv_1", "2026-03-30T14:00:00Z", "older")).await;
+    settled(&setup.store()).await;
     assert_eq!(crm.lock().unwrap().contacts[0]["fields"]["chatbot_detected_intent"], "newer");
     assert_eq!(crm.lock().unwrap().notes.len(), 1);
 }

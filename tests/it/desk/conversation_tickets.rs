@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     identity::context,
-    support::{Answer, Client, Era, Platform, Server, Setup, Vendor, block_on, events, rows, settled, text},
+    support::{Answer, Client, Era, Platform, Server, Setup, Vendor, events, rows, settled, text},
 };
 
 fn setup() -> Setup {
@@ -94,27 +94,25 @@ const COMMENT: &str = r#"
     errors = [{ status = [422], when = '.why == "closed"', as = "closed" }]
 "#;
 
-#[test]
-fn another_request_is_added_to_the_ticket_of_its_conversation() {
+#[tokio::test]
+async fn another_request_is_added_to_the_ticket_of_its_conversation() {
     let setup = setup();
     let server = setup.serve();
-    block_on(async {
-        let ada = agent(&server, "conv_1");
-        let parcel = json!({ "subject": "Parcel", "description": "Where is it?" });
-        is(outcome(&ada, parcel.clone()).await, "opened", "T-1001");
-        is(outcome(&ada, parcel.clone()).await, "repeated", "T-1001");
-        let hacked = json!({
-            "subject": "Account hacked", "description": "Somebody ordered.", "category": "fraud", "order_id": "#1001",
-            "priority": "urgent",
-        });
-        let added = ask(&ada, hacked.clone()).await;
-        assert!(text(&added).contains("added to ticket T-1001"), "{added}");
-        assert_eq!(added["structuredContent"]["outcome"], "added");
-        is(outcome(&ada, hacked).await, "repeated", "T-1001");
-        is(outcome(&ada, parcel.clone()).await, "repeated", "T-1001");
-        // Another conversation is another matter.
-        is(outcome(&agent(&server, "conv_2"), parcel).await, "opened", "T-1002");
+    let ada = agent(&server, "conv_1");
+    let parcel = json!({ "subject": "Parcel", "description": "Where is it?" });
+    is(outcome(&ada, parcel.clone()).await, "opened", "T-1001");
+    is(outcome(&ada, parcel.clone()).await, "repeated", "T-1001");
+    let hacked = json!({
+        "subject": "Account hacked", "description": "Somebody ordered.", "category": "fraud", "order_id": "#1001",
+        "priority": "urgent",
     });
+    let added = ask(&ada, hacked.clone()).await;
+    assert!(text(&added).contains("added to ticket T-1001"), "{added}");
+    assert_eq!(added["structuredContent"]["outcome"], "added");
+    is(outcome(&ada, hacked).await, "repeated", "T-1001");
+    is(outcome(&ada, parcel.clone()).await, "repeated", "T-1001");
+    // Another conversation is another matter.
+    is(outcome(&agent(&server, "conv_2"), parcel).await, "opened", "T-1002");
     assert_eq!(
         rows(&setup.store(), "SELECT text FROM comments"),
         ["Another request in this conversation: Account hacked\nCategory: fraud\nOrder: #1001\nPriority: urgent\n\n\
@@ -123,8 +121,8 @@ fn another_request_is_added_to_the_ticket_of_its_conversation() {
     assert_eq!(rows(&setup.store(), "SELECT n, priority FROM tickets"), ["1|urgent", "2|normal"]);
 }
 
-#[test]
-fn a_priority_that_cannot_be_raised_opens_a_ticket_that_follows() {
+#[tokio::test]
+async fn a_priority_that_cannot_be_raised_opens_a_ticket_that_follows() {
     let tickets = Arc::new(AtomicUsize::new(0));
     let vendor = Vendor::start(move |seen| match seen.path.ends_with("/comments") {
         true => Answer::json(201, json!({})),
@@ -132,13 +130,11 @@ fn a_priority_that_cannot_be_raised_opens_a_ticket_that_follows() {
     });
     let setup = own(&vendor, "", COMMENT);
     let server = setup.serve();
-    block_on(async {
-        let ada = agent(&server, "conv_1");
-        is(outcome(&ada, json!({ "subject": "a", "description": "d" })).await, "opened", "HD-1");
-        is(outcome(&ada, json!({ "subject": "b", "description": "d", "priority": "low" })).await, "added", "HD-1");
-        is(outcome(&ada, json!({ "subject": "c", "description": "d", "priority": "high" })).await, "opened", "HD-2");
-        is(outcome(&ada, json!({ "subject": "e", "description": "d", "priority": "high" })).await, "added", "HD-2");
-    });
+    let ada = agent(&server, "conv_1");
+    is(outcome(&ada, json!({ "subject": "a", "description": "d" })).await, "opened", "HD-1");
+    is(outcome(&ada, json!({ "subject": "b", "description": "d", "priority": "low" })).await, "added", "HD-1");
+    is(outcome(&ada, json!({ "subject": "c", "description": "d", "priority": "high" })).await, "opened", "HD-2");
+    is(outcome(&ada, json!({ "subject": "e", "description": "d", "priority": "high" })).await, "added", "HD-2");
     let seen = vendor.seen();
     let third = seen[2].json();
     assert_eq!((&third["subject"], &third["priority"]), (&json!("c"), &json!("high")));
@@ -150,8 +146,8 @@ fn a_priority_that_cannot_be_raised_opens_a_ticket_that_follows() {
     );
 }
 
-#[test]
-fn a_note_that_is_refused_opens_a_ticket_that_follows() {
+#[tokio::test]
+async fn a_note_that_is_refused_opens_a_ticket_that_follows() {
     for (status, body) in [(422, json!({ "why": "closed" })), (404, json!({})), (410, json!({})), (400, json!({}))] {
         let tickets = Arc::new(AtomicUsize::new(0));
         let refused = body.clone();
@@ -162,15 +158,13 @@ fn a_note_that_is_refused_opens_a_ticket_that_follows() {
         });
         let setup = own(&vendor, "", COMMENT);
         let server = setup.serve();
-        block_on(async {
-            let (platform, ada) = (Platform::new(&server), agent(&server, "conv_1"));
-            platform.post("escalation", &events::escalated("conv_1", 0)).await;
-            settled(&setup.store()).await;
-            // Months later, in a conversation that never ends.
-            platform.post("escalation", &events::escalated("conv_1", 1)).await;
-            settled(&setup.store()).await;
-            is(outcome(&ada, json!({ "subject": "c", "description": "d" })).await, "added", "HD-2");
-        });
+        let (platform, ada) = (Platform::new(&server), agent(&server, "conv_1"));
+        platform.post("escalation", &events::escalated("conv_1", 0)).await;
+        settled(&setup.store()).await;
+        // Months later, in a conversation that never ends.
+        platform.post("escalation", &events::escalated("conv_1", 1)).await;
+        settled(&setup.store()).await;
+        is(outcome(&ada, json!({ "subject": "c", "description": "d" })).await, "added", "HD-2");
         assert_eq!(rows(&setup.store(), "SELECT state, receipt FROM events"), ["done|ticket:HD-1", "done|ticket:HD-2"]);
         let seen = vendor.seen();
         let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
@@ -181,33 +175,31 @@ fn a_note_that_is_refused_opens_a_ticket_that_follows() {
     }
 }
 
-#[test]
-fn a_closed_ticket_and_a_long_silence_end_the_link() {
+#[tokio::test]
+async fn a_closed_ticket_and_a_long_silence_end_the_link() {
     let setup = setup();
     let server = setup.serve();
-    block_on(async {
-        let ada = agent(&server, "whatsapp-447700");
-        let request = |subject: &str| json!({ "subject": subject, "description": "d" });
-        is(outcome(&ada, request("a")).await, "opened", "T-1001");
-        change(&setup.store(), "UPDATE tickets SET status = 'closed' WHERE n = 1");
-        is(outcome(&ada, request("b")).await, "opened", "T-1002");
-        // What was solved is opened again: somebody has to read it.
-        change(&setup.store(), "UPDATE tickets SET status = 'solved' WHERE n = 2");
-        is(outcome(&ada, request("c")).await, "added", "T-1002");
-        let day = 24 * 3600 * 1000;
-        change(&setup.store(), &format!("UPDATE conversation_tickets SET used_at = used_at - 6 * {day}"));
-        is(outcome(&ada, request("e")).await, "added", "T-1002");
-        change(&setup.store(), &format!("UPDATE conversation_tickets SET used_at = used_at - 8 * {day}"));
-        is(outcome(&ada, request("f")).await, "opened", "T-1003");
-        is(outcome(&ada, request("g")).await, "added", "T-1003");
-    });
+    let ada = agent(&server, "whatsapp-447700");
+    let request = |subject: &str| json!({ "subject": subject, "description": "d" });
+    is(outcome(&ada, request("a")).await, "opened", "T-1001");
+    change(&setup.store(), "UPDATE tickets SET status = 'closed' WHERE n = 1");
+    is(outcome(&ada, request("b")).await, "opened", "T-1002");
+    // What was solved is opened again: somebody has to read it.
+    change(&setup.store(), "UPDATE tickets SET status = 'solved' WHERE n = 2");
+    is(outcome(&ada, request("c")).await, "added", "T-1002");
+    let day = 24 * 3600 * 1000;
+    change(&setup.store(), &format!("UPDATE conversation_tickets SET used_at = used_at - 6 * {day}"));
+    is(outcome(&ada, request("e")).await, "added", "T-1002");
+    change(&setup.store(), &format!("UPDATE conversation_tickets SET used_at = used_at - 8 * {day}"));
+    is(outcome(&ada, request("f")).await, "opened", "T-1003");
+    is(outcome(&ada, request("g")).await, "added", "T-1003");
     assert_eq!(rows(&setup.store(), "SELECT n, status FROM tickets"), ["1|closed", "2|open", "3|open"]);
     let follows = rows(&setup.store(), "SELECT n, description FROM tickets WHERE n > 1");
     assert_eq!(follows, ["2|This follows on ticket T-1001 of the same conversation.\n\nd", "3|d"]);
 }
 
-#[test]
-fn an_escalation_whose_answer_was_lost_stays_with_its_first_target() {
+#[tokio::test]
+async fn an_escalation_whose_answer_was_lost_stays_with_its_first_target() {
     let lost = Arc::new(AtomicBool::new(true));
     let switch = lost.clone();
     let vendor = Vendor::start(move |seen| match seen.json()["subject"].as_str() {
@@ -218,16 +210,14 @@ fn an_escalation_whose_answer_was_lost_stays_with_its_first_target() {
     });
     let setup = own(&vendor, KEYED, &format!("idempotency_header = \"Idempotency-Key\"\n{COMMENT}"));
     let server = setup.serve();
-    block_on(async {
-        Platform::new(&server).post("escalation", &events::escalated("conv_1", 0)).await;
-        while rows(&setup.store(), "SELECT effect FROM ledger WHERE ended = 1").is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        // Nobody can tell whether the conversation has a ticket; what is asked for gets one.
-        is(outcome(&agent(&server, "conv_1"), json!({ "subject": "s", "description": "d" })).await, "opened", "HD-2");
-        lost.store(false, Ordering::SeqCst);
-        settled(&setup.store()).await;
-    });
+    Platform::new(&server).post("escalation", &events::escalated("conv_1", 0)).await;
+    while rows(&setup.store(), "SELECT effect FROM ledger WHERE ended = 1").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Nobody can tell whether the conversation has a ticket; what is asked for gets one.
+    is(outcome(&agent(&server, "conv_1"), json!({ "subject": "s", "description": "d" })).await, "opened", "HD-2");
+    lost.store(false, Ordering::SeqCst);
+    settled(&setup.store()).await;
     assert_eq!(rows(&setup.store(), "SELECT state, receipt FROM events"), ["done|ticket:HD-1"]);
     let escalations: Vec<_> = vendor.seen().into_iter().filter(|seen| seen.path == "/tickets").collect();
     let keys: std::collections::BTreeSet<_> = escalations
@@ -239,27 +229,25 @@ fn an_escalation_whose_answer_was_lost_stays_with_its_first_target() {
     assert!(!vendor.seen().iter().any(|seen| seen.path.ends_with("/comments")), "and never a comment");
 }
 
-#[test]
-fn two_processes_open_one_ticket_for_one_conversation() {
+#[tokio::test]
+async fn two_processes_open_one_ticket_for_one_conversation() {
     let vendor = Vendor::start(move |seen| match seen.path.ends_with("/comments") {
         true => Answer::json(201, json!({})),
         false => Answer::json(201, json!({ "id": 1 })).late(Duration::from_millis(400)),
     });
     let setup = own(&vendor, "", COMMENT);
     let servers = [setup.serve(), setup.serve()];
-    block_on(async {
-        let agents: Vec<Client> = servers.iter().map(|server| agent(server, "conv_1")).collect();
-        let calls = (0..6).map(|n| outcome(&agents[n % 2], json!({ "subject": format!("s{n}"), "description": "d" })));
-        let mut words: Vec<String> = futures::future::join_all(calls).await.into_iter().map(|(word, _)| word).collect();
-        words.sort();
-        assert_eq!(words, ["added", "added", "added", "added", "added", "opened"]);
-    });
+    let agents: Vec<Client> = servers.iter().map(|server| agent(server, "conv_1")).collect();
+    let calls = (0..6).map(|n| outcome(&agents[n % 2], json!({ "subject": format!("s{n}"), "description": "d" })));
+    let mut words: Vec<String> = futures::future::join_all(calls).await.into_iter().map(|(word, _)| word).collect();
+    words.sort();
+    assert_eq!(words, ["added", "added", "added", "added", "added", "opened"]);
     assert_eq!(vendor.seen().iter().filter(|seen| seen.path == "/tickets").count(), 1);
     assert!(rows(&setup.store(), "SELECT token FROM locks").is_empty(), "every lock was given back");
 }
 
-#[test]
-fn a_lock_ends_with_the_process_that_held_it() {
+#[tokio::test]
+async fn a_lock_ends_with_the_process_that_held_it() {
     let hangs = Arc::new(AtomicBool::new(true));
     let switch = hangs.clone();
     let vendor = Vendor::start(move |_| match switch.load(Ordering::SeqCst) {
@@ -268,21 +256,19 @@ fn a_lock_ends_with_the_process_that_held_it() {
     });
     let setup = own(&vendor, "", COMMENT);
     let (first, second) = (setup.serve(), setup.serve());
-    block_on(async {
-        let (before, after) = (agent(&first, "conv_1"), agent(&second, "conv_1"));
-        let (headers, body) = before.message(
-            Era::Modern,
-            "tools/call",
-            json!({ "name": "create_ticket", "arguments": { "subject": "a", "description": "d" } }),
-        );
-        let call = tokio::spawn(async move { before.send(http::Method::POST, headers, body.into()).await });
-        while vendor.seen().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        first.kill_9();
-        let _ = call.await;
-        assert_eq!(rows(&setup.store(), "SELECT count(*) FROM locks"), ["1"], "it could not give it back");
-        hangs.store(false, Ordering::SeqCst);
-        is(outcome(&after, json!({ "subject": "b", "description": "d" })).await, "opened", "HD-1");
-    });
+    let (before, after) = (agent(&first, "conv_1"), agent(&second, "conv_1"));
+    let (headers, body) = before.message(
+        Era::Modern,
+        "tools/call",
+        json!({ "name": "create_ticket", "arguments": { "subject": "a", "description": "d" } }),
+    );
+    let call = tokio::spawn(async move { before.send(http::Method::POST, headers, body.into()).await });
+    while vendor.seen().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    first.kill_9();
+    let _ = call.await;
+    assert_eq!(rows(&setup.store(), "SELECT count(*) FROM locks"), ["1"], "it could not give it back");
+    hangs.store(false, Ordering::SeqCst);
+    is(outcome(&after, json!({ "subject": "b", "description": "d" })).await, "opened", "HD-1");
 }

@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     connectors::outcomes,
-    support::{
-        Answer, Platform, Server, Setup, Vendor, block_on, events, frontdesk, rows, settled, signed, stderr, stdout,
-    },
+    support::{Answer, Platform, Server, Setup, Vendor, events, frontdesk, rows, settled, signed, stderr, stdout},
 };
 
 fn command(setup: &Setup, arguments: &[&str]) -> Output {
@@ -16,28 +14,26 @@ fn command(setup: &Setup, arguments: &[&str]) -> Output {
 }
 
 /// Two escalations in doubt at a helpdesk that cannot be asked, one that it refused, and one that could not be mapped.
-fn in_doubt() -> (Vendor, Setup, Server) {
+async fn in_doubt() -> (Vendor, Setup, Server) {
     let vendor = Vendor::start(|seen| match seen.json()["custom_fields"]["conversation_id"] == "conv_3" {
         true => Answer::text(422, ""),
         false => Answer::text(500, ""),
     });
     let setup = outcomes::setup(&vendor, "retries = 0").webhooks();
     let server = setup.serve();
-    block_on(async {
-        let platform = Platform::new(&server);
-        for n in 1..=3 {
-            platform.post("chatbot", &events::escalated(&format!("conv_{n}"), 0)).await;
-            settled(&setup.store()).await;
-        }
-        let unmappable = json!({ "event": "conversation.escalated", "timestamp": "x", "data": {} });
-        assert_eq!(platform.post("chatbot", &unmappable).await.status, 422);
-    });
+    let platform = Platform::new(&server);
+    for n in 1..=3 {
+        platform.post("chatbot", &events::escalated(&format!("conv_{n}"), 0)).await;
+        settled(&setup.store()).await;
+    }
+    let unmappable = json!({ "event": "conversation.escalated", "timestamp": "x", "data": {} });
+    assert_eq!(platform.post("chatbot", &unmappable).await.status, 422);
     (vendor, setup, server)
 }
 
-#[test]
-fn what_a_person_found_is_recorded_and_not_done_again() {
-    let (vendor, setup, _server) = in_doubt();
+#[tokio::test]
+async fn what_a_person_found_is_recorded_and_not_done_again() {
+    let (vendor, setup, _server) = in_doubt().await;
     let shown: Value = serde_json::from_str(&stdout(&command(&setup, &["show", "1"]))).unwrap();
     let sent = vendor.seen()[0].json()["custom_fields"]["external_id"].clone();
     assert!(sent.is_string() && shown["external_id"] == sent, "{shown}");
@@ -55,15 +51,15 @@ fn what_a_person_found_is_recorded_and_not_done_again() {
     vendor.forget();
     let absent = command(&setup, &["settle", "2", "--not-found"]);
     assert!(absent.status.success(), "{}", stderr(&absent));
-    block_on(settled(&setup.store()));
+    settled(&setup.store()).await;
     assert_eq!(vendor.seen().len(), 1, "tried again");
     assert_ne!(vendor.seen()[0].json()["custom_fields"]["external_id"], sent);
     assert!(rows(&setup.store(), "SELECT tool FROM audit WHERE agent = 'operator'").len() >= 2);
 }
 
-#[test]
-fn a_dry_run_tells_exactly_what_the_real_run_does() {
-    let (_vendor, setup, _server) = in_doubt();
+#[tokio::test]
+async fn a_dry_run_tells_exactly_what_the_real_run_does() {
+    let (_vendor, setup, _server) = in_doubt().await;
     let (dry, real) = (command(&setup, &["replay", "--all", "--dry-run"]), command(&setup, &["replay", "--all"]));
     assert_eq!((dry.status.success(), real.status.success()), (false, false), "{}{}", stderr(&dry), stderr(&real));
     let left = |output: &Output, words: &str| {
@@ -78,28 +74,26 @@ fn a_dry_run_tells_exactly_what_the_real_run_does() {
     assert!(listed.contains("conv_3") && !listed.contains("conv_1") && !listed.contains("conv_2"), "{listed}");
 }
 
-#[test]
-fn refused_and_skipped_webhooks_are_in_the_log() {
+#[tokio::test]
+async fn refused_and_skipped_webhooks_are_in_the_log() {
     let setup = Setup::ada().webhooks().config("[http]\nbody_bytes_max = 4096\n");
     let server = setup.serve();
-    block_on(async {
-        let platform = Platform::new(&server);
-        let escalated = events::escalated("conv_1", 0).to_string();
-        for (source, body, encoded, status) in [
-            ("escalations", escalated.clone(), false, 404),
-            ("escalation", "x".repeat(5000), false, 413),
-            ("escalation", escalated, true, 415),
-            ("escalation", json!({ "event": "ping" }).to_string(), false, 200),
-        ] {
-            let mut headers = signed(body.as_bytes());
-            if encoded {
-                headers.insert("content-encoding", "gzip".parse().unwrap());
-            }
-            assert_eq!(platform.send(source, headers, body).await.unwrap().status.as_u16(), status, "{source}");
-            // One line a second.
-            tokio::time::sleep(Duration::from_millis(1100)).await;
+    let platform = Platform::new(&server);
+    let escalated = events::escalated("conv_1", 0).to_string();
+    for (source, body, encoded, status) in [
+        ("escalations", escalated.clone(), false, 404),
+        ("escalation", "x".repeat(5000), false, 413),
+        ("escalation", escalated, true, 415),
+        ("escalation", json!({ "event": "ping" }).to_string(), false, 200),
+    ] {
+        let mut headers = signed(body.as_bytes());
+        if encoded {
+            headers.insert("content-encoding", "gzip".parse().unwrap());
         }
-    });
+        assert_eq!(platform.send(source, headers, body).await.unwrap().status.as_u16(), status, "{source}");
+        // One line a second.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
     let (_, log) = server.terminate();
     assert_eq!(log.matches("webhook refused").count(), 3, "{log}");
     assert!(

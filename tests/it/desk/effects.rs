@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Era, Setup, StdioClient, block_on, is_error, text};
+use crate::support::{Client, Era, Setup, StdioClient, is_error, text};
 
 fn ticket(subject: &str) -> Value {
     json!({ "subject": subject, "description": "Please help." })
@@ -16,11 +16,11 @@ async fn open(client: &Client, subject: &str) -> (String, bool) {
     (content["ticket_id"].as_str().unwrap_or_else(|| panic!("{result}")).to_owned(), content["created"] == true)
 }
 
-#[test]
-fn a_repeated_request_gets_the_first_ticket_across_restarts_and_transports() {
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_ticket_across_restarts_and_transports() {
     let setup = Setup::ada();
     let server = setup.serve();
-    let (first, other) = block_on(async {
+    let (first, other) = {
         let client = server.client();
         let (first, created) = open(&client, "Broken").await;
         assert!(created);
@@ -34,10 +34,10 @@ fn a_repeated_request_gets_the_first_ticket_across_restarts_and_transports() {
         let same = client.call(Era::Modern, "create_ticket", same).await;
         assert_eq!(same["structuredContent"]["ticket_id"], json!(first), "{same}");
         (first, other)
-    });
+    };
     server.kill_9();
     let server = setup.serve();
-    block_on(async { assert_eq!(open(&server.client(), "Broken").await, (first.clone(), false)) });
+    assert_eq!(open(&server.client(), "Broken").await, (first.clone(), false));
     let store = setup.store();
     let mut beside = StdioClient::start(setup.path(), &["--store", store.to_str().unwrap(), "--customer", "cus_ada"]);
     beside.initialize();
@@ -48,78 +48,70 @@ fn a_repeated_request_gets_the_first_ticket_across_restarts_and_transports() {
     );
 }
 
-#[test]
-fn a_thousand_copies_at_once_open_one_ticket() {
+#[tokio::test]
+async fn a_thousand_copies_at_once_open_one_ticket() {
     let setup = Setup::ada().config("[http]\nrequests_max = 1000\n");
     let server = setup.serve();
     let client = server.client();
-    let answers = block_on(async { futures::future::join_all((0..1000).map(|_| open(&client, "All at once"))).await });
+    let answers = futures::future::join_all((0..1000).map(|_| open(&client, "All at once"))).await;
     assert!(answers.iter().all(|(id, _)| *id == answers[0].0));
     assert_eq!(answers.iter().filter(|(_, created)| *created).count(), 1);
 }
 
-#[test]
-fn after_the_window_the_same_request_is_a_new_one() {
+#[tokio::test]
+async fn after_the_window_the_same_request_is_a_new_one() {
     let setup = Setup::ada().config("[desk]\nrepeat_window_s = 1\n");
     let server = setup.serve();
-    block_on(async {
-        let (first, _) = open(&server.client(), "Again").await;
-        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-        let (second, created) = open(&server.client(), "Again").await;
-        assert!(created && second != first);
-    });
+    let (first, _) = open(&server.client(), "Again").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let (second, created) = open(&server.client(), "Again").await;
+    assert!(created && second != first);
 }
 
-#[test]
-fn an_idempotency_key_stands_for_one_request() {
+#[tokio::test]
+async fn an_idempotency_key_stands_for_one_request() {
     let setup = Setup::ada();
     let server = setup.serve();
-    block_on(async {
-        let client = server.client().with_meta(KEY, json!("key-1"));
-        let (first, created) = open(&client, "With a key").await;
-        assert!(created);
-        assert_eq!(open(&client, "With a key").await, (first, false));
-        let reused = client.call(Era::Legacy, "create_ticket", ticket("Something else")).await;
-        assert!(is_error(&reused) && text(&reused).contains("idempotency key"), "{reused}");
-        // The key belongs to customer and tool: another tool may use the same text.
-        let update = client.call(Era::Legacy, "update_crm", json!({ "company": "One" })).await;
-        assert_eq!(update["structuredContent"]["changed"][0]["to"], "One");
-        server.client().call(Era::Legacy, "update_crm", json!({ "company": "Two" })).await;
-        // A repeat under the key gets the first answer and changes nothing.
-        assert_eq!(client.call(Era::Legacy, "update_crm", json!({ "company": "One" })).await, update);
-        let now = server.client().call(Era::Legacy, "update_crm", json!({ "company": "Two" })).await;
-        assert_eq!(now["structuredContent"]["changed"], json!([]));
-        for bad in [json!(""), json!(5), json!("has space"), json!("x".repeat(256))] {
-            let client = server.client().with_meta(KEY, bad);
-            assert!(is_error(&client.call(Era::Legacy, "create_ticket", ticket("Bad key")).await));
-        }
-    });
+    let client = server.client().with_meta(KEY, json!("key-1"));
+    let (first, created) = open(&client, "With a key").await;
+    assert!(created);
+    assert_eq!(open(&client, "With a key").await, (first, false));
+    let reused = client.call(Era::Legacy, "create_ticket", ticket("Something else")).await;
+    assert!(is_error(&reused) && text(&reused).contains("idempotency key"), "{reused}");
+    // The key belongs to customer and tool: another tool may use the same text.
+    let update = client.call(Era::Legacy, "update_crm", json!({ "company": "One" })).await;
+    assert_eq!(update["structuredContent"]["changed"][0]["to"], "One");
+    server.client().call(Era::Legacy, "update_crm", json!({ "company": "Two" })).await;
+    // A repeat under the key gets the first answer and changes nothing.
+    assert_eq!(client.call(Era::Legacy, "update_crm", json!({ "company": "One" })).await, update);
+    let now = server.client().call(Era::Legacy, "update_crm", json!({ "company": "Two" })).await;
+    assert_eq!(now["structuredContent"]["changed"], json!([]));
+    for bad in [json!(""), json!(5), json!("has space"), json!("x".repeat(256))] {
+        let client = server.client().with_meta(KEY, bad);
+        assert!(is_error(&client.call(Era::Legacy, "create_ticket", ticket("Bad key")).await));
+    }
 }
 
-#[test]
-fn a_field_that_changes_back_ends_where_it_began() {
+#[tokio::test]
+async fn a_field_that_changes_back_ends_where_it_began() {
     let setup = Setup::ada();
     let server = setup.serve();
     let phone = |n: u32| json!({ "phone": format!("+4915112345{n:03}") });
-    block_on(async {
-        for (n, changes) in [(1, 1), (2, 1), (1, 1), (1, 0)] {
-            let update = server.client().call(Era::Legacy, "update_crm", phone(n)).await;
-            let changed = update["structuredContent"]["changed"].as_array().unwrap();
-            assert_eq!(changed.len(), changes, "{update}");
-        }
-    });
+    for (n, changes) in [(1, 1), (2, 1), (1, 1), (1, 0)] {
+        let update = server.client().call(Era::Legacy, "update_crm", phone(n)).await;
+        let changed = update["structuredContent"]["changed"].as_array().unwrap();
+        assert_eq!(changed.len(), changes, "{update}");
+    }
 }
 
-#[test]
-fn a_note_is_left_once() {
+#[tokio::test]
+async fn a_note_is_left_once() {
     let setup = Setup::ada();
     let server = setup.serve();
-    block_on(async {
-        let note = async || server.client().call(Era::Legacy, "update_crm", json!({ "note": "=cmd()" })).await;
-        let first = note().await["structuredContent"]["note_id"].clone();
-        assert!(first.is_string());
-        assert_eq!(note().await["structuredContent"]["note_id"], first);
-    });
+    let note = async || server.client().call(Era::Legacy, "update_crm", json!({ "note": "=cmd()" })).await;
+    let first = note().await["structuredContent"]["note_id"].clone();
+    assert!(first.is_string());
+    assert_eq!(note().await["structuredContent"]["note_id"], first);
     let text: String = rusqlite::Connection::open(setup.store())
         .unwrap()
         .query_row("SELECT group_concat(text) FROM notes", [], |row| row.get(0))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Era, Setup, Vendor, block_on, frontdesk, is_error, stdout, text};
+use crate::support::{Answer, Client, Era, Setup, Vendor, frontdesk, is_error, stdout, text};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -76,26 +76,24 @@ async fn look(client: &Client, id: &str) -> Value {
     client.call(Era::Legacy, "lookup_order", json!({ "order_id": id })).await
 }
 
-#[test]
-fn a_foreign_order_looks_like_an_absent_one_to_the_byte_and_to_the_vendor() {
+#[tokio::test]
+async fn a_foreign_order_looks_like_an_absent_one_to_the_byte_and_to_the_vendor() {
     let (shop, crm) = (shop(), crm());
     let setup = setup(&shop, &crm);
     let server = setup.serve();
     let ada = mint(&setup, &["--customer", "42", "--email", "ada@example.com"]);
-    block_on(async {
-        let client = server.client().with_header("customer-context", &ada);
-        let own = look(&client, "#1").await;
-        assert!(text(&own).contains("is shipped"), "{own}");
-        shop.forget();
-        let mut answers = Vec::new();
-        // Foreign, a guest's that is not proven, absent, and another number than was asked for.
-        for id in ["2", "3", "4", "5", "7"] {
-            answers.push(look(&client, id).await);
-            assert_eq!(shop.seen().len(), answers.len(), "one request each");
-        }
-        assert!(is_error(&answers[0]) && answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-        assert!(!answers[0].to_string().contains("CANARY"));
-    });
+    let client = server.client().with_header("customer-context", &ada);
+    let own = look(&client, "#1").await;
+    assert!(text(&own).contains("is shipped"), "{own}");
+    shop.forget();
+    let mut answers = Vec::new();
+    // Foreign, a guest's that is not proven, absent, and another number than was asked for.
+    for id in ["2", "3", "4", "5", "7"] {
+        answers.push(look(&client, id).await);
+        assert_eq!(shop.seen().len(), answers.len(), "one request each");
+    }
+    assert!(is_error(&answers[0]) && answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert!(!answers[0].to_string().contains("CANARY"));
     let (_, log) = server.terminate();
     assert!(!log.contains("CANARY"), "{log}");
     let audit = frontdesk(setup.path(), &["audit", "--json", "--store", setup.store().to_str().unwrap()]);
@@ -104,8 +102,8 @@ fn a_foreign_order_looks_like_an_absent_one_to_the_byte_and_to_the_vendor() {
     assert_eq!(verdicts, ["foreign", "absent", "absent", "guest_unproven", "foreign", "allowed"]);
 }
 
-#[test]
-fn customer_42_of_the_shop_is_not_customer_42_of_another_system() {
+#[tokio::test]
+async fn customer_42_of_the_shop_is_not_customer_42_of_another_system() {
     let (shop, crm) = (shop(), crm());
     let setup = setup(&shop, &crm);
     let server = setup.serve();
@@ -113,38 +111,34 @@ fn customer_42_of_the_shop_is_not_customer_42_of_another_system() {
     let as_shop =
         mint(&setup, &["--customer", "42", "--linked", "help:99", "--email", "both@example.com", "--email-verified"]);
     let linked = mint(&setup, &["--customer", "nobody", "--linked", "shop:42"]);
-    block_on(async {
-        let as_help = server.client().with_header("customer-context", &as_help);
-        assert!(is_error(&look(&as_help, "1").await), "help:42 does not own an order of shop:42");
-        assert!(!is_error(&look(&server.client().with_header("customer-context", &linked), "1").await));
-        // The contact with this proven address is another customer of the help system: nothing is written.
-        let as_shop = server.client().with_header("customer-context", &as_shop);
-        let refused = as_shop.call(Era::Legacy, "update_crm", json!({ "company": "New" })).await;
-        assert!(is_error(&refused), "{refused}");
-    });
+    let as_help = server.client().with_header("customer-context", &as_help);
+    assert!(is_error(&look(&as_help, "1").await), "help:42 does not own an order of shop:42");
+    assert!(!is_error(&look(&server.client().with_header("customer-context", &linked), "1").await));
+    // The contact with this proven address is another customer of the help system: nothing is written.
+    let as_shop = server.client().with_header("customer-context", &as_shop);
+    let refused = as_shop.call(Era::Legacy, "update_crm", json!({ "company": "New" })).await;
+    assert!(is_error(&refused), "{refused}");
     assert_eq!(crm.count("POST"), 0);
 }
 
-#[test]
-fn credentials_of_one_side_never_reach_the_other() {
+#[tokio::test]
+async fn credentials_of_one_side_never_reach_the_other() {
     let (shop, crm) = (shop(), crm());
     let setup = setup(&shop, &crm);
     let server = setup.serve();
     let ada = mint(&setup, &["--customer", "42", "--email", "ada@example.com", "--email-verified"]);
-    block_on(async {
-        let client = server
-            .client()
-            .with_header("customer-context", &ada)
-            .with_header("authorization", "Bearer inbound-token")
-            .with_header("cookie", "inbound=cookie");
-        assert!(!is_error(&look(&client, "1").await));
-        let update = client.call(Era::Legacy, "update_crm", json!({ "company": "New", "note": "n" })).await;
-        assert_eq!(update["structuredContent"]["changed"], json!([{ "field": "company", "from": "Old", "to": "New" }]));
-        // What is there already is not written again.
-        crm.forget();
-        let same = client.call(Era::Legacy, "update_crm", json!({ "company": "Old" })).await;
-        assert_eq!((same["structuredContent"]["changed"].clone(), crm.count("POST")), (json!([]), 0));
-    });
+    let client = server
+        .client()
+        .with_header("customer-context", &ada)
+        .with_header("authorization", "Bearer inbound-token")
+        .with_header("cookie", "inbound=cookie");
+    assert!(!is_error(&look(&client, "1").await));
+    let update = client.call(Era::Legacy, "update_crm", json!({ "company": "New", "note": "n" })).await;
+    assert_eq!(update["structuredContent"]["changed"], json!([{ "field": "company", "from": "Old", "to": "New" }]));
+    // What is there already is not written again.
+    crm.forget();
+    let same = client.call(Era::Legacy, "update_crm", json!({ "company": "Old" })).await;
+    assert_eq!((same["structuredContent"]["changed"].clone(), crm.count("POST")), (json!([]), 0));
     let requests = shop.seen();
     assert_eq!(requests[0].path, "/v2/orders/1");
     assert_eq!(requests[0].header("authorization"), Some("Bearer vendor-token"));
@@ -155,8 +149,8 @@ fn credentials_of_one_side_never_reach_the_other() {
     assert!(crm.seen().iter().all(|seen| seen.header("x-key") == Some("vendor-token")));
 }
 
-#[test]
-fn a_helpdesk_that_needs_an_address_asks_for_it_to_be_confirmed() {
+#[tokio::test]
+async fn a_helpdesk_that_needs_an_address_asks_for_it_to_be_confirmed() {
     let help = Vendor::always(Answer::json(201, json!({ "id": 1 })));
     let setup = setup(&shop(), &crm()).environment("HELP", &help.url).config(
         r#"
@@ -174,13 +168,11 @@ fn a_helpdesk_that_needs_an_address_asks_for_it_to_be_confirmed() {
     let proven =
         mint(&setup, &["--customer", "42", "--level", "otp", "--email", "ada@example.com", "--email-verified"]);
     let ticket = json!({ "subject": "Help", "description": "d" });
-    block_on(async {
-        let client = server.client().with_header("customer-context", &anonymous);
-        let refused = client.call(Era::Legacy, "create_ticket", ticket.clone()).await;
-        assert!(text(&refused).contains("one-time code"), "{refused}");
-        assert_eq!(help.seen().len(), 0);
-        let client = server.client().with_header("customer-context", &proven);
-        assert!(!is_error(&client.call(Era::Legacy, "create_ticket", ticket).await));
-    });
+    let client = server.client().with_header("customer-context", &anonymous);
+    let refused = client.call(Era::Legacy, "create_ticket", ticket.clone()).await;
+    assert!(text(&refused).contains("one-time code"), "{refused}");
+    assert_eq!(help.seen().len(), 0);
+    let client = server.client().with_header("customer-context", &proven);
+    assert!(!is_error(&client.call(Era::Legacy, "create_ticket", ticket).await));
     assert_eq!(help.seen()[0].json()["requester"]["email"], "ada@example.com");
 }

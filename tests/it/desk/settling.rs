@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     connectors::outcomes::{ledger, setup},
-    support::{Answer, Client, Era, Seen, Setup, Vendor, block_on, is_error, text},
+    support::{Answer, Client, Era, Seen, Setup, Vendor, is_error, text},
 };
 
 /// A helpdesk of a user's own: what `more` adds to create_ticket and to its port.
@@ -65,8 +65,8 @@ fn posts(vendor: &Vendor) -> Vec<Seen> {
     vendor.seen().into_iter().filter(|seen| seen.method == "POST").collect()
 }
 
-#[test]
-fn a_key_that_the_vendor_knows_settles_it() {
+#[tokio::test]
+async fn a_key_that_the_vendor_knows_settles_it() {
     let tries = Arc::new(AtomicUsize::new(0));
     let counter = tries.clone();
     let vendor = Vendor::start(move |_| match counter.fetch_add(1, Ordering::SeqCst) {
@@ -76,15 +76,13 @@ fn a_key_that_the_vendor_knows_settles_it() {
     let setup = own(&vendor);
     helpdesk(&setup, "idempotency_ttl_s = 7200", "idempotency_header = \"Idempotency-Key\"", "");
     let server = setup.serve();
-    block_on(async {
-        let client = server.client();
-        let lost = open(&client).await;
-        assert!(is_error(&lost) && text(&lost).contains("Repeat exactly the same call"), "{lost}");
-        assert_eq!(ledger(&setup), [false]);
-        let settled = open(&client).await;
-        assert_eq!(settled["structuredContent"]["ticket_id"], "7", "{settled}");
-        assert_eq!(open(&client).await["structuredContent"]["created"], false);
-    });
+    let client = server.client();
+    let lost = open(&client).await;
+    assert!(is_error(&lost) && text(&lost).contains("Repeat exactly the same call"), "{lost}");
+    assert_eq!(ledger(&setup), [false]);
+    let settled = open(&client).await;
+    assert_eq!(settled["structuredContent"]["ticket_id"], "7", "{settled}");
+    assert_eq!(open(&client).await["structuredContent"]["created"], false);
     let posts = posts(&vendor);
     assert_eq!(posts.len(), 3, "two attempts, one repeat, and the last answer from the ledger");
     let keys: Vec<_> = posts.iter().map(|seen| seen.header("idempotency-key").unwrap()).collect();
@@ -92,8 +90,8 @@ fn a_key_that_the_vendor_knows_settles_it() {
     assert!(posts.iter().all(|seen| seen.json()["external_id"] == keys[0]));
 }
 
-#[test]
-fn a_conflict_under_a_key_is_no_refusal() {
+#[tokio::test]
+async fn a_conflict_under_a_key_is_no_refusal() {
     let tries = Arc::new(AtomicUsize::new(0));
     let counter = tries.clone();
     let vendor = Vendor::start(move |_| match counter.fetch_add(1, Ordering::SeqCst) {
@@ -105,18 +103,16 @@ fn a_conflict_under_a_key_is_no_refusal() {
     let setup = own(&vendor);
     helpdesk(&setup, "idempotency_ttl_s = 7200", "idempotency_header = \"Idempotency-Key\"", "");
     let server = setup.serve();
-    block_on(async {
-        let client = server.client();
-        let lost = open(&client).await;
-        assert!(text(&lost).contains("not certain yet"), "{lost}");
-        assert_eq!(open(&client).await["structuredContent"]["ticket_id"], "7");
-    });
+    let client = server.client();
+    let lost = open(&client).await;
+    assert!(text(&lost).contains("not certain yet"), "{lost}");
+    assert_eq!(open(&client).await["structuredContent"]["ticket_id"], "7");
     let posts = posts(&vendor);
     assert!(posts.iter().all(|seen| seen.header("idempotency-key") == posts[0].header("idempotency-key")));
 }
 
-#[test]
-fn what_fails_before_the_note_is_sent_leaves_nothing_in_doubt() {
+#[tokio::test]
+async fn what_fails_before_the_note_is_sent_leaves_nothing_in_doubt() {
     let tries = Arc::new(AtomicUsize::new(0));
     let counter = tries.clone();
     let vendor = Vendor::start(move |seen| match (seen.method.as_str(), counter.fetch_add(1, Ordering::SeqCst)) {
@@ -126,16 +122,13 @@ fn what_fails_before_the_note_is_sent_leaves_nothing_in_doubt() {
     });
     let setup = setup(&vendor, "");
     let server = setup.serve();
-    block_on(async {
-        let client = server.client().with_meta("io.frontdesk/idempotency-key", json!("key-1"));
-        let update =
-            async || client.call(Era::Modern, "update_crm", json!({ "company": "New", "note": "Called" })).await;
-        let failed = update().await;
-        assert!(text(&failed).contains("does not answer right now"), "{failed}");
-        assert!(ledger(&setup).is_empty());
-        let done = update().await;
-        assert_eq!(done["structuredContent"]["note_id"], "5", "{done}");
-    });
+    let client = server.client().with_meta("io.frontdesk/idempotency-key", json!("key-1"));
+    let update = async || client.call(Era::Modern, "update_crm", json!({ "company": "New", "note": "Called" })).await;
+    let failed = update().await;
+    assert!(text(&failed).contains("does not answer right now"), "{failed}");
+    assert!(ledger(&setup).is_empty());
+    let done = update().await;
+    assert_eq!(done["structuredContent"]["note_id"], "5", "{done}");
     assert_eq!(vendor.count("POST"), 2, "one contact, one note");
 }
 
@@ -147,8 +140,8 @@ const FIND: &str = r#"
     reply = '.[0] | if . then { id, status: "open" } else null end'
 "#;
 
-#[test]
-fn a_ticket_that_is_found_is_the_result() {
+#[tokio::test]
+async fn a_ticket_that_is_found_is_the_result() {
     let vendor = Vendor::start(|seen| match seen.method.as_str() {
         "POST" => Answer::Hang,
         _ => Answer::json(200, json!([{ "id": "T-77" }])),
@@ -156,16 +149,14 @@ fn a_ticket_that_is_found_is_the_result() {
     let setup = own(&vendor);
     helpdesk(&setup, "settle_after_s = 60", "", FIND);
     let server = setup.serve();
-    block_on(async {
-        let client = server.client();
-        assert!(is_error(&open(&client).await));
-        let found = open(&client).await;
-        assert_eq!(
-            found["structuredContent"],
-            json!({ "ticket_id": "T-77", "status": "open", "outcome": "repeated", "created": false })
-        );
-        assert_eq!(open(&client).await["structuredContent"]["ticket_id"], "T-77");
-    });
+    let client = server.client();
+    assert!(is_error(&open(&client).await));
+    let found = open(&client).await;
+    assert_eq!(
+        found["structuredContent"],
+        json!({ "ticket_id": "T-77", "status": "open", "outcome": "repeated", "created": false })
+    );
+    assert_eq!(open(&client).await["structuredContent"]["ticket_id"], "T-77");
     assert_eq!((vendor.count("POST"), vendor.count("GET")), (1, 1));
     let asked = &vendor.seen()[1];
     assert_eq!(
@@ -174,8 +165,8 @@ fn a_ticket_that_is_found_is_the_result() {
     );
 }
 
-#[test]
-fn that_none_is_found_is_believed_only_after_a_while() {
+#[tokio::test]
+async fn that_none_is_found_is_believed_only_after_a_while() {
     let tries = Arc::new(AtomicUsize::new(0));
     let counter = tries.clone();
     let vendor = Vendor::start(move |seen| match (seen.method.as_str(), counter.fetch_add(1, Ordering::SeqCst)) {
@@ -186,41 +177,37 @@ fn that_none_is_found_is_believed_only_after_a_while() {
     let setup = own(&vendor);
     helpdesk(&setup, "settle_after_s = 2", "", FIND);
     let server = setup.serve();
-    block_on(async {
-        let client = server.client();
-        open(&client).await;
-        let early = open(&client).await;
-        assert!(text(&early).contains("not certain yet"), "{early}");
-        assert_eq!((vendor.count("POST"), vendor.count("GET")), (1, 1));
-        tokio::time::sleep(Duration::from_millis(2100)).await;
-        let late = open(&client).await;
-        assert_eq!(
-            late["structuredContent"],
-            json!({ "ticket_id": "8", "status": "open", "outcome": "opened", "created": true })
-        );
-    });
+    let client = server.client();
+    open(&client).await;
+    let early = open(&client).await;
+    assert!(text(&early).contains("not certain yet"), "{early}");
+    assert_eq!((vendor.count("POST"), vendor.count("GET")), (1, 1));
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let late = open(&client).await;
+    assert_eq!(
+        late["structuredContent"],
+        json!({ "ticket_id": "8", "status": "open", "outcome": "opened", "created": true })
+    );
     assert_eq!((vendor.count("POST"), vendor.count("GET")), (2, 2));
 }
 
-#[test]
-fn a_vendor_with_neither_leaves_it_in_doubt_and_is_not_asked_again() {
+#[tokio::test]
+async fn a_vendor_with_neither_leaves_it_in_doubt_and_is_not_asked_again() {
     let vendor = Vendor::always(Answer::text(502, ""));
     let setup = setup(&vendor, "");
     let server = setup.serve();
-    block_on(async {
-        let client = server.client();
-        let doubt = open(&client).await;
-        assert!(is_error(&doubt) && text(&doubt).contains("cannot be found out from here"), "{doubt}");
-        let soon = open(&client).await;
-        assert!(text(&soon).contains("cannot be found out from here"), "{soon}");
-        // Had its process died on the way, another might be at it for a moment; after a while nobody can be.
-        let store = rusqlite::Connection::open(setup.store()).unwrap();
-        store.execute("UPDATE ledger SET ended = 0", []).unwrap();
-        assert!(text(&open(&client).await).contains("not certain yet"));
-        store.execute("UPDATE ledger SET begun_at = begun_at - 300000", []).unwrap();
-        let late = open(&client).await;
-        assert!(text(&late).contains("cannot be found out from here"), "{late}");
-    });
+    let client = server.client();
+    let doubt = open(&client).await;
+    assert!(is_error(&doubt) && text(&doubt).contains("cannot be found out from here"), "{doubt}");
+    let soon = open(&client).await;
+    assert!(text(&soon).contains("cannot be found out from here"), "{soon}");
+    // Had its process died on the way, another might be at it for a moment; after a while nobody can be.
+    let store = rusqlite::Connection::open(setup.store()).unwrap();
+    store.execute("UPDATE ledger SET ended = 0", []).unwrap();
+    assert!(text(&open(&client).await).contains("not certain yet"));
+    store.execute("UPDATE ledger SET begun_at = begun_at - 300000", []).unwrap();
+    let late = open(&client).await;
+    assert!(text(&late).contains("cannot be found out from here"), "{late}");
     assert_eq!(vendor.count("POST"), 1);
     let (_, log) = server.terminate();
     assert!(log.contains("in doubt") && log.contains("helpdesk.create_ticket"), "{log}");
@@ -229,8 +216,8 @@ fn a_vendor_with_neither_leaves_it_in_doubt_and_is_not_asked_again() {
     assert_eq!(verdicts, "in_doubt,in_doubt,in_doubt,in_doubt");
 }
 
-#[test]
-fn what_was_certainly_refused_can_be_asked_for_again() {
+#[tokio::test]
+async fn what_was_certainly_refused_can_be_asked_for_again() {
     let tries = Arc::new(AtomicUsize::new(0));
     let counter = tries.clone();
     let vendor = Vendor::start(move |_| match counter.fetch_add(1, Ordering::SeqCst) {
@@ -240,24 +227,22 @@ fn what_was_certainly_refused_can_be_asked_for_again() {
     });
     let setup = setup(&vendor, "");
     let server = setup.serve();
-    block_on(async {
-        let client = server.client();
-        assert!(is_error(&open(&client).await) && is_error(&open(&client).await));
-        assert_eq!(open(&client).await["structuredContent"]["created"], true);
-    });
+    let client = server.client();
+    assert!(is_error(&open(&client).await) && is_error(&open(&client).await));
+    assert_eq!(open(&client).await["structuredContent"]["created"], true);
     assert_eq!(ledger(&setup), [true]);
 }
 
-#[test]
-fn many_at_once_and_two_processes_open_one_ticket() {
+#[tokio::test]
+async fn many_at_once_and_two_processes_open_one_ticket() {
     let vendor =
         Vendor::always(Answer::json(201, json!({ "id": 1, "status": "open" })).late(Duration::from_millis(30)));
     let setup = setup(&vendor, "");
     let (server, beside) = (setup.serve(), setup.serve());
-    let answers = block_on(async {
+    let answers = {
         let (one, two) = (server.client(), beside.client());
         futures::future::join_all((0..100).map(|n| open(if n % 2 == 0 { &one } else { &two }))).await
-    });
+    };
     assert_eq!(vendor.count("POST"), 1);
     let created = answers.iter().filter(|answer| answer["structuredContent"]["created"] == true).count();
     assert_eq!(created, 1);
@@ -265,15 +250,15 @@ fn many_at_once_and_two_processes_open_one_ticket() {
     let told =
         |answer: &Value| answer["structuredContent"]["ticket_id"] == "1" || text(answer).contains("not certain yet");
     assert!(answers.iter().all(told), "{answers:?}");
-    let again = block_on(async { open(&beside.client()).await });
+    let again = open(&beside.client()).await;
     assert_eq!(
         again["structuredContent"],
         json!({ "ticket_id": "1", "status": "open", "outcome": "repeated", "created": false })
     );
 }
 
-#[test]
-fn a_kill_between_request_and_answer_loses_and_doubles_nothing() {
+#[tokio::test]
+async fn a_kill_between_request_and_answer_loses_and_doubles_nothing() {
     let vendor = Vendor::start(|seen| match seen.method.as_str() {
         "POST" => Answer::json(201, json!({ "id": "T-1" })).late(Duration::from_millis(150)),
         _ => Answer::json(200, json!([{ "id": "T-1" }])),
@@ -282,20 +267,18 @@ fn a_kill_between_request_and_answer_loses_and_doubles_nothing() {
     helpdesk(&setup, "settle_after_s = 60", "", FIND);
     let server = setup.serve();
     let client = server.client();
-    block_on(async {
-        let waiting = tokio::spawn(async move {
-            let ticket = json!({ "name": "create_ticket", "arguments": { "subject": "Help", "description": "d" } });
-            client.try_request(Era::Modern, "tools/call", ticket).await.is_none()
-        });
-        while vendor.count("POST") == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        server.kill_9();
-        assert!(waiting.await.unwrap(), "nobody was answered");
+    let waiting = tokio::spawn(async move {
+        let ticket = json!({ "name": "create_ticket", "arguments": { "subject": "Help", "description": "d" } });
+        client.try_request(Era::Modern, "tools/call", ticket).await.is_none()
     });
+    while vendor.count("POST") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server.kill_9();
+    assert!(waiting.await.unwrap(), "nobody was answered");
     assert_eq!(ledger(&setup), [false]);
     let server = setup.serve();
-    let settled = block_on(async { open(&server.client()).await });
+    let settled = open(&server.client()).await;
     assert_eq!(settled["structuredContent"]["ticket_id"], "T-1", "{settled}");
     assert_eq!(vendor.count("POST"), 1);
 }

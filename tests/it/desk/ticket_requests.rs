@@ -16,9 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     identity::context,
-    support::{
-        Answer, Client, Era, Server, Setup, StdioClient, Vendor, block_on, frontdesk, is_error, rows, settled, text,
-    },
+    support::{Answer, Client, Era, Server, Setup, StdioClient, Vendor, frontdesk, is_error, rows, settled, text},
 };
 
 /// Tickets at a vendor that knows a repeated request by its key, or that can be asked at once.
@@ -92,87 +90,79 @@ fn ailing(answer: Answer) -> (Vendor, Arc<AtomicBool>) {
     (vendor, well)
 }
 
-#[test]
-fn a_request_while_the_helpdesk_is_away_is_taken_down_and_becomes_a_ticket() {
+#[tokio::test]
+async fn a_request_while_the_helpdesk_is_away_is_taken_down_and_becomes_a_ticket() {
     for answer in [Answer::text(503, ""), Answer::text(429, ""), Answer::text(401, ""), Answer::Hang] {
         let (vendor, well) = ailing(answer.clone());
         let setup = setup(&vendor, true, "");
         let server = setup.serve();
-        block_on(async {
-            let ada = ada(&server);
-            for _ in 0..2 {
-                let taken = ask(&ada, "Help").await;
-                let output = &taken["structuredContent"];
-                assert_eq!((&output["outcome"], &output["created"]), (&json!("accepted"), &json!(false)), "{taken}");
-                assert!(output["ticket_id"].is_null() && output["status"].is_null(), "no number is made up: {taken}");
-                assert!(text(&taken).contains("there is no ticket number yet"), "{taken}");
-                assert!(!is_error(&taken));
-            }
-            let waiting = rows(&setup.store(), "SELECT kind, customer FROM events");
-            assert_eq!(waiting, ["ticket.requested|builtin:cus_ada"], "{answer:?}: the same request waits once");
-            well.store(true, Ordering::SeqCst);
-            // Refused credentials end an event, or stop it for a while; a repeat is the same request in either case.
-            assert_eq!(known(&ada, "Help").await, "7");
-            settled(&setup.store()).await;
-            let known = ask(&ada, "Help").await;
-            assert_eq!(
-                (&known["structuredContent"]["outcome"], &known["structuredContent"]["ticket_id"]),
-                (&json!("repeated"), &json!("7"))
-            );
-        });
+        let ada = ada(&server);
+        for _ in 0..2 {
+            let taken = ask(&ada, "Help").await;
+            let output = &taken["structuredContent"];
+            assert_eq!((&output["outcome"], &output["created"]), (&json!("accepted"), &json!(false)), "{taken}");
+            assert!(output["ticket_id"].is_null() && output["status"].is_null(), "no number is made up: {taken}");
+            assert!(text(&taken).contains("there is no ticket number yet"), "{taken}");
+            assert!(!is_error(&taken));
+        }
+        let waiting = rows(&setup.store(), "SELECT kind, customer FROM events");
+        assert_eq!(waiting, ["ticket.requested|builtin:cus_ada"], "{answer:?}: the same request waits once");
+        well.store(true, Ordering::SeqCst);
+        // Refused credentials end an event, or stop it for a while; a repeat is the same request in either case.
+        assert_eq!(known(&ada, "Help").await, "7");
+        settled(&setup.store()).await;
+        let known = ask(&ada, "Help").await;
+        assert_eq!(
+            (&known["structuredContent"]["outcome"], &known["structuredContent"]["ticket_id"]),
+            (&json!("repeated"), &json!("7"))
+        );
         assert_eq!(rows(&setup.store(), "SELECT state, receipt FROM events"), ["done|ticket:7"], "{answer:?}");
         let audit = rows(&setup.store(), "SELECT effect FROM audit WHERE effect = 'accepted'");
         assert!(audit.len() >= 2, "{answer:?}: every time that it was said");
     }
 }
 
-#[test]
-fn a_request_is_not_taken_down_where_that_is_switched_off_or_where_it_is_to_blame() {
+#[tokio::test]
+async fn a_request_is_not_taken_down_where_that_is_switched_off_or_where_it_is_to_blame() {
     let (vendor, _) = ailing(Answer::text(503, ""));
     let off = setup(&vendor, true, "accept_tickets = false");
     let server = off.serve();
-    block_on(async {
-        let refused = ask(&ada(&server), "Help").await;
-        assert!(is_error(&refused) && text(&refused).contains("not certain yet"), "{refused}");
-    });
+    let refused = ask(&ada(&server), "Help").await;
+    assert!(is_error(&refused) && text(&refused).contains("not certain yet"), "{refused}");
     assert!(rows(&off.store(), "SELECT id FROM events").is_empty());
     let on = setup(&vendor, true, "");
     let server = on.serve();
-    block_on(async {
-        let ada = ada(&server);
-        let foreign = json!({ "subject": "s", "description": "d", "order_id": "2001" });
-        let foreign = ada.call(Era::Modern, "create_ticket", foreign).await;
-        let absent = json!({ "subject": "s", "description": "d", "order_id": "9999" });
-        let absent = ada.call(Era::Modern, "create_ticket", absent).await;
-        assert!(is_error(&foreign), "{foreign}");
-        assert_eq!(text(&foreign), text(&absent));
-    });
+    let client = ada(&server);
+    let foreign = json!({ "subject": "s", "description": "d", "order_id": "2001" });
+    let foreign = client.call(Era::Modern, "create_ticket", foreign).await;
+    let absent = json!({ "subject": "s", "description": "d", "order_id": "9999" });
+    let absent = client.call(Era::Modern, "create_ticket", absent).await;
+    assert!(is_error(&foreign), "{foreign}");
+    assert_eq!(text(&foreign), text(&absent));
     assert!(rows(&on.store(), "SELECT id FROM events").is_empty(), "whose order it is, is found out first");
     let (vendor, _) = ailing(Answer::text(422, ""));
     let wrong = setup(&vendor, true, "");
     let server = wrong.serve();
-    block_on(async { assert!(is_error(&ask(&ada(&server), "Help").await)) });
+    assert!(is_error(&ask(&ada(&server), "Help").await));
     assert!(rows(&wrong.store(), "SELECT id FROM events").is_empty());
 }
 
-#[test]
-fn a_key_of_ones_own_keeps_its_arguments_while_the_request_waits() {
+#[tokio::test]
+async fn a_key_of_ones_own_keeps_its_arguments_while_the_request_waits() {
     let (vendor, _) = ailing(Answer::text(401, ""));
     let setup = setup(&vendor, true, "");
     let server = setup.serve();
-    block_on(async {
-        let ada = ada(&server).with_meta("io.frontdesk/idempotency-key", json!("key-1"));
-        let first = ask(&ada, "Help").await;
-        assert_eq!(first["structuredContent"]["outcome"], "accepted");
-        let other = ask(&ada, "Something else").await;
-        let waits = rows(&setup.store(), "SELECT id FROM events WHERE state = 'pending'").len();
-        // Where the event has ended as a dead letter meanwhile, the key is free again.
-        assert!(waits == 0 || text(&other).contains("idempotency key"), "{other}");
-    });
+    let ada = ada(&server).with_meta("io.frontdesk/idempotency-key", json!("key-1"));
+    let first = ask(&ada, "Help").await;
+    assert_eq!(first["structuredContent"]["outcome"], "accepted");
+    let other = ask(&ada, "Something else").await;
+    let waits = rows(&setup.store(), "SELECT id FROM events WHERE state = 'pending'").len();
+    // Where the event has ended as a dead letter meanwhile, the key is free again.
+    assert!(waits == 0 || text(&other).contains("idempotency key"), "{other}");
 }
 
-#[test]
-fn what_was_taken_down_over_stdio_is_brought_by_that_process() {
+#[tokio::test]
+async fn what_was_taken_down_over_stdio_is_brought_by_that_process() {
     let (vendor, well) = ailing(Answer::text(503, ""));
     let setup = setup(&vendor, true, "").config("");
     let config = std::fs::read_to_string(setup.path().join("frontdesk.toml")).unwrap();
@@ -186,19 +176,17 @@ fn what_was_taken_down_over_stdio_is_brought_by_that_process() {
     let taken = client.call("create_ticket", json!({ "subject": "s", "description": "d" }));
     assert_eq!(taken["structuredContent"]["outcome"], "accepted", "{taken}");
     well.store(true, Ordering::SeqCst);
-    block_on(settled(&setup.store()));
+    settled(&setup.store()).await;
     assert_eq!(rows(&setup.store(), "SELECT state, receipt FROM events"), ["done|ticket:7"]);
     assert!(client.close().success());
 }
 
-#[test]
-fn a_request_that_waits_is_erased_with_its_customer() {
+#[tokio::test]
+async fn a_request_that_waits_is_erased_with_its_customer() {
     let (vendor, _) = ailing(Answer::text(503, ""));
     let setup = setup(&vendor, true, "");
     let server = setup.serve();
-    block_on(async {
-        ask(&ada(&server), "CANARY").await;
-    });
+    ask(&ada(&server), "CANARY").await;
     drop(server);
     let store = setup.store();
     let output = frontdesk(setup.path(), &["erase", "--store", store.to_str().unwrap(), "--customer", "cus_ada"]);
@@ -258,8 +246,8 @@ fn moods() -> impl Strategy<Value = Vec<Mood>> {
     proptest::collection::vec(mood, 10..30)
 }
 
-#[test]
-fn every_accepted_request_becomes_exactly_one_ticket() {
+#[tokio::test]
+async fn every_accepted_request_becomes_exactly_one_ticket() {
     let mut runner = TestRunner::new(Config::default());
     for keyed in [true, false, true, false] {
         let moods = moods().new_tree(&mut runner).unwrap().current();
@@ -290,22 +278,20 @@ fn every_accepted_request_becomes_exactly_one_ticket() {
         });
         let setup = setup(&vendor, keyed, "");
         let server = setup.serve();
-        block_on(async {
-            let ada = ada(&server);
-            let subjects: Vec<String> = (0..8).map(|n| format!("s{n}")).collect();
-            // Impatient agents: each request comes three times, all at once.
-            let calls = subjects.iter().chain(&subjects).chain(&subjects).map(|subject| ask(&ada, subject));
-            let said: Vec<Value> = futures::future::join_all(calls).await;
-            let mut ids = BTreeMap::new();
-            for (answer, subject) in said.iter().zip(subjects.iter().cycle()) {
-                let id = known(&ada, subject).await;
-                assert_eq!(ids.entry(subject).or_insert_with(|| id.clone()), &id);
-                // What was said before is so.
-                let told = &answer["structuredContent"]["ticket_id"];
-                assert!(told.is_null() || *told == id, "{moods:?}: {subject}: told {told}, and it is {id}");
-            }
-            settled(&setup.store()).await;
-        });
+        let ada = ada(&server);
+        let subjects: Vec<String> = (0..8).map(|n| format!("s{n}")).collect();
+        // Impatient agents: each request comes three times, all at once.
+        let calls = subjects.iter().chain(&subjects).chain(&subjects).map(|subject| ask(&ada, subject));
+        let said: Vec<Value> = futures::future::join_all(calls).await;
+        let mut ids = BTreeMap::new();
+        for (answer, subject) in said.iter().zip(subjects.iter().cycle()) {
+            let id = known(&ada, subject).await;
+            assert_eq!(ids.entry(subject).or_insert_with(|| id.clone()), &id);
+            // What was said before is so.
+            let told = &answer["structuredContent"]["ticket_id"];
+            assert!(told.is_null() || *told == id, "{moods:?}: {subject}: told {told}, and it is {id}");
+        }
+        settled(&setup.store()).await;
         let mut opened: Vec<String> = desk.lock().unwrap().tickets.iter().map(|(subject, _)| subject.clone()).collect();
         opened.sort();
         assert_eq!(opened, ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"], "{moods:?}, keyed: {keyed}");
