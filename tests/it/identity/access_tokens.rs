@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Era, Issuer, RESOURCE, Response, Server, Setup, block_on, is_error, text};
+use crate::support::{Client, Era, Issuer, RESOURCE, Response, Server, Setup, is_error, text};
 
 fn setup(issuer: &Issuer) -> Setup {
     Setup::ada().agents(issuer)
@@ -34,8 +34,8 @@ fn refused(answer: &Response, what: &str) {
     assert!(challenge.contains("scope=\"orders:read tickets:write crm:write articles:read\""), "{what}: {challenge}");
 }
 
-#[test]
-fn every_wrong_token_is_refused_with_a_challenge() {
+#[tokio::test]
+async fn every_wrong_token_is_refused_with_a_challenge() {
     let issuer = Issuer::start();
     let setup = setup(&issuer);
     let server = setup.serve();
@@ -104,32 +104,30 @@ fn every_wrong_token_is_refused_with_a_challenge() {
         ("a word", "word".to_owned()),
         ("a static token that nobody made", "fdt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".to_owned()),
     ];
-    block_on(async {
-        for (what, token) in &cases {
-            refused(&list(&server, token).await, what);
-        }
-        for (what, claims) in [
-            ("several aud", issuer.with("aud", json!(["https://other.example.com", RESOURCE]))),
-            ("a fraction of a second", issuer.with("exp", json!(now as f64 + 60.5))),
-            ("azp in its place", {
-                let mut claims = issuer.with("client_id", Value::Null);
-                claims["azp"] = json!("agent-1");
-                claims
-            }),
-            ("a text in scp", {
-                let mut claims = issuer.with("scope", Value::Null);
-                claims["scp"] = json!(["orders:read", "articles:read"]);
-                claims
-            }),
-        ] {
-            assert_eq!(list(&server, &issuer.token(&claims)).await.status, 200, "{what}");
-        }
-        let long = header(&|header| header.typ = Some("application/AT+JWT".to_owned()));
-        assert_eq!(list(&server, &long).await.status, 200, "RFC 7515 4.1.9");
-        assert_eq!(list(&server, &good).await.status, 200);
-        // A key that might exist by now is not judged before a fetch may begin.
-        assert!(matches!(list(&server, &lying).await.status.as_u16(), 401 | 503));
-    });
+    for (what, token) in &cases {
+        refused(&list(&server, token).await, what);
+    }
+    for (what, claims) in [
+        ("several aud", issuer.with("aud", json!(["https://other.example.com", RESOURCE]))),
+        ("a fraction of a second", issuer.with("exp", json!(now as f64 + 60.5))),
+        ("azp in its place", {
+            let mut claims = issuer.with("client_id", Value::Null);
+            claims["azp"] = json!("agent-1");
+            claims
+        }),
+        ("a text in scp", {
+            let mut claims = issuer.with("scope", Value::Null);
+            claims["scp"] = json!(["orders:read", "articles:read"]);
+            claims
+        }),
+    ] {
+        assert_eq!(list(&server, &issuer.token(&claims)).await.status, 200, "{what}");
+    }
+    let long = header(&|header| header.typ = Some("application/AT+JWT".to_owned()));
+    assert_eq!(list(&server, &long).await.status, 200, "RFC 7515 4.1.9");
+    assert_eq!(list(&server, &good).await.status, 200);
+    // A key that might exist by now is not judged before a fetch may begin.
+    assert!(matches!(list(&server, &lying).await.status.as_u16(), 401 | 503));
     let (_, log) = server.terminate();
     assert!(!log.contains("panic"), "{log}");
     let told = log.matches("an agent's token was refused").count();
@@ -137,138 +135,128 @@ fn every_wrong_token_is_refused_with_a_challenge() {
     assert!(cases.iter().all(|(_, token)| token.len() < 20 || !log.contains(token.as_str())), "no token is logged");
 }
 
-#[test]
-fn ten_thousand_unknown_kids_cost_few_fetches_and_hold_nobody_up() {
+#[tokio::test]
+async fn ten_thousand_unknown_kids_cost_few_fetches_and_hold_nobody_up() {
     let issuer = Issuer::start();
     let setup = setup(&issuer);
     let server = setup.serve();
     let good = issuer.token(&issuer.claims());
-    block_on(async {
-        assert_eq!(list(&server, &good).await.status, 200);
-        let started = Instant::now();
-        for batch in 0..100 {
-            let flood = (0..100).map(|n| {
-                let head = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": format!("random-{batch}-{n}") });
-                let token = format!("{}.{}.c2lnbmF0dXJl", part(&head), part(&issuer.claims()));
-                let server = &server;
-                async move { list(server, &token).await.status }
-            });
-            let genuine = issuer.token(&issuer.with("jti", json!(batch)));
-            let (flood, genuine) = tokio::join!(futures::future::join_all(flood), list(&server, &genuine));
-            assert!(flood.iter().all(|status| matches!(status.as_u16(), 401 | 503)));
-            assert_eq!(genuine.status, 200);
-        }
-        // One at the start, and at most one every 5 seconds.
-        let allowed = 2 + started.elapsed().as_secs() as usize / 5;
-        assert!(issuer.fetches() <= allowed, "{} fetches, {allowed} allowed", issuer.fetches());
-    });
+    assert_eq!(list(&server, &good).await.status, 200);
+    let started = Instant::now();
+    for batch in 0..100 {
+        let flood = (0..100).map(|n| {
+            let head = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": format!("random-{batch}-{n}") });
+            let token = format!("{}.{}.c2lnbmF0dXJl", part(&head), part(&issuer.claims()));
+            let server = &server;
+            async move { list(server, &token).await.status }
+        });
+        let genuine = issuer.token(&issuer.with("jti", json!(batch)));
+        let (flood, genuine) = tokio::join!(futures::future::join_all(flood), list(&server, &genuine));
+        assert!(flood.iter().all(|status| matches!(status.as_u16(), 401 | 503)));
+        assert_eq!(genuine.status, 200);
+    }
+    // One at the start, and at most one every 5 seconds.
+    let allowed = 2 + started.elapsed().as_secs() as usize / 5;
+    assert!(issuer.fetches() <= allowed, "{} fetches, {allowed} allowed", issuer.fetches());
 }
 
-#[test]
-fn keys_are_rotated_without_a_refused_call() {
+#[tokio::test]
+async fn keys_are_rotated_without_a_refused_call() {
     let issuer = Issuer::start();
     let setup = setup(&issuer);
     let server = setup.serve();
     let (old, new) = (issuer.token(&issuer.claims()), issuer.sign(1, &issuer.header(1), &issuer.claims()));
-    block_on(async {
+    assert_eq!(list(&server, &old).await.status, 200);
+    issuer.publish(&[1, 0]);
+    // Asked a moment ago, the issuer is asked again in 5 s: until then the client is told to come again.
+    let mut with_new = list(&server, &new).await.status;
+    while with_new == 503 {
         assert_eq!(list(&server, &old).await.status, 200);
-        issuer.publish(&[1, 0]);
-        // Asked a moment ago, the issuer is asked again in 5 s: until then the client is told to come again.
-        let mut with_new = list(&server, &new).await.status;
-        while with_new == 503 {
-            assert_eq!(list(&server, &old).await.status, 200);
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            with_new = list(&server, &new).await.status;
-        }
-        assert_eq!((with_new.as_u16(), list(&server, &old).await.status.as_u16()), (200, 200));
-    });
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        with_new = list(&server, &new).await.status;
+    }
+    assert_eq!((with_new.as_u16(), list(&server, &old).await.status.as_u16()), (200, 200));
     assert_eq!(issuer.fetches(), 2);
 }
 
-#[test]
-fn without_keys_a_token_is_not_refused_but_asked_for_again() {
+#[tokio::test]
+async fn without_keys_a_token_is_not_refused_but_asked_for_again() {
     let issuer = Issuer::start();
     let token = issuer.token(&issuer.claims());
     let setup = setup(&issuer);
     let url = issuer.url.clone();
     drop(issuer);
     let server = setup.serve();
-    block_on(async {
-        let answer = list(&server, &token).await;
-        assert_eq!(answer.status, 503, "{url} is gone");
-        let after_s: u32 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
-        assert!((1..=6).contains(&after_s), "{after_s}");
-        assert!(!answer.headers.contains_key("www-authenticate"), "the client need not throw its token away");
-    });
+    let answer = list(&server, &token).await;
+    assert_eq!(answer.status, 503, "{url} is gone");
+    let after_s: u32 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=6).contains(&after_s), "{after_s}");
+    assert!(!answer.headers.contains_key("www-authenticate"), "the client need not throw its token away");
 }
 
-#[test]
-fn in_mode_token_the_customer_is_whose_token_it_is() {
+#[tokio::test]
+async fn in_mode_token_the_customer_is_whose_token_it_is() {
     let issuer = Issuer::start();
     let setup = Setup::empty().config("[identity]\nmode = \"token\"\n").agents(&issuer);
     setup.import(&crate::support::samples());
     let server = setup.serve();
-    block_on(async {
-        for (sub, order, found) in [
-            ("cus_ada", "1001", true),
-            ("cus_ada", "2001", false),
-            ("cus_grace", "2001", true),
-            ("cus_grace", "1001", false),
-        ] {
-            let client = client(&server, &issuer.token(&issuer.with("sub", json!(sub))));
-            let answer = client.call(Era::Modern, "lookup_order", json!({ "order_id": order })).await;
-            assert_eq!(!is_error(&answer), found, "{sub} {order}: {answer}");
-        }
-        // A client's own token is nobody's, and neither is a static one.
-        let own = issuer.token(&issuer.with("sub", json!("agent-1")));
-        for token in [own, setup.token(&["bot"])] {
-            let answer = client(&server, &token).call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
-            assert!(text(&answer).contains("could not be confirmed"), "{answer}");
-        }
-    });
+    for (sub, order, found) in [
+        ("cus_ada", "1001", true),
+        ("cus_ada", "2001", false),
+        ("cus_grace", "2001", true),
+        ("cus_grace", "1001", false),
+    ] {
+        let client = client(&server, &issuer.token(&issuer.with("sub", json!(sub))));
+        let answer = client.call(Era::Modern, "lookup_order", json!({ "order_id": order })).await;
+        assert_eq!(!is_error(&answer), found, "{sub} {order}: {answer}");
+    }
+    // A client's own token is nobody's, and neither is a static one.
+    let own = issuer.token(&issuer.with("sub", json!("agent-1")));
+    for token in [own, setup.token(&["bot"])] {
+        let answer = client(&server, &token).call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+        assert!(text(&answer).contains("could not be confirmed"), "{answer}");
+    }
     let stdio = crate::support::frontdesk(setup.path(), &["stdio", "--config", "frontdesk.toml"]);
     assert!(crate::support::stderr(&stdio).contains("no token comes over stdio"));
 }
 
 /// A key that the issuer has just made is not refused for the sake of one that somebody made up.
-#[test]
-fn a_new_key_is_never_refused_and_an_unknown_one_only_by_a_fetch_that_began_after_it_came() {
+#[tokio::test]
+async fn a_new_key_is_never_refused_and_an_unknown_one_only_by_a_fetch_that_began_after_it_came() {
     let issuer = Issuer::start();
     let setup = setup(&issuer);
     let server = setup.serve();
     let new = issuer.sign(1, &issuer.header(1), &issuer.claims());
     let forged = issuer.sign(1, &Header { kid: Some("made-up".to_owned()), ..issuer.header(1) }, &issuer.claims());
     let unnamed = issuer.sign(1, &Header { kid: None, ..issuer.header(1) }, &issuer.claims());
-    block_on(async {
-        let good = list(&server, &issuer.token(&issuer.claims())).await;
-        assert_eq!(good.status, 200);
-        // Somebody without any token asks; then the issuer makes a key.
-        let told = list(&server, &forged).await;
-        assert!(told.status == 503 && told.headers["retry-after"].to_str().unwrap().parse::<u32>().unwrap() <= 6);
-        issuer.publish(&[0, 1]);
-        for token in [&new, &unnamed] {
-            let mut status = http::StatusCode::SERVICE_UNAVAILABLE;
-            while status == 503 {
-                let answer = list(&server, token).await;
-                status = answer.status;
-                assert!(status == 503 || status == 200, "a good token is refused: {:?}", answer.body);
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            }
+    let good = list(&server, &issuer.token(&issuer.claims())).await;
+    assert_eq!(good.status, 200);
+    // Somebody without any token asks; then the issuer makes a key.
+    let told = list(&server, &forged).await;
+    assert!(told.status == 503 && told.headers["retry-after"].to_str().unwrap().parse::<u32>().unwrap() <= 6);
+    issuer.publish(&[0, 1]);
+    for token in [&new, &unnamed] {
+        let mut status = http::StatusCode::SERVICE_UNAVAILABLE;
+        while status == 503 {
+            let answer = list(&server, token).await;
+            status = answer.status;
+            assert!(status == 503 || status == 200, "a good token is refused: {:?}", answer.body);
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
-        // A flood costs few fetches, and nobody with a known key waits.
-        let before = issuer.fetches();
-        let began = Instant::now();
-        let floods = (0..200).map(|_| list(&server, &forged));
-        let answers = futures::future::join_all(floods).await;
-        assert!(answers.iter().all(|answer| matches!(answer.status.as_u16(), 401 | 503)));
-        assert_eq!(list(&server, &new).await.status, 200);
-        assert!((issuer.fetches() - before) as u64 <= 1 + began.elapsed().as_secs() / 5);
-    });
+    }
+    // A flood costs few fetches, and nobody with a known key waits.
+    let before = issuer.fetches();
+    let began = Instant::now();
+    let floods = (0..200).map(|_| list(&server, &forged));
+    let answers = futures::future::join_all(floods).await;
+    assert!(answers.iter().all(|answer| matches!(answer.status.as_u16(), 401 | 503)));
+    assert_eq!(list(&server, &new).await.status, 200);
+    assert!((issuer.fetches() - before) as u64 <= 1 + began.elapsed().as_secs() / 5);
 }
 
 /// What each kind of server writes lets its client in; an ID token never does, nor another client where they are named.
-#[test]
-fn presets_know_what_servers_write_and_no_id_token_is_an_agents() {
+#[tokio::test]
+async fn presets_know_what_servers_write_and_no_id_token_is_an_agents() {
     let now = jiff::Timestamp::now().as_second();
     let presets = [
         ("okta", "", json!({ "cid": "agent-1", "scp": ["orders:read", "offline_access"], "sub": "agent-1", "ver": 1 })),
@@ -308,32 +296,30 @@ fn presets_know_what_servers_write_and_no_id_token_is_an_agents() {
             issuer.url
         ));
         let server = setup.serve();
-        block_on(async {
-            let answer = list(&server, &with(json!({}))).await;
-            assert_eq!(answer.status, 200, "{preset} {own}: {:?}", answer.body);
-            let tools = answer.json()["result"]["tools"].as_array().unwrap().clone();
-            assert_eq!(tools.len(), 1, "the scope is {own}'s: {tools:?}");
-            let mut id_tokens = vec![
-                json!({ "nonce": "n" }),
-                json!({ "at_hash": "h" }),
-                json!({ "token_use": "id" }),
-                json!({ "typ": "ID" }),
-            ];
-            // As it is: for its client, without what tells an access token.
-            id_tokens.push(json!({ "aud": "agent-1", "token_use": "id" }));
-            if cognito {
-                id_tokens.extend([
-                    json!({ "token_use": null }),
-                    json!({ "client_id": "agent-2" }),
-                    json!({ "aud": "elsewhere" }),
-                ]);
-            } else {
-                id_tokens.extend([json!({ "aud": null }), json!({ "aud": "agent-1" })]);
-            }
-            for change in id_tokens {
-                assert_eq!(list(&server, &with(change.clone())).await.status, 401, "{preset}: {change}");
-            }
-        });
+        let answer = list(&server, &with(json!({}))).await;
+        assert_eq!(answer.status, 200, "{preset} {own}: {:?}", answer.body);
+        let tools = answer.json()["result"]["tools"].as_array().unwrap().clone();
+        assert_eq!(tools.len(), 1, "the scope is {own}'s: {tools:?}");
+        let mut id_tokens = vec![
+            json!({ "nonce": "n" }),
+            json!({ "at_hash": "h" }),
+            json!({ "token_use": "id" }),
+            json!({ "typ": "ID" }),
+        ];
+        // As it is: for its client, without what tells an access token.
+        id_tokens.push(json!({ "aud": "agent-1", "token_use": "id" }));
+        if cognito {
+            id_tokens.extend([
+                json!({ "token_use": null }),
+                json!({ "client_id": "agent-2" }),
+                json!({ "aud": "elsewhere" }),
+            ]);
+        } else {
+            id_tokens.extend([json!({ "aud": null }), json!({ "aud": "agent-1" })]);
+        }
+        for change in id_tokens {
+            assert_eq!(list(&server, &with(change.clone())).await.status, 401, "{preset}: {change}");
+        }
     }
     let setup = Setup::ada().config(&format!(
         "[agents]\nauthentication = \"required\"\nresource = \"{RESOURCE}\"\n[[agents.issuers]]\n\
@@ -344,32 +330,28 @@ fn presets_know_what_servers_write_and_no_id_token_is_an_agents() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("agents.issuers[0].clients: must name the clients"));
 }
 
-#[test]
-fn a_client_that_is_called_as_one_of_another_issuer_is_refused() {
+#[tokio::test]
+async fn a_client_that_is_called_as_one_of_another_issuer_is_refused() {
     let (own, partner) = (Issuer::start(), Issuer::start());
     let setup =
         setup(&own).config(&format!("[[agents.issuers]]\nissuer = \"{}\"\nprefix = \"partner/\"\n", partner.url));
     let server = setup.serve();
-    block_on(async {
-        let ask = async |issuer: &Issuer, client: &str| {
-            list(&server, &issuer.token(&issuer.with("client_id", json!(client)))).await.status.as_u16()
-        };
-        assert_eq!((ask(&partner, "x").await, ask(&own, "x").await, ask(&own, "partner/x").await), (200, 200, 401));
-    });
+    let ask = async |issuer: &Issuer, client: &str| {
+        list(&server, &issuer.token(&issuer.with("client_id", json!(client)))).await.status.as_u16()
+    };
+    assert_eq!((ask(&partner, "x").await, ask(&own, "x").await, ask(&own, "partner/x").await), (200, 200, 401));
 }
 
 /// A limit, a context or an audit record that names an agent means one agent.
-#[test]
-fn a_client_that_is_called_as_a_static_token_is_refused() {
+#[tokio::test]
+async fn a_client_that_is_called_as_a_static_token_is_refused() {
     let issuer = Issuer::start();
     let setup = setup(&issuer);
     let made = crate::support::frontdesk(setup.path(), &["token", "new", "agent-1", "--scope", "orders:read"]);
     assert!(made.status.success(), "{made:?}");
     let server = setup.serve();
-    block_on(async {
-        let answer = list(&server, &issuer.token(&issuer.claims())).await;
-        assert_eq!(answer.status, 401);
-        assert!(answer.json().to_string().contains("static token"), "{:?}", answer.body);
-        assert_eq!(list(&server, &issuer.token(&issuer.with("client_id", json!("agent-2")))).await.status, 200);
-    });
+    let answer = list(&server, &issuer.token(&issuer.claims())).await;
+    assert_eq!(answer.status, 401);
+    assert!(answer.json().to_string().contains("static token"), "{:?}", answer.body);
+    assert_eq!(list(&server, &issuer.token(&issuer.with("client_id", json!("agent-2")))).await.status, 200);
 }

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::support::{Era, Server, Setup, StdioClient, block_on, is_error, text};
+use crate::support::{Era, Server, Setup, StdioClient, is_error, text};
 
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const META: &str = "io.frontdesk/customer-context";
@@ -53,25 +53,23 @@ async fn look_up(server: &Server, token: &str) -> Value {
     client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await
 }
 
-#[test]
-fn a_context_works_in_the_header_in_meta_and_in_both() {
+#[tokio::test]
+async fn a_context_works_in_the_header_in_meta_and_in_both() {
     let setup = Setup::context(SECRET);
     let server = setup.serve();
     let token = sign(&claims());
-    block_on(async {
-        for era in Era::BOTH {
-            let order = json!({ "order_id": "1001" });
-            let header = server.client().with_header("customer-context", &token);
-            let meta = server.client().with_meta(META, json!(token));
-            let both = header.clone().with_meta(META, json!(token));
-            for client in [header, meta, both] {
-                let result = client.call(era, "lookup_order", order.clone()).await;
-                assert_eq!(result["structuredContent"]["order_id"], "1001", "{result}");
-            }
+    for era in Era::BOTH {
+        let order = json!({ "order_id": "1001" });
+        let header = server.client().with_header("customer-context", &token);
+        let meta = server.client().with_meta(META, json!(token));
+        let both = header.clone().with_meta(META, json!(token));
+        for client in [header, meta, both] {
+            let result = client.call(era, "lookup_order", order.clone()).await;
+            assert_eq!(result["structuredContent"]["order_id"], "1001", "{result}");
         }
-        // Listing needs no customer.
-        assert!(server.client().result(Era::Legacy, "tools/list", json!({})).await["tools"].is_array());
-    });
+    }
+    // Listing needs no customer.
+    assert!(server.client().result(Era::Legacy, "tools/list", json!({})).await["tools"].is_array());
 }
 
 #[test]
@@ -95,8 +93,8 @@ fn a_context_works_over_stdio() {
     assert!(is_error(&call(json!({ META: 5 }))));
 }
 
-#[test]
-fn every_fault_is_refused_alike_and_explained_in_the_log() {
+#[tokio::test]
+async fn every_fault_is_refused_alike_and_explained_in_the_log() {
     let setup = Setup::context(SECRET);
     let server = setup.serve();
     let typ = |typ: &str| sign_with(&Header { typ: Some(typ.to_owned()), ..header() }, &claims(), SECRET);
@@ -137,7 +135,7 @@ fn every_fault_is_refused_alike_and_explained_in_the_log() {
         ("10 KB", "x".repeat(10_000), "8 KiB"),
     ];
     let count = cases.len();
-    let answers = block_on(async {
+    let answers = {
         let mut answers = Vec::new();
         for (name, token, _) in &cases {
             let answer = look_up(&server, token).await;
@@ -153,7 +151,7 @@ fn every_fault_is_refused_alike_and_explained_in_the_log() {
         answers.push(call(token.clone().with_header("customer-context", &valid)).await);
         answers.push(call(token.with_meta(META, json!(sign(&with("sub", json!("cus_grace")))))).await);
         answers
-    });
+    };
     assert!(answers.iter().all(|answer| *answer == answers[0]), "the model learns nothing of the reason");
     assert_eq!(answers.len(), count + 3);
     let (_, log) = server.terminate();
@@ -165,27 +163,25 @@ fn every_fault_is_refused_alike_and_explained_in_the_log() {
     }
 }
 
-#[test]
-fn customers_of_another_system_are_other_customers() {
+#[tokio::test]
+async fn customers_of_another_system_are_other_customers() {
     let setup = Setup::context(SECRET);
     let server = setup.serve();
-    block_on(async {
-        let absent = async |linked: Value| {
-            let claims = {
-                let mut claims = with("sub", json!("cus_new"));
-                claims["linked"] = linked;
-                claims
-            };
-            is_error(&look_up(&server, &sign(&claims)).await)
+    let absent = async |linked: Value| {
+        let claims = {
+            let mut claims = with("sub", json!("cus_new"));
+            claims["linked"] = linked;
+            claims
         };
-        assert!(absent(json!(["shop:cus_ada"])).await);
-        assert!(absent(json!(["shop:cus_ada", "crm:cus_ada"])).await);
-        assert!(!absent(json!(["builtin:cus_ada"])).await);
-    });
+        is_error(&look_up(&server, &sign(&claims)).await)
+    };
+    assert!(absent(json!(["shop:cus_ada"])).await);
+    assert!(absent(json!(["shop:cus_ada", "crm:cus_ada"])).await);
+    assert!(!absent(json!(["builtin:cus_ada"])).await);
 }
 
-#[test]
-fn the_level_decides_before_any_order_is_looked_at() {
+#[tokio::test]
+async fn the_level_decides_before_any_order_is_looked_at() {
     let setup = Setup::context(SECRET);
     let server = setup.serve();
     let at = |level: &str| server.client().with_header("customer-context", &sign(&with("lvl", json!(level))));
@@ -197,19 +193,17 @@ fn the_level_decides_before_any_order_is_looked_at() {
         ("update_crm", json!({ "company": "New" }), "verified"),
     ];
     let levels = ["anonymous", "otp", "verified"];
-    block_on(async {
-        for (tool, arguments, needed) in calls {
-            for (n, level) in levels.iter().enumerate() {
-                let result = at(level).call(Era::Legacy, tool, arguments.clone()).await;
-                let enough = n >= levels.iter().position(|level| *level == needed).unwrap();
-                assert_eq!(is_error(&result), !enough, "{tool} at {level}: {result}");
-            }
+    for (tool, arguments, needed) in calls {
+        for (n, level) in levels.iter().enumerate() {
+            let result = at(level).call(Era::Legacy, tool, arguments.clone()).await;
+            let enough = n >= levels.iter().position(|level| *level == needed).unwrap();
+            assert_eq!(is_error(&result), !enough, "{tool} at {level}: {result}");
         }
-        let mine = at("anonymous").call(Era::Legacy, "lookup_order", json!({ "order_id": "1001" })).await;
-        let nobodys = at("anonymous").call(Era::Legacy, "lookup_order", json!({ "order_id": "2001" })).await;
-        assert_eq!(mine, nobodys);
-        assert!(text(&mine).contains("one-time code"), "{mine}");
-    });
+    }
+    let mine = at("anonymous").call(Era::Legacy, "lookup_order", json!({ "order_id": "1001" })).await;
+    let nobodys = at("anonymous").call(Era::Legacy, "lookup_order", json!({ "order_id": "2001" })).await;
+    assert_eq!(mine, nobodys);
+    assert!(text(&mine).contains("one-time code"), "{mine}");
     let rows: Vec<Option<String>> = {
         let connection = rusqlite::Connection::open(setup.store()).unwrap();
         let mut emails = connection.prepare("SELECT email FROM tickets ORDER BY n").unwrap();
@@ -219,20 +213,18 @@ fn the_level_decides_before_any_order_is_looked_at() {
     assert!(rows[1..].iter().all(|email| email.as_deref() == Some("ada@example.com")));
 }
 
-#[test]
-fn a_context_is_not_accepted_where_the_customer_is_fixed() {
+#[tokio::test]
+async fn a_context_is_not_accepted_where_the_customer_is_fixed() {
     let setup = Setup::ada();
     let server = setup.serve();
-    block_on(async {
-        let refused = look_up(&server, &sign(&with("sub", json!("cus_grace")))).await;
-        assert!(is_error(&refused), "{refused}");
-    });
+    let refused = look_up(&server, &sign(&with("sub", json!("cus_grace")))).await;
+    assert!(is_error(&refused), "{refused}");
     let (_, log) = server.terminate();
     assert!(log.contains("identity.mode is not context"), "{log}");
 }
 
-#[test]
-fn keys_of_every_kind_verify_what_the_command_line_mints() {
+#[tokio::test]
+async fn keys_of_every_kind_verify_what_the_command_line_mints() {
     if !crate::support::installed("openssl", "the test of asymmetric keys") {
         return;
     }
@@ -258,9 +250,7 @@ fn keys_of_every_kind_verify_what_the_command_line_mints() {
         assert!(minted.status.success(), "{}", crate::support::stderr(&minted));
         let token = crate::support::stdout(&minted);
         let server = setup.serve();
-        block_on(async {
-            let result = look_up(&server, token.trim()).await;
-            assert_eq!(result["structuredContent"]["order_id"], "1001", "{alg}: {result}");
-        });
+        let result = look_up(&server, token.trim()).await;
+        assert_eq!(result["structuredContent"]["order_id"], "1001", "{alg}: {result}");
     }
 }

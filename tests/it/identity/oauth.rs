@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Clients, Era, Script, Setup, block_on, installed, is_error};
+use crate::support::{Client, Clients, Era, Script, Setup, installed, is_error};
 
 const SECRET: &str = "p@ss w%rd:&=+/~";
 
@@ -67,8 +67,8 @@ async fn look(client: &Client) -> Value {
     client.call(Era::Legacy, "lookup_order", json!({ "order_id": "1001" })).await
 }
 
-#[test]
-fn all_three_client_authentications_get_a_token() {
+#[tokio::test]
+async fn all_three_client_authentications_get_a_token() {
     let by_key = r#"
         client_id = "signed"
         client_auth = "private_key_jwt"
@@ -80,38 +80,34 @@ fn all_three_client_authentications_get_a_token() {
     for auth in [BASIC, post, by_key] {
         let Some(fixture) = fixture("the OAuth test", 600, auth) else { return };
         let server = fixture.setup.serve();
-        block_on(async {
-            let client = server.client();
-            for _ in 0..3 {
-                let found = look(&client).await;
-                assert!(!is_error(&found), "{auth}: {found}");
-            }
-            assert_eq!(fixture.control("counts").await, json!({ "token": 1, "refused": 0, "api": 3 }), "{auth}");
-        });
+        let client = server.client();
+        for _ in 0..3 {
+            let found = look(&client).await;
+            assert!(!is_error(&found), "{auth}: {found}");
+        }
+        assert_eq!(fixture.control("counts").await, json!({ "token": 1, "refused": 0, "api": 3 }), "{auth}");
     }
 }
 
-#[test]
-fn cold_callers_share_one_token() {
+#[tokio::test]
+async fn cold_callers_share_one_token() {
     let Some(fixture) = fixture("the OAuth test of cold callers", 600, BASIC) else { return };
     let server = fixture.setup.serve();
-    block_on(async {
-        let client = server.client();
-        let cold = futures::future::join_all((0..200).map(|_| look(&client))).await;
-        assert!(cold.iter().all(|found| !is_error(found)), "{cold:?}");
-        assert_eq!(fixture.control("counts").await, json!({ "token": 1, "refused": 0, "api": 200 }));
-    });
+    let client = server.client();
+    let cold = futures::future::join_all((0..200).map(|_| look(&client))).await;
+    assert!(cold.iter().all(|found| !is_error(found)), "{cold:?}");
+    assert_eq!(fixture.control("counts").await, json!({ "token": 1, "refused": 0, "api": 200 }));
 }
 
-#[test]
-fn tokens_that_live_two_seconds_fail_no_call_and_are_fetched_once_each() {
+#[tokio::test]
+async fn tokens_that_live_two_seconds_fail_no_call_and_are_fetched_once_each() {
     /// A lifetime of 2 s is counted in whole seconds from an unknown part of one, and a token is renewed at three
     /// quarters to four fifths of what is left: it serves 0.75 to 2 s.
     const SERVES_MS: std::ops::RangeInclusive<u128> = 750..=2_000;
     let Some(fixture) = fixture("the OAuth expiry test", 2, BASIC) else { return };
     let server = fixture.setup.serve();
     let started = std::time::Instant::now();
-    let calls = block_on(async {
+    let calls = {
         let client = server.client();
         let mut calls = 0;
         while started.elapsed() < Duration::from_secs(7) {
@@ -120,8 +116,8 @@ fn tokens_that_live_two_seconds_fail_no_call_and_are_fetched_once_each() {
             calls += batch.len();
         }
         calls
-    });
-    let counts = block_on(fixture.control("counts"));
+    };
+    let counts = fixture.control("counts").await;
     let took_ms = started.elapsed().as_millis();
     let count = |what: &str| u128::from(counts[what].as_u64().unwrap());
     // As many as lives fit in, however slow the machine: never one per call.
@@ -132,39 +128,35 @@ fn tokens_that_live_two_seconds_fail_no_call_and_are_fetched_once_each() {
     assert!(count("refused") <= 8, "{counts} after {calls} calls");
 }
 
-#[test]
-fn a_signing_key_that_is_taken_back_costs_one_more_token() {
+#[tokio::test]
+async fn a_signing_key_that_is_taken_back_costs_one_more_token() {
     let Some(fixture) = fixture("the OAuth revocation test", 600, BASIC) else { return };
     let server = fixture.setup.serve();
-    block_on(async {
-        let client = server.client();
-        assert!(!is_error(&look(&client).await));
-        fixture.control("rotate").await;
-        let found = look(&client).await;
-        assert!(!is_error(&found), "{found}");
-        assert_eq!(fixture.control("counts").await, json!({ "token": 2, "refused": 1, "api": 3 }));
-    });
+    let client = server.client();
+    assert!(!is_error(&look(&client).await));
+    fixture.control("rotate").await;
+    let found = look(&client).await;
+    assert!(!is_error(&found), "{found}");
+    assert_eq!(fixture.control("counts").await, json!({ "token": 2, "refused": 1, "api": 3 }));
 }
 
-#[test]
-fn while_a_token_is_valid_its_endpoint_may_be_down() {
+#[tokio::test]
+async fn while_a_token_is_valid_its_endpoint_may_be_down() {
     let Some(fixture) = fixture("the OAuth outage test", 8, BASIC) else { return };
     let server = fixture.setup.serve();
-    block_on(async {
-        let client = server.client();
+    let client = server.client();
+    assert!(!is_error(&look(&client).await));
+    fixture.control("down").await;
+    // It is used for seven seconds, and from 5.6 s on at the latest renewals fail behind calls that succeed.
+    tokio::time::sleep(Duration::from_millis(5700)).await;
+    for _ in 0..5 {
         assert!(!is_error(&look(&client).await));
-        fixture.control("down").await;
-        // It is used for seven seconds, and from 5.6 s on at the latest renewals fail behind calls that succeed.
-        tokio::time::sleep(Duration::from_millis(5700)).await;
-        for _ in 0..5 {
-            assert!(!is_error(&look(&client).await));
-        }
-        tokio::time::sleep(Duration::from_millis(1500)).await;
-        assert!(is_error(&look(&client).await), "no token is used past its expiry");
-        fixture.control("up").await;
-        tokio::time::sleep(Duration::from_millis(1100)).await;
-        assert!(!is_error(&look(&client).await));
-    });
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(is_error(&look(&client).await), "no token is used past its expiry");
+    fixture.control("up").await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(!is_error(&look(&client).await));
     let (_, log) = server.terminate();
     assert!(log.contains("failed to renew a token") && !log.contains(SECRET), "{log}");
 }
