@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Clients, Era, PROGRAM, Server, Setup, block_on, stderr, stdout};
+use crate::support::{Client, Clients, Era, PROGRAM, Server, Setup, stderr, stdout};
 
 fn passed(output: &Output) {
     let oks = stdout(output).lines().filter(|line| line.starts_with("ok ")).count();
@@ -32,8 +32,8 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-#[test]
-fn the_python_client_gets_its_tokens_from_a_real_authorization_server() {
+#[tokio::test]
+async fn the_python_client_gets_its_tokens_from_a_real_authorization_server() {
     const LIFETIME_S: &str = "5";
     let Some(clients) = Clients::find("the OAuth test of the Python client") else { return };
     for algorithm in ["RS256", "ES256"] {
@@ -48,7 +48,7 @@ fn the_python_client_gets_its_tokens_from_a_real_authorization_server() {
         setup.import(&crate::support::samples());
         let server = setup.serve_as_configured();
         passed(&clients.python("python_oauth.py", &[&server.url, LIFETIME_S]));
-        let forged = block_on(forgeries(&server, &issuer.url));
+        let forged = forgeries(&server, &issuer.url).await;
         assert!(forged.is_empty(), "{algorithm}: accepted: {forged:?}");
     }
 }

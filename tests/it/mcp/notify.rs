@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::{
-    support::{Client, Era, Server, Setup, StdioClient, block_on},
+    support::{Client, Era, Server, Setup, StdioClient},
     webhooks::inbox_ops::{post, with_webhooks},
 };
 
@@ -56,39 +56,35 @@ fn import(setup: &Setup, title: &str) {
     setup.import(&file);
 }
 
-#[test]
-fn a_client_that_listens_over_http_hears_of_an_import_and_of_a_webhook() {
+#[tokio::test]
+async fn a_client_that_listens_over_http_hears_of_an_import_and_of_a_webhook() {
     let setup = with_webhooks(Setup::ada(), "");
     let server = setup.serve();
-    block_on(async {
-        let mut messages = listen(&server, json!({ "resourcesListChanged": true, "toolsListChanged": true }));
-        let opened = next(&mut messages).await.unwrap();
-        assert_eq!(opened["params"]["notifications"], json!({ "resourcesListChanged": true }), "{opened}");
-        import(&setup, "Returns, new");
-        let heard = next(&mut messages).await.expect("an import is heard of");
-        assert_eq!(heard["method"], CHANGED, "{heard}");
-        import(&setup, "Returns, new");
-        assert!(next(&mut messages).await.is_none(), "nothing has changed");
-        let article = json!({ "articleId": "new-one", "action": "published", "title": "T", "content": "C" });
-        assert_eq!(post(&server.url, "cms-update", &article).await, 200);
-        assert_eq!(next(&mut messages).await.expect("a webhook is heard of")["method"], CHANGED);
-    });
+    let mut messages = listen(&server, json!({ "resourcesListChanged": true, "toolsListChanged": true }));
+    let opened = next(&mut messages).await.unwrap();
+    assert_eq!(opened["params"]["notifications"], json!({ "resourcesListChanged": true }), "{opened}");
+    import(&setup, "Returns, new");
+    let heard = next(&mut messages).await.expect("an import is heard of");
+    assert_eq!(heard["method"], CHANGED, "{heard}");
+    import(&setup, "Returns, new");
+    assert!(next(&mut messages).await.is_none(), "nothing has changed");
+    let article = json!({ "articleId": "new-one", "action": "published", "title": "T", "content": "C" });
+    assert_eq!(post(&server.url, "cms-update", &article).await, 200);
+    assert_eq!(next(&mut messages).await.expect("a webhook is heard of")["method"], CHANGED);
 }
 
-#[test]
-fn who_did_not_ask_hears_nothing() {
+#[tokio::test]
+async fn who_did_not_ask_hears_nothing() {
     let setup = Setup::ada();
     let server = setup.serve();
-    block_on(async {
-        let mut messages = listen(&server, json!({}));
-        assert!(next(&mut messages).await.is_some(), "the acknowledgement");
-        import(&setup, "Returns, new");
-        assert!(next(&mut messages).await.is_none());
-    });
+    let mut messages = listen(&server, json!({}));
+    assert!(next(&mut messages).await.is_some(), "the acknowledgement");
+    import(&setup, "Returns, new");
+    assert!(next(&mut messages).await.is_none());
 }
 
-#[test]
-fn in_the_older_era_it_goes_over_stdio_only_and_nothing_else_is_promised() {
+#[tokio::test]
+async fn in_the_older_era_it_goes_over_stdio_only_and_nothing_else_is_promised() {
     let setup = Setup::ada();
     let store = setup.store();
     let mut client = StdioClient::start(setup.path(), &["--store", store.to_str().unwrap(), "--customer", "cus_ada"]);
@@ -101,14 +97,12 @@ fn in_the_older_era_it_goes_over_stdio_only_and_nothing_else_is_promised() {
     assert!(client.close().success());
 
     let server = setup.serve();
-    block_on(async {
-        let hello = json!({
-            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" }
-        });
-        let opened = server.client().result(Era::Legacy, "initialize", hello).await;
-        assert!(opened["capabilities"]["resources"].is_object(), "{opened}");
-        assert!(opened["capabilities"]["resources"].get("listChanged").is_none(), "{opened}");
-        let found = server.client().result(Era::Modern, "server/discover", json!({})).await;
-        assert_eq!(found["capabilities"]["resources"]["listChanged"], true, "{found}");
+    let hello = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" }
     });
+    let opened = server.client().result(Era::Legacy, "initialize", hello).await;
+    assert!(opened["capabilities"]["resources"].is_object(), "{opened}");
+    assert!(opened["capabilities"]["resources"].get("listChanged").is_none(), "{opened}");
+    let found = server.client().result(Era::Modern, "server/discover", json!({})).await;
+    assert_eq!(found["capabilities"]["resources"]["listChanged"], true, "{found}");
 }
