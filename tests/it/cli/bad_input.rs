@@ -4,10 +4,10 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Era, Setup, block_on, command, frontdesk, is_error, stderr, text};
+use crate::support::{Era, Setup, command, frontdesk, is_error, stderr, text};
 
-#[test]
-fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
+#[tokio::test]
+async fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
     let setup = Setup::ada();
     let server = setup.serve();
     let cases: Vec<(&str, Value, &str)> = vec![
@@ -61,42 +61,30 @@ fn arguments_are_checked_against_the_schema_and_every_fault_is_named() {
         ("search_articles", json!({ "query": "x", "limit": 1.5 }), "limit must be an integer"),
         ("search_articles", json!({ "query": ["x"] }), "query must be"),
     ];
-    block_on(async {
-        for (tool, arguments, expected) in cases {
-            let result = server.client().call(Era::Modern, tool, arguments.clone()).await;
-            assert!(is_error(&result), "{tool} {arguments}: {result}");
-            assert!(text(&result).contains(expected), "{tool} {arguments}: {}", text(&result));
-        }
-        for id in [
-            "..",
-            ".",
-            "%2e%2e",
-            "a/b",
-            "a?b",
-            "a#b",
-            "a\u{0}b",
-            "a\\b",
-            "1001 ",
-            "'; DROP TABLE orders",
-            "\u{ff11}001",
-        ] {
-            let result = server.client().call(Era::Legacy, "lookup_order", json!({ "order_id": id })).await;
-            assert!(is_error(&result) && text(&result).contains("order_id must be"), "{id:?}: {result}");
-        }
-        // Strict clients send every optional field: empty ones are absent.
-        let strict = json!({ "order_id": "1001", "detail": "" });
-        assert!(!is_error(&server.client().call(Era::Legacy, "lookup_order", strict).await));
-        let strict = json!({ "query": "returns", "limit": 0 });
-        assert!(!is_error(&server.client().call(Era::Legacy, "search_articles", strict).await));
-        let fraction = json!({ "query": "returns", "limit": "3.0" });
-        let found = server.client().call(Era::Modern, "search_articles", fraction).await;
-        assert_eq!(found["structuredContent"]["articles"].as_array().unwrap().len(), 3, "{found}");
-        let hosts_own = json!({ "order_id": 1001, "toolCallId": "call_0", "tool": "lookup_order", "sessionId": "s",
+    for (tool, arguments, expected) in cases {
+        let result = server.client().call(Era::Modern, tool, arguments.clone()).await;
+        assert!(is_error(&result), "{tool} {arguments}: {result}");
+        assert!(text(&result).contains(expected), "{tool} {arguments}: {}", text(&result));
+    }
+    for id in
+        ["..", ".", "%2e%2e", "a/b", "a?b", "a#b", "a\u{0}b", "a\\b", "1001 ", "'; DROP TABLE orders", "\u{ff11}001"]
+    {
+        let result = server.client().call(Era::Legacy, "lookup_order", json!({ "order_id": id })).await;
+        assert!(is_error(&result) && text(&result).contains("order_id must be"), "{id:?}: {result}");
+    }
+    // Strict clients send every optional field: empty ones are absent.
+    let strict = json!({ "order_id": "1001", "detail": "" });
+    assert!(!is_error(&server.client().call(Era::Legacy, "lookup_order", strict).await));
+    let strict = json!({ "query": "returns", "limit": 0 });
+    assert!(!is_error(&server.client().call(Era::Legacy, "search_articles", strict).await));
+    let fraction = json!({ "query": "returns", "limit": "3.0" });
+    let found = server.client().call(Era::Modern, "search_articles", fraction).await;
+    assert_eq!(found["structuredContent"]["articles"].as_array().unwrap().len(), 3, "{found}");
+    let hosts_own = json!({ "order_id": 1001, "toolCallId": "call_0", "tool": "lookup_order", "sessionId": "s",
             "action": "sendMessage", "chatInput": "Where is it?" });
-        assert!(!is_error(&server.client().call(Era::Modern, "lookup_order", hosts_own).await));
-        let query = json!({ "query": "\"AND ( NEAR* -^:" });
-        assert!(!is_error(&server.client().call(Era::Legacy, "search_articles", query).await));
-    });
+    assert!(!is_error(&server.client().call(Era::Modern, "lookup_order", hosts_own).await));
+    let query = json!({ "query": "\"AND ( NEAR* -^:" });
+    assert!(!is_error(&server.client().call(Era::Legacy, "search_articles", query).await));
 }
 
 #[test]
@@ -182,43 +170,40 @@ fn stdio_without_a_store_or_a_customer_says_what_to_give() {
     assert!(!setup.path().join("desk.db").exists(), "a wrong configuration leaves no store behind");
 }
 
-#[test]
-fn mode_argument_is_the_guides_check_with_bounds() {
+#[tokio::test]
+async fn mode_argument_is_the_guides_check_with_bounds() {
     let setup = Setup::empty().config("[identity]\nmode = \"argument\"\n");
     setup.import(&crate::support::samples());
     let server = setup.serve();
-    block_on(async {
-        let client = server.client();
-        let tools = client.result(Era::Legacy, "tools/list", json!({})).await;
-        let names: Vec<&str> =
-            tools["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str()).collect();
-        assert_eq!(names, ["lookup_order", "search_articles"]);
-        assert_eq!(tools["tools"][0]["inputSchema"]["required"], json!(["order_id", "customer_email"]));
-        let look = async |arguments: Value| client.call(Era::Legacy, "lookup_order", arguments).await;
-        let own = look(json!({ "order_id": "1001", "customer_email": "ADA@example.com" })).await;
-        assert_eq!(own["structuredContent"]["order_id"], "1001", "{own}");
-        let foreign = look(json!({ "order_id": "1001", "customer_email": "grace@example.com" })).await;
-        let absent = look(json!({ "order_id": "9", "customer_email": "grace@example.com" })).await;
-        assert!(is_error(&foreign) && foreign == absent);
-        let full = json!({ "order_id": "1001", "customer_email": "ada@example.com", "detail": "full" });
-        assert!(text(&look(full).await).contains("there is no argument detail"));
-        assert!(text(&look(json!({ "order_id": "1001" })).await).contains("customer_email"));
-        let last = look(json!({ "order_id": "1001", "customer_email": "ada@example.com" })).await;
-        assert!(!is_error(&last));
-        let sixth = look(json!({ "order_id": "1001", "customer_email": "ada@example.com" })).await;
-        assert!(text(&sixth).contains("Too many"), "{sixth}");
-        let search = client.call(Era::Legacy, "search_articles", json!({ "query": "returns" })).await;
-        assert!(!is_error(&search), "{search}");
-        let unknown =
-            client.request(Era::Legacy, "tools/call", json!({ "name": "update_crm", "arguments": {} })).await.json();
-        assert_eq!(unknown["error"]["code"], -32602);
-    });
+    let client = server.client();
+    let tools = client.result(Era::Legacy, "tools/list", json!({})).await;
+    let names: Vec<&str> = tools["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str()).collect();
+    assert_eq!(names, ["lookup_order", "search_articles"]);
+    assert_eq!(tools["tools"][0]["inputSchema"]["required"], json!(["order_id", "customer_email"]));
+    let look = async |arguments: Value| client.call(Era::Legacy, "lookup_order", arguments).await;
+    let own = look(json!({ "order_id": "1001", "customer_email": "ADA@example.com" })).await;
+    assert_eq!(own["structuredContent"]["order_id"], "1001", "{own}");
+    let foreign = look(json!({ "order_id": "1001", "customer_email": "grace@example.com" })).await;
+    let absent = look(json!({ "order_id": "9", "customer_email": "grace@example.com" })).await;
+    assert!(is_error(&foreign) && foreign == absent);
+    let full = json!({ "order_id": "1001", "customer_email": "ada@example.com", "detail": "full" });
+    assert!(text(&look(full).await).contains("there is no argument detail"));
+    assert!(text(&look(json!({ "order_id": "1001" })).await).contains("customer_email"));
+    let last = look(json!({ "order_id": "1001", "customer_email": "ada@example.com" })).await;
+    assert!(!is_error(&last));
+    let sixth = look(json!({ "order_id": "1001", "customer_email": "ada@example.com" })).await;
+    assert!(text(&sixth).contains("Too many"), "{sixth}");
+    let search = client.call(Era::Legacy, "search_articles", json!({ "query": "returns" })).await;
+    assert!(!is_error(&search), "{search}");
+    let unknown =
+        client.request(Era::Legacy, "tools/call", json!({ "name": "update_crm", "arguments": {} })).await.json();
+    assert_eq!(unknown["error"]["code"], -32602);
     let (_, log) = server.terminate();
     assert!(log.contains("anybody who can talk to the agent can be anybody"), "{log}");
 }
 
-#[test]
-fn silent_connections_are_closed_and_do_not_use_up_the_places() {
+#[tokio::test]
+async fn silent_connections_are_closed_and_do_not_use_up_the_places() {
     use std::io::{Read, Write};
     let setup = Setup::ada().config("[http]\nhead_timeout_ms = 300\nidle_timeout_ms = 300\nconnections_max = 4\n");
     let server = setup.serve();
@@ -232,19 +217,17 @@ fn silent_connections_are_closed_and_do_not_use_up_the_places() {
         // All four are closed by the server: reading comes to an end instead of running into its own timeout.
         assert!(silent.iter_mut().all(|stream| stream.read_to_end(&mut Vec::new()).is_ok()), "{first:?}");
     }
-    let list = block_on(server.client().result(Era::Legacy, "tools/list", json!({})));
+    let list = server.client().result(Era::Legacy, "tools/list", json!({})).await;
     assert!(list["tools"].is_array());
 }
 
-#[test]
-fn refusals_inside_a_tool_are_on_record() {
+#[tokio::test]
+async fn refusals_inside_a_tool_are_on_record() {
     let setup = Setup::ada();
     let server = setup.serve();
-    block_on(async {
-        let blank = json!({ "subject": " ", "description": "y" });
-        assert!(is_error(&server.client().call(Era::Legacy, "create_ticket", blank).await));
-        assert!(is_error(&server.client().call(Era::Legacy, "update_crm", json!({ "language": "?" })).await));
-    });
+    let blank = json!({ "subject": " ", "description": "y" });
+    assert!(is_error(&server.client().call(Era::Legacy, "create_ticket", blank).await));
+    assert!(is_error(&server.client().call(Era::Legacy, "update_crm", json!({ "language": "?" })).await));
     server.terminate();
     let audit = frontdesk(setup.path(), &["audit", "--verdict", "invalid_arguments"]);
     assert_eq!(crate::support::stdout(&audit).matches("invalid_arguments").count(), 2);

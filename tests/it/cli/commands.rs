@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Platform, Setup, block_on, command, frontdesk, stderr, stdout};
+use crate::support::{Platform, Setup, command, frontdesk, stderr, stdout};
 
 /// Commands that serve, or print for a shell.
 const NO_JSON: &[&str] = &["demo", "serve", "stdio", "completions"];
@@ -99,22 +99,20 @@ fn no_command_makes_a_store_by_mistake() {
 }
 
 /// A store with something in every list.
-fn filled() -> Setup {
+async fn filled() -> Setup {
     let setup = Setup::ada().webhooks();
     let server = setup.serve();
     let subject = "\u{1b}]0;owned\u{7}\u{9b}8m hidden \u{202e}\u{e0041}";
-    block_on(async {
-        let ticket = serde_json::json!({ "subject": subject, "description": subject });
-        server.client().call(crate::support::Era::Modern, "create_ticket", ticket).await;
-        let body = serde_json::json!({ "event": "conversation.escalated", "timestamp": "2026-03-30T14:22:00Z",
+    let ticket = serde_json::json!({ "subject": subject, "description": subject });
+    server.client().call(crate::support::Era::Modern, "create_ticket", ticket).await;
+    let body = serde_json::json!({ "event": "conversation.escalated", "timestamp": "2026-03-30T14:22:00Z",
             "data": { "conversationId": "conv_1", "customerId": "cus_ada", "customerEmail": "ada@example.com",
                 "messages": [{ "role": "user", "content": subject }],
                 "metadata": { "agentConfidence": 0.2, "escalationReason": "asked", "detectedIntent": "returns" } } });
-        let body = body.to_string();
-        let headers = crate::support::signed(body.as_bytes());
-        assert_eq!(Platform::new(&server).send("escalation", headers, body).await.unwrap().status, 200);
-        crate::support::settled(&setup.store()).await;
-    });
+    let body = body.to_string();
+    let headers = crate::support::signed(body.as_bytes());
+    assert_eq!(Platform::new(&server).send("escalation", headers, body).await.unwrap().status, 200);
+    crate::support::settled(&setup.store()).await;
     let (_, log) = server.terminate();
     assert!(!log.contains('\u{9b}') && !log.contains('\u{202e}'), "{log}");
     assert!(run(&setup, "token new", &[]).status.success());
@@ -126,9 +124,9 @@ fn is_harmless(text: &str) -> bool {
     text.chars().all(|c| (!c.is_control() || c == '\n' || c == '\t') && c != '\u{202e}' && c != '\u{e0041}')
 }
 
-#[test]
-fn tables_have_headers_json_is_json_and_nothing_controls_the_terminal() {
-    let setup = filled();
+#[tokio::test]
+async fn tables_have_headers_json_is_json_and_nothing_controls_the_terminal() {
+    let setup = filled().await;
     for (name, first) in [
         ("audit", "TIME"),
         ("events list", "ID"),
@@ -179,9 +177,9 @@ fn errors_list_the_words_that_there_are() {
     }
 }
 
-#[test]
-fn times_are_written_as_people_write_them() {
-    let setup = filled();
+#[tokio::test]
+async fn times_are_written_as_people_write_them() {
+    let setup = filled().await;
     let count = |words: &[&str]| {
         let output = frontdesk(setup.path(), &[words, &["--json"]].concat());
         assert!(output.status.success(), "{words:?}: {}", stderr(&output));
@@ -248,9 +246,9 @@ fn what_is_secret_is_written_for_its_owner_alone() {
     assert_eq!(listed.lines().count(), 1, "no token without a place for it: {listed}");
 }
 
-#[test]
-fn status_is_one_screen_of_the_server_or_of_the_store() {
-    let setup = filled();
+#[tokio::test]
+async fn status_is_one_screen_of_the_server_or_of_the_store() {
+    let setup = filled().await;
     let of_store = run(&setup, "status", &["--json"]);
     let status: Value = serde_json::from_str(&stdout(&of_store)).unwrap_or_else(|_| panic!("{}", stderr(&of_store)));
     assert_eq!((&status["from"], &status["events"]["dead"]), (&"store".into(), &0.into()), "{status}");

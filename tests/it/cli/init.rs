@@ -68,8 +68,8 @@ fn required(file: &VendorFile, port: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn the_defaults_are_served_with_nothing_else() {
+#[tokio::test]
+async fn the_defaults_are_served_with_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let written = init(directory.path(), &[]);
     assert!(written.status.success(), "{}", stderr(&written));
@@ -87,8 +87,7 @@ fn the_defaults_are_served_with_nothing_else() {
     let mint = ["context", "mint", "--customer", "cus_ada", "--email", "ada@example.com", "--email-verified"];
     let context = stdout(&frontdesk(directory.path(), &mint)).trim().to_owned();
     let client = Client::new(&server.url).with_header("customer-context", &context);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let order = runtime.block_on(client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })));
+    let order = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
     assert!(text(&order).starts_with("Order 1001 is shipped"), "{order}");
     let base = server.url.trim_end_matches("/mcp");
     let sent = frontdesk(directory.path(), &["events", "send", "escalation", "--url", base]);

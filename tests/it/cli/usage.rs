@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Era, Setup, StdioClient, block_on, command, frontdesk, signal, stderr, stdout};
+use crate::support::{Era, Setup, StdioClient, command, frontdesk, signal, stderr, stdout};
 
 #[test]
 fn every_command_explains_itself() {
@@ -66,8 +66,8 @@ fn the_commands_that_the_demo_prints_work_as_printed() {
     assert!(!std::path::Path::new(&store).exists(), "the demo removes its data");
 }
 
-#[test]
-fn the_demo_serves_the_other_customer_and_ends_at_ctrl_c() {
+#[tokio::test]
+async fn the_demo_serves_the_other_customer_and_ends_at_ctrl_c() {
     let directory = tempfile::tempdir().unwrap();
     let mut demo = command(directory.path())
         .args(["demo", "--listen", "127.0.0.1:0", "--customer", "cus_grace"])
@@ -77,7 +77,7 @@ fn the_demo_serves_the_other_customer_and_ends_at_ctrl_c() {
     let mut first = String::new();
     BufReader::new(demo.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
     let client = crate::support::Client::new(first.trim().strip_prefix("listening on ").unwrap());
-    let order = block_on(client.call(Era::Modern, "lookup_order", serde_json::json!({ "order_id": "2001" })));
+    let order = client.call(Era::Modern, "lookup_order", serde_json::json!({ "order_id": "2001" })).await;
     assert_eq!(order["structuredContent"]["status"], "delivered", "{order}");
     signal("INT", demo.id());
     assert_eq!(demo.wait().unwrap().code(), Some(0));
@@ -85,13 +85,12 @@ fn the_demo_serves_the_other_customer_and_ends_at_ctrl_c() {
     assert!(stderr(&output).contains("choose one of cus_ada, cus_grace"), "{}", stderr(&output));
 }
 
-#[test]
-fn a_request_that_runs_at_sigterm_is_answered() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_runs_at_sigterm_is_answered() {
     let setup = Setup::ada();
     let server = setup.serve();
     let client = server.client();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let answers = runtime.spawn(async move {
+    let answers = tokio::spawn(async move {
         let one = |n: u32| {
             let client = client.clone();
             async move {
@@ -102,10 +101,10 @@ fn a_request_that_runs_at_sigterm_is_answered() {
         };
         futures::future::join_all((0..200).map(one)).await
     });
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     let (status, _) = server.terminate();
     assert_eq!(status.code(), Some(0));
-    let answers = runtime.block_on(answers).unwrap();
+    let answers = answers.await.unwrap();
     let acknowledged = answers.iter().flatten().map(|answer| answer.json());
     let connection = rusqlite::Connection::open(setup.store()).unwrap();
     for answer in acknowledged {
@@ -120,17 +119,15 @@ fn a_request_that_runs_at_sigterm_is_answered() {
     }
 }
 
-#[test]
-fn the_audit_is_filtered_and_read_by_programs() {
+#[tokio::test]
+async fn the_audit_is_filtered_and_read_by_programs() {
     let setup = Setup::ada();
     let server = setup.serve();
-    block_on(async {
-        for id in ["1001", "2001", "9999"] {
-            server.client().call(Era::Legacy, "lookup_order", serde_json::json!({ "order_id": id })).await;
-        }
-        let ticket = serde_json::json!({ "subject": "s", "description": "very private" });
-        server.client().call(Era::Legacy, "create_ticket", ticket).await;
-    });
+    for id in ["1001", "2001", "9999"] {
+        server.client().call(Era::Legacy, "lookup_order", serde_json::json!({ "order_id": id })).await;
+    }
+    let ticket = serde_json::json!({ "subject": "s", "description": "very private" });
+    server.client().call(Era::Legacy, "create_ticket", ticket).await;
     server.terminate();
     let audit = |more: &[&str]| {
         let output = frontdesk(setup.path(), &[&["audit"], more].concat());
