@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Era, Seen, Server, Setup, Vendor, block_on, is_error, text};
+use crate::support::{Answer, Client, Era, Seen, Server, Setup, Vendor, is_error, text};
 
 const QUIET: &str = "[limits]\ncustomer_per_minute = 0\ncustomer_denials = 0\nagent_denials = 0\n";
 
@@ -168,83 +168,79 @@ async fn look(client: &Client, number: &str) -> Value {
     client.call(Era::Modern, "lookup_order", json!({ "order_id": number, "detail": "full" })).await
 }
 
-#[test]
-fn to_others_a_reply_that_does_not_fit_is_an_absent_order() {
+#[tokio::test]
+async fn to_others_a_reply_that_does_not_fit_is_an_absent_order() {
     for shop in shops() {
         let played = Played::new();
         let server = serve(&shop, "somebody-else", &played, QUIET);
-        block_on(async {
-            let client = server.client();
-            let ask = async |status: u16, body: &str| {
-                played.vendor.forget();
-                played.says(status, body);
-                let answer = look(&client, &shop.number).await;
-                (answer.to_string(), played.vendor.seen().len())
-            };
-            let absent = ask(shop.absent.0, &shop.absent.1).await;
-            assert_eq!(absent.1, 1, "{}", shop.connector);
-            assert!(absent.0.contains("No order with this number can be shown"), "{}", absent.0);
-            assert_eq!(ask(200, &shop.found.to_string()).await, absent, "{}: somebody else's", shop.connector);
-            for (what, body) in broken(&shop.found) {
-                assert_eq!(ask(200, &body).await, absent, "{}, {}: {what}", shop.connector, shop.number);
-            }
-            for status in [204, 206, 302, 400, 409, 413, 422] {
-                assert_eq!(ask(status, "").await, absent, "{}: {status}", shop.connector);
-            }
-        });
+        let client = server.client();
+        let ask = async |status: u16, body: &str| {
+            played.vendor.forget();
+            played.says(status, body);
+            let answer = look(&client, &shop.number).await;
+            (answer.to_string(), played.vendor.seen().len())
+        };
+        let absent = ask(shop.absent.0, &shop.absent.1).await;
+        assert_eq!(absent.1, 1, "{}", shop.connector);
+        assert!(absent.0.contains("No order with this number can be shown"), "{}", absent.0);
+        assert_eq!(ask(200, &shop.found.to_string()).await, absent, "{}: somebody else's", shop.connector);
+        for (what, body) in broken(&shop.found) {
+            assert_eq!(ask(200, &body).await, absent, "{}, {}: {what}", shop.connector, shop.number);
+        }
+        for status in [204, 206, 302, 400, 409, 413, 422] {
+            assert_eq!(ask(status, "").await, absent, "{}: {status}", shop.connector);
+        }
         let (_, log) = server.terminate();
         assert!(log.contains("an order is unreadable, including its owner"), "{log}");
         assert!(!log.contains("canary-token") && !log.contains("ada@example.com"));
     }
 }
 
-#[test]
-fn the_owner_is_shown_what_can_be_shown_and_told_what_is_missing() {
+#[tokio::test]
+async fn the_owner_is_shown_what_can_be_shown_and_told_what_is_missing() {
     for shop in shops() {
         let played = Played::new();
         let server = serve(&shop, &shop.owner, &played, QUIET);
-        block_on(async {
-            let client = server.client();
-            played.says(200, &shop.found.to_string());
-            let whole = look(&client, &shop.number).await;
-            assert!(!is_error(&whole), "{}: {whole}", shop.connector);
-            assert!(whole["structuredContent"].get("missing").is_none(), "{}: {whole}", shop.connector);
-            let (mut shown, mut told) = (0, 0);
-            for (what, body) in broken(&shop.found) {
-                played.says(200, &body);
-                let answer = look(&client, &shop.number).await;
-                let said = text(&answer);
-                if is_error(&answer) {
-                    assert!(said.contains("No order with this number can be shown"), "{what}: {said}");
-                    continue;
-                }
-                shown += 1;
-                let content = &answer["structuredContent"];
-                let missing = content.get("missing").is_some();
-                assert_eq!(missing, said.contains("Incomplete:"), "{what}: {said}");
-                told += usize::from(missing);
-                let lost = whole["structuredContent"].as_object().unwrap().iter().find(|(name, before)| {
-                    let now = &content[name.as_str()];
-                    now.is_null() || now.as_array().is_some_and(|now| now.len() < before.as_array().unwrap().len())
-                });
-                // What is empty is not there, and a key or a time of another kind means something else.
-                let unreadable = ["= 7", "= true", "= \"n/a\""].iter().any(|wrong| what.ends_with(wrong))
-                    && !what.contains("/key")
-                    && !what.contains("/cancelledAt");
-                assert!(
-                    missing || !unreadable || lost.is_none(),
-                    "{}, {what}: {} is lost",
-                    shop.connector,
-                    lost.unwrap().0
-                );
+        let client = server.client();
+        played.says(200, &shop.found.to_string());
+        let whole = look(&client, &shop.number).await;
+        assert!(!is_error(&whole), "{}: {whole}", shop.connector);
+        assert!(whole["structuredContent"].get("missing").is_none(), "{}: {whole}", shop.connector);
+        let (mut shown, mut told) = (0, 0);
+        for (what, body) in broken(&shop.found) {
+            played.says(200, &body);
+            let answer = look(&client, &shop.number).await;
+            let said = text(&answer);
+            if is_error(&answer) {
+                assert!(said.contains("No order with this number can be shown"), "{what}: {said}");
+                continue;
             }
-            assert!(shown > 40 && told > 20, "{}: {shown} shown, {told} incomplete", shop.connector);
-        });
+            shown += 1;
+            let content = &answer["structuredContent"];
+            let missing = content.get("missing").is_some();
+            assert_eq!(missing, said.contains("Incomplete:"), "{what}: {said}");
+            told += usize::from(missing);
+            let lost = whole["structuredContent"].as_object().unwrap().iter().find(|(name, before)| {
+                let now = &content[name.as_str()];
+                now.is_null() || now.as_array().is_some_and(|now| now.len() < before.as_array().unwrap().len())
+            });
+            // What is empty is not there, and a key or a time of another kind means something else.
+            let unreadable = ["= 7", "= true", "= \"n/a\""].iter().any(|wrong| what.ends_with(wrong))
+                && !what.contains("/key")
+                && !what.contains("/cancelledAt");
+            assert!(
+                missing || !unreadable || lost.is_none(),
+                "{}, {what}: {} is lost",
+                shop.connector,
+                lost.unwrap().0
+            );
+        }
+        assert!(shown > 40 && told > 20, "{}: {shown} shown, {told} incomplete", shop.connector);
     }
 }
 
-#[test]
-fn a_generic_order_with_one_odd_member_is_shown_without_it() {
+#[tokio::test]
+async fn a_generic_order_with_one_odd_member_is_shown_without_it() {
     let shop = shops().into_iter().find(|shop| shop.connector == "generic").unwrap();
     let played = Played::new();
     let server = serve(&shop, "42", &played, QUIET);
@@ -253,85 +249,81 @@ fn a_generic_order_with_one_odd_member_is_shown_without_it() {
         "placedAt": "2026-11-14T09:12:00Z", "currency": "EUR", "total": "10.00",
         "items": [{ "productName": "Cable", "quantity": 2.5, "price": "4.00" }]
     });
-    block_on(async {
-        let client = server.client();
-        let ask = async |member: &str, value: Value| {
-            let mut order = order.clone();
-            order[member] = value;
-            played.says(200, &order.to_string());
-            look(&client, &shop.number).await
-        };
-        let whole = ask("id", json!(shop.number)).await;
-        assert_eq!(whole["structuredContent"]["items"][0]["quantity"], json!(2.5), "{whole}");
-        assert!(text(&whole).contains("2.5 × Cable"), "{whole}");
-        for (member, value, missing) in [
-            ("status", json!(7), json!(["status"])),
-            ("items", json!("none"), json!(["items"])),
-            ("items", json!({ "a": 1 }), json!(["items", "prices"])),
-            ("items", json!([1, 2]), json!(["items", "prices"])),
-            ("items", json!([{ "productName": "Cable", "quantity": "many" }]), json!(["items"])),
-            ("placedAt", json!("soon"), json!(["placed_at"])),
-            ("total", json!("a lot"), json!(["totals"])),
-            ("currency", json!("??"), json!(["prices", "totals"])),
-            ("estimatedDelivery", json!("soon"), json!(["estimated_delivery"])),
-        ] {
-            let answer = ask(member, value).await;
-            let content = &answer["structuredContent"];
-            assert_eq!(content["missing"], missing, "{member}: {answer}");
-            assert!(text(&answer).contains("Incomplete:"), "{answer}");
-        }
-        // An address that cannot be read is none; its owner is known without it.
-        assert!(!is_error(&ask("customerEmail", json!("n/a")).await));
-        // An owner that cannot be read is nobody: certainly no guest with ada's address.
-        for owner in [json!({ "ref": 42 }), json!("4 2"), json!([]), json!(true)] {
-            let answer = ask("customerId", owner).await;
-            assert!(text(&answer).contains("No order with this number can be shown"), "{answer}");
-        }
-    });
+    let client = server.client();
+    let ask = async |member: &str, value: Value| {
+        let mut order = order.clone();
+        order[member] = value;
+        played.says(200, &order.to_string());
+        look(&client, &shop.number).await
+    };
+    let whole = ask("id", json!(shop.number)).await;
+    assert_eq!(whole["structuredContent"]["items"][0]["quantity"], json!(2.5), "{whole}");
+    assert!(text(&whole).contains("2.5 × Cable"), "{whole}");
+    for (member, value, missing) in [
+        ("status", json!(7), json!(["status"])),
+        ("items", json!("none"), json!(["items"])),
+        ("items", json!({ "a": 1 }), json!(["items", "prices"])),
+        ("items", json!([1, 2]), json!(["items", "prices"])),
+        ("items", json!([{ "productName": "Cable", "quantity": "many" }]), json!(["items"])),
+        ("placedAt", json!("soon"), json!(["placed_at"])),
+        ("total", json!("a lot"), json!(["totals"])),
+        ("currency", json!("??"), json!(["prices", "totals"])),
+        ("estimatedDelivery", json!("soon"), json!(["estimated_delivery"])),
+    ] {
+        let answer = ask(member, value).await;
+        let content = &answer["structuredContent"];
+        assert_eq!(content["missing"], missing, "{member}: {answer}");
+        assert!(text(&answer).contains("Incomplete:"), "{answer}");
+    }
+    // An address that cannot be read is none; its owner is known without it.
+    assert!(!is_error(&ask("customerEmail", json!("n/a")).await));
+    // An owner that cannot be read is nobody: certainly no guest with ada's address.
+    for owner in [json!({ "ref": 42 }), json!("4 2"), json!([]), json!(true)] {
+        let answer = ask("customerId", owner).await;
+        assert!(text(&answer).contains("No order with this number can be shown"), "{answer}");
+    }
     let (_, log) = server.terminate();
     assert!(log.contains("members of an order are unreadable"), "{log}");
 }
 
-#[test]
-fn when_no_order_can_be_read_nothing_is_asked_alike_for_all_and_nobody_is_blamed() {
+#[tokio::test]
+async fn when_no_order_can_be_read_nothing_is_asked_alike_for_all_and_nobody_is_blamed() {
     let shop = shops().into_iter().find(|shop| shop.connector == "generic").unwrap();
     let played = Played::new();
     let limits = "[limits]\ncustomer_per_minute = 0\ncustomer_denials = 7\nagent_denials = 0\n";
     let server = serve(&shop, "42", &played, limits);
     let own = |number: &str| json!({ "id": number, "customerId": "42", "status": "shipped" }).to_string();
-    block_on(async {
-        let client = server.client();
-        // One number alone says nothing, however often, and a readable order begins anew.
-        played.says(200, "[]");
-        for number in ["1", "1", "1", "2"] {
-            assert!(text(&look(&client, number).await).contains("can be shown"));
-        }
-        played.says(200, &own("9"));
-        assert!(!is_error(&look(&client, "9").await));
-        played.says(200, "[]");
-        for number in ["1", "2", "3", "4"] {
-            assert!(text(&look(&client, number).await).contains("can be shown"));
-        }
-        // The eighth denial makes the customer wait; so would the ninth, if it were not forgiven.
-        assert!(text(&look(&client, "5").await).contains("Too many order numbers"));
-        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
-        assert!(text(&look(&client, "5").await).contains("can be shown"));
-        let before = played.vendor.seen().len();
-        played.says(200, &own("9"));
-        for number in ["9", "77", "1"] {
-            let answer = look(&client, number).await;
-            assert!(text(&answer).contains("does not answer right now"), "{number}: {answer}");
-        }
-        assert_eq!(played.vendor.seen().len(), before, "nothing is asked, whatever the number");
-        let metrics = crate::http::limits::metrics(&server).await;
-        assert!(metrics.contains("frontdesk_upstream_breaker_open{upstream=\"generic\"} 1"), "{metrics}");
-    });
+    let client = server.client();
+    // One number alone says nothing, however often, and a readable order begins anew.
+    played.says(200, "[]");
+    for number in ["1", "1", "1", "2"] {
+        assert!(text(&look(&client, number).await).contains("can be shown"));
+    }
+    played.says(200, &own("9"));
+    assert!(!is_error(&look(&client, "9").await));
+    played.says(200, "[]");
+    for number in ["1", "2", "3", "4"] {
+        assert!(text(&look(&client, number).await).contains("can be shown"));
+    }
+    // The eighth denial makes the customer wait; so would the ninth, if it were not forgiven.
+    assert!(text(&look(&client, "5").await).contains("Too many order numbers"));
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    assert!(text(&look(&client, "5").await).contains("can be shown"));
+    let before = played.vendor.seen().len();
+    played.says(200, &own("9"));
+    for number in ["9", "77", "1"] {
+        let answer = look(&client, number).await;
+        assert!(text(&answer).contains("does not answer right now"), "{number}: {answer}");
+    }
+    assert_eq!(played.vendor.seen().len(), before, "nothing is asked, whatever the number");
+    let metrics = crate::http::limits::metrics(&server).await;
+    assert!(metrics.contains("frontdesk_upstream_breaker_open{upstream=\"generic\"} 1"), "{metrics}");
     let (_, log) = server.terminate();
     assert!(log.contains("no order of several in a row can be read"), "{log}");
 }
 
-#[test]
-fn numbers_are_compared_as_the_shop_compares_them_and_a_byte_order_mark_says_nothing() {
+#[tokio::test]
+async fn numbers_are_compared_as_the_shop_compares_them_and_a_byte_order_mark_says_nothing() {
     let shop = shops().into_iter().find(|shop| shop.connector == "generic").unwrap();
     for (more, same) in [("", true), ("order_case_sensitive = true\n", false)] {
         let played = Played::new();
@@ -344,13 +336,11 @@ fn numbers_are_compared_as_the_shop_compares_them_and_a_byte_order_mark_says_not
         let server = setup.serve();
         let order = json!({ "id": "#K1", "customerId": "42", "status": "shipped" });
         played.says(200, &format!("\u{feff}{order}"));
-        block_on(async {
-            let client = server.client();
-            for (asked, found) in [("K1", true), ("#K1", true), ("k1", same), ("#k1", same), ("K2", false)] {
-                let answer = look(&client, asked).await;
-                assert_eq!(!is_error(&answer), found, "{}, {asked}: {answer}", shop.connector);
-            }
-        });
+        let client = server.client();
+        for (asked, found) in [("K1", true), ("#K1", true), ("k1", same), ("#k1", same), ("K2", false)] {
+            let answer = look(&client, asked).await;
+            assert_eq!(!is_error(&answer), found, "{}, {asked}: {answer}", shop.connector);
+        }
         // The embedded store: exactly the number, else the one that differs in letters' case alone.
         let store = Setup::empty();
         let file = store.path().join("orders.jsonl");
@@ -362,16 +352,14 @@ fn numbers_are_compared_as_the_shop_compares_them_and_a_byte_order_mark_says_not
         let store =
             store.config(&format!("[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n[desk]\n{more}{QUIET}"));
         let server = store.serve();
-        block_on(async {
-            let client = server.client();
-            for (asked, found) in [("A1", true), ("#A1", true), ("a1", same), ("B1", true), ("b1", true)] {
-                let answer = look(&client, asked).await;
-                assert_eq!(!is_error(&answer), found, "{asked}: {answer}");
-                if found && asked != "a1" {
-                    let number = asked.trim_start_matches('#');
-                    assert_eq!(answer["structuredContent"]["order_id"], number, "exactly that one");
-                }
+        let client = server.client();
+        for (asked, found) in [("A1", true), ("#A1", true), ("a1", same), ("B1", true), ("b1", true)] {
+            let answer = look(&client, asked).await;
+            assert_eq!(!is_error(&answer), found, "{asked}: {answer}");
+            if found && asked != "a1" {
+                let number = asked.trim_start_matches('#');
+                assert_eq!(answer["structuredContent"]["order_id"], number, "exactly that one");
             }
-        });
+        }
     }
 }

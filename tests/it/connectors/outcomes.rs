@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Era, Setup, Vendor, block_on, is_error, text};
+use crate::support::{Answer, Era, Setup, Vendor, is_error, text};
 
 /// What a vendor's words must never reach.
 const CANARY: &str = "CANARY";
@@ -125,19 +125,19 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-#[test]
-fn the_outcome_table() {
+#[tokio::test]
+async fn the_outcome_table() {
     for Case { name, answer, read, write } in cases() {
         let vendor = Vendor::always(answer);
         let setup = setup(&vendor, "");
         let server = setup.serve();
-        let (looked_up, opened) = block_on(async {
+        let (looked_up, opened) = {
             let client = server.client();
             let looked_up = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
             assert_eq!(vendor.count("GET"), read.0, "{name}: requests of a look-up");
             let ticket = json!({ "subject": "Help", "description": "d" });
             (looked_up, client.call(Era::Modern, "create_ticket", ticket).await)
-        });
+        };
         assert_eq!(vendor.count("POST"), write.0, "{name}: requests of a ticket");
         assert!(text(&looked_up).contains(read.1), "{name}: {looked_up}");
         assert_eq!(is_error(&looked_up), read.1 != SHIPPED, "{name}");
@@ -157,46 +157,42 @@ fn the_outcome_table() {
     }
 }
 
-#[test]
-fn nobody_listening_is_certainly_nothing_done() {
+#[tokio::test]
+async fn nobody_listening_is_certainly_nothing_done() {
     let vendor = Vendor::always(Answer::text(200, ""));
     let setup = setup(&vendor, "");
     drop(vendor);
     std::thread::sleep(Duration::from_millis(50));
     let server = setup.serve();
-    block_on(async {
-        let ticket = json!({ "subject": "Help", "description": "d" });
-        let opened = server.client().call(Era::Modern, "create_ticket", ticket).await;
-        assert!(text(&opened).contains(DOWN), "{opened}");
-    });
+    let ticket = json!({ "subject": "Help", "description": "d" });
+    let opened = server.client().call(Era::Modern, "create_ticket", ticket).await;
+    assert!(text(&opened).contains(DOWN), "{opened}");
     assert!(ledger(&setup).is_empty());
 }
 
-#[test]
-fn after_failures_in_a_row_the_vendor_is_left_alone_for_a_while() {
+#[tokio::test]
+async fn after_failures_in_a_row_the_vendor_is_left_alone_for_a_while() {
     let vendor = Vendor::always(Answer::text(500, ""));
     let setup = setup(&vendor, "").config("").config("");
     let config = std::fs::read_to_string(setup.path().join("frontdesk.toml")).unwrap();
     let config = config.replace("breaker_failures = 100", "breaker_failures = 3\nbreaker_open_ms = 300");
     std::fs::write(setup.path().join("frontdesk.toml"), config).unwrap();
     let server = setup.serve();
-    block_on(async {
-        let client = server.client();
-        let look = async || client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
-        look().await;
-        assert_eq!(vendor.count("GET"), 3);
-        for _ in 0..5 {
-            assert!(text(&look().await).contains(DOWN));
-        }
-        assert_eq!(vendor.count("GET"), 3, "nothing is sent while the breaker is open");
-        tokio::time::sleep(Duration::from_millis(350)).await;
-        look().await;
-        assert_eq!(vendor.count("GET"), 4, "one request tries");
-    });
+    let client = server.client();
+    let look = async || client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+    look().await;
+    assert_eq!(vendor.count("GET"), 3);
+    for _ in 0..5 {
+        assert!(text(&look().await).contains(DOWN));
+    }
+    assert_eq!(vendor.count("GET"), 3, "nothing is sent while the breaker is open");
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    look().await;
+    assert_eq!(vendor.count("GET"), 4, "one request tries");
 }
 
-#[test]
-fn a_field_that_is_not_accepted_is_named_only_if_it_is_ours() {
+#[tokio::test]
+async fn a_field_that_is_not_accepted_is_named_only_if_it_is_ours() {
     let file = |field: &str| {
         include_str!("../../../connectors/generic.toml")
             .replace("[health]", &format!("[[errors]]\nstatus = [422]\nas = \"invalid\"\nfield = '{field}'\n[health]"))
@@ -208,18 +204,18 @@ fn a_field_that_is_not_accepted_is_named_only_if_it_is_ours() {
         std::fs::create_dir(&directory).unwrap();
         std::fs::write(directory.join("generic.toml"), file(field)).unwrap();
         let server = setup.serve();
-        let opened: Value = block_on(async {
+        let opened: Value = {
             let ticket = json!({ "subject": "Help", "description": "d" });
             server.client().call(Era::Modern, "create_ticket", ticket).await
-        });
+        };
         assert!(text(&opened).contains(said) && !opened.to_string().contains("ignore"), "{opened}");
         let (_, log) = server.terminate();
         assert!(log.contains("not accepted") && !log.contains("ignore") && !log.contains(CANARY), "{log}");
     }
 }
 
-#[test]
-fn what_only_the_company_can_repair_is_told_apart() {
+#[tokio::test]
+async fn what_only_the_company_can_repair_is_told_apart() {
     let rule = |status: u16, meaning: &str| {
         include_str!("../../../connectors/generic.toml")
             .replace("[health]", &format!("[[errors]]\nstatus = [{status}]\nas = \"{meaning}\"\n[health]"))
@@ -235,12 +231,12 @@ fn what_only_the_company_can_repair_is_told_apart() {
         std::fs::create_dir(&directory).unwrap();
         std::fs::write(directory.join("generic.toml"), rule(status, meaning)).unwrap();
         let server = setup.serve();
-        let (looked_up, opened) = block_on(async {
+        let (looked_up, opened) = {
             let client = server.client();
             let looked_up = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
             let ticket = json!({ "subject": "Help", "description": "d" });
             (looked_up, client.call(Era::Modern, "create_ticket", ticket).await)
-        });
+        };
         // A record that is not for our credentials must look like one that is not there.
         let told = if meaning == "forbidden" { NOT_FOUND } else { DENIED };
         assert!(text(&looked_up).contains(told) && text(&opened).contains(DENIED), "{meaning}: {looked_up} {opened}");

@@ -8,7 +8,7 @@ use std::sync::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Era, Setup, Vendor, block_on, installed, is_error, text};
+use crate::support::{Answer, Era, Setup, Vendor, installed, is_error, text};
 
 const SECRET: &str = "secret-that-nobody-may-see";
 
@@ -34,22 +34,22 @@ fn order() -> Answer {
 }
 
 /// What `times` look-ups are answered, and what was logged.
-fn look(setup: &Setup, times: usize) -> (Vec<Value>, String) {
+async fn look(setup: &Setup, times: usize) -> (Vec<Value>, String) {
     let server = setup.serve();
-    let answers = block_on(async {
+    let answers = {
         let client = server.client();
         let mut answers = Vec::new();
         for _ in 0..times {
             answers.push(client.call(Era::Legacy, "lookup_order", json!({ "order_id": "1001" })).await);
         }
         answers
-    });
+    };
     let (_, log) = server.terminate();
     (answers, log)
 }
 
-#[test]
-fn fixed_credentials_are_sent_as_their_kind_asks() {
+#[tokio::test]
+async fn fixed_credentials_are_sent_as_their_kind_asks() {
     for (auth, header, value) in [
         ("kind = 'api_key'\nkey = { env = 'SECRET' }", "x-api-key", SECRET.to_owned()),
         ("kind = 'api_key'\nheader = 'X-Shop-Key'\nkey = { env = 'SECRET' }", "x-shop-key", SECRET.to_owned()),
@@ -66,15 +66,15 @@ fn fixed_credentials_are_sent_as_their_kind_asks() {
         ),
     ] {
         let vendor = Vendor::always(order());
-        let (answers, log) = look(&setup(&vendor, auth), 1);
+        let (answers, log) = look(&setup(&vendor, auth), 1).await;
         assert!(!is_error(&answers[0]), "{auth}: {answers:?}");
         assert_eq!(vendor.seen()[0].header(header), Some(value.as_str()), "{auth}");
         assert!(!log.contains(SECRET));
     }
 }
 
-#[test]
-fn a_service_token_is_signed_once_and_signed_again_when_it_is_refused() {
+#[tokio::test]
+async fn a_service_token_is_signed_once_and_signed_again_when_it_is_refused() {
     if !installed("openssl", "the service token test") {
         return;
     }
@@ -98,7 +98,7 @@ fn a_service_token_is_signed_once_and_signed_again_when_it_is_refused() {
     let key = setup.path().join("service.key");
     let arguments = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"];
     assert!(std::process::Command::new("openssl").args(arguments).arg(&key).output().unwrap().status.success());
-    let (answers, _) = look(&setup, 4);
+    let (answers, _) = look(&setup, 4).await;
     assert!(answers.iter().all(|answer| !is_error(answer)), "{answers:?}");
     let tokens: Vec<String> =
         vendor.seen().iter().map(|seen| seen.header("authorization").unwrap()[7..].to_owned()).collect();
@@ -129,8 +129,8 @@ fn counts(vendor: &Vendor) -> (usize, usize) {
     (vendor.count("POST"), vendor.count("GET"))
 }
 
-#[test]
-fn odd_lifetimes_are_no_hot_loop() {
+#[tokio::test]
+async fn odd_lifetimes_are_no_hot_loop() {
     for (expires_in, tokens) in [
         (json!(null), 1),
         (json!(0), 5),
@@ -142,15 +142,15 @@ fn odd_lifetimes_are_no_hot_loop() {
     ] {
         let reply = json!({ "access_token": "t", "token_type": "bearer", "expires_in": expires_in });
         let vendor = oauth(Answer::json(200, reply), order());
-        let (answers, _) = look(&setup(&vendor, OAUTH), 5);
+        let (answers, _) = look(&setup(&vendor, OAUTH), 5).await;
         assert!(answers.iter().all(|answer| !is_error(answer)), "{expires_in}: {answers:?}");
         assert_eq!(counts(&vendor), (tokens, 5), "{expires_in}");
     }
 }
 
 /// What counts is what the body holds: servers answer with any 2xx, and call JSON whatever they like.
-#[test]
-fn a_token_reply_is_read_whatever_its_status_and_content_type_say() {
+#[tokio::test]
+async fn a_token_reply_is_read_whatever_its_status_and_content_type_say() {
     let reply = json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 3600 }).to_string();
     for content_type in ["", "text/html; charset=UTF-8", "text/plain", "application/vnd.api+json", "image/png"] {
         for status in [200, 201, 203] {
@@ -160,27 +160,27 @@ fn a_token_reply_is_read_whatever_its_status_and_content_type_say() {
                     said => Answer::text(status, body).with("content-type", said),
                 };
                 let vendor = oauth(answer, order());
-                let (answers, log) = look(&setup(&vendor, OAUTH), 1);
+                let (answers, log) = look(&setup(&vendor, OAUTH), 1).await;
                 assert!(!is_error(&answers[0]), "{status} {content_type}: {answers:?} {log}");
             }
         }
     }
     let refusal = Answer::json(200, json!({ "error": "invalid_client", "error_description": "CANARY" }));
-    let (answers, log) = look(&setup(&oauth(refusal, order()), OAUTH), 1);
+    let (answers, log) = look(&setup(&oauth(refusal, order()), OAUTH), 1).await;
     assert!(is_error(&answers[0]) && log.contains("200 invalid_client") && !log.contains("CANARY"), "{log}");
 }
 
-#[test]
-fn a_permanent_refusal_costs_two_of_each() {
+#[tokio::test]
+async fn a_permanent_refusal_costs_two_of_each() {
     let reply = json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 3600 });
     let vendor = oauth(Answer::json(200, reply), Answer::text(401, ""));
-    let (answers, _) = look(&setup(&vendor, OAUTH), 1);
+    let (answers, _) = look(&setup(&vendor, OAUTH), 1).await;
     assert!(text(&answers[0]).contains("only the company can repair"), "{answers:?}");
     assert_eq!(counts(&vendor), (2, 2));
 }
 
-#[test]
-fn a_token_endpoint_that_fails_is_explained_in_the_log_and_leaks_nothing() {
+#[tokio::test]
+async fn a_token_endpoint_that_fails_is_explained_in_the_log_and_leaks_nothing() {
     let refusal = |status, body: Value| Answer::json(status, body);
     for (answer, said) in [
         (refusal(401, json!({ "error": "invalid_client", "error_description": "CANARY" })), "401 invalid_client"),
@@ -194,7 +194,7 @@ fn a_token_endpoint_that_fails_is_explained_in_the_log_and_leaks_nothing() {
         (Answer::Break, "cannot be reached (the connection broke)"),
     ] {
         let vendor = oauth(answer, order());
-        let (answers, log) = look(&setup(&vendor, OAUTH), 1);
+        let (answers, log) = look(&setup(&vendor, OAUTH), 1).await;
         // What the token endpoint refuses, only the company can repair.
         let refused = said.contains("40") || said.contains("stand in a header");
         let sentence = if refused { "only the company can repair" } else { "does not answer right now" };

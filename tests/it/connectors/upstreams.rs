@@ -4,9 +4,7 @@ use std::{fs, time::Duration};
 
 use serde_json::json;
 
-use crate::support::{
-    Answer, Era, Setup, Vendor, block_on, command, frontdesk, is_error, samples, stderr, stdout, text,
-};
+use crate::support::{Answer, Era, Setup, Vendor, command, frontdesk, is_error, samples, stderr, stdout, text};
 
 fn generic(setup: Setup, name: &str, port: &str, vendor: &Vendor) -> Setup {
     setup.environment("T", "token").config(&format!(
@@ -95,8 +93,8 @@ fn imported_articles_are_copied_to_the_mirrors() {
     assert_eq!(vendor.count("PUT"), 2 * articles, "importing again copies again");
 }
 
-#[test]
-fn a_filter_that_never_ends_costs_its_own_upstream_alone() {
+#[tokio::test]
+async fn a_filter_that_never_ends_costs_its_own_upstream_alone() {
     let (vendor, other) = (
         Vendor::always(Answer::json(200, json!({ "id": "1" }))),
         Vendor::always(Answer::json(201, json!({ "id": 1 }))),
@@ -113,19 +111,17 @@ fn a_filter_that_never_ends_costs_its_own_upstream_alone() {
     )
     .unwrap();
     let server = setup.serve();
-    block_on(async {
-        let client = server.client();
-        let look = async || client.call(Era::Modern, "lookup_order", json!({ "order_id": "1" })).await;
-        // A reply of an order that filters cannot cope with must not tell that there is one.
-        for _ in 0..4 {
-            assert!(text(&look().await).contains("No order with this number can be shown"));
-        }
-        assert_eq!(vendor.seen().len(), 4);
-        assert!(text(&look().await).contains("does not answer right now"));
-        assert_eq!(vendor.seen().len(), 4, "its upstream is left alone");
-        let ticket = json!({ "subject": "Help", "description": "d" });
-        assert!(!is_error(&client.call(Era::Modern, "create_ticket", ticket).await));
-    });
+    let client = server.client();
+    let look = async || client.call(Era::Modern, "lookup_order", json!({ "order_id": "1" })).await;
+    // A reply of an order that filters cannot cope with must not tell that there is one.
+    for _ in 0..4 {
+        assert!(text(&look().await).contains("No order with this number can be shown"));
+    }
+    assert_eq!(vendor.seen().len(), 4);
+    assert!(text(&look().await).contains("does not answer right now"));
+    assert_eq!(vendor.seen().len(), 4, "its upstream is left alone");
+    let ticket = json!({ "subject": "Help", "description": "d" });
+    assert!(!is_error(&client.call(Era::Modern, "create_ticket", ticket).await));
     let started = std::time::Instant::now();
     let (status, log) = server.terminate();
     assert!(

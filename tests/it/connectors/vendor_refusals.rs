@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Era, Setup, Vendor, block_on, is_error, text};
+use crate::support::{Answer, Era, Setup, Vendor, is_error, text};
 
 /// What Freshdesk may say of one ticket: the field, and whether its value is the customer's.
 const FIELDS: [(&str, bool); 4] =
@@ -11,8 +11,8 @@ const FIELDS: [(&str, bool); 4] =
 /// What a vendor says in words.
 const WORDS: &str = "It should be one of these values: CANARY";
 
-#[test]
-fn a_refusal_that_names_anything_of_the_company_is_the_companys_to_repair() {
+#[tokio::test]
+async fn a_refusal_that_names_anything_of_the_company_is_the_companys_to_repair() {
     // Every set of them that is not empty, in the order of the tickets.
     let sets: Vec<Vec<(&str, bool)>> = (1..1 << FIELDS.len())
         .map(|set| {
@@ -39,20 +39,18 @@ fn a_refusal_that_names_anything_of_the_company_is_the_companys_to_repair() {
             vendor.url
         ));
     let server = setup.serve();
-    block_on(async {
-        for (n, set) in sets.iter().enumerate() {
-            let arguments = json!({ "subject": n.to_string(), "description": "It does not start." });
-            let answer = server.client().call(Era::Modern, "create_ticket", arguments).await;
-            let said = text(&answer);
-            let customers = set.iter().all(|(_, customers)| *customers);
-            assert!(is_error(&answer), "{set:?}");
-            assert_eq!(said.contains("only the company can repair"), !customers, "{set:?}: {said}");
-            let asks = format!("did not accept {}", set[0].0);
-            assert_eq!(said.contains("Ask the customer for a correct value"), customers, "{set:?}: {said}");
-            assert_eq!(said.contains(&asks), customers, "{set:?}: {said}");
-            assert!(!said.contains("CANARY"), "{said}");
-        }
-    });
+    for (n, set) in sets.iter().enumerate() {
+        let arguments = json!({ "subject": n.to_string(), "description": "It does not start." });
+        let answer = server.client().call(Era::Modern, "create_ticket", arguments).await;
+        let said = text(&answer);
+        let customers = set.iter().all(|(_, customers)| *customers);
+        assert!(is_error(&answer), "{set:?}");
+        assert_eq!(said.contains("only the company can repair"), !customers, "{set:?}: {said}");
+        let asks = format!("did not accept {}", set[0].0);
+        assert_eq!(said.contains("Ask the customer for a correct value"), customers, "{set:?}: {said}");
+        assert_eq!(said.contains(&asks), customers, "{set:?}: {said}");
+        assert!(!said.contains("CANARY"), "{said}");
+    }
     let (_, log) = server.terminate();
     assert!(!log.contains("CANARY"), "{log}");
 }

@@ -10,7 +10,7 @@ use std::{
 use frontdesk::connectors::{Library, run_examples};
 use serde_json::{Value, json};
 
-use crate::support::{Clients, block_on, frontdesk, stderr, stdout};
+use crate::support::{Clients, frontdesk, stderr, stdout};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("connectors")
@@ -20,8 +20,8 @@ fn file(name: &str) -> toml::Table {
     std::fs::read_to_string(directory().join(format!("{name}.toml"))).unwrap().parse().unwrap()
 }
 
-#[test]
-fn every_file_is_shipped_and_its_examples_pass() {
+#[tokio::test]
+async fn every_file_is_shipped_and_its_examples_pass() {
     let library = Library::shipped();
     let files: BTreeSet<String> = std::fs::read_dir(directory())
         .unwrap()
@@ -29,7 +29,7 @@ fn every_file_is_shipped_and_its_examples_pass() {
         .collect();
     assert_eq!(library.names().map(str::to_owned).collect::<BTreeSet<_>>(), files);
     for name in library.names() {
-        let results = block_on(run_examples(&library, name)).unwrap();
+        let results = run_examples(&library, name).await.unwrap();
         for result in &results {
             assert_eq!(result.failure, None, "{name}, {}: {}", result.operation, result.example);
         }
@@ -252,48 +252,46 @@ fn specs(test: &str) -> Option<PathBuf> {
     specs
 }
 
-#[test]
-fn requests_to_zendesk_and_intercom_fit_the_vendors_own_descriptions() {
+#[tokio::test]
+async fn requests_to_zendesk_and_intercom_fit_the_vendors_own_descriptions() {
     let Some(specs) = specs("the vendors' descriptions test") else { return };
     let Some(clients) = Clients::find("the vendors' descriptions test") else { return };
-    block_on(async {
-        let zendesk = Prism::start(&clients, &specs.join("zendesk-support.yaml"));
-        for mut sent in requests("zendesk") {
-            // The description wants the whole definition of a custom field where the API takes its id and value.
-            if let Some(fields) = sent.body.as_mut().and_then(|body| body.pointer_mut("/ticket/custom_fields")) {
-                *fields = json!([]);
-            }
-            let status = zendesk.send(&sent, "Basic eDp5").await;
-            assert!((200..300).contains(&status), "{}: {status}", sent.example);
+    let zendesk = Prism::start(&clients, &specs.join("zendesk-support.yaml"));
+    for mut sent in requests("zendesk") {
+        // The description wants the whole definition of a custom field where the API takes its id and value.
+        if let Some(fields) = sent.body.as_mut().and_then(|body| body.pointer_mut("/ticket/custom_fields")) {
+            *fields = json!([]);
         }
-        let ticket = |mut sent: Sent| {
-            sent.body.as_mut()?.pointer_mut("/ticket")?.as_object_mut()?.remove("comment")?;
-            (sent.method == "POST").then_some(sent)
-        };
-        let without_comment = requests("zendesk").into_iter().find_map(ticket).unwrap();
-        assert_eq!(zendesk.send(&without_comment, "Basic eDp5").await, 422, "the check can fail");
+        let status = zendesk.send(&sent, "Basic eDp5").await;
+        assert!((200..300).contains(&status), "{}: {status}", sent.example);
+    }
+    let ticket = |mut sent: Sent| {
+        sent.body.as_mut()?.pointer_mut("/ticket")?.as_object_mut()?.remove("comment")?;
+        (sent.method == "POST").then_some(sent)
+    };
+    let without_comment = requests("zendesk").into_iter().find_map(ticket).unwrap();
+    assert_eq!(zendesk.send(&without_comment, "Basic eDp5").await, 422, "the check can fail");
 
-        let intercom = Prism::start(&clients, &specs.join("intercom-2.14.yaml"));
-        let mut refused = 0;
-        for mut sent in requests("intercom") {
-            // The description types the id of a contact as a number where the API has hexadecimal ones.
-            if sent.path.starts_with("/contacts/") && sent.path.ends_with("/notes") {
-                sent.path = "/contacts/123/notes".to_owned();
-            }
-            let status = intercom.send(&sent, "Bearer t").await;
-            assert!((200..300).contains(&status), "{}: {} {} {status}", sent.example, sent.method, sent.path);
-            if sent.path == "/tickets" {
-                for member in ["ticket_type_id", "contacts"] {
-                    let mut without = sent.body.clone().unwrap();
-                    without.as_object_mut().unwrap().remove(member).unwrap();
-                    let without = Sent { body: Some(without), ..sent.clone() };
-                    assert_eq!(intercom.send(&without, "Bearer t").await, 422, "{member}");
-                    refused += 1;
-                }
+    let intercom = Prism::start(&clients, &specs.join("intercom-2.14.yaml"));
+    let mut refused = 0;
+    for mut sent in requests("intercom") {
+        // The description types the id of a contact as a number where the API has hexadecimal ones.
+        if sent.path.starts_with("/contacts/") && sent.path.ends_with("/notes") {
+            sent.path = "/contacts/123/notes".to_owned();
+        }
+        let status = intercom.send(&sent, "Bearer t").await;
+        assert!((200..300).contains(&status), "{}: {} {} {status}", sent.example, sent.method, sent.path);
+        if sent.path == "/tickets" {
+            for member in ["ticket_type_id", "contacts"] {
+                let mut without = sent.body.clone().unwrap();
+                without.as_object_mut().unwrap().remove(member).unwrap();
+                let without = Sent { body: Some(without), ..sent.clone() };
+                assert_eq!(intercom.send(&without, "Bearer t").await, 422, "{member}");
+                refused += 1;
             }
         }
-        assert!(refused > 0, "the check can fail");
-    });
+    }
+    assert!(refused > 0, "the check can fail");
 }
 
 #[test]
