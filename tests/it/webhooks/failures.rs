@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     connectors::outcomes,
-    support::{Answer, Platform, Setup, Vendor, block_on, events, frontdesk, rows, settled, stderr},
+    support::{Answer, Platform, Setup, Vendor, events, frontdesk, rows, settled, stderr},
 };
 
 const EVENTS: &str = "SELECT state, failures, in_doubt, error FROM events ORDER BY id";
@@ -47,59 +47,53 @@ fn crm(well: Arc<AtomicBool>) -> Vendor {
     })
 }
 
-#[test]
-fn what_fails_is_tried_three_more_times_and_then_waits_for_people() {
+#[tokio::test]
+async fn what_fails_is_tried_three_more_times_and_then_waits_for_people() {
     let well = Arc::new(AtomicBool::new(false));
     let vendor = crm(well.clone());
     let setup = setup(&vendor);
     let server = setup.serve();
-    block_on(async {
-        Platform::new(&server).post("chatbot", &events::ended("conv_1", 0)).await;
-        settled(&setup.store()).await;
-    });
+    Platform::new(&server).post("chatbot", &events::ended("conv_1", 0)).await;
+    settled(&setup.store()).await;
     let dead = rows(&setup.store(), EVENTS).remove(0);
     assert!(dead.starts_with("dead|4|0|") && dead.contains("after 4 attempts") && !dead.contains("CANARY"), "{dead}");
     assert_eq!(vendor.seen().len(), 4, "one look-up in every attempt, and no write");
     well.store(true, Ordering::SeqCst);
     let replayed = command(&setup, &["replay", "1"]);
     assert!(replayed.status.success(), "{}", stderr(&replayed));
-    block_on(until(&setup, EVENTS, &["done|0|0|"]));
+    until(&setup, EVENTS, &["done|0|0|"]).await;
     let notes = vendor.seen().iter().filter(|seen| seen.path == "/activities").count();
     assert_eq!(notes, 1);
     assert!(!command(&setup, &["replay", "1"]).status.success(), "it is done");
 }
 
-#[test]
-fn what_is_refused_is_not_tried_again() {
+#[tokio::test]
+async fn what_is_refused_is_not_tried_again() {
     let vendor = Vendor::always(Answer::json(422, json!({ "message": "CANARY" })));
     let setup = setup(&vendor);
     let server = setup.serve();
-    block_on(async {
-        Platform::new(&server).post("chatbot", &events::escalated("conv_1", 0)).await;
-        settled(&setup.store()).await;
-    });
+    Platform::new(&server).post("chatbot", &events::escalated("conv_1", 0)).await;
+    settled(&setup.store()).await;
     assert_eq!(vendor.seen().len(), 1);
     let dead = rows(&setup.store(), EVENTS).remove(0);
     assert!(dead.starts_with("dead|1|0|") && !dead.contains("CANARY"), "{dead}");
     assert_eq!(rows(&setup.store(), "SELECT count(*) FROM ledger"), ["0"]);
 }
 
-#[test]
-fn a_vendor_that_asks_for_a_pause_gets_it() {
+#[tokio::test]
+async fn a_vendor_that_asks_for_a_pause_gets_it() {
     let vendor = Vendor::always(Answer::text(429, "").with("retry-after", "600"));
     let setup = outcomes::setup(&vendor, "").webhooks().config("[inbox]\nretry_cap_ms = 7200000\n");
     let server = setup.serve();
-    block_on(async {
-        Platform::new(&server).post("chatbot", &events::escalated("conv_1", 0)).await;
-        until(&setup, "SELECT state, failures FROM events WHERE error IS NOT NULL", &["pending|0"]).await;
-    });
+    Platform::new(&server).post("chatbot", &events::escalated("conv_1", 0)).await;
+    until(&setup, "SELECT state, failures FROM events WHERE error IS NOT NULL", &["pending|0"]).await;
     let pause = rows(&setup.store(), "SELECT due_at - updated_at BETWEEN 599000 AND 601000 FROM events");
     assert_eq!(pause, ["1"], "{:?}", rows(&setup.store(), "SELECT due_at - updated_at FROM events"));
     assert_eq!(vendor.seen().len(), 1);
 }
 
-#[test]
-fn a_lost_answer_that_cannot_be_settled_is_left_to_people() {
+#[tokio::test]
+async fn a_lost_answer_that_cannot_be_settled_is_left_to_people() {
     let well = Arc::new(AtomicBool::new(false));
     let vendor = {
         let well = well.clone();
@@ -110,10 +104,8 @@ fn a_lost_answer_that_cannot_be_settled_is_left_to_people() {
     };
     let setup = setup(&vendor);
     let server = setup.serve();
-    block_on(async {
-        Platform::new(&server).post("chatbot", &events::escalated("conv_1", 0)).await;
-        settled(&setup.store()).await;
-    });
+    Platform::new(&server).post("chatbot", &events::escalated("conv_1", 0)).await;
+    settled(&setup.store()).await;
     assert_eq!(vendor.count("POST"), 1);
     let dead = rows(&setup.store(), EVENTS).remove(0);
     assert!(dead.starts_with("dead|1|1|"), "{dead}");
@@ -124,14 +116,14 @@ fn a_lost_answer_that_cannot_be_settled_is_left_to_people() {
     well.store(true, Ordering::SeqCst);
     let forced = command(&setup, &["replay", "1", "--force"]);
     assert!(forced.status.success(), "{}", stderr(&forced));
-    block_on(settled(&setup.store()));
+    settled(&setup.store()).await;
     assert_eq!(rows(&setup.store(), "SELECT state, in_doubt, receipt FROM events"), ["done|0|ticket:7"]);
     assert_eq!(vendor.count("POST"), 2);
     assert!(!command(&setup, &["replay", "1", "--force"]).status.success(), "it is done");
 }
 
-#[test]
-fn one_conversation_keeps_its_order_while_others_go_on() {
+#[tokio::test]
+async fn one_conversation_keeps_its_order_while_others_go_on() {
     let well = Arc::new(AtomicBool::new(false));
     let vendor = {
         let well = well.clone();
@@ -150,24 +142,22 @@ fn one_conversation_keeps_its_order_while_others_go_on() {
         .config("[inbox]\nretries = 100\nretry_base_ms = 1\nretry_cap_ms = 2000\n");
     let server = setup.serve();
     let path = |word: &str| vendor.seen().iter().filter(|seen| seen.path.starts_with(word)).count();
-    block_on(async {
-        let platform = Platform::new(&server);
-        platform.post("chatbot", &events::escalated("conv_1", 0)).await;
-        until(&setup, "SELECT error IS NOT NULL FROM events WHERE id = 1", &["1"]).await;
-        platform.post("chatbot", &events::ended("conv_1", 0)).await;
-        platform.post("chatbot", &events::ended("conv_2", 0)).await;
-        until(&setup, "SELECT state FROM events WHERE id = 3", &["done"]).await;
-        assert_eq!(rows(&setup.store(), "SELECT state, claims FROM events WHERE id = 2"), ["pending|0"]);
-        assert_eq!(path("/activities"), 1, "that of the other conversation");
-        well.store(true, Ordering::SeqCst);
-        settled(&setup.store()).await;
-    });
+    let platform = Platform::new(&server);
+    platform.post("chatbot", &events::escalated("conv_1", 0)).await;
+    until(&setup, "SELECT error IS NOT NULL FROM events WHERE id = 1", &["1"]).await;
+    platform.post("chatbot", &events::ended("conv_1", 0)).await;
+    platform.post("chatbot", &events::ended("conv_2", 0)).await;
+    until(&setup, "SELECT state FROM events WHERE id = 3", &["done"]).await;
+    assert_eq!(rows(&setup.store(), "SELECT state, claims FROM events WHERE id = 2"), ["pending|0"]);
+    assert_eq!(path("/activities"), 1, "that of the other conversation");
+    well.store(true, Ordering::SeqCst);
+    settled(&setup.store()).await;
     assert_eq!(rows(&setup.store(), "SELECT DISTINCT state FROM events"), ["done"]);
     assert_eq!(path("/activities"), 2);
 }
 
-#[test]
-fn an_article_that_was_overtaken_stays_as_it_is() {
+#[tokio::test]
+async fn an_article_that_was_overtaken_stays_as_it_is() {
     let well = Arc::new(AtomicBool::new(false));
     let vendor = {
         let well = well.clone();
@@ -188,18 +178,16 @@ fn an_article_that_was_overtaken_stays_as_it_is() {
         vendor.url
     ));
     let server = setup.serve();
-    block_on(async {
-        let platform = Platform::new(&server);
-        platform.post("cms-update", &events::article("a", "published", "First")).await;
-        settled(&setup.store()).await;
-        assert_eq!(rows(&setup.store(), "SELECT state FROM events"), ["dead"], "the mirror did not want it");
-        well.store(true, Ordering::SeqCst);
-        platform.post("cms-update", &events::article("a", "updated", "Second")).await;
-        settled(&setup.store()).await;
-        vendor.forget();
-        assert!(command(&setup, &["replay", "1"]).status.success());
-        settled(&setup.store()).await;
-    });
+    let platform = Platform::new(&server);
+    platform.post("cms-update", &events::article("a", "published", "First")).await;
+    settled(&setup.store()).await;
+    assert_eq!(rows(&setup.store(), "SELECT state FROM events"), ["dead"], "the mirror did not want it");
+    well.store(true, Ordering::SeqCst);
+    platform.post("cms-update", &events::article("a", "updated", "Second")).await;
+    settled(&setup.store()).await;
+    vendor.forget();
+    assert!(command(&setup, &["replay", "1"]).status.success());
+    settled(&setup.store()).await;
     let receipts = rows(&setup.store(), "SELECT state, receipt FROM events ORDER BY id");
     assert_eq!(receipts, ["done|superseded", "done|article:a"]);
     assert_eq!(rows(&setup.store(), "SELECT body FROM articles WHERE id = 'a'"), ["Second"]);

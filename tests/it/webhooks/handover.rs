@@ -3,14 +3,14 @@
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Platform, Setup, Vendor, block_on, events, rows, settled};
+use crate::support::{Answer, Platform, Setup, Vendor, events, rows, settled};
 
 fn setup() -> Setup {
     Setup::ada().webhooks()
 }
 
-#[test]
-fn one_member_that_cannot_be_read_never_costs_the_hand_over() {
+#[tokio::test]
+async fn one_member_that_cannot_be_read_never_costs_the_hand_over() {
     let setup = setup();
     let server = setup.serve();
     let platform = Platform::new(&server);
@@ -38,35 +38,33 @@ fn one_member_that_cannot_be_read_never_costs_the_hand_over() {
         (with("/data/messages/1/role", json!("CANARY")), "data.messages[1].role"),
         (with("/data/messages", json!("CANARY")), "data.messages"),
     ];
-    block_on(async {
-        for (n, (mut body, member)) in cases.into_iter().enumerate() {
-            body["data"]["conversationId"] = format!("conv_{n}").into();
-            let reply = platform.post("chatbot", &body).await;
-            assert_eq!(reply.status, 200, "{member}: {}", reply.json());
-            settled(&setup.store()).await;
-            let ticket = format!("SELECT description FROM tickets WHERE conversation = 'conv_{n}'");
-            let ticket = rows(&setup.store(), &ticket).remove(0);
-            let named = ticket.lines().find(|line| line.starts_with("| Could Not Be Read")).unwrap_or_default();
-            assert!(named.contains(member) && !named.contains("CANARY"), "{member}: {ticket}");
-        }
-        // Half an emoji, as JavaScript cuts it; a byte order mark; octets that are no UTF-8.
-        let cut = events::escalated("conv_cut", 0).to_string().replace("I need help", "broken \\ud83d");
-        let marked = format!("\u{feff}{}", events::escalated("conv_bom", 0));
-        let mut octets = events::escalated("conv_octets", 0).to_string().replace("I need help", "#").into_bytes();
-        *octets.iter_mut().find(|octet| **octet == b'#').unwrap() = 0xff;
-        for body in [cut.into_bytes(), marked.into_bytes(), octets] {
-            assert_eq!(platform.try_post("chatbot", body).await.unwrap().status, 200);
-        }
+    for (n, (mut body, member)) in cases.into_iter().enumerate() {
+        body["data"]["conversationId"] = format!("conv_{n}").into();
+        let reply = platform.post("chatbot", &body).await;
+        assert_eq!(reply.status, 200, "{member}: {}", reply.json());
         settled(&setup.store()).await;
-    });
+        let ticket = format!("SELECT description FROM tickets WHERE conversation = 'conv_{n}'");
+        let ticket = rows(&setup.store(), &ticket).remove(0);
+        let named = ticket.lines().find(|line| line.starts_with("| Could Not Be Read")).unwrap_or_default();
+        assert!(named.contains(member) && !named.contains("CANARY"), "{member}: {ticket}");
+    }
+    // Half an emoji, as JavaScript cuts it; a byte order mark; octets that are no UTF-8.
+    let cut = events::escalated("conv_cut", 0).to_string().replace("I need help", "broken \\ud83d");
+    let marked = format!("\u{feff}{}", events::escalated("conv_bom", 0));
+    let mut octets = events::escalated("conv_octets", 0).to_string().replace("I need help", "#").into_bytes();
+    *octets.iter_mut().find(|octet| **octet == b'#').unwrap() = 0xff;
+    for body in [cut.into_bytes(), marked.into_bytes(), octets] {
+        assert_eq!(platform.try_post("chatbot", body).await.unwrap().status, 200);
+    }
+    settled(&setup.store()).await;
     assert_eq!(rows(&setup.store(), "SELECT DISTINCT state FROM events"), ["done"]);
     let cut = rows(&setup.store(), "SELECT description FROM tickets WHERE conversation = 'conv_cut'").remove(0);
     assert!(cut.contains("**Customer:** broken \u{fffd}"), "{cut}");
 }
 
 /// The same of a vendor file, whose filters cannot cope with everything: what fails costs one member.
-#[test]
-fn a_filter_that_fails_at_one_member_never_costs_the_hand_over() {
+#[tokio::test]
+async fn a_filter_that_fails_at_one_member_never_costs_the_hand_over() {
     const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
     let setup = Setup::ada()
         .environment("WHSEC", SECRET)
@@ -88,29 +86,25 @@ fn a_filter_that_fails_at_one_member_never_costs_the_hand_over() {
         ("customerEmail", json!({})),
         ("customerId", json!([1])),
     ];
-    block_on(async {
-        for (n, (member, value)) in odd.iter().enumerate() {
-            let mut data = json!({
-                "conversationId": format!("conv_{n}"), "customerId": "cus_ada", "customerEmail": "ada@example.com",
-                "messages": good, "metadata": { "escalationReason": "asked", "detectedIntent": "orders" },
-            });
-            data[member] = value.clone();
-            let body = json!({ "type": "conversation.escalated", "timestamp": "2026-11-24T11:59:58Z", "data": data });
-            assert_eq!(send(&format!("msg_{n}"), &body).await, 200, "{member}: {value}");
-            settled(&setup.store()).await;
-            let ticket = format!("SELECT description FROM tickets WHERE conversation = 'conv_{n}'");
-            let ticket = rows(&setup.store(), &ticket).remove(0);
-            assert!(ticket.contains("Could Not Be Read") && !ticket.contains("CANARY"), "{member}: {ticket}");
-            assert_eq!(ticket.contains("**Customer:** Where is it?"), !value.is_string() || *member != "messages");
-        }
-        // Half an article is none.
-        for data in
-            [json!({ "articleId": "a", "title": {}, "content": "x" }), json!({ "articleId": "a", "title": "x" })]
-        {
-            let body = json!({ "type": "article.published", "timestamp": "2026-11-24T11:59:58Z", "data": data });
-            assert_eq!(send(&format!("msg_{data}").replace('"', ""), &body).await, 422);
-        }
-    });
+    for (n, (member, value)) in odd.iter().enumerate() {
+        let mut data = json!({
+            "conversationId": format!("conv_{n}"), "customerId": "cus_ada", "customerEmail": "ada@example.com",
+            "messages": good, "metadata": { "escalationReason": "asked", "detectedIntent": "orders" },
+        });
+        data[member] = value.clone();
+        let body = json!({ "type": "conversation.escalated", "timestamp": "2026-11-24T11:59:58Z", "data": data });
+        assert_eq!(send(&format!("msg_{n}"), &body).await, 200, "{member}: {value}");
+        settled(&setup.store()).await;
+        let ticket = format!("SELECT description FROM tickets WHERE conversation = 'conv_{n}'");
+        let ticket = rows(&setup.store(), &ticket).remove(0);
+        assert!(ticket.contains("Could Not Be Read") && !ticket.contains("CANARY"), "{member}: {ticket}");
+        assert_eq!(ticket.contains("**Customer:** Where is it?"), !value.is_string() || *member != "messages");
+    }
+    // Half an article is none.
+    for data in [json!({ "articleId": "a", "title": {}, "content": "x" }), json!({ "articleId": "a", "title": "x" })] {
+        let body = json!({ "type": "article.published", "timestamp": "2026-11-24T11:59:58Z", "data": data });
+        assert_eq!(send(&format!("msg_{data}").replace('"', ""), &body).await, 422);
+    }
 }
 
 /// A value that nobody expects there.
@@ -127,8 +121,8 @@ fn strange() -> impl Strategy<Value = Value> {
     ]
 }
 
-#[test]
-fn however_broken_an_escalation_ends_as_a_ticket() {
+#[tokio::test]
+async fn however_broken_an_escalation_ends_as_a_ticket() {
     const MEMBERS: [&str; 16] = [
         "/timestamp",
         "/data/customerId",
@@ -152,27 +146,25 @@ fn however_broken_an_escalation_ends_as_a_ticket() {
     let platform = Platform::new(&server);
     let breaks = proptest::collection::vec((0..MEMBERS.len(), proptest::option::of(strange())), 1..6);
     let mut runner = TestRunner::deterministic();
-    block_on(async {
-        for n in 0..150 {
-            let conversation = format!("conv_{n}");
-            let mut body = events::escalated(&conversation, 0);
-            body["data"]["customerName"] = json!("Ada");
-            body["data"]["customerVerified"] = json!(true);
-            for (member, value) in breaks.new_tree(&mut runner).unwrap().current() {
-                let (parent, name) = MEMBERS[member].rsplit_once('/').unwrap();
-                match (value, body.pointer_mut(parent).and_then(Value::as_object_mut)) {
-                    (Some(value), Some(members)) => drop(members.insert(name.to_owned(), value)),
-                    (None, Some(members)) => drop(members.remove(name)),
-                    (_, None) => {}
-                }
+    for n in 0..150 {
+        let conversation = format!("conv_{n}");
+        let mut body = events::escalated(&conversation, 0);
+        body["data"]["customerName"] = json!("Ada");
+        body["data"]["customerVerified"] = json!(true);
+        for (member, value) in breaks.new_tree(&mut runner).unwrap().current() {
+            let (parent, name) = MEMBERS[member].rsplit_once('/').unwrap();
+            match (value, body.pointer_mut(parent).and_then(Value::as_object_mut)) {
+                (Some(value), Some(members)) => drop(members.insert(name.to_owned(), value)),
+                (None, Some(members)) => drop(members.remove(name)),
+                (_, None) => {}
             }
-            // As it stands in the bytes that JavaScript sends.
-            let sent = body.to_string().replace('\u{e000}', "\\ud83d");
-            let reply = platform.try_post("chatbot", sent.clone()).await.unwrap();
-            assert_eq!(reply.status, 200, "{sent}");
         }
-        settled(&setup.store()).await;
-    });
+        // As it stands in the bytes that JavaScript sends.
+        let sent = body.to_string().replace('\u{e000}', "\\ud83d");
+        let reply = platform.try_post("chatbot", sent.clone()).await.unwrap();
+        assert_eq!(reply.status, 200, "{sent}");
+    }
+    settled(&setup.store()).await;
     let states = rows(&setup.store(), "SELECT state, error FROM events WHERE state <> 'done'");
     assert!(states.is_empty(), "{states:?}");
     assert_eq!(rows(&setup.store(), "SELECT count(DISTINCT conversation) FROM tickets"), ["150"]);
@@ -214,14 +206,12 @@ fn without_address() -> Value {
     body
 }
 
-#[test]
-fn a_customer_without_an_address_gets_a_ticket_under_the_companys_mailbox() {
+#[tokio::test]
+async fn a_customer_without_an_address_gets_a_ticket_under_the_companys_mailbox() {
     let (vendor, setup) = needs_email("fallback_requester = \"desk@example.com\"");
     let server = setup.serve();
-    block_on(async {
-        assert_eq!(Platform::new(&server).post("chatbot", &without_address()).await.status, 200);
-        settled(&setup.store()).await;
-    });
+    assert_eq!(Platform::new(&server).post("chatbot", &without_address()).await.status, 200);
+    settled(&setup.store()).await;
     let sent = vendor.seen()[0].json();
     assert_eq!((&sent["email"], &sent["own"]), (&json!("desk@example.com"), &Value::Null), "{sent}");
     let description = sent["description"].as_str().unwrap();
@@ -230,27 +220,25 @@ fn a_customer_without_an_address_gets_a_ticket_under_the_companys_mailbox() {
     assert_eq!(rows(&setup.store(), "SELECT state, receipt FROM events"), ["done|ticket:7"]);
 }
 
-#[test]
-fn without_such_a_mailbox_it_waits_and_people_are_told() {
+#[tokio::test]
+async fn without_such_a_mailbox_it_waits_and_people_are_told() {
     let (vendor, setup) = needs_email("");
     let server = setup.serve();
-    block_on(async {
-        Platform::new(&server).post("chatbot", &without_address()).await;
-        for _ in 0..1000 {
-            if rows(&setup.store(), "SELECT count(*) FROM hold_alerts") == ["1"] {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    Platform::new(&server).post("chatbot", &without_address()).await;
+    for _ in 0..1000 {
+        if rows(&setup.store(), "SELECT count(*) FROM hold_alerts") == ["1"] {
+            break;
         }
-    });
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     assert_eq!(rows(&setup.store(), "SELECT state, parked, wait_cause FROM events"), ["pending|1|no_email"]);
     assert!(vendor.seen().is_empty());
     let (_, log) = server.terminate();
     assert!(log.contains("set desk.fallback_requester") && log.contains("alert: 1 event waits"), "{log}");
 }
 
-#[test]
-fn what_overruns_three_times_is_kept_and_mapped_by_the_worker() {
+#[tokio::test]
+async fn what_overruns_three_times_is_kept_and_mapped_by_the_worker() {
     const SECRET: &str = "a-shared-secret-of-some-length";
     let setup = Setup::ada()
         .environment("WEBHOOK_SECRET", SECRET)
@@ -273,24 +261,21 @@ fn what_overruns_three_times_is_kept_and_mapped_by_the_worker() {
         headers.insert("x-secret", SECRET.parse().unwrap());
         platform.send("slow", headers, json!({ "id": "conv_1" }).to_string()).await.unwrap().status.as_u16()
     };
-    block_on(async {
-        // Fewer than the overruns after which a source gets no thread any more.
-        assert_eq!([post().await, post().await, post().await], [503, 503, 200]);
-        for _ in 0..3000 {
-            if rows(&setup.store(), "SELECT count(*) FROM events WHERE parked = 1 AND wait_cause = 'unmapped'") == ["1"]
-            {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        panic!("{:?}", rows(&setup.store(), "SELECT kind, state, error FROM events"));
-    });
+    // Fewer than the overruns after which a source gets no thread any more.
+    assert_eq!([post().await, post().await, post().await], [503, 503, 200]);
+    let kept = || rows(&setup.store(), "SELECT count(*) FROM events WHERE parked = 1 AND wait_cause = 'unmapped'");
+    let mut waited = 0;
+    while kept() != ["1"] {
+        assert!(waited < 3000, "{:?}", rows(&setup.store(), "SELECT kind, state, error FROM events"));
+        waited += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let (_, log) = server.terminate();
     assert!(log.contains("stored unmapped"), "{log}");
     // The file is mended, and the server started again.
     std::fs::write(directory.join("slow.toml"), file(mapped)).unwrap();
     let _server = setup.serve();
-    block_on(settled(&setup.store()));
+    settled(&setup.store()).await;
     assert_eq!(
         rows(&setup.store(), "SELECT kind, state FROM events"),
         ["webhook.kept|done", "conversation.escalated|done"]

@@ -20,7 +20,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Answer, Client, Setup, Vendor, block_on, command, sign_hex};
+use crate::support::{Answer, Client, Setup, Vendor, command, sign_hex};
 
 const SECRET: &str = "your-shared-secret";
 
@@ -124,8 +124,8 @@ fn connector(directory: &Path) {
     std::fs::write(directory.join("own.toml"), file).unwrap();
 }
 
-#[test]
-fn an_upstream_that_is_down_for_a_while_costs_no_event() {
+#[tokio::test]
+async fn an_upstream_that_is_down_for_a_while_costs_no_event() {
     const EVENTS: i64 = 300;
     let up = Arc::new(AtomicBool::new(false));
     let switch = up.clone();
@@ -135,21 +135,19 @@ fn an_upstream_that_is_down_for_a_while_costs_no_event() {
     });
     let setup = helpdesk(&vendor, "retries = 3\nretry_base_ms = 50");
     let server = setup.serve();
-    block_on(async {
-        for n in 0..EVENTS {
-            assert_eq!(post(&server.url, "escalation", &escalated(&format!("conv_{n}"))).await, 200);
-        }
-        assert_eq!(post(&server.url, "chatbot", &ended("conv_other")).await, 200);
-        until(&setup, "SELECT count(*) FROM events WHERE state = 'done'", 1).await;
-        // Long enough for each event to fail more often than it may, if its failures counted.
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        assert_eq!(number(&setup, "SELECT count(*) FROM events WHERE state = 'dead'"), 0);
-        let asked = vendor.count("POST");
-        assert!((4..60).contains(&asked), "{asked} requests while it was down");
-        vendor.forget();
-        up.store(true, Ordering::SeqCst);
-        until(&setup, "SELECT count(*) FROM events WHERE state = 'done'", EVENTS + 1).await;
-    });
+    for n in 0..EVENTS {
+        assert_eq!(post(&server.url, "escalation", &escalated(&format!("conv_{n}"))).await, 200);
+    }
+    assert_eq!(post(&server.url, "chatbot", &ended("conv_other")).await, 200);
+    until(&setup, "SELECT count(*) FROM events WHERE state = 'done'", 1).await;
+    // Long enough for each event to fail more often than it may, if its failures counted.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(number(&setup, "SELECT count(*) FROM events WHERE state = 'dead'"), 0);
+    let asked = vendor.count("POST");
+    assert!((4..60).contains(&asked), "{asked} requests while it was down");
+    vendor.forget();
+    up.store(true, Ordering::SeqCst);
+    until(&setup, "SELECT count(*) FROM events WHERE state = 'done'", EVENTS + 1).await;
     let mut keys: Vec<_> =
         vendor.seen().iter().map(|seen| seen.header("idempotency-key").unwrap().to_owned()).collect();
     let requests = keys.len();
@@ -158,8 +156,8 @@ fn an_upstream_that_is_down_for_a_while_costs_no_event() {
     assert_eq!((keys.len(), requests), (EVENTS as usize, EVENTS as usize), "each of them once");
 }
 
-#[test]
-fn a_look_up_that_fails_before_anything_was_written_leaves_no_doubt() {
+#[tokio::test]
+async fn a_look_up_that_fails_before_anything_was_written_leaves_no_doubt() {
     const EVENTS: i64 = 20;
     let up = Arc::new(AtomicBool::new(false));
     let switch = up.clone();
@@ -188,34 +186,30 @@ fn a_look_up_that_fails_before_anything_was_written_leaves_no_doubt() {
         ),
     );
     let server = setup.serve();
-    block_on(async {
-        for n in 0..EVENTS {
-            assert_eq!(post(&server.url, "chatbot", &ended(&format!("conv_{n}"))).await, 200);
-        }
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        up.store(true, Ordering::SeqCst);
-        until(&setup, "SELECT count(*) FROM events WHERE state = 'done'", EVENTS).await;
-    });
+    for n in 0..EVENTS {
+        assert_eq!(post(&server.url, "chatbot", &ended(&format!("conv_{n}"))).await, 200);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    up.store(true, Ordering::SeqCst);
+    until(&setup, "SELECT count(*) FROM events WHERE state = 'done'", EVENTS).await;
     assert_eq!(vendor.seen().iter().filter(|seen| seen.path == "/activities").count() as i64, EVENTS);
 }
 
-#[test]
-fn an_event_that_its_upstream_cannot_bear_waits_and_holds_nobody_up() {
+#[tokio::test]
+async fn an_event_that_its_upstream_cannot_bear_waits_and_holds_nobody_up() {
     let vendor = Vendor::start(|seen| match seen.json()["conversation"] == "conv_poison" {
         true => Answer::text(500, ""),
         false => Answer::json(201, json!({ "id": "1" })),
     });
     let setup = helpdesk(&vendor, "retries = 1\nretry_base_ms = 1");
     let server = setup.serve();
-    block_on(async {
-        post(&server.url, "escalation", &escalated("conv_poison")).await;
-        let ended = "SELECT count(*) FROM events WHERE state = 'done'";
-        for n in 0..50 {
-            post(&server.url, "escalation", &escalated(&format!("conv_{n}"))).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        until(&setup, ended, 50).await;
-    });
+    post(&server.url, "escalation", &escalated("conv_poison")).await;
+    let ended = "SELECT count(*) FROM events WHERE state = 'done'";
+    for n in 0..50 {
+        post(&server.url, "escalation", &escalated(&format!("conv_{n}"))).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    until(&setup, ended, 50).await;
     assert_eq!(number(&setup, "SELECT count(*) FROM events WHERE state <> 'done' AND waits > 0 AND failures = 0"), 1);
 }
 
@@ -290,49 +284,43 @@ async fn work(alone: SoleWorker, store: &Store, options: inbox::Options, enough:
     notes.0.lock().unwrap().clone()
 }
 
-#[test]
-fn whoever_waits_for_a_person_goes_first() {
-    block_on(async {
-        let (_directory, store, alone) = own_store();
-        for n in 0..20 {
-            enqueue(&store, "usual", 0, n).await;
-            enqueue(&store, "urgent", 1, n).await;
-        }
-        let order = work(alone, &store, inbox::Options { concurrent_max: 1, ..inbox::Options::default() }, 40).await;
-        assert_eq!(order.iter().position(|kind| kind == "usual"), Some(20), "{order:?}");
-        assert_eq!(order.len(), 40);
-    });
+#[tokio::test]
+async fn whoever_waits_for_a_person_goes_first() {
+    let (_directory, store, alone) = own_store();
+    for n in 0..20 {
+        enqueue(&store, "usual", 0, n).await;
+        enqueue(&store, "urgent", 1, n).await;
+    }
+    let order = work(alone, &store, inbox::Options { concurrent_max: 1, ..inbox::Options::default() }, 40).await;
+    assert_eq!(order.iter().position(|kind| kind == "usual"), Some(20), "{order:?}");
+    assert_eq!(order.len(), 40);
 }
 
-#[test]
-fn a_kind_that_hangs_leaves_places_to_the_others() {
-    block_on(async {
-        let (_directory, store, alone) = own_store();
-        for n in 0..20 {
-            enqueue(&store, "hangs", 1, n).await;
-            enqueue(&store, "usual", 0, n).await;
-        }
-        let order = work(alone, &store, inbox::Options { concurrent_max: 4, ..inbox::Options::default() }, 22).await;
-        let count = |kind: &str| order.iter().filter(|began| *began == kind).count();
-        assert_eq!((count("hangs"), count("usual")), (2, 20));
-    });
+#[tokio::test]
+async fn a_kind_that_hangs_leaves_places_to_the_others() {
+    let (_directory, store, alone) = own_store();
+    for n in 0..20 {
+        enqueue(&store, "hangs", 1, n).await;
+        enqueue(&store, "usual", 0, n).await;
+    }
+    let order = work(alone, &store, inbox::Options { concurrent_max: 4, ..inbox::Options::default() }, 22).await;
+    let count = |kind: &str| order.iter().filter(|began| *began == kind).count();
+    assert_eq!((count("hangs"), count("usual")), (2, 20));
 }
 
-#[test]
-fn an_event_that_ends_the_process_every_time_is_a_dead_letter_at_last() {
-    block_on(async {
-        let (_directory, store, alone) = own_store();
-        enqueue(&store, "deadly", 1, 0).await;
-        enqueue(&store, "usual", 0, 0).await;
-        let lease = Duration::from_secs(60);
-        for _ in 0..3 {
-            assert_eq!(store.claim(lease, 3, &[]).await.unwrap().unwrap().kind, "deadly");
-            store.free_leases(&alone).await.unwrap();
-        }
-        assert_eq!(store.claim(lease, 3, &[]).await.unwrap().unwrap().kind, "usual");
-        assert_eq!((store.depths().await.unwrap().dead, store.vitals().await.unwrap().dead_ever), (1, 1));
-        assert!(store.claim(lease, 3, &[]).await.unwrap().is_none());
-    });
+#[tokio::test]
+async fn an_event_that_ends_the_process_every_time_is_a_dead_letter_at_last() {
+    let (_directory, store, alone) = own_store();
+    enqueue(&store, "deadly", 1, 0).await;
+    enqueue(&store, "usual", 0, 0).await;
+    let lease = Duration::from_secs(60);
+    for _ in 0..3 {
+        assert_eq!(store.claim(lease, 3, &[]).await.unwrap().unwrap().kind, "deadly");
+        store.free_leases(&alone).await.unwrap();
+    }
+    assert_eq!(store.claim(lease, 3, &[]).await.unwrap().unwrap().kind, "usual");
+    assert_eq!((store.depths().await.unwrap().dead, store.vitals().await.unwrap().dead_ever), (1, 1));
+    assert!(store.claim(lease, 3, &[]).await.unwrap().is_none());
 }
 
 /// Runs a command eight times at once; how many of them did something.
@@ -344,16 +332,14 @@ fn winners(setup: &Setup, arguments: &[&str]) -> usize {
     children.into_iter().map(|child| child.join().unwrap()).filter(|output| output.status.success()).count()
 }
 
-#[test]
-fn of_eight_replays_at_once_one_wins_and_of_eight_discards() {
+#[tokio::test]
+async fn of_eight_replays_at_once_one_wins_and_of_eight_discards() {
     let vendor = Vendor::always(Answer::text(422, "CANARY"));
     let setup = helpdesk(&vendor, "");
     let server = setup.serve();
-    block_on(async {
-        post(&server.url, "escalation", &escalated("conv_1")).await;
-        post(&server.url, "escalation", &escalated("conv_2")).await;
-        until(&setup, "SELECT count(*) FROM events WHERE state = 'dead'", 2).await;
-    });
+    post(&server.url, "escalation", &escalated("conv_1")).await;
+    post(&server.url, "escalation", &escalated("conv_2")).await;
+    until(&setup, "SELECT count(*) FROM events WHERE state = 'dead'", 2).await;
     drop(server);
     let audited = |tool: &str| number(&setup, &format!("SELECT count(*) FROM audit WHERE tool = '{tool}'"));
     assert_eq!(winners(&setup, &["events", "replay", "1"]), 1);
@@ -368,22 +354,20 @@ fn of_eight_replays_at_once_one_wins_and_of_eight_discards() {
     );
 }
 
-#[test]
-fn payloads_that_have_had_their_time_are_removed_and_what_was_done_stays() {
+#[tokio::test]
+async fn payloads_that_have_had_their_time_are_removed_and_what_was_done_stays() {
     let setup = with_webhooks(Setup::ada(), "[inbox]\npayload_days = 2");
     let server = setup.serve();
-    block_on(async {
-        for n in 0..3 {
-            assert_eq!(post(&server.url, "escalation", &escalated(&format!("conv_{n}"))).await, 200);
-        }
-        until(&setup, "SELECT count(*) FROM events WHERE state = 'done'", 3).await;
-    });
+    for n in 0..3 {
+        assert_eq!(post(&server.url, "escalation", &escalated(&format!("conv_{n}"))).await, 200);
+    }
+    until(&setup, "SELECT count(*) FROM events WHERE state = 'done'", 3).await;
     drop(server);
     let connection = rusqlite::Connection::open(setup.store()).unwrap();
     let day_ms = 24 * 60 * 60 * 1000;
     connection.execute("UPDATE events SET updated_at = updated_at - ?1 WHERE id = 1", [3 * day_ms]).unwrap();
     connection.execute("UPDATE events SET updated_at = updated_at - ?1 WHERE id = 2", [day_ms]).unwrap();
     let _server = setup.serve();
-    block_on(until(&setup, "SELECT count(*) FROM events WHERE payload IS NULL", 1));
+    until(&setup, "SELECT count(*) FROM events WHERE payload IS NULL", 1).await;
     assert_eq!(number(&setup, "SELECT count(*) FROM events WHERE id = 1 AND receipt LIKE 'ticket:%'"), 1);
 }

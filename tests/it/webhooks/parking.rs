@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     connectors::outcomes,
-    support::{Answer, Platform, Setup, Vendor, block_on, events, frontdesk, rows, settled, stderr, stdout},
+    support::{Answer, Platform, Setup, Vendor, events, frontdesk, rows, settled, stderr, stdout},
 };
 
 /// Helpdesk, CRM and orders at one vendor that answers every request with the status of now.
@@ -43,20 +43,18 @@ fn command(setup: &Setup, arguments: &[&str]) -> std::process::Output {
     frontdesk(setup.path(), &[&["events"], arguments, &["--config", "frontdesk.toml"]].concat())
 }
 
-#[test]
-fn an_expired_key_kills_nothing_and_a_new_one_lets_everything_go_on() {
+#[tokio::test]
+async fn an_expired_key_kills_nothing_and_a_new_one_lets_everything_go_on() {
     let status = Arc::new(AtomicU16::new(401));
     let (vendor, setup) = setup(&status, "");
     let server = setup.serve();
-    block_on(async {
-        let platform = Platform::new(&server);
-        for n in 0..100 {
-            assert_eq!(platform.post("chatbot", &events::escalated(&format!("conv_{n}"), 0)).await.status, 200);
-        }
-        until(&setup, "SELECT stopped FROM holds", "1").await;
-        until(&setup, "SELECT count(*) FROM hold_alerts", "1").await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    });
+    let platform = Platform::new(&server);
+    for n in 0..100 {
+        assert_eq!(platform.post("chatbot", &events::escalated(&format!("conv_{n}"), 0)).await.status, 200);
+    }
+    until(&setup, "SELECT stopped FROM holds", "1").await;
+    until(&setup, "SELECT count(*) FROM hold_alerts", "1").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(rows(&setup.store(), "SELECT state, count(*) FROM events GROUP BY state"), ["pending|100"]);
     assert!(vendor.seen().len() <= 10, "{} requests", vendor.seen().len());
     let listed = stdout(&command(&setup, &["list", "--state", "pending", "--limit", "100"]));
@@ -66,22 +64,20 @@ fn an_expired_key_kills_nothing_and_a_new_one_lets_everything_go_on() {
     assert_eq!(log.matches("alert: ").count(), 1, "{log}");
     vendor.forget();
     let server = setup.serve();
-    block_on(async {
-        for _ in 0..500 {
-            if !vendor.seen().is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    for _ in 0..500 {
+        if !vendor.seen().is_empty() {
+            break;
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(vendor.seen().len(), 1);
-        // A person has renewed the key, and does not wait for the probe.
-        status.store(200, Ordering::SeqCst);
-        let replayed = command(&setup, &["replay", "1"]);
-        assert!(replayed.status.success(), "{}", stderr(&replayed));
-        settled(&setup.store()).await;
-        until(&setup, "SELECT count(*) FROM hold_alerts", "0").await;
-    });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(vendor.seen().len(), 1);
+    // A person has renewed the key, and does not wait for the probe.
+    status.store(200, Ordering::SeqCst);
+    let replayed = command(&setup, &["replay", "1"]);
+    assert!(replayed.status.success(), "{}", stderr(&replayed));
+    settled(&setup.store()).await;
+    until(&setup, "SELECT count(*) FROM hold_alerts", "0").await;
     assert_eq!(
         rows(&setup.store(), "SELECT state, count(*), sum(failures) FROM events GROUP BY state"),
         ["done|100|0"]
@@ -90,25 +86,23 @@ fn an_expired_key_kills_nothing_and_a_new_one_lets_everything_go_on() {
     assert!(log.contains("alert: The front desk goes on") && !log.contains("CANARY"), "{log}");
 }
 
-#[test]
-fn an_outage_is_told_when_it_begins_and_when_it_ends() {
+#[tokio::test]
+async fn an_outage_is_told_when_it_begins_and_when_it_ends() {
     let status = Arc::new(AtomicU16::new(503));
     let (vendor, setup) = setup(&status, "retries = 0");
     let server = setup.serve();
-    block_on(async {
-        let platform = Platform::new(&server);
-        for n in 0..20 {
-            platform.post("chatbot", &events::ended(&format!("conv_{n}"), 0)).await;
-        }
-        until(&setup, "SELECT count(*) > 5 FROM events WHERE waits > 0", "1").await;
-    });
+    let platform = Platform::new(&server);
+    for n in 0..20 {
+        platform.post("chatbot", &events::ended(&format!("conv_{n}"), 0)).await;
+    }
+    until(&setup, "SELECT count(*) > 5 FROM events WHERE waits > 0", "1").await;
     let listed = stdout(&command(&setup, &["list", "--state", "pending"]));
     assert_eq!(
         listed.matches("shop is unavailable or overloaded").count(),
         listed.lines().filter(|line| line.contains("pending")).count()
     );
     status.store(200, Ordering::SeqCst);
-    block_on(settled(&setup.store()));
+    settled(&setup.store()).await;
     assert_eq!(rows(&setup.store(), "SELECT state, count(*), sum(failures) FROM events GROUP BY state"), ["done|20|0"]);
     assert!(vendor.count("GET") > 20);
     let (_, log) = server.terminate();
@@ -118,15 +112,13 @@ fn an_outage_is_told_when_it_begins_and_when_it_ends() {
     assert!(warnings[0].contains("is away") && warnings[1].contains("is back"), "{warnings:?}");
 }
 
-#[test]
-fn an_outage_without_an_end_is_given_up_and_says_so() {
+#[tokio::test]
+async fn an_outage_without_an_end_is_given_up_and_says_so() {
     let status = Arc::new(AtomicU16::new(503));
     let (_vendor, setup) = setup(&status, "retries = 0\ngive_up_after_s = 1\nretry_cap_ms = 200");
     let server = setup.serve();
-    block_on(async {
-        Platform::new(&server).post("chatbot", &events::ended("conv_1", 0)).await;
-        settled(&setup.store()).await;
-    });
+    Platform::new(&server).post("chatbot", &events::ended("conv_1", 0)).await;
+    settled(&setup.store()).await;
     let dead = rows(&setup.store(), "SELECT state, error FROM events").remove(0);
     assert!(dead.starts_with("dead|its upstream was away for longer than 1 s: "), "{dead}");
 }

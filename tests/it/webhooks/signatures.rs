@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Method};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::{Client, Server, Setup, block_on, command, stderr, stdout};
+use crate::support::{Client, Server, Setup, command, stderr, stdout};
 
 type Headers<'a> = Vec<(&'a str, &'a str)>;
 
@@ -99,8 +99,8 @@ fn rows(setup: &Setup) -> i64 {
 
 const HEADER: &str = "x-webhook-signature";
 
-#[test]
-fn every_way_to_be_wrong_is_refused_without_a_row() {
+#[tokio::test]
+async fn every_way_to_be_wrong_is_refused_without_a_row() {
     let setup = setup();
     let server = setup.serve();
     let body = ESCALATED.as_bytes();
@@ -112,45 +112,43 @@ fn every_way_to_be_wrong_is_refused_without_a_row() {
     let spaced = ESCALATED.replacen(',', ", ", 1);
     let mut not_utf8 = ESCALATED.as_bytes().to_vec();
     not_utf8.push(0xff);
-    block_on(async {
-        let refused: Vec<(&str, Headers<'_>, &[u8], u16)> = vec![
-            ("missing", vec![], body, 401),
-            ("empty", vec![(HEADER, "")], body, 401),
-            ("odd hex", vec![(HEADER, "abc")], body, 401),
-            ("63 characters", vec![(HEADER, &short)], body, 401),
-            ("65 characters", vec![(HEADER, &long)], body, 401),
-            ("no hex", vec![(HEADER, &in_base64)], body, 401),
-            ("not ASCII", vec![(HEADER, "é")], body, 401),
-            ("prefixed", vec![(HEADER, &prefixed)], body, 401),
-            ("repeated", vec![(HEADER, &good), (HEADER, &good)], body, 401),
-            ("repeated, the first is good", vec![(HEADER, &good), (HEADER, "x")], body, 401),
-            ("wrong key", vec![(HEADER, &other)], body, 401),
-            ("of another route", vec![(HEADER, &of_cms)], body, 401),
-            ("other white space", vec![(HEADER, &good)], spaced.as_bytes(), 401),
-            ("bytes that are not UTF-8", vec![(HEADER, &good)], &not_utf8, 401),
-            ("empty body", vec![(HEADER, &good)], b"", 401),
-            ("gzip", vec![(HEADER, &good), ("content-encoding", "gzip")], body, 415),
-        ];
-        for (what, headers, body, status) in refused {
-            let (got, answer) = post(&server, "escalation", &headers, body).await;
-            assert_eq!(got, status, "{what}: {answer}");
-            if status == 401 {
-                assert_eq!(answer, json!({ "error": "Invalid signature" }), "{what}");
-            }
+    let refused: Vec<(&str, Headers<'_>, &[u8], u16)> = vec![
+        ("missing", vec![], body, 401),
+        ("empty", vec![(HEADER, "")], body, 401),
+        ("odd hex", vec![(HEADER, "abc")], body, 401),
+        ("63 characters", vec![(HEADER, &short)], body, 401),
+        ("65 characters", vec![(HEADER, &long)], body, 401),
+        ("no hex", vec![(HEADER, &in_base64)], body, 401),
+        ("not ASCII", vec![(HEADER, "é")], body, 401),
+        ("prefixed", vec![(HEADER, &prefixed)], body, 401),
+        ("repeated", vec![(HEADER, &good), (HEADER, &good)], body, 401),
+        ("repeated, the first is good", vec![(HEADER, &good), (HEADER, "x")], body, 401),
+        ("wrong key", vec![(HEADER, &other)], body, 401),
+        ("of another route", vec![(HEADER, &of_cms)], body, 401),
+        ("other white space", vec![(HEADER, &good)], spaced.as_bytes(), 401),
+        ("bytes that are not UTF-8", vec![(HEADER, &good)], &not_utf8, 401),
+        ("empty body", vec![(HEADER, &good)], b"", 401),
+        ("gzip", vec![(HEADER, &good), ("content-encoding", "gzip")], body, 415),
+    ];
+    for (what, headers, body, status) in refused {
+        let (got, answer) = post(&server, "escalation", &headers, body).await;
+        assert_eq!(got, status, "{what}: {answer}");
+        if status == 401 {
+            assert_eq!(answer, json!({ "error": "Invalid signature" }), "{what}");
         }
-        assert_eq!(post(&server, "nosuch", &[(HEADER, &good)], body).await.0, 404);
-        assert_eq!(rows(&setup), 0);
-        // What is good, in either case, with the new secret and the old one; a repeat is one.
-        let upper = good.to_uppercase();
-        let (status, answer) = post(&server, "escalation", &[(HEADER, &upper)], body).await;
-        assert_eq!((status, &answer), (200, &json!({ "received": true, "conversationId": "conv_1" })));
-        let old = hex(&sha256(OLD.as_bytes(), &[body]));
-        let (status, answer) = post(&server, "escalation", &[(HEADER, &old)], body).await;
-        assert_eq!((status, answer), (200, json!({ "received": true, "duplicate": true })));
-        // Signed bytes that are not UTF-8 are no JSON, and kept for people.
-        let signature = hex(&sha256(NEW.as_bytes(), &[&not_utf8]));
-        assert_eq!(post(&server, "escalation", &[(HEADER, &signature)], &not_utf8).await.0, 422);
-    });
+    }
+    assert_eq!(post(&server, "nosuch", &[(HEADER, &good)], body).await.0, 404);
+    assert_eq!(rows(&setup), 0);
+    // What is good, in either case, with the new secret and the old one; a repeat is one.
+    let upper = good.to_uppercase();
+    let (status, answer) = post(&server, "escalation", &[(HEADER, &upper)], body).await;
+    assert_eq!((status, &answer), (200, &json!({ "received": true, "conversationId": "conv_1" })));
+    let old = hex(&sha256(OLD.as_bytes(), &[body]));
+    let (status, answer) = post(&server, "escalation", &[(HEADER, &old)], body).await;
+    assert_eq!((status, answer), (200, json!({ "received": true, "duplicate": true })));
+    // Signed bytes that are not UTF-8 are no JSON, and kept for people.
+    let signature = hex(&sha256(NEW.as_bytes(), &[&not_utf8]));
+    assert_eq!(post(&server, "escalation", &[(HEADER, &signature)], &not_utf8).await.0, 422);
 }
 
 fn standard(id: &str, at: i64, body: &str) -> String {
@@ -159,66 +157,59 @@ fn standard(id: &str, at: i64, body: &str) -> String {
     format!("v1,{}", STANDARD.encode(sha256(&key, &[signed.as_bytes(), body.as_bytes()])))
 }
 
-#[test]
-fn a_signed_time_is_believed_for_five_minutes() {
+#[tokio::test]
+async fn a_signed_time_is_believed_for_five_minutes() {
     let setup = setup();
     let server = setup.serve();
-    block_on(async {
-        let send = async |id: &str, at: i64, signature: &str, body: &str| {
-            let time = at.to_string();
-            let headers = [("webhook-id", id), ("webhook-timestamp", time.as_str()), ("webhook-signature", signature)];
-            post(&server, "standard-webhooks", &headers, body.as_bytes()).await.0
-        };
-        // The exact border is tested with a clock that stands still, in schemes.rs.
-        for away in [-301, 310] {
-            let at = now_s() + away;
-            assert_eq!(send("msg_1", at, &standard("msg_1", at, UNPUBLISHED), UNPUBLISHED).await, 401);
-        }
-        let now = now_s();
-        // Another id or time than was signed, another version, no id, and the time in another unit.
-        let good = standard("msg_1", now, UNPUBLISHED);
-        assert_eq!(send("msg_2", now, &good, UNPUBLISHED).await, 401);
-        assert_eq!(send("msg_1", now + 1, &good, UNPUBLISHED).await, 401);
-        assert_eq!(send("msg_1", now, &good.replace("v1,", "v1a,"), UNPUBLISHED).await, 401);
-        assert_eq!(send("", now, &standard("", now, UNPUBLISHED), UNPUBLISHED).await, 401);
-        assert_eq!(send("msg_1", now * 1000, &standard("msg_1", now * 1000, UNPUBLISHED), UNPUBLISHED).await, 401);
-        let twice = [("webhook-id", "msg_1"), ("webhook-id", "msg_1"), ("webhook-signature", good.as_str())];
-        assert_eq!(post(&server, "standard-webhooks", &twice, UNPUBLISHED.as_bytes()).await.0, 401);
-        // The times of Chatwoot (seconds), Ghost (milliseconds, in the signature's header) and Zendesk (RFC 3339).
-        let stale = now - 302;
-        let chatwoot = format!("sha256={}", hex(&sha256(NEW.as_bytes(), &[format!("{stale}.{{}}").as_bytes()])));
-        let headers = [("x-chatwoot-signature", chatwoot.as_str()), ("x-chatwoot-timestamp", &stale.to_string())];
-        assert_eq!(post(&server, "chatwoot", &headers, b"{}").await.0, 401);
-        let ghost = |at: i64| {
-            let ms = at * 1000;
-            format!("sha256={}, t={ms}", hex(&sha256(NEW.as_bytes(), &[format!("{{}}{ms}").as_bytes()])))
-        };
-        assert_eq!(post(&server, "blog", &[("x-ghost-signature", &ghost(stale))], b"{}").await.0, 401);
-        assert_eq!(post(&server, "blog", &[("x-ghost-signature", &ghost(now))], b"{}").await.0, 200, "skipped");
-        let old = "2020-01-01T00:00:00Z";
-        let zendesk = STANDARD.encode(sha256(NEW.as_bytes(), &[old.as_bytes(), b"{}"]));
-        let headers =
-            [("x-zendesk-webhook-signature", zendesk.as_str()), ("x-zendesk-webhook-signature-timestamp", old)];
-        assert_eq!(post(&server, "zendesk", &headers, b"{}").await.0, 401);
-        assert_eq!(rows(&setup), 0);
+    let send = async |id: &str, at: i64, signature: &str, body: &str| {
+        let time = at.to_string();
+        let headers = [("webhook-id", id), ("webhook-timestamp", time.as_str()), ("webhook-signature", signature)];
+        post(&server, "standard-webhooks", &headers, body.as_bytes()).await.0
+    };
+    // The exact border is tested with a clock that stands still, in schemes.rs.
+    for away in [-301, 310] {
+        let at = now_s() + away;
+        assert_eq!(send("msg_1", at, &standard("msg_1", at, UNPUBLISHED), UNPUBLISHED).await, 401);
+    }
+    let now = now_s();
+    // Another id or time than was signed, another version, no id, and the time in another unit.
+    let good = standard("msg_1", now, UNPUBLISHED);
+    assert_eq!(send("msg_2", now, &good, UNPUBLISHED).await, 401);
+    assert_eq!(send("msg_1", now + 1, &good, UNPUBLISHED).await, 401);
+    assert_eq!(send("msg_1", now, &good.replace("v1,", "v1a,"), UNPUBLISHED).await, 401);
+    assert_eq!(send("", now, &standard("", now, UNPUBLISHED), UNPUBLISHED).await, 401);
+    assert_eq!(send("msg_1", now * 1000, &standard("msg_1", now * 1000, UNPUBLISHED), UNPUBLISHED).await, 401);
+    let twice = [("webhook-id", "msg_1"), ("webhook-id", "msg_1"), ("webhook-signature", good.as_str())];
+    assert_eq!(post(&server, "standard-webhooks", &twice, UNPUBLISHED.as_bytes()).await.0, 401);
+    // The times of Chatwoot (seconds), Ghost (milliseconds, in the signature's header) and Zendesk (RFC 3339).
+    let stale = now - 302;
+    let chatwoot = format!("sha256={}", hex(&sha256(NEW.as_bytes(), &[format!("{stale}.{{}}").as_bytes()])));
+    let headers = [("x-chatwoot-signature", chatwoot.as_str()), ("x-chatwoot-timestamp", &stale.to_string())];
+    assert_eq!(post(&server, "chatwoot", &headers, b"{}").await.0, 401);
+    let ghost = |at: i64| {
+        let ms = at * 1000;
+        format!("sha256={}, t={ms}", hex(&sha256(NEW.as_bytes(), &[format!("{{}}{ms}").as_bytes()])))
+    };
+    assert_eq!(post(&server, "blog", &[("x-ghost-signature", &ghost(stale))], b"{}").await.0, 401);
+    assert_eq!(post(&server, "blog", &[("x-ghost-signature", &ghost(now))], b"{}").await.0, 200, "skipped");
+    let old = "2020-01-01T00:00:00Z";
+    let zendesk = STANDARD.encode(sha256(NEW.as_bytes(), &[old.as_bytes(), b"{}"]));
+    let headers = [("x-zendesk-webhook-signature", zendesk.as_str()), ("x-zendesk-webhook-signature-timestamp", old)];
+    assert_eq!(post(&server, "zendesk", &headers, b"{}").await.0, 401);
+    assert_eq!(rows(&setup), 0);
 
-        let several = format!("v1,{} {good} v1a,x", STANDARD.encode([0; 32]));
-        assert_eq!(send("msg_1", now, &several, UNPUBLISHED).await, 200);
-        for away in [-290, 299] {
-            let at = now_s() + away;
-            assert_eq!(send("msg_1", at, &standard("msg_1", at, UNPUBLISHED), UNPUBLISHED).await, 200);
-        }
-        let other = UNPUBLISHED.replace("returns", "shipping");
-        assert_eq!(
-            send("msg_1", now, &standard("msg_1", now, &other), &other).await,
-            409,
-            "the id stands for one body"
-        );
-    });
+    let several = format!("v1,{} {good} v1a,x", STANDARD.encode([0; 32]));
+    assert_eq!(send("msg_1", now, &several, UNPUBLISHED).await, 200);
+    for away in [-290, 299] {
+        let at = now_s() + away;
+        assert_eq!(send("msg_1", at, &standard("msg_1", at, UNPUBLISHED), UNPUBLISHED).await, 200);
+    }
+    let other = UNPUBLISHED.replace("returns", "shipping");
+    assert_eq!(send("msg_1", now, &standard("msg_1", now, &other), &other).await, 409, "the id stands for one body");
 }
 
-#[test]
-fn a_repeat_that_counts_its_attempts_is_the_same_delivery() {
+#[tokio::test]
+async fn a_repeat_that_counts_its_attempts_is_the_same_delivery() {
     let setup = setup();
     let server = setup.serve();
     let item = json!({
@@ -232,23 +223,21 @@ fn a_repeat_that_counts_its_attempts_is_the_same_delivery() {
         let topic = "conversation.admin.closed";
         json!({ "id": "notif_1", "topic": topic, "delivery_attempts": attempt, "data": { "item": item } }).to_string()
     };
-    block_on(async {
-        for (body, status, duplicate) in [
-            (notice(1, "closed"), 200, Value::Null),
-            (notice(2, "closed"), 200, Value::Bool(true)),
-            (notice(3, "open"), 409, Value::Null),
-        ] {
-            let mut mac = Hmac::<sha1::Sha1>::new_from_slice(NEW.as_bytes()).unwrap();
-            mac.update(body.as_bytes());
-            let signature = format!("sha1={}", hex(&mac.finalize().into_bytes()));
-            let (got, answer) = post(&server, "intercom", &[("x-hub-signature", &signature)], body.as_bytes()).await;
-            assert_eq!((got, &answer["duplicate"]), (status, &duplicate), "{answer}");
-        }
-    });
+    for (body, status, duplicate) in [
+        (notice(1, "closed"), 200, Value::Null),
+        (notice(2, "closed"), 200, Value::Bool(true)),
+        (notice(3, "open"), 409, Value::Null),
+    ] {
+        let mut mac = Hmac::<sha1::Sha1>::new_from_slice(NEW.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        let signature = format!("sha1={}", hex(&mac.finalize().into_bytes()));
+        let (got, answer) = post(&server, "intercom", &[("x-hub-signature", &signature)], body.as_bytes()).await;
+        assert_eq!((got, &answer["duplicate"]), (status, &duplicate), "{answer}");
+    }
 }
 
-#[test]
-fn requests_from_elsewhere_are_refused_before_their_signature_is_looked_at() {
+#[tokio::test]
+async fn requests_from_elsewhere_are_refused_before_their_signature_is_looked_at() {
     let limited = "[webhooks.escalation]\nsecrets = [{ env = \"NEW\" }]\nallowed_ips = [\"203.0.113.0/24\"]\n";
     let good = hex(&sha256(NEW.as_bytes(), &[ESCALATED.as_bytes()]));
     let send = async |server: &Server, forwarded: &[&str], signature: &str| {
@@ -258,27 +247,23 @@ fn requests_from_elsewhere_are_refused_before_their_signature_is_looked_at() {
     };
     let direct = Setup::ada().environment("NEW", NEW).config(limited);
     let server = direct.serve();
-    block_on(async {
-        assert_eq!(send(&server, &[], &good).await, 403);
-        assert_eq!(send(&server, &["203.0.113.9"], "x").await, 403, "nobody vouches for the header");
-    });
+    assert_eq!(send(&server, &[], &good).await, 403);
+    assert_eq!(send(&server, &["203.0.113.9"], "x").await, 403, "nobody vouches for the header");
     assert_eq!(rows(&direct), 0);
     let behind = Setup::ada().environment("NEW", NEW).config(&format!("[http]\ntrusted_proxies = 1\n{limited}"));
     let server = behind.serve();
-    block_on(async {
-        assert_eq!(send(&server, &[], &good).await, 403, "past the proxy");
-        assert_eq!(send(&server, &["203.0.113.9, 6.6.6.6"], &good).await, 403);
-        assert_eq!(send(&server, &["6.6.6.6, 203.0.113.9"], "x").await, 401);
-        assert_eq!(rows(&behind), 0);
-        assert_eq!(send(&server, &["6.6.6.6", "203.0.113.9"], &good).await, 200);
-    });
+    assert_eq!(send(&server, &[], &good).await, 403, "past the proxy");
+    assert_eq!(send(&server, &["203.0.113.9, 6.6.6.6"], &good).await, 403);
+    assert_eq!(send(&server, &["6.6.6.6, 203.0.113.9"], "x").await, 401);
+    assert_eq!(rows(&behind), 0);
+    assert_eq!(send(&server, &["6.6.6.6", "203.0.113.9"], &good).await, 200);
     // The test's own address is not the proxy's.
     for (proxy, status) in [("192.0.2.7", 403), ("127.0.0.0/8", 200)] {
         let behind = Setup::ada()
             .environment("NEW", NEW)
             .config(&format!("[http]\ntrusted_proxies = 1\ntrusted_proxy_addresses = [\"{proxy}\"]\n{limited}"));
         let server = behind.serve();
-        assert_eq!(block_on(send(&server, &["203.0.113.9"], &good)), status, "{proxy}");
+        assert_eq!(send(&server, &["203.0.113.9"], &good).await, status, "{proxy}");
     }
 }
 

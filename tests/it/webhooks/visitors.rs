@@ -6,9 +6,7 @@ use crate::{
     connectors::outcomes,
     desk::contacts::{Crm, agent, update, with_crm},
     identity::context,
-    support::{
-        Answer, Era, Platform, Setup, Vendor, block_on, events, frontdesk, is_error, rows, settled, stdout, text,
-    },
+    support::{Answer, Era, Platform, Setup, Vendor, events, frontdesk, is_error, rows, settled, stdout, text},
 };
 
 /// A visitor who has typed somebody's id and address.
@@ -19,24 +17,22 @@ fn typed(mut event: Value, id: &str, email: Option<&str>) -> Value {
     event
 }
 
-#[test]
-fn a_typed_address_is_no_proof() {
+#[tokio::test]
+async fn a_typed_address_is_no_proof() {
     let fields = json!({ "phone": "+442079460100", "first_name": "Ada" });
     let contact =
         json!({ "id": 1, "email": "ada@example.com", "customer": "cus_ada", "name": "Ada", "fields": fields });
     let (crm, vendor) = Crm { contacts: vec![contact.clone()], ..Crm::default() }.start();
     let setup = with_crm(Setup::ada().webhooks_of_visitors(), &vendor);
     let server = setup.serve();
-    block_on(async {
-        let platform = Platform::new(&server);
-        let of_ada = |event| typed(event, "visitor-1", Some("ada@example.com"));
-        platform.post("escalation", &of_ada(events::escalated("conv_1", 0))).await;
-        platform.post("chatbot", &of_ada(events::ended("conv_1", 0))).await;
-        settled(&setup.store()).await;
-        // Nobody has this address; the id is Ada's.
-        platform.post("chatbot", &typed(events::ended("conv_2", 0), "cus_ada", Some("new@example.com"))).await;
-        settled(&setup.store()).await;
-    });
+    let platform = Platform::new(&server);
+    let of_ada = |event| typed(event, "visitor-1", Some("ada@example.com"));
+    platform.post("escalation", &of_ada(events::escalated("conv_1", 0))).await;
+    platform.post("chatbot", &of_ada(events::ended("conv_1", 0))).await;
+    settled(&setup.store()).await;
+    // Nobody has this address; the id is Ada's.
+    platform.post("chatbot", &typed(events::ended("conv_2", 0), "cus_ada", Some("new@example.com"))).await;
+    settled(&setup.store()).await;
     let (description, email) =
         ("SELECT description LIKE 'Not signed in: %not proven%' FROM tickets", "SELECT email FROM tickets");
     assert_eq!(rows(&setup.store(), description), ["1"]);
@@ -59,20 +55,18 @@ fn a_typed_address_is_no_proof() {
     assert!(receipts.iter().all(|receipt| receipt.contains("; not signed in: found by the typed address alone")));
 }
 
-#[test]
-fn a_typed_id_reaches_no_contact_of_the_store() {
+#[tokio::test]
+async fn a_typed_id_reaches_no_contact_of_the_store() {
     let setup = Setup::ada().webhooks_of_visitors();
     let server = setup.serve();
     let before = rows(&setup.store(), "SELECT customer, email, fields FROM contacts ORDER BY customer");
-    block_on(async {
-        let platform = Platform::new(&server);
-        for (n, email) in ["new@example.com", "new@example.com", "NEW@example.com"].into_iter().enumerate() {
-            platform.post("chatbot", &typed(events::ended(&format!("conv_{n}"), 0), "cus_ada", Some(email))).await;
-        }
-        settled(&setup.store()).await;
-        platform.post("chatbot", &typed(events::ended("conv_5", 0), "visitor", Some("grace@example.com"))).await;
-        settled(&setup.store()).await;
-    });
+    let platform = Platform::new(&server);
+    for (n, email) in ["new@example.com", "new@example.com", "NEW@example.com"].into_iter().enumerate() {
+        platform.post("chatbot", &typed(events::ended(&format!("conv_{n}"), 0), "cus_ada", Some(email))).await;
+    }
+    settled(&setup.store()).await;
+    platform.post("chatbot", &typed(events::ended("conv_5", 0), "visitor", Some("grace@example.com"))).await;
+    settled(&setup.store()).await;
     let after = rows(
         &setup.store(),
         "SELECT customer, email, fields FROM contacts WHERE customer NOT LIKE 'typed:%' ORDER BY customer",
@@ -95,40 +89,34 @@ fn a_typed_id_reaches_no_contact_of_the_store() {
     assert_eq!(of_grace, ["1"]);
 }
 
-#[test]
-fn a_platform_may_say_of_each_customer_that_they_have_signed_in() {
+#[tokio::test]
+async fn a_platform_may_say_of_each_customer_that_they_have_signed_in() {
     let setup = Setup::ada().webhooks_of_visitors();
     let server = setup.serve();
-    block_on(async {
-        let mut event = events::ended("conv_1", 0);
-        event["data"]["customerVerified"] = true.into();
-        Platform::new(&server).post("chatbot", &event).await;
-        settled(&setup.store()).await;
-    });
+    let mut event = events::ended("conv_1", 0);
+    event["data"]["customerVerified"] = true.into();
+    Platform::new(&server).post("chatbot", &event).await;
+    settled(&setup.store()).await;
     assert_eq!(rows(&setup.store(), "SELECT receipt FROM events"), ["contact:cus_ada"]);
     let signed_in = Setup::ada().webhooks();
     let server = signed_in.serve();
-    block_on(async {
-        let mut event = typed(events::ended("conv_1", 0), "cus_ada", Some("new@example.com"));
-        event["data"]["customerVerified"] = false.into();
-        Platform::new(&server).post("chatbot", &event).await;
-        settled(&signed_in.store()).await;
-    });
+    let mut event = typed(events::ended("conv_1", 0), "cus_ada", Some("new@example.com"));
+    event["data"]["customerVerified"] = false.into();
+    Platform::new(&server).post("chatbot", &event).await;
+    settled(&signed_in.store()).await;
     assert!(rows(&signed_in.store(), "SELECT receipt FROM events")[0].contains("; not signed in"));
 }
 
-#[test]
-fn a_visitor_without_an_address_is_skipped_and_the_reason_said() {
+#[tokio::test]
+async fn a_visitor_without_an_address_is_skipped_and_the_reason_said() {
     let vendor = Vendor::always(Answer::json(200, json!([])));
     let (typed_ones, signed_in) =
         (outcomes::setup(&vendor, "").webhooks_of_visitors(), outcomes::setup(&vendor, "").webhooks());
     for setup in [&typed_ones, &signed_in] {
         let server = setup.serve();
-        block_on(async {
-            let event = typed(events::ended("conv_1", 0), "visitor-1", None);
-            Platform::new(&server).post("chatbot", &event).await;
-            settled(&setup.store()).await;
-        });
+        let event = typed(events::ended("conv_1", 0), "visitor-1", None);
+        Platform::new(&server).post("chatbot", &event).await;
+        settled(&setup.store()).await;
         let ended = rows(&setup.store(), "SELECT state, receipt FROM events");
         assert!(ended[0].starts_with("done|skipped: "), "{ended:?}");
         let listed = stdout(&frontdesk(setup.path(), &["events", "list", "--config", "frontdesk.toml"]));
@@ -137,40 +125,36 @@ fn a_visitor_without_an_address_is_skipped_and_the_reason_said() {
     assert_eq!(vendor.count("POST"), 0);
 }
 
-#[test]
-fn a_typed_id_gets_neither_the_ticket_nor_the_hand_over_of_another_customer() {
+#[tokio::test]
+async fn a_typed_id_gets_neither_the_ticket_nor_the_hand_over_of_another_customer() {
     let setup = Setup::context(context::SECRET).webhooks_of_visitors();
     let server = setup.serve();
-    block_on(async {
-        let ada = agent(&server, "ada");
-        let looked_up = ada.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
-        assert!(!is_error(&looked_up), "{looked_up}");
-        let ticket = json!({ "subject": "By the agent", "description": "d" });
-        ada.call(Era::Modern, "create_ticket", ticket).await;
-        for (at, who) in ["visitor-1", "cus_grace"].into_iter().enumerate() {
-            let event = typed(events::escalated("conv_1", at as u32), who, Some("eve@example.com"));
-            Platform::new(&server).post("escalation", &event).await;
-            settled(&setup.store()).await;
-        }
-    });
+    let ada = agent(&server, "ada");
+    let looked_up = ada.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+    assert!(!is_error(&looked_up), "{looked_up}");
+    let ticket = json!({ "subject": "By the agent", "description": "d" });
+    ada.call(Era::Modern, "create_ticket", ticket).await;
+    for (at, who) in ["visitor-1", "cus_grace"].into_iter().enumerate() {
+        let event = typed(events::escalated("conv_1", at as u32), who, Some("eve@example.com"));
+        Platform::new(&server).post("escalation", &event).await;
+        settled(&setup.store()).await;
+    }
     let tickets =
         rows(&setup.store(), "SELECT email, description LIKE '%What the assistant did%' FROM tickets ORDER BY n");
     assert_eq!(tickets, ["ada@example.com|0", "eve@example.com|0", "eve@example.com|0"]);
     assert_eq!(rows(&setup.store(), "SELECT count(*) FROM comments"), ["0"]);
 }
 
-#[test]
-fn a_customer_without_an_address_is_shown_a_way_out() {
+#[tokio::test]
+async fn a_customer_without_an_address_is_shown_a_way_out() {
     let vendor = Vendor::always(Answer::json(200, json!([])));
     let setup = Setup::context(context::SECRET).shop(&["crm"], &vendor);
     let server = setup.serve();
-    block_on(async {
-        let mut claims = context::claims();
-        claims["email_verified"] = false.into();
-        let client = server.client().with_header("customer-context", &context::sign(&claims));
-        let refused = update(&client, json!({ "company": "New" })).await;
-        assert!(is_error(&refused) && text(&refused).contains("Nothing was changed"), "{refused}");
-        assert!(text(&refused).contains("open a ticket with create_ticket"), "{refused}");
-    });
+    let mut claims = context::claims();
+    claims["email_verified"] = false.into();
+    let client = server.client().with_header("customer-context", &context::sign(&claims));
+    let refused = update(&client, json!({ "company": "New" })).await;
+    assert!(is_error(&refused) && text(&refused).contains("Nothing was changed"), "{refused}");
+    assert!(text(&refused).contains("open a ticket with create_ticket"), "{refused}");
     assert_eq!(vendor.count("POST"), 0);
 }
