@@ -4,9 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
 use serde_json::json;
 
-use crate::support::{
-    Era, Platform, Setup, block_on, command, events, frontdesk, is_error, rows, settled, stderr, stdout,
-};
+use crate::support::{Era, Platform, Setup, command, events, frontdesk, is_error, rows, settled, stderr, stdout};
 
 fn run(setup: &Setup, arguments: &[&str]) -> Output {
     frontdesk(setup.path(), &[arguments, &["--config", "frontdesk.toml"]].concat())
@@ -34,26 +32,24 @@ async fn open(server: &crate::support::Server, subject: &str) {
     assert!(!is_error(&server.client().call(Era::Modern, "create_ticket", ticket).await));
 }
 
-#[test]
-fn a_backup_of_a_running_store_is_whole_private_and_comes_back() {
+#[tokio::test]
+async fn a_backup_of_a_running_store_is_whole_private_and_comes_back() {
     let setup = Setup::ada();
     let server = setup.serve();
     let backup = setup.path().join("nightly.db");
-    block_on(async {
-        // Others write all the time.
-        let writing = async {
-            for n in 0..200 {
-                open(&server, &format!("ticket {n}")).await;
-            }
-        };
-        let copying = async {
-            let directory = setup.path().to_owned();
-            let copy = move || frontdesk(&directory, &["backup", "nightly.db", "--config", "frontdesk.toml"]);
-            tokio::task::spawn_blocking(copy).await.unwrap()
-        };
-        let ((), copied) = tokio::join!(writing, copying);
-        assert!(copied.status.success(), "{}", stderr(&copied));
-    });
+    // Others write all the time.
+    let writing = async {
+        for n in 0..200 {
+            open(&server, &format!("ticket {n}")).await;
+        }
+    };
+    let copying = async {
+        let directory = setup.path().to_owned();
+        let copy = move || frontdesk(&directory, &["backup", "nightly.db", "--config", "frontdesk.toml"]);
+        tokio::task::spawn_blocking(copy).await.unwrap()
+    };
+    let ((), copied) = tokio::join!(writing, copying);
+    assert!(copied.status.success(), "{}", stderr(&copied));
     assert_eq!(fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(rows(&backup, "PRAGMA integrity_check"), ["ok"]);
     let kept = subjects(&backup);
@@ -68,7 +64,7 @@ fn a_backup_of_a_running_store_is_whole_private_and_comes_back() {
     assert_eq!(subjects(&setup.path().join("frontdesk.db.replaced")).len(), 200);
     // And it works.
     let server = setup.serve();
-    block_on(async { open(&server, "after").await });
+    open(&server, "after").await;
     assert_eq!(subjects(&setup.store()).last().unwrap(), "after");
 }
 
@@ -108,8 +104,8 @@ fn a_restore_that_is_killed_leaves_the_old_store_or_the_new_one() {
     }
 }
 
-#[test]
-fn erasures_of_after_the_backup_are_applied_to_it() {
+#[tokio::test]
+async fn erasures_of_after_the_backup_are_applied_to_it() {
     let setup = Setup::ada().webhooks();
     let server = setup.serve();
     let escalated = |conversation: &str, customer: &str, word: &str| {
@@ -119,13 +115,11 @@ fn erasures_of_after_the_backup_are_applied_to_it() {
         event["data"]["messages"][0]["content"] = word.into();
         event
     };
-    block_on(async {
-        let platform = Platform::new(&server);
-        platform.post("escalation", &escalated("conv_1", "cus_ada", "CANARYONE")).await;
-        platform.post("escalation", &escalated("conv_2", "cus_grace", "CANARYTWO")).await;
-        platform.post("escalation", &escalated("conv_3", "cus_grace", "CANARYTHREE")).await;
-        settled(&setup.store()).await;
-    });
+    let platform = Platform::new(&server);
+    platform.post("escalation", &escalated("conv_1", "cus_ada", "CANARYONE")).await;
+    platform.post("escalation", &escalated("conv_2", "cus_grace", "CANARYTWO")).await;
+    platform.post("escalation", &escalated("conv_3", "cus_grace", "CANARYTHREE")).await;
+    settled(&setup.store()).await;
     done(&setup, &["backup", "nightly.db"]);
     done(&setup, &["erase", "--customer", "cus_ada"]);
     done(&setup, &["erase", "--conversation", "conv_2"]);

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::{
     identity::context,
     support::{
-        Answer, Client, Era, Platform, Server, Setup, Vendor, block_on, events, frontdesk, is_error, rows, settled,
-        signed, stderr, stdout,
+        Answer, Client, Era, Platform, Server, Setup, Vendor, events, frontdesk, is_error, rows, settled, signed,
+        stderr, stdout,
     },
 };
 
@@ -178,19 +178,17 @@ fn doors(seed: u64) -> Vec<usize> {
     doors
 }
 
-#[test]
-fn nothing_of_the_erased_is_left_in_any_file_and_everything_of_others_is() {
+#[tokio::test]
+async fn nothing_of_the_erased_is_left_in_any_file_and_everything_of_others_is() {
     let (gone, stays) = (Person::new("canarybird"), Person::new("magpie"));
     for seed in 1..=3 {
         let setup = setup(&[&gone, &stays]);
         let server = setup.serve();
-        block_on(async {
-            for door in doors(seed) {
-                gone.come_in(door, &server).await;
-                stays.come_in(door, &server).await;
-            }
-            settled(&setup.store()).await;
-        });
+        for door in doors(seed) {
+            gone.come_in(door, &server).await;
+            stays.come_in(door, &server).await;
+        }
+        settled(&setup.store()).await;
         assert!(!files_with(setup.path(), gone.word).is_empty());
         let before = exported(&setup, &stays);
         for table in [
@@ -224,8 +222,8 @@ fn nothing_of_the_erased_is_left_in_any_file_and_everything_of_others_is() {
     }
 }
 
-#[test]
-fn what_comes_late_of_the_erased_is_known_and_not_done_again() {
+#[tokio::test]
+async fn what_comes_late_of_the_erased_is_known_and_not_done_again() {
     let ada = Person::new("canarybird");
     let setup = setup(&[&ada]);
     let server = setup.serve();
@@ -235,25 +233,21 @@ fn what_comes_late_of_the_erased_is_known_and_not_done_again() {
             "SELECT (SELECT count(*) FROM tickets), (SELECT count(*) FROM comments), (SELECT count(*) FROM notes)",
         )
     };
-    block_on(async {
-        for door in [0, 1, 5, 6] {
-            ada.come_in(door, &server).await;
-        }
-        settled(&setup.store()).await;
-    });
+    for door in [0, 1, 5, 6] {
+        ada.come_in(door, &server).await;
+    }
+    settled(&setup.store()).await;
     let done = count();
     run(&setup, &["erase", "--customer", &ada.id]);
-    block_on(async {
-        let again = Platform::new(&server).post("chatbot", &ada.escalated(1)).await;
-        assert_eq!(again.json()["duplicate"], true);
-        // The same report at another source, and the same call of an agent.
-        Platform::new(&server).post("escalation", &ada.escalated(1)).await;
-        settled(&setup.store()).await;
-        let words = format!("{} wants something", ada.word);
-        let ticket = json!({ "subject": words, "description": words, "category": ada.word });
-        let repeated = ada.agent(&server).call(Era::Modern, "create_ticket", ticket).await;
-        assert!(is_error(&repeated) && repeated.to_string().contains("erased"), "{repeated}");
-    });
+    let again = Platform::new(&server).post("chatbot", &ada.escalated(1)).await;
+    assert_eq!(again.json()["duplicate"], true);
+    // The same report at another source, and the same call of an agent.
+    Platform::new(&server).post("escalation", &ada.escalated(1)).await;
+    settled(&setup.store()).await;
+    let words = format!("{} wants something", ada.word);
+    let ticket = json!({ "subject": words, "description": words, "category": ada.word });
+    let repeated = ada.agent(&server).call(Era::Modern, "create_ticket", ticket).await;
+    assert!(is_error(&repeated) && repeated.to_string().contains("erased"), "{repeated}");
     assert_eq!(count(), done);
     assert_eq!(rows(&setup.store(), "SELECT DISTINCT state FROM events"), ["done"]);
     let log = setup.path().join("frontdesk.db-erasures");
@@ -261,17 +255,15 @@ fn what_comes_late_of_the_erased_is_known_and_not_done_again() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-#[test]
-fn what_waits_of_the_erased_is_discarded() {
+#[tokio::test]
+async fn what_waits_of_the_erased_is_discarded() {
     let ada = Person::new("canarybird");
     let setup = setup(&[&ada]);
     let server = setup.serve_armed("claim:1");
     let body = ada.escalated(1).to_string();
-    block_on(async {
-        ada.come_in(3, &server).await;
-        // The server dies with the event claimed.
-        let _ = Platform::new(&server).send("chatbot", signed(body.as_bytes()), body.clone()).await;
-    });
+    ada.come_in(3, &server).await;
+    // The server dies with the event claimed.
+    let _ = Platform::new(&server).send("chatbot", signed(body.as_bytes()), body.clone()).await;
     drop(server);
     let waiting = rows(&setup.store(), "SELECT state FROM events");
     assert!(["pending", "claimed"].contains(&waiting[0].as_str()), "{waiting:?}");
@@ -281,8 +273,8 @@ fn what_waits_of_the_erased_is_discarded() {
     assert_eq!(files_with(setup.path(), ada.word), [""; 0]);
 }
 
-#[test]
-fn what_ends_while_it_is_erased_leaves_nothing_either() {
+#[tokio::test]
+async fn what_ends_while_it_is_erased_leaves_nothing_either() {
     let ada = Person::new("canarybird");
     let (asked, answer) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
     let at_vendor = (asked.clone(), answer.clone());
@@ -293,10 +285,8 @@ fn what_ends_while_it_is_erased_leaves_nothing_either() {
     });
     let setup = setup(&[&ada]).shop(&["helpdesk"], &vendor).config("[inbox]\nlease_ms = 8000\n");
     let server = setup.serve();
-    block_on(async {
-        ada.come_in(3, &server).await;
-        Platform::new(&server).post("chatbot", &ada.escalated(1)).await;
-    });
+    ada.come_in(3, &server).await;
+    Platform::new(&server).post("chatbot", &ada.escalated(1)).await;
     asked.wait();
     let directory = setup.path().to_owned();
     let erasing = std::thread::spawn(move || {
@@ -313,15 +303,15 @@ fn what_ends_while_it_is_erased_leaves_nothing_either() {
     assert_eq!(files_with(setup.path(), ada.word), [""; 0]);
 }
 
-#[test]
-fn ids_with_a_colon_of_their_own_are_found_and_the_unknown_are_said() {
+#[tokio::test]
+async fn ids_with_a_colon_of_their_own_are_found_and_the_unknown_are_said() {
     let setup = Setup::context(context::SECRET);
     let server = setup.serve();
     let mut claims = context::claims();
     claims["sub"] = "gid://shopify/Customer/7".into();
     let agent = server.client().with_header("customer-context", &context::sign(&claims));
     let ticket = json!({ "subject": "canarybird", "description": "canarybird" });
-    block_on(async { assert!(!is_error(&agent.call(Era::Modern, "create_ticket", ticket).await)) });
+    assert!(!is_error(&agent.call(Era::Modern, "create_ticket", ticket).await));
     let config = ["--config", "frontdesk.toml"];
     let id = ["--customer", "gid://shopify/Customer/7"];
     let audit = run(&setup, &["audit", id[0], id[1]]);
@@ -337,17 +327,15 @@ fn ids_with_a_colon_of_their_own_are_found_and_the_unknown_are_said() {
     }
 }
 
-#[test]
-fn the_audit_names_nobody() {
+#[tokio::test]
+async fn the_audit_names_nobody() {
     let ada = Person::new("canarybird");
     let setup = setup(&[&ada]);
     let server = setup.serve();
-    block_on(async {
-        for door in [1, 2, 3, 6] {
-            ada.come_in(door, &server).await;
-        }
-        settled(&setup.store()).await;
-    });
+    for door in [1, 2, 3, 6] {
+        ada.come_in(door, &server).await;
+    }
+    settled(&setup.store()).await;
     let objects = rows(&setup.store(), "SELECT objects FROM audit WHERE objects LIKE '%contact:%'");
     assert!(objects.len() >= 4, "{objects:?}");
     assert!(objects.iter().all(|objects| !objects.contains(ada.word)), "{objects:?}");

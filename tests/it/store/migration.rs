@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     identity::context,
-    support::{
-        Client, Era, Platform, Server, Setup, block_on, frontdesk, is_error, rows, settled, stderr, stdout, text,
-    },
+    support::{Client, Era, Platform, Server, Setup, frontdesk, is_error, rows, settled, stderr, stdout, text},
 };
 
 /// The formats of that time, which are never edited.
@@ -72,8 +70,8 @@ fn setup() -> Setup {
     setup
 }
 
-#[test]
-fn every_row_of_a_store_of_before_is_there_and_works_after_the_upgrade() {
+#[tokio::test]
+async fn every_row_of_a_store_of_before_is_there_and_works_after_the_upgrade() {
     let setup = setup();
     let store = setup.store();
     let count = |table: &String| (table.clone(), rows(&store, &format!("SELECT count(*) FROM {table}")).remove(0));
@@ -103,32 +101,29 @@ fn every_row_of_a_store_of_before_is_there_and_works_after_the_upgrade() {
     let audit = frontdesk(setup.path(), &["audit", "--customer", "cus_ada", "--config", "frontdesk.toml"]);
     assert_eq!(stdout(&audit).lines().filter(|line| line.contains("conv_1")).count(), 6, "{}", stdout(&audit));
 
-    block_on(async {
-        // What was delivered is known still, and so is what was done.
-        let platform = Platform::new(&server);
-        let python = "{\"event\": \"conversation.ended\", \"timestamp\": \"2026-11-26T10:05:00Z\", \"data\": {\"conversationId\": \
+    // What was delivered is known still, and so is what was done.
+    let platform = Platform::new(&server);
+    let python = "{\"event\": \"conversation.ended\", \"timestamp\": \"2026-11-26T10:05:00Z\", \"data\": {\"conversationId\": \
             \"conv_1\", \"customerId\": \"cus_ada\", \"customerEmail\": \"ada@example.com\", \"customerName\": \"Ada\", \
             \"messages\": [{\"role\": \"user\", \"content\": \"Thanks.\"}, {\"role\": \"assistant\", \"content\": \"One \
             moment.\"}], \"metadata\": {\"resolved\": true, \"detectedIntent\": \"returns\", \"durationSeconds\": 180}}}";
-        assert_eq!(serde_json::from_str::<Value>(python).unwrap(), ended());
-        let again = platform.try_post("chatbot", python).await.unwrap();
-        assert_eq!(again.json()["duplicate"], true, "{:?}", again.json());
-        assert_eq!(platform.post("chatbot", &ended()).await.status, 409, "other octets are a conflict still");
-        let order =
-            agent(&server, "cus_ada", "conv_1").call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
-        assert!(text(&order).contains("Order 1001 is shipped"), "{order}");
-        let other = agent(&server, "cus_grace", "conv_9")
-            .call(Era::Modern, "lookup_order", json!({ "order_id": "1001" }))
-            .await;
-        assert!(is_error(&other));
-        let ticket = json!({ "subject": "Another", "description": "d" });
-        let opened = agent(&server, "cus_ada", "conv_new").call(Era::Modern, "create_ticket", ticket).await;
-        assert!(text(&opened).contains("T-1003"), "{opened}");
-        let articles = json!({ "query": "unused items" });
-        let found = agent(&server, "cus_ada", "conv_1").call(Era::Modern, "search_articles", articles).await;
-        assert_eq!(found["structuredContent"]["articles"][0]["article_id"], "returns", "{found}");
-        settled(&store).await;
-    });
+    assert_eq!(serde_json::from_str::<Value>(python).unwrap(), ended());
+    let again = platform.try_post("chatbot", python).await.unwrap();
+    assert_eq!(again.json()["duplicate"], true, "{:?}", again.json());
+    assert_eq!(platform.post("chatbot", &ended()).await.status, 409, "other octets are a conflict still");
+    let order =
+        agent(&server, "cus_ada", "conv_1").call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+    assert!(text(&order).contains("Order 1001 is shipped"), "{order}");
+    let other =
+        agent(&server, "cus_grace", "conv_9").call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+    assert!(is_error(&other));
+    let ticket = json!({ "subject": "Another", "description": "d" });
+    let opened = agent(&server, "cus_ada", "conv_new").call(Era::Modern, "create_ticket", ticket).await;
+    assert!(text(&opened).contains("T-1003"), "{opened}");
+    let articles = json!({ "query": "unused items" });
+    let found = agent(&server, "cus_ada", "conv_1").call(Era::Modern, "search_articles", articles).await;
+    assert_eq!(found["structuredContent"]["articles"][0]["article_id"], "returns", "{found}");
+    settled(&store).await;
 }
 
 #[test]

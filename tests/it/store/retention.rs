@@ -8,7 +8,7 @@ use frontdesk::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Setup, block_on, frontdesk, rows, stderr};
+use crate::support::{Setup, frontdesk, rows, stderr};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -53,45 +53,40 @@ fn fill(store: &Path, now: i64, days: i64, n: u32) {
     connection.execute_batch(&sql).unwrap();
 }
 
-#[test]
-fn what_is_old_goes_in_small_steps_and_what_is_needed_stays() {
-    block_on(async {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("frontdesk.db");
-        let clock = Clock::movable();
-        let store = Store::open(&path, clock.clone()).unwrap();
-        fill(&path, clock.now().unix_ms(), 100, 1200);
-        let days = RetentionOptions {
-            events_days: 100,
-            deliveries_days: 100,
-            audit_days: 100,
-            ledger_days: 100,
-            conversation_tickets_days: 100,
-            contact_changes_days: 100,
-            article_versions_days: 100,
-        };
-        let closing = CancellationToken::new();
-        let keeping = tokio::spawn(store.clone().keep_retention(days, vec!["timed".to_owned()], closing.clone()));
-        // The last of the tables that the pass comes to.
-        while !rows(&path, "SELECT article FROM article_versions WHERE article = 'gone'").is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        closing.cancel();
-        keeping.await.unwrap();
-        let one = |query: &str| rows(&path, query).join(" ");
-        assert_eq!(one("SELECT count(*) FROM audit"), "1");
-        assert_eq!(one("SELECT state FROM events ORDER BY id"), "pending claimed done dead");
-        assert_eq!(
-            one("SELECT state || n FROM event_counts WHERE n > 0 ORDER BY state"),
-            "claimed1 dead1 done1 pending1"
-        );
-        assert_eq!(one("SELECT source || identity FROM deliveries ORDER BY source"), "timedyoung untimedold");
-        assert_eq!(one("SELECT effect FROM ledger ORDER BY scope"), "doubt young ancient");
-        assert_eq!(one("SELECT conversation FROM conversation_tickets"), "young");
-        assert_eq!(one("SELECT effect FROM contact_changes ORDER BY effect"), "doubt young");
-        assert_eq!(one("SELECT article FROM article_versions ORDER BY article"), "fresh there");
-        store.close().await.unwrap();
-    });
+#[tokio::test]
+async fn what_is_old_goes_in_small_steps_and_what_is_needed_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("frontdesk.db");
+    let clock = Clock::movable();
+    let store = Store::open(&path, clock.clone()).unwrap();
+    fill(&path, clock.now().unix_ms(), 100, 1200);
+    let days = RetentionOptions {
+        events_days: 100,
+        deliveries_days: 100,
+        audit_days: 100,
+        ledger_days: 100,
+        conversation_tickets_days: 100,
+        contact_changes_days: 100,
+        article_versions_days: 100,
+    };
+    let closing = CancellationToken::new();
+    let keeping = tokio::spawn(store.clone().keep_retention(days, vec!["timed".to_owned()], closing.clone()));
+    // The last of the tables that the pass comes to.
+    while !rows(&path, "SELECT article FROM article_versions WHERE article = 'gone'").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    closing.cancel();
+    keeping.await.unwrap();
+    let one = |query: &str| rows(&path, query).join(" ");
+    assert_eq!(one("SELECT count(*) FROM audit"), "1");
+    assert_eq!(one("SELECT state FROM events ORDER BY id"), "pending claimed done dead");
+    assert_eq!(one("SELECT state || n FROM event_counts WHERE n > 0 ORDER BY state"), "claimed1 dead1 done1 pending1");
+    assert_eq!(one("SELECT source || identity FROM deliveries ORDER BY source"), "timedyoung untimedold");
+    assert_eq!(one("SELECT effect FROM ledger ORDER BY scope"), "doubt young ancient");
+    assert_eq!(one("SELECT conversation FROM conversation_tickets"), "young");
+    assert_eq!(one("SELECT effect FROM contact_changes ORDER BY effect"), "doubt young");
+    assert_eq!(one("SELECT article FROM article_versions ORDER BY article"), "fresh there");
+    store.close().await.unwrap();
 }
 
 #[test]
