@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     http::limits::metrics,
-    support::{Answer, Era, Server, Setup, Vendor, block_on, is_error},
+    support::{Answer, Era, Server, Setup, Vendor, is_error},
 };
 
 pub fn address(server: &Server) -> String {
@@ -65,8 +65,8 @@ pub fn answer(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     Some((head, body))
 }
 
-#[test]
-fn slow_heads_and_silent_connections_make_room_for_others() {
+#[tokio::test]
+async fn slow_heads_and_silent_connections_make_room_for_others() {
     raise_descriptors();
     let setup = Setup::ada().config("[http]\nconnections_max = 50\nhead_timeout_ms = 60000\n");
     let server = setup.serve();
@@ -79,19 +79,17 @@ fn slow_heads_and_silent_connections_make_room_for_others() {
             _ => stream.write_all(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{\"half\":"),
         };
     }
-    block_on(async {
-        let client = server.client();
-        for _ in 0..20 {
-            let started = Instant::now();
-            assert_eq!(client.request(Era::Modern, "tools/list", json!({})).await.status, 200);
-            assert!(started.elapsed() < Duration::from_secs(30), "nobody waits for those to time out");
-            held.push(connect(&server));
-        }
-        let metrics = metrics(&server).await;
-        let closed =
-            metrics.lines().find_map(|line| line.strip_prefix("frontdesk_http_shed_total{reason=\"connections\"} "));
-        assert!(closed.unwrap().parse::<u32>().unwrap() >= 900, "{metrics}");
-    });
+    let client = server.client();
+    for _ in 0..20 {
+        let started = Instant::now();
+        assert_eq!(client.request(Era::Modern, "tools/list", json!({})).await.status, 200);
+        assert!(started.elapsed() < Duration::from_secs(30), "nobody waits for those to time out");
+        held.push(connect(&server));
+    }
+    let metrics = metrics(&server).await;
+    let closed =
+        metrics.lines().find_map(|line| line.strip_prefix("frontdesk_http_shed_total{reason=\"connections\"} "));
+    assert!(closed.unwrap().parse::<u32>().unwrap() >= 900, "{metrics}");
 }
 
 #[test]
@@ -118,8 +116,8 @@ fn a_head_that_trickles_is_cut_and_an_idle_connection_is_kept_for_longer() {
     assert!(started.elapsed() > Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
-#[test]
-fn half_sent_bodies_are_timed_out() {
+#[tokio::test]
+async fn half_sent_bodies_are_timed_out() {
     let setup = Setup::ada().webhooks().config("[http]\nbody_timeout_ms = 500\n");
     let server = setup.serve();
     for path in ["/mcp", "/webhooks/chatbot"] {
@@ -128,7 +126,7 @@ fn half_sent_bodies_are_timed_out() {
             let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{{\"half\":");
             stream.write_all(head.as_bytes()).unwrap();
         }
-        block_on(works(&server));
+        works(&server).await;
         for stream in &mut streams {
             assert!(answer(stream).unwrap().0.starts_with("http/1.1 408"), "{path}");
         }
@@ -184,17 +182,17 @@ fn pipelined_requests_are_answered_in_order() {
     }
 }
 
-#[test]
-fn ten_thousand_idle_connections_leak_nothing() {
+#[tokio::test]
+async fn ten_thousand_idle_connections_leak_nothing() {
     raise_descriptors();
     let setup = Setup::ada().config("[http]\nconnections_max = 500\nidle_timeout_ms = 1500\n");
     let server = setup.serve();
-    block_on(works(&server));
+    works(&server).await;
     std::thread::sleep(Duration::from_millis(200));
     let before = descriptors(&server);
     for _ in 0..5 {
         let held: Vec<TcpStream> = (0..2_000).map(|_| TcpStream::connect(address(&server)).unwrap()).collect();
-        block_on(works(&server));
+        works(&server).await;
         assert!(descriptors(&server) <= before + 520, "no more than there are places for");
         drop(held);
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     http::connections::{LIST, address, answer, connect, memory_kb, works},
-    support::{Era, Server, Setup, block_on, installed},
+    support::{Era, Server, Setup, installed},
 };
 
 /// A client that speaks HTTP/2 from the first octet on.
@@ -26,35 +26,33 @@ fn post() -> http::Request<()> {
         .unwrap()
 }
 
-#[test]
-fn http2_is_served_and_rapid_resets_end_the_connection() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_is_served_and_rapid_resets_end_the_connection() {
     let setup = Setup::ada().config("[http]\nidle_timeout_ms = 1000\n");
     let server = setup.serve();
-    block_on(async {
-        let (send, connection) = http2(&server).await;
-        let mut answers = Vec::new();
-        for _ in 0..50 {
-            let (answer, mut body) = send.clone().ready().await.unwrap().send_request(post(), false).unwrap();
-            body.send_data(LIST.into(), true).unwrap();
-            answers.push(answer);
-        }
-        for answer in answers {
-            assert_eq!(answer.await.unwrap().status(), 200);
-        }
-        assert!(tokio::time::timeout(Duration::from_secs(8), connection).await.is_ok(), "an idle one is closed");
-        let (send, connection) = http2(&server).await;
-        let mut resets = 0;
-        for _ in 0..100_000 {
-            let Ok(mut ready) = send.clone().ready().await else { break };
-            let Ok((answer, mut body)) = ready.send_request(post(), false) else { break };
-            body.send_reset(h2::Reason::CANCEL);
-            drop(answer);
-            resets += 1;
-        }
-        assert!(resets < 100_000, "the connection is ended");
-        assert!(!connection.await.unwrap(), "with an error");
-        works(&server).await;
-    });
+    let (send, connection) = http2(&server).await;
+    let mut answers = Vec::new();
+    for _ in 0..50 {
+        let (answer, mut body) = send.clone().ready().await.unwrap().send_request(post(), false).unwrap();
+        body.send_data(LIST.into(), true).unwrap();
+        answers.push(answer);
+    }
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
+    assert!(tokio::time::timeout(Duration::from_secs(8), connection).await.is_ok(), "an idle one is closed");
+    let (send, connection) = http2(&server).await;
+    let mut resets = 0;
+    for _ in 0..100_000 {
+        let Ok(mut ready) = send.clone().ready().await else { break };
+        let Ok((answer, mut body)) = ready.send_request(post(), false) else { break };
+        body.send_reset(h2::Reason::CANCEL);
+        drop(answer);
+        resets += 1;
+    }
+    assert!(resets < 100_000, "the connection is ended");
+    assert!(!connection.await.unwrap(), "with an error");
+    works(&server).await;
     assert!(memory_kb(&server) < 150_000, "{} KB", memory_kb(&server));
 }
 
@@ -115,95 +113,89 @@ fn tls_is_served_with_both_protocols_and_a_new_certificate_is_taken_up() {
     assert!(crate::support::stderr(&output).contains("http.tls.certificate"), "{}", crate::support::stderr(&output));
 }
 
-#[test]
-fn many_long_bodies_at_once_do_not_fill_the_memory() {
+#[tokio::test]
+async fn many_long_bodies_at_once_do_not_fill_the_memory() {
     let setup = Setup::ada().webhooks();
     let server = setup.serve();
-    block_on(async {
-        works(&server).await;
-        let mut held = Vec::new();
-        for _ in 0..8 {
-            let (send, _connection) = http2(&server).await;
-            for path in ["/webhooks/nobody", "/webhooks/chatbot", "/mcp"] {
-                for _ in 0..30 {
-                    let Ok(mut ready) = send.clone().ready().await else { break };
-                    let request = http::Request::post(format!("http://localhost{path}")).body(()).unwrap();
-                    let Ok((answer, mut body)) = ready.send_request(request, false) else { break };
-                    // All but the end of a body as long as is allowed.
-                    let _ = body.send_data(vec![b' '; 250_000].into(), false);
-                    held.push((answer, body));
-                }
+    works(&server).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let (send, _connection) = http2(&server).await;
+        for path in ["/webhooks/nobody", "/webhooks/chatbot", "/mcp"] {
+            for _ in 0..30 {
+                let Ok(mut ready) = send.clone().ready().await else { break };
+                let request = http::Request::post(format!("http://localhost{path}")).body(()).unwrap();
+                let Ok((answer, mut body)) = ready.send_request(request, false) else { break };
+                // All but the end of a body as long as is allowed.
+                let _ = body.send_data(vec![b' '; 250_000].into(), false);
+                held.push((answer, body));
             }
         }
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        works(&server).await;
-        assert!(memory_kb(&server) < 300_000, "{} KB for {} bodies", memory_kb(&server), held.len());
-    });
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    works(&server).await;
+    assert!(memory_kb(&server) < 300_000, "{} KB for {} bodies", memory_kb(&server), held.len());
 }
 
-#[test]
-fn pages_of_allowed_origins_may_call_from_a_browser() {
+#[tokio::test]
+async fn pages_of_allowed_origins_may_call_from_a_browser() {
     let setup = Setup::ada().config(
         "[agents]\nauthentication = \"required\"\n[http]\nallowed_origins = [\"https://app.example.com:443\"]\n",
     );
     let server = setup.serve();
-    block_on(async {
-        let ask = async |origin: &str, method: Method| {
-            let client = server.client().with_header("origin", origin);
-            let mut headers = HeaderMap::new();
-            headers.insert("access-control-request-method", "POST".parse().unwrap());
-            headers.insert("access-control-request-headers", "authorization,mcp-protocol-version".parse().unwrap());
-            client.send(method, headers, Default::default()).await.unwrap()
-        };
-        for origin in ["https://app.example.com", "http://localhost:6274"] {
-            let preflight = ask(origin, Method::OPTIONS).await;
-            assert_eq!(
-                (preflight.status.as_u16(), &preflight.headers["access-control-allow-origin"]),
-                (200, &origin.parse().unwrap())
-            );
-            assert_eq!(preflight.headers["access-control-allow-headers"], "authorization,mcp-protocol-version");
-            assert!(preflight.headers.contains_key("x-request-id"), "every answer has one");
-            let refused = ask(origin, Method::POST).await;
-            assert_eq!(refused.status, 401);
-            assert_eq!(refused.headers["access-control-allow-origin"], origin, "so that the page can read why");
-        }
-        let foreign = ask("https://evil.example.com", Method::OPTIONS).await;
-        assert!(!foreign.headers.contains_key("access-control-allow-origin"), "{:?}", foreign.headers);
-    });
+    let ask = async |origin: &str, method: Method| {
+        let client = server.client().with_header("origin", origin);
+        let mut headers = HeaderMap::new();
+        headers.insert("access-control-request-method", "POST".parse().unwrap());
+        headers.insert("access-control-request-headers", "authorization,mcp-protocol-version".parse().unwrap());
+        client.send(method, headers, Default::default()).await.unwrap()
+    };
+    for origin in ["https://app.example.com", "http://localhost:6274"] {
+        let preflight = ask(origin, Method::OPTIONS).await;
+        assert_eq!(
+            (preflight.status.as_u16(), &preflight.headers["access-control-allow-origin"]),
+            (200, &origin.parse().unwrap())
+        );
+        assert_eq!(preflight.headers["access-control-allow-headers"], "authorization,mcp-protocol-version");
+        assert!(preflight.headers.contains_key("x-request-id"), "every answer has one");
+        let refused = ask(origin, Method::POST).await;
+        assert_eq!(refused.status, 401);
+        assert_eq!(refused.headers["access-control-allow-origin"], origin, "so that the page can read why");
+    }
+    let foreign = ask("https://evil.example.com", Method::OPTIONS).await;
+    assert!(!foreign.headers.contains_key("access-control-allow-origin"), "{:?}", foreign.headers);
 }
 
-#[test]
-fn host_and_origin_are_checked_whoever_calls() {
+#[tokio::test]
+async fn host_and_origin_are_checked_whoever_calls() {
     let setup =
         Setup::ada().config("[agents]\nauthentication = \"required\"\nresource = \"https://desk.example.com/mcp\"\n");
     let token = setup.token(&["bot"]);
     let server = setup.serve();
-    block_on(async {
-        for (host, origin, status) in [
-            ("localhost", None, 200),
-            ("desk.example.com", None, 200),
-            ("desk.example.com:443", None, 200),
-            ("evil.example.com", None, 403),
-            ("localhost.evil.example.com", None, 403),
-            ("localhost", Some("http://localhost:3000"), 200),
-            ("localhost", Some("https://evil.example.com"), 403),
-            ("localhost", Some("null"), 403),
-            ("evil.example.com", Some("http://localhost"), 403),
-        ] {
-            let mut client = server.client().with_header("authorization", &format!("Bearer {token}"));
-            client = client.with_header("host", host);
-            if let Some(origin) = origin {
-                client = client.with_header("origin", origin);
-            }
-            let answer = client.request(Era::Modern, "tools/list", json!({})).await;
-            assert_eq!(answer.status, status, "{host} {origin:?}");
+    for (host, origin, status) in [
+        ("localhost", None, 200),
+        ("desk.example.com", None, 200),
+        ("desk.example.com:443", None, 200),
+        ("evil.example.com", None, 403),
+        ("localhost.evil.example.com", None, 403),
+        ("localhost", Some("http://localhost:3000"), 200),
+        ("localhost", Some("https://evil.example.com"), 403),
+        ("localhost", Some("null"), 403),
+        ("evil.example.com", Some("http://localhost"), 403),
+    ] {
+        let mut client = server.client().with_header("authorization", &format!("Bearer {token}"));
+        client = client.with_header("host", host);
+        if let Some(origin) = origin {
+            client = client.with_header("origin", origin);
         }
-        // A header that says something else than the body is refused behind the token, too.
-        let client = server.client().with_header("authorization", &format!("Bearer {token}"));
-        let (mut headers, body) = client.message(Era::Modern, "tools/list", json!({}));
-        headers.insert("mcp-method", "tools/call".parse().unwrap());
-        assert_eq!(client.post(headers, body).await.status, 400);
-        let answer = client.send(Method::GET, HeaderMap::new(), Default::default()).await.unwrap();
-        assert_eq!(answer.status, 405);
-    });
+        let answer = client.request(Era::Modern, "tools/list", json!({})).await;
+        assert_eq!(answer.status, status, "{host} {origin:?}");
+    }
+    // A header that says something else than the body is refused behind the token, too.
+    let client = server.client().with_header("authorization", &format!("Bearer {token}"));
+    let (mut headers, body) = client.message(Era::Modern, "tools/list", json!({}));
+    headers.insert("mcp-method", "tools/call".parse().unwrap());
+    assert_eq!(client.post(headers, body).await.status, 400);
+    let answer = client.send(Method::GET, HeaderMap::new(), Default::default()).await.unwrap();
+    assert_eq!(answer.status, 405);
 }
