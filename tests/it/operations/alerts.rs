@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::{
-    support::{Answer, SECRET, Seen, Setup, Vendor, block_on, command, stderr},
+    support::{Answer, SECRET, Seen, Setup, Vendor, command, stderr},
     webhooks::inbox_ops::{escalated, post, until, with_webhooks},
 };
 
@@ -50,39 +50,37 @@ fn unmappable(n: usize) -> Value {
     body
 }
 
-#[test]
-fn many_dead_letters_are_one_signed_message_without_what_they_hold() {
+#[tokio::test]
+async fn many_dead_letters_are_one_signed_message_without_what_they_hold() {
     let receiver = Vendor::always(Answer::text(204, ""));
     let setup = setup(&receiver, "gather_s = 3");
     let server = setup.serve();
-    block_on(async {
-        for n in 0..40 {
-            assert_eq!(post(&server.url, "escalation", &unmappable(n)).await, 422);
-        }
-        let seen = alerts(&receiver, 1).await;
-        assert_eq!(seen.len(), 1);
-        is_signed(&seen[0]);
-        let body = seen[0].json();
-        assert_eq!((&body["kind"], &body["count"]), (&json!("dead_letters"), &json!(40)), "{body}");
-        assert_eq!((&body["source"], &body["event_kind"]), (&json!("escalation"), &json!("conversation.escalated")));
-        assert!(body["event"].is_u64() && body["at"].is_string(), "{body}");
-        assert!(body["text"].as_str().unwrap().starts_with("40 dead letters at the front desk"), "{body}");
-        for hidden in ["CANARY", "ada@", "cus_", "conv_"] {
-            assert!(!body.to_string().contains(hidden), "{body}");
-        }
-        until(&setup, "SELECT ever - reported FROM dead_letters", 0).await;
-    });
+    for n in 0..40 {
+        assert_eq!(post(&server.url, "escalation", &unmappable(n)).await, 422);
+    }
+    let seen = alerts(&receiver, 1).await;
+    assert_eq!(seen.len(), 1);
+    is_signed(&seen[0]);
+    let body = seen[0].json();
+    assert_eq!((&body["kind"], &body["count"]), (&json!("dead_letters"), &json!(40)), "{body}");
+    assert_eq!((&body["source"], &body["event_kind"]), (&json!("escalation"), &json!("conversation.escalated")));
+    assert!(body["event"].is_u64() && body["at"].is_string(), "{body}");
+    assert!(body["text"].as_str().unwrap().starts_with("40 dead letters at the front desk"), "{body}");
+    for hidden in ["CANARY", "ada@", "cus_", "conv_"] {
+        assert!(!body.to_string().contains(hidden), "{body}");
+    }
+    until(&setup, "SELECT ever - reported FROM dead_letters", 0).await;
     let (_, log) = server.terminate();
     assert_eq!(log.matches("alert: 40 dead letters").count(), 1, "{log}");
     assert!(!log.contains(&receiver.url), "the address may be a secret");
     // What was told is not told again by the next process.
     receiver.forget();
     let _server = setup.serve();
-    assert!(block_on(alerts(&receiver, 0)).is_empty());
+    assert!(alerts(&receiver, 0).await.is_empty());
 }
 
-#[test]
-fn what_waits_too_long_and_who_falls_silent_is_told_once() {
+#[tokio::test]
+async fn what_waits_too_long_and_who_falls_silent_is_told_once() {
     let receiver = Vendor::always(Answer::text(200, "ok"));
     // Nobody answers there, and nothing is a dead letter for it.
     let setup = setup(&receiver, "oldest_pending_s = 1\nsilent_after_s = { escalation = 2 }").config(
@@ -98,19 +96,17 @@ fn what_waits_too_long_and_who_falls_silent_is_told_once() {
         "#,
     );
     let server = setup.serve();
-    block_on(async {
-        assert_eq!(post(&server.url, "escalation", &escalated("conv_1")).await, 200);
-        let seen = alerts(&receiver, 2).await;
-        let mut kinds: Vec<_> = seen.iter().map(|seen| seen.json()["kind"].as_str().unwrap().to_owned()).collect();
-        kinds.sort();
-        assert_eq!(kinds, ["oldest_pending", "source_silent"]);
-        seen.iter().for_each(is_signed);
-        assert!(seen.iter().all(|seen| !seen.json().to_string().contains("conv_1")));
-    });
+    assert_eq!(post(&server.url, "escalation", &escalated("conv_1")).await, 200);
+    let seen = alerts(&receiver, 2).await;
+    let mut kinds: Vec<_> = seen.iter().map(|seen| seen.json()["kind"].as_str().unwrap().to_owned()).collect();
+    kinds.sort();
+    assert_eq!(kinds, ["oldest_pending", "source_silent"]);
+    seen.iter().for_each(is_signed);
+    assert!(seen.iter().all(|seen| !seen.json().to_string().contains("conv_1")));
 }
 
-#[test]
-fn a_receiver_that_fails_is_tried_again_with_the_same_message() {
+#[tokio::test]
+async fn a_receiver_that_fails_is_tried_again_with_the_same_message() {
     let tries = std::sync::atomic::AtomicUsize::new(0);
     let receiver = Vendor::start(move |_| match tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
         0 => Answer::text(503, ""),
@@ -118,13 +114,11 @@ fn a_receiver_that_fails_is_tried_again_with_the_same_message() {
     });
     let setup = setup(&receiver, "gather_s = 0");
     let server = setup.serve();
-    block_on(async {
-        post(&server.url, "escalation", &unmappable(1)).await;
-        let seen = alerts(&receiver, 2).await;
-        assert_eq!(seen.len(), 2);
-        assert_eq!(seen[0].header("webhook-id"), seen[1].header("webhook-id"));
-        assert_eq!(seen[0].body, seen[1].body);
-    });
+    post(&server.url, "escalation", &unmappable(1)).await;
+    let seen = alerts(&receiver, 2).await;
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0].header("webhook-id"), seen[1].header("webhook-id"));
+    assert_eq!(seen[0].body, seen[1].body);
 }
 
 #[test]

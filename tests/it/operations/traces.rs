@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     http::limits::metrics,
-    support::{Answer, Era, Issuer, Platform, Setup, Vendor, block_on, is_error, settled, signed},
+    support::{Answer, Era, Issuer, Platform, Setup, Vendor, is_error, settled, signed},
 };
 
 /// A collector, which takes everything.
@@ -49,8 +49,8 @@ const OF_CALL: &str = "0af7651916cd43dd8448eb211c80319c";
 const OF_REQUEST: &str = "7d1f2c6b0a9e4b3f8c5d6e7f80912a3b";
 const OF_WEBHOOK: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-#[test]
-fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
+#[tokio::test]
+async fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
     let collector = collector();
     let vendor = Vendor::start(|seen| match seen.path.as_str() {
         "/orders/1001" | "/orders/1002" => {
@@ -61,19 +61,17 @@ fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
     });
     let setup = traced(Setup::ada().webhooks().shop(PORTS, &vendor), &collector);
     let server = setup.serve();
-    block_on(async {
-        let client = server.client().with_meta("traceparent", json!(format!("00-{OF_CALL}-b7ad6b7169203331-01")));
-        let found = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
-        assert!(!is_error(&found), "{found}");
-        let client = server.client().with_header("traceparent", &format!("00-{OF_REQUEST}-b7ad6b7169203331-01"));
-        let found = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1002" })).await;
-        assert!(!is_error(&found), "{found}");
-        let body = escalation("Where is it?", "ada@example.com");
-        let mut headers = signed(body.as_bytes());
-        headers.insert("traceparent", format!("00-{OF_WEBHOOK}-00f067aa0ba902b7-01").parse().unwrap());
-        assert_eq!(Platform::new(&server).send("escalation", headers, body).await.unwrap().status, 200);
-        settled(&setup.store()).await;
-    });
+    let client = server.client().with_meta("traceparent", json!(format!("00-{OF_CALL}-b7ad6b7169203331-01")));
+    let found = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+    assert!(!is_error(&found), "{found}");
+    let client = server.client().with_header("traceparent", &format!("00-{OF_REQUEST}-b7ad6b7169203331-01"));
+    let found = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1002" })).await;
+    assert!(!is_error(&found), "{found}");
+    let body = escalation("Where is it?", "ada@example.com");
+    let mut headers = signed(body.as_bytes());
+    headers.insert("traceparent", format!("00-{OF_WEBHOOK}-00f067aa0ba902b7-01").parse().unwrap());
+    assert_eq!(Platform::new(&server).send("escalation", headers, body).await.unwrap().status, 200);
+    settled(&setup.store()).await;
     for (path, trace) in [("/orders/1001", OF_CALL), ("/orders/1002", OF_REQUEST), ("/tickets", OF_WEBHOOK)] {
         let seen = vendor.seen().into_iter().find(|seen| seen.path == path).unwrap();
         let traceparent = seen.header("traceparent").unwrap().to_owned();
@@ -98,21 +96,19 @@ fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
     }
 }
 
-#[test]
-fn without_a_collector_nothing_is_sent_on() {
+#[tokio::test]
+async fn without_a_collector_nothing_is_sent_on() {
     let vendor =
         Vendor::always(Answer::json(200, json!({ "id": "1001", "customerId": "cus_ada", "status": "shipped" })));
     let setup = Setup::ada().shop(PORTS, &vendor);
     let server = setup.serve();
-    block_on(async {
-        let client = server.client().with_meta("traceparent", json!(format!("00-{OF_CALL}-b7ad6b7169203331-01")));
-        assert!(!is_error(&client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await));
-    });
+    let client = server.client().with_meta("traceparent", json!(format!("00-{OF_CALL}-b7ad6b7169203331-01")));
+    assert!(!is_error(&client.call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await));
     assert!(vendor.seen()[0].header("traceparent").is_none());
 }
 
-#[test]
-fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
+#[tokio::test]
+async fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
     let (collector, issuer) = (collector(), Issuer::start());
     let vendor = Vendor::start(|seen| {
         let broken = seen.path.contains("500");
@@ -145,7 +141,7 @@ fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
     let mut staff = issuer.with("scope", json!("orders:read:any"));
     staff["sub"] = json!("staff-1");
     let staff = issuer.token(&staff);
-    let metrics = block_on(async {
+    let metrics = {
         for token in [&access, &fixed, "canary-no-token", &issuer.token(&issuer.with("aud", json!("canary-audience")))]
         {
             for context in [context.as_str(), "canary.no.context"] {
@@ -201,7 +197,7 @@ fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
         assert_eq!(platform.send("cms-update", signed(article.as_bytes()), article.clone()).await.unwrap().status, 200);
         settled(&setup.store()).await;
         metrics(&server).await
-    });
+    };
     let (_, log) = server.terminate();
     let sizes = [log.lines().count(), metrics.lines().count(), spans(&collector).len()];
     assert!(sizes[0] > 10 && sizes[1] > 50 && sizes[2] > 1_000, "{sizes:?}");
@@ -222,23 +218,21 @@ fn no_secret_and_no_content_is_in_a_log_a_metric_or_a_trace() {
     assert!(lines.into_iter().all(|line| line.is_ok()), "the log is JSON to its end");
 }
 
-#[test]
-fn traces_that_are_lost_are_said_once_and_counted() {
+#[tokio::test]
+async fn traces_that_are_lost_are_said_once_and_counted() {
     let broken = Vendor::always(Answer::text(503, ""));
     let setup = traced(Setup::ada(), &broken);
     let server = setup.serve();
-    block_on(async {
-        for _ in 0..600 {
-            server.client().call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
-            if broken.seen().len() >= 3 {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    for _ in 0..600 {
+        server.client().call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
+        if broken.seen().len() >= 3 {
+            break;
         }
-        let counted = metrics(&server).await;
-        assert!(!counted.contains("frontdesk_trace_exports_total{outcome=\"failed\"} 0"), "{counted}");
-        assert!(counted.contains("frontdesk_trace_exports_total{outcome=\"ok\"} 0"), "{counted}");
-    });
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let counted = metrics(&server).await;
+    assert!(!counted.contains("frontdesk_trace_exports_total{outcome=\"failed\"} 0"), "{counted}");
+    assert!(counted.contains("frontdesk_trace_exports_total{outcome=\"ok\"} 0"), "{counted}");
     let (_, log) = server.terminate();
     assert_eq!(log.matches("traces are being lost").count(), 1, "{log}");
 }
