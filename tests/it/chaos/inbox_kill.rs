@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::support::{Answer, Platform, Seen, Server, Setup, Vendor, block_on, events, rows, settled};
+use crate::support::{Answer, Platform, Seen, Server, Setup, Vendor, events, rows, settled};
 
 /// At each of three desks.
 const KILLS: u64 = 102;
@@ -63,27 +63,25 @@ impl Run {
         }
     }
 
-    fn one(&mut self, seed: u64) {
+    async fn one(&mut self, seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
         self.unanswered.extend((0..DELIVERIES).map(|n| format!("conv_{seed}_{n}")));
         if seed.is_multiple_of(2) {
             let moment = Duration::from_micros(random.u64(200..40_000));
             let mut server = self.setup.serve();
-            block_on(self.deliver(&mut server, Some(moment)));
+            self.deliver(&mut server, Some(moment)).await;
             return;
         }
         let point = POINTS[usize::try_from(seed / 2).unwrap() % POINTS.len()];
         let mut server = self.setup.serve_armed(&format!("{point}:{}", random.u64(1..=4)));
-        block_on(async {
-            self.deliver(&mut server, None).await;
-            for _ in 0..100 {
-                if server.is_gone() {
-                    self.died_by_itself += 1;
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+        self.deliver(&mut server, None).await;
+        for _ in 0..100 {
+            if server.is_gone() {
+                self.died_by_itself += 1;
+                return;
             }
-        });
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         server.kill_now();
     }
 
@@ -96,16 +94,14 @@ impl Run {
         }
     }
 
-    fn all(mut self, effects: impl Fn(&Setup) -> Effects) {
+    async fn all(mut self, effects: impl Fn(&Setup) -> Effects) {
         for seed in 0..KILLS {
-            self.one(seed);
+            self.one(seed).await;
             self.let_time_pass();
         }
         let mut server = self.setup.serve();
-        block_on(async {
-            self.deliver(&mut server, None).await;
-            settled(&self.setup.store()).await;
-        });
+        self.deliver(&mut server, None).await;
+        settled(&self.setup.store()).await;
         assert_eq!(self.unanswered, [""; 0]);
         let kept = rows(&self.setup.store(), "SELECT conversation, state, in_doubt FROM events ORDER BY conversation");
         let mut acknowledged = self.acknowledged.clone();
@@ -148,17 +144,19 @@ fn upstream(name: &str, vendor: &Vendor, connector: &str) -> Setup {
     ))
 }
 
-#[test]
-fn at_the_embedded_desk_every_event_has_one_ticket() {
-    Run::new(Setup::ada().webhooks(), true).all(|setup| {
-        let counted = rows(&setup.store(), "SELECT conversation, count(*) FROM tickets GROUP BY conversation");
-        let split = |row: &String| row.split_once('|').map(|(id, n)| (id.to_owned(), n.parse().unwrap()));
-        counted.iter().filter_map(split).collect()
-    });
+#[tokio::test]
+async fn at_the_embedded_desk_every_event_has_one_ticket() {
+    Run::new(Setup::ada().webhooks(), true)
+        .all(|setup| {
+            let counted = rows(&setup.store(), "SELECT conversation, count(*) FROM tickets GROUP BY conversation");
+            let split = |row: &String| row.split_once('|').map(|(id, n)| (id.to_owned(), n.parse().unwrap()));
+            counted.iter().filter_map(split).collect()
+        })
+        .await;
 }
 
-#[test]
-fn at_a_zendesk_every_event_has_one_ticket() {
+#[tokio::test]
+async fn at_a_zendesk_every_event_has_one_ticket() {
     /// Tickets by idempotency key: number, conversation and body.
     #[derive(Default)]
     struct Zendesk(BTreeMap<String, (usize, String, String)>);
@@ -181,24 +179,28 @@ fn at_a_zendesk_every_event_has_one_ticket() {
         let desk = desk.clone();
         Vendor::start(move |seen| open(&mut desk.lock().unwrap(), seen))
     };
-    Run::new(upstream("zendesk", &vendor, "zendesk"), true).all(|_| {
-        let mut effects = Effects::new();
-        for (_, conversation, _) in desk.lock().unwrap().0.values() {
-            *effects.entry(conversation.clone()).or_default() += 1;
-        }
-        effects
-    });
+    Run::new(upstream("zendesk", &vendor, "zendesk"), true)
+        .all(|_| {
+            let mut effects = Effects::new();
+            for (_, conversation, _) in desk.lock().unwrap().0.values() {
+                *effects.entry(conversation.clone()).or_default() += 1;
+            }
+            effects
+        })
+        .await;
 }
 
-#[test]
-fn at_a_helpdesk_without_keys_no_event_has_two_tickets() {
+#[tokio::test]
+async fn at_a_helpdesk_without_keys_no_event_has_two_tickets() {
     let vendor = Vendor::always(Answer::json(201, json!({ "id": "7", "status": "open" })));
-    Run::new(upstream("own", &vendor, "generic"), false).all(|_| {
-        let mut effects = Effects::new();
-        for seen in vendor.seen() {
-            let conversation = seen.json()["custom_fields"]["conversation_id"].as_str().unwrap().to_owned();
-            *effects.entry(conversation).or_default() += 1;
-        }
-        effects
-    });
+    Run::new(upstream("own", &vendor, "generic"), false)
+        .all(|_| {
+            let mut effects = Effects::new();
+            for seen in vendor.seen() {
+                let conversation = seen.json()["custom_fields"]["conversation_id"].as_str().unwrap().to_owned();
+                *effects.entry(conversation).or_default() += 1;
+            }
+            effects
+        })
+        .await;
 }

@@ -14,7 +14,7 @@ use std::{
 use http::HeaderMap;
 use serde_json::json;
 
-use crate::support::{Platform, Server, Setup, block_on, events, installed, rows, settled, skip};
+use crate::support::{Platform, Server, Setup, events, installed, rows, settled, skip};
 
 /// A disk of its own, taken away at the end.
 struct Disk(PathBuf);
@@ -64,47 +64,45 @@ async fn health_becomes(platform: &Platform, status: u16) {
 }
 
 /// While the store cannot be written nothing is acknowledged; afterwards everything is, as if nothing had been.
-fn refuses_and_recovers(server: &Server, store: &std::path::Path, fail: impl Fn(), mend: impl Fn()) {
+async fn refuses_and_recovers(server: &Server, store: &std::path::Path, fail: impl Fn(), mend: impl Fn()) {
     let count = || rows(store, "SELECT count(*), (SELECT count(*) FROM deliveries) FROM events").remove(0);
-    block_on(async {
-        let platform = Platform::new(server);
-        let event = |n: u32| events::escalated(&format!("conv_{n}"), 0);
-        for n in 0..5 {
-            assert_eq!(platform.post("chatbot", &event(n)).await.status, 200);
+    let platform = Platform::new(server);
+    let event = |n: u32| events::escalated(&format!("conv_{n}"), 0);
+    for n in 0..5 {
+        assert_eq!(platform.post("chatbot", &event(n)).await.status, 200);
+    }
+    settled(store).await;
+    health_becomes(&platform, 200).await;
+    for round in 1..=2 {
+        let before = count();
+        fail();
+        let mut all = tokio::task::JoinSet::new();
+        for n in 0..10 {
+            let (platform, event) = (platform.clone(), event(round * 100 + n));
+            all.spawn(async move { platform.post("chatbot", &event).await });
         }
-        settled(store).await;
+        for reply in all.join_all().await {
+            assert_eq!((reply.status.as_u16(), &reply.headers["retry-after"]), (503, &"10".parse().unwrap()));
+        }
+        let forged = platform.send("chatbot", HeaderMap::new(), event(0).to_string()).await.unwrap();
+        assert_eq!(forged.status, 401);
+        health_becomes(&platform, 503).await;
+        assert_eq!(count(), before, "nothing of it was kept");
+        mend();
+        for n in 0..10 {
+            let reply = platform.post("chatbot", &event(round * 100 + n)).await;
+            assert_eq!((reply.status.as_u16(), reply.json()["duplicate"].is_null()), (200, true), "{n}");
+        }
         health_becomes(&platform, 200).await;
-        for round in 1..=2 {
-            let before = count();
-            fail();
-            let mut all = tokio::task::JoinSet::new();
-            for n in 0..10 {
-                let (platform, event) = (platform.clone(), event(round * 100 + n));
-                all.spawn(async move { platform.post("chatbot", &event).await });
-            }
-            for reply in all.join_all().await {
-                assert_eq!((reply.status.as_u16(), &reply.headers["retry-after"]), (503, &"10".parse().unwrap()));
-            }
-            let forged = platform.send("chatbot", HeaderMap::new(), event(0).to_string()).await.unwrap();
-            assert_eq!(forged.status, 401);
-            health_becomes(&platform, 503).await;
-            assert_eq!(count(), before, "nothing of it was kept");
-            mend();
-            for n in 0..10 {
-                let reply = platform.post("chatbot", &event(round * 100 + n)).await;
-                assert_eq!((reply.status.as_u16(), reply.json()["duplicate"].is_null()), (200, true), "{n}");
-            }
-            health_becomes(&platform, 200).await;
-            settled(store).await;
-        }
-    });
+        settled(store).await;
+    }
     assert_eq!(rows(store, "SELECT state, count(*) FROM events GROUP BY state"), ["done|25"]);
     assert_eq!(rows(store, "SELECT count(*), count(DISTINCT conversation) FROM tickets"), ["25|25"]);
     assert_eq!(rows(store, "PRAGMA integrity_check"), ["ok"]);
 }
 
-#[test]
-fn a_full_disk_is_said_and_survived() {
+#[tokio::test]
+async fn a_full_disk_is_said_and_survived() {
     let setup = Setup::empty().webhooks().config(
         r#"
         [store]
@@ -119,12 +117,12 @@ fn a_full_disk_is_said_and_survived() {
     };
     let server = setup.serve();
     let mend = || std::fs::remove_file(disk.ballast()).unwrap();
-    refuses_and_recovers(&server, &setup.path().join("disk/frontdesk.db"), || disk.fill(), mend);
+    refuses_and_recovers(&server, &setup.path().join("disk/frontdesk.db"), || disk.fill(), mend).await;
     drop(server);
 }
 
-#[test]
-fn a_disk_that_fails_is_said_and_survived() {
+#[tokio::test]
+async fn a_disk_that_fails_is_said_and_survived() {
     if !installed("prlimit", "a_disk_that_fails_is_said_and_survived") {
         return;
     }
@@ -136,15 +134,15 @@ fn a_disk_that_fails_is_said_and_survived() {
         let set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status();
         assert!(set.unwrap().success());
     };
-    refuses_and_recovers(&server, &setup.store(), || limit("0"), || limit("unlimited"));
+    refuses_and_recovers(&server, &setup.store(), || limit("0"), || limit("unlimited")).await;
 }
 
-#[test]
-fn asked_to_end_under_load_it_loses_nothing() {
+#[tokio::test]
+async fn asked_to_end_under_load_it_loses_nothing() {
     let setup = Setup::ada().webhooks();
     let server = setup.serve();
     let acknowledged = Arc::new(AtomicUsize::new(0));
-    let (status, mut answered) = block_on(async {
+    let (status, mut answered) = {
         let mut senders = tokio::task::JoinSet::new();
         for sender in 0..64 {
             let (platform, acknowledged) = (Platform::new(&server), acknowledged.clone());
@@ -169,14 +167,14 @@ fn asked_to_end_under_load_it_loses_nothing() {
         let ended = tokio::task::spawn_blocking(move || server.terminate());
         let answered = senders.join_all().await.concat();
         (ended.await.unwrap().0, answered)
-    });
+    };
     assert_eq!(status.code(), Some(0));
     answered.sort();
     let kept = rows(&setup.store(), "SELECT conversation FROM events");
     let kept: std::collections::BTreeSet<&String> = kept.iter().collect();
     assert!(answered.len() >= 500 && answered.iter().all(|conversation| kept.contains(conversation)));
     let _server = setup.serve();
-    block_on(settled(&setup.store()));
+    settled(&setup.store()).await;
     assert_eq!(rows(&setup.store(), "SELECT DISTINCT state FROM events"), ["done"]);
     let tickets = rows(&setup.store(), "SELECT count(*), count(DISTINCT conversation) FROM tickets");
     assert_eq!(tickets, [format!("{0}|{0}", kept.len())]);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Era, Setup, block_on};
+use crate::support::{Client, Era, Setup};
 
 const RUNS: u32 = 200;
 const SENDERS: u32 = 6;
@@ -37,15 +37,15 @@ async fn send_until_gone(client: Client, run: u32, sender: u32) -> Asked {
     asked
 }
 
-#[test]
-fn killed_at_a_random_moment_it_loses_no_ticket_and_doubles_none() {
+#[tokio::test]
+async fn killed_at_a_random_moment_it_loses_no_ticket_and_doubles_none() {
     let setup = Setup::ada();
     let mut all = Asked::new();
     let mut server = setup.serve();
     for run in 0..RUNS {
         // A different moment in every run, over the first milliseconds of load.
         let moment = Duration::from_micros(200 + u64::from(run) * 7919 % 25_000);
-        let asked = block_on(async {
+        let asked = {
             let senders: Vec<_> =
                 (0..SENDERS).map(|sender| tokio::spawn(send_until_gone(server.client(), run, sender))).collect();
             tokio::time::sleep(moment).await;
@@ -55,18 +55,16 @@ fn killed_at_a_random_moment_it_loses_no_ticket_and_doubles_none() {
                 asked.extend(sender.await.unwrap());
             }
             asked
-        });
+        };
         server = setup.serve();
         // The agent asks again for what it had no answer to, and to be sure also for the rest.
-        block_on(async {
-            for (subject, id) in &asked {
-                let content = try_open(&server.client(), subject).await.unwrap();
-                if let Some(id) = id {
-                    assert_eq!((&content["ticket_id"], &content["created"]), (&json!(id), &json!(false)), "{subject}");
-                }
-                all.insert(subject.clone(), content["ticket_id"].as_str().map(str::to_owned));
+        for (subject, id) in &asked {
+            let content = try_open(&server.client(), subject).await.unwrap();
+            if let Some(id) = id {
+                assert_eq!((&content["ticket_id"], &content["created"]), (&json!(id), &json!(false)), "{subject}");
             }
-        });
+            all.insert(subject.clone(), content["ticket_id"].as_str().map(str::to_owned));
+        }
     }
     let connection = rusqlite::Connection::open(setup.store()).unwrap();
     let mut tickets = connection.prepare("SELECT subject, 'T-' || (n + 1000) FROM tickets ORDER BY subject").unwrap();

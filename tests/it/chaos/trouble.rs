@@ -25,7 +25,7 @@ use frontdesk::{
 };
 use serde_json::json;
 
-use crate::support::{Client, Era, block_on, desk, is_error, text};
+use crate::support::{Client, Era, desk, is_error, text};
 
 const CANARY: &str = "vendor says CANARY";
 
@@ -178,117 +178,107 @@ async fn serve(deadline_ms: u64) -> Fixture {
     Fixture { client: Client::new(&url), unruly, shutdown, _directory: directory }
 }
 
-#[test]
-fn a_panic_and_a_failure_are_answered_and_tell_the_model_nothing() {
-    block_on(async {
-        let fixture = serve(5_000).await;
-        for era in Era::BOTH {
-            for id in ["panic", "fail"] {
-                let result = fixture.client.call(era, "lookup_order", json!({ "order_id": id })).await;
-                assert!(is_error(&result) && result.get("structuredContent").is_none(), "{result}");
-                assert!(!result.to_string().contains("CANARY"), "{result}");
-            }
-            let next = fixture.client.call(era, "lookup_order", json!({ "order_id": "1001" })).await;
-            assert!(!is_error(&next), "{next}");
+#[tokio::test]
+async fn a_panic_and_a_failure_are_answered_and_tell_the_model_nothing() {
+    let fixture = serve(5_000).await;
+    for era in Era::BOTH {
+        for id in ["panic", "fail"] {
+            let result = fixture.client.call(era, "lookup_order", json!({ "order_id": id })).await;
+            assert!(is_error(&result) && result.get("structuredContent").is_none(), "{result}");
+            assert!(!result.to_string().contains("CANARY"), "{result}");
         }
-        let all = AuditFilter { limit: 100, ..AuditFilter::default() };
-        let audit = fixture.unruly.store.read(&all).await.unwrap();
-        assert!(serde_json::to_string(&audit).unwrap().contains("\"failed\""));
-    });
+        let next = fixture.client.call(era, "lookup_order", json!({ "order_id": "1001" })).await;
+        assert!(!is_error(&next), "{next}");
+    }
+    let all = AuditFilter { limit: 100, ..AuditFilter::default() };
+    let audit = fixture.unruly.store.read(&all).await.unwrap();
+    assert!(serde_json::to_string(&audit).unwrap().contains("\"failed\""));
 }
 
-#[test]
-fn a_call_that_overruns_its_deadline_is_answered() {
-    block_on(async {
-        let fixture = serve(150).await;
-        let result = fixture.client.call(Era::Modern, "lookup_order", json!({ "order_id": "hang" })).await;
-        assert!(is_error(&result) && text(&result).contains("longer than it should"), "{result}");
-        // A write goes on behind the deadline; its repeat learns the result and does it no second time.
-        let ticket = json!({ "subject": "Slow", "description": "d" });
-        let late = fixture.client.call(Era::Modern, "create_ticket", ticket.clone()).await;
-        assert!(is_error(&late) && text(&late).contains("Repeat the same call"), "{late}");
-        tokio::time::sleep(Duration::from_millis(600)).await;
-        let again = fixture.client.call(Era::Modern, "create_ticket", ticket).await;
-        assert_eq!(
-            again["structuredContent"],
-            json!({ "ticket_id": "T-1001", "status": "open", "outcome": "repeated", "created": false })
-        );
-        assert_eq!(fixture.unruly.tickets.load(Ordering::SeqCst), 1);
-    });
+#[tokio::test]
+async fn a_call_that_overruns_its_deadline_is_answered() {
+    let fixture = serve(150).await;
+    let result = fixture.client.call(Era::Modern, "lookup_order", json!({ "order_id": "hang" })).await;
+    assert!(is_error(&result) && text(&result).contains("longer than it should"), "{result}");
+    // A write goes on behind the deadline; its repeat learns the result and does it no second time.
+    let ticket = json!({ "subject": "Slow", "description": "d" });
+    let late = fixture.client.call(Era::Modern, "create_ticket", ticket.clone()).await;
+    assert!(is_error(&late) && text(&late).contains("Repeat the same call"), "{late}");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let again = fixture.client.call(Era::Modern, "create_ticket", ticket).await;
+    assert_eq!(
+        again["structuredContent"],
+        json!({ "ticket_id": "T-1001", "status": "open", "outcome": "repeated", "created": false })
+    );
+    assert_eq!(fixture.unruly.tickets.load(Ordering::SeqCst), 1);
 }
 
-#[test]
-fn a_write_ends_although_the_client_has_hung_up() {
-    block_on(async {
-        let fixture = serve(5_000).await;
-        let ticket = json!({ "subject": "Hung up", "description": "d" });
-        let call = fixture.client.call(Era::Legacy, "create_ticket", ticket.clone());
-        assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
-        // As at the end of the process: what has begun is waited for.
-        fixture.shutdown.writes.close();
-        tokio::time::timeout(Duration::from_secs(5), fixture.shutdown.writes.wait()).await.unwrap();
-        let again = fixture.client.call(Era::Legacy, "create_ticket", ticket).await;
-        assert_eq!(again["structuredContent"]["created"], false, "{again}");
-        assert_eq!(fixture.unruly.tickets.load(Ordering::SeqCst), 1);
-    });
+#[tokio::test]
+async fn a_write_ends_although_the_client_has_hung_up() {
+    let fixture = serve(5_000).await;
+    let ticket = json!({ "subject": "Hung up", "description": "d" });
+    let call = fixture.client.call(Era::Legacy, "create_ticket", ticket.clone());
+    assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
+    // As at the end of the process: what has begun is waited for.
+    fixture.shutdown.writes.close();
+    tokio::time::timeout(Duration::from_secs(5), fixture.shutdown.writes.wait()).await.unwrap();
+    let again = fixture.client.call(Era::Legacy, "create_ticket", ticket).await;
+    assert_eq!(again["structuredContent"]["created"], false, "{again}");
+    assert_eq!(fixture.unruly.tickets.load(Ordering::SeqCst), 1);
 }
 
-#[test]
-fn listening_clients_are_let_go_at_the_end() {
-    block_on(async {
-        let fixture = serve(5_000).await;
-        let client = fixture.client.clone();
-        let listening = tokio::spawn(async move {
-            client.request(Era::Modern, "subscriptions/listen", json!({ "notifications": {} })).await
-        });
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert!(!listening.is_finished());
-        fixture.shutdown.closing.cancel();
-        let answer = tokio::time::timeout(Duration::from_secs(5), listening).await.unwrap().unwrap();
-        assert!(answer.status.is_success(), "{answer:?}");
+#[tokio::test]
+async fn listening_clients_are_let_go_at_the_end() {
+    let fixture = serve(5_000).await;
+    let client = fixture.client.clone();
+    let listening = tokio::spawn(async move {
+        client.request(Era::Modern, "subscriptions/listen", json!({ "notifications": {} })).await
     });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!listening.is_finished());
+    fixture.shutdown.closing.cancel();
+    let answer = tokio::time::timeout(Duration::from_secs(5), listening).await.unwrap().unwrap();
+    assert!(answer.status.is_success(), "{answer:?}");
 }
 
-#[test]
-fn audit_records_that_cannot_be_written_wait_until_they_can() {
-    block_on(async {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("frontdesk.db");
-        let store = Store::open(&path, Clock::system()).unwrap();
-        let beside = rusqlite::Connection::open(&path).unwrap();
-        let record = |tool: &'static str| AuditRecord {
-            at: Clock::system().now(),
-            agent: None,
-            customer: None,
-            staff: None,
-            conversation: None,
-            context_id: None,
-            tool: tool.into(),
-            decision: Decision::new(Verdict::Allowed),
-        };
-        let filter = AuditFilter { limit: 10, ..AuditFilter::default() };
-        beside.execute_batch("ALTER TABLE audit RENAME TO elsewhere").unwrap();
-        for _ in 0..4_096 {
-            store.record(record("kept")).await.unwrap();
-        }
-        // One more would have no room, and nobody who gives up takes the others along.
-        assert!(store.record(record("refused")).await.is_err());
-        for wait in [0, 1, 5] {
-            let _ = tokio::time::timeout(Duration::from_millis(wait), store.read(&filter)).await;
-        }
-        assert!(store.read(&filter).await.is_err());
-        beside.execute_batch("ALTER TABLE elsewhere RENAME TO audit").unwrap();
-        // Nobody asks: they are tried again by themselves.
-        let written = || beside.query_row("SELECT count(*) FROM audit", [], |row| row.get::<_, u32>(0)).unwrap();
-        for _ in 0..300 {
-            if written() > 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert_eq!(written(), 4_096);
+#[tokio::test]
+async fn audit_records_that_cannot_be_written_wait_until_they_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("frontdesk.db");
+    let store = Store::open(&path, Clock::system()).unwrap();
+    let beside = rusqlite::Connection::open(&path).unwrap();
+    let record = |tool: &'static str| AuditRecord {
+        at: Clock::system().now(),
+        agent: None,
+        customer: None,
+        staff: None,
+        conversation: None,
+        context_id: None,
+        tool: tool.into(),
+        decision: Decision::new(Verdict::Allowed),
+    };
+    let filter = AuditFilter { limit: 10, ..AuditFilter::default() };
+    beside.execute_batch("ALTER TABLE audit RENAME TO elsewhere").unwrap();
+    for _ in 0..4_096 {
         store.record(record("kept")).await.unwrap();
-        store.close().await.unwrap();
-        assert_eq!(written(), 4_097);
-    });
+    }
+    // One more would have no room, and nobody who gives up takes the others along.
+    assert!(store.record(record("refused")).await.is_err());
+    for wait in [0, 1, 5] {
+        let _ = tokio::time::timeout(Duration::from_millis(wait), store.read(&filter)).await;
+    }
+    assert!(store.read(&filter).await.is_err());
+    beside.execute_batch("ALTER TABLE elsewhere RENAME TO audit").unwrap();
+    // Nobody asks: they are tried again by themselves.
+    let written = || beside.query_row("SELECT count(*) FROM audit", [], |row| row.get::<_, u32>(0)).unwrap();
+    for _ in 0..300 {
+        if written() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(written(), 4_096);
+    store.record(record("kept")).await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(written(), 4_097);
 }
