@@ -6,6 +6,7 @@ mod compile_fail;
 mod ownership;
 mod parking;
 mod queue;
+mod queue_engines;
 mod queue_random;
 mod registry;
 mod schemes;

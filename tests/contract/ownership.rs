@@ -179,57 +179,54 @@ proptest! {
     }
 }
 
-#[test]
-fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
-    block_on(async {
-        let Desks { registry, store, directory: _kept, .. } = desks();
-        let records = frontdesk::import::samples().unwrap();
-        store.import(records).await.unwrap();
-        let ada = Customer {
-            id: CustomerId::parse("builtin:cus_ada").unwrap(),
-            linked: Vec::new(),
-            level: Level::Verified,
-            email: Some(Email::parse("ada@example.com").unwrap()),
-            email_verified: true,
-            name: Some("Ada".to_owned()),
-            typed: false,
-        };
-        for id in ["1001", "2001", "3001", "9999"] {
-            let _ = registry.call(request("lookup_order", json!({ "order_id": id }), &ada)).await;
-        }
-        let _ =
-            registry.call(request("update_crm", json!({ "phone": "+4915199999999", "note": "call back" }), &ada)).await;
-        let _ = registry.call(request("lookup_order", json!({ "order_id": "../x" }), &ada)).await;
-        let filter = AuditFilter { limit: 10, customers: vec![ada.id.clone()], ..AuditFilter::default() };
-        let mut audit = store.read(&filter).await.unwrap();
-        audit.reverse();
-        let verdicts: Vec<Verdict> = audit.iter().map(|record| record.verdict).collect();
-        let expected = [
-            Verdict::Allowed,
-            Verdict::Foreign,
-            Verdict::GuestUnproven,
-            Verdict::Absent,
-            Verdict::Allowed,
-            Verdict::Allowed,
-            Verdict::InvalidArguments,
-        ];
-        // The update is written at once, the look-ups a moment later: the order in which they are kept is not theirs.
-        let mut sorted = (verdicts.clone(), expected.to_vec());
-        sorted.0.sort_by_key(|verdict| format!("{verdict:?}"));
-        sorted.1.sort_by_key(|verdict| format!("{verdict:?}"));
-        assert_eq!(sorted.0, sorted.1);
-        // Two effects, each on record by itself.
-        let updates: Vec<_> = audit.iter().filter(|record| record.tool == "update_crm").collect();
-        assert_eq!(updates[0].fields, ["phone"]);
-        let [contact] = &updates[0].objects[..] else { panic!("{:?}", updates[0].objects) };
-        assert!(contact.starts_with("contact:"), "{contact}");
-        assert!(updates[1].fields.is_empty());
-        assert_eq!(updates[1].objects, [contact.as_str(), "note:N-1"]);
-        let text = serde_json::to_string(&audit).unwrap();
-        for secret in ["cus_ada", "ada@example.com", "+49151", "call back", "Ada\"", "../x"] {
-            assert!(!text.contains(secret), "{secret}");
-        }
-        assert!(audit.iter().all(|record| record.customer_hash.as_ref().is_some_and(|hash| hash.len() == 32)));
-        store.close().await.unwrap();
-    });
+#[tokio::test]
+async fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
+    let Desks { registry, store, directory: _kept, .. } = desks();
+    let records = frontdesk::import::samples().unwrap();
+    store.import(records).await.unwrap();
+    let ada = Customer {
+        id: CustomerId::parse("builtin:cus_ada").unwrap(),
+        linked: Vec::new(),
+        level: Level::Verified,
+        email: Some(Email::parse("ada@example.com").unwrap()),
+        email_verified: true,
+        name: Some("Ada".to_owned()),
+        typed: false,
+    };
+    for id in ["1001", "2001", "3001", "9999"] {
+        let _ = registry.call(request("lookup_order", json!({ "order_id": id }), &ada)).await;
+    }
+    let _ = registry.call(request("update_crm", json!({ "phone": "+4915199999999", "note": "call back" }), &ada)).await;
+    let _ = registry.call(request("lookup_order", json!({ "order_id": "../x" }), &ada)).await;
+    let filter = AuditFilter { limit: 10, customers: vec![ada.id.clone()], ..AuditFilter::default() };
+    let mut audit = store.read(&filter).await.unwrap();
+    audit.reverse();
+    let verdicts: Vec<Verdict> = audit.iter().map(|record| record.verdict).collect();
+    let expected = [
+        Verdict::Allowed,
+        Verdict::Foreign,
+        Verdict::GuestUnproven,
+        Verdict::Absent,
+        Verdict::Allowed,
+        Verdict::Allowed,
+        Verdict::InvalidArguments,
+    ];
+    // The update is written at once, the look-ups a moment later: the order in which they are kept is not theirs.
+    let mut sorted = (verdicts.clone(), expected.to_vec());
+    sorted.0.sort_by_key(|verdict| format!("{verdict:?}"));
+    sorted.1.sort_by_key(|verdict| format!("{verdict:?}"));
+    assert_eq!(sorted.0, sorted.1);
+    // Two effects, each on record by itself.
+    let updates: Vec<_> = audit.iter().filter(|record| record.tool == "update_crm").collect();
+    assert_eq!(updates[0].fields, ["phone"]);
+    let [contact] = &updates[0].objects[..] else { panic!("{:?}", updates[0].objects) };
+    assert!(contact.starts_with("contact:"), "{contact}");
+    assert!(updates[1].fields.is_empty());
+    assert_eq!(updates[1].objects, [contact.as_str(), "note:N-1"]);
+    let text = serde_json::to_string(&audit).unwrap();
+    for secret in ["cus_ada", "ada@example.com", "+49151", "call back", "Ada\"", "../x"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    assert!(audit.iter().all(|record| record.customer_hash.as_ref().is_some_and(|hash| hash.len() == 32)));
+    store.close().await.unwrap();
 }

@@ -7,7 +7,7 @@ use frontdesk::{
     inbox::{Claimed, EventState, Hold, Outcome},
 };
 
-use crate::queue::{Fixture, dead, done, engines, unique};
+use crate::queue_engines::{Fixture, dead, done, engines, unique};
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 
@@ -42,8 +42,8 @@ async fn with_events(fixture: &Fixture, ids: &[&str]) {
     }
 }
 
-#[test]
-fn a_second_event_that_is_refused_stops_the_upstream_and_the_oldest_is_the_probe() {
+#[tokio::test]
+async fn a_second_event_that_is_refused_stops_the_upstream_and_the_oldest_is_the_probe() {
     engines(async |fixture| {
         with_events(&fixture, &["a", "b", "c", "d"]).await;
         assert_eq!(fixture.refuse().await, 1);
@@ -82,11 +82,12 @@ fn a_second_event_that_is_refused_stops_the_upstream_and_the_oldest_is_the_probe
             order.push(claimed.id);
         }
         assert_eq!(order, (1..=4).filter(|id| *id != probe.id).collect::<Vec<_>>(), "in their order");
-    });
+    })
+    .await;
 }
 
-#[test]
-fn a_success_between_two_refusals_keeps_the_upstream_going() {
+#[tokio::test]
+async fn a_success_between_two_refusals_keeps_the_upstream_going() {
     engines(async |fixture| {
         with_events(&fixture, &["a", "b", "c", "d"]).await;
         fixture.refuse().await;
@@ -95,11 +96,12 @@ fn a_success_between_two_refusals_keeps_the_upstream_going() {
         fixture.refuse().await;
         assert!(!fixture.hold().await.stopped, "both were refused for themselves");
         assert_eq!(fixture.claim().await.unwrap().id, 4);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn what_is_one_events_own_trouble_parks_that_event_alone() {
+#[tokio::test]
+async fn what_is_one_events_own_trouble_parks_that_event_alone() {
     for cause in [WaitCause::Forbidden, WaitCause::Misconfigured, WaitCause::NoEmail] {
         engines(async |fixture| {
             with_events(&fixture, &["a", "b", "c"]).await;
@@ -121,12 +123,13 @@ fn what_is_one_events_own_trouble_parks_that_event_alone() {
             assert_eq!((probe.id, next.id), (1, 2));
             assert_eq!(fixture.pass(&next).await, 1);
             assert_eq!(fixture.claim().await.unwrap().id, 1);
-        });
+        })
+        .await;
     }
 }
 
-#[test]
-fn a_parked_event_is_tried_at_once_when_a_person_asks() {
+#[tokio::test]
+async fn a_parked_event_is_tried_at_once_when_a_person_asks() {
     engines(async |fixture| {
         with_events(&fixture, &["a", "b", "c"]).await;
         fixture.refuse().await;
@@ -143,11 +146,12 @@ fn a_parked_event_is_tried_at_once_when_a_person_asks() {
         }
         fixture.clock.advance(S(3600));
         assert!(fixture.claim().await.is_none() && fixture.queue.holds().await.unwrap().is_empty());
-    });
+    })
+    .await;
 }
 
-#[test]
-fn a_probe_that_ends_otherwise_makes_way_for_the_next() {
+#[tokio::test]
+async fn a_probe_that_ends_otherwise_makes_way_for_the_next() {
     engines(async |fixture| {
         with_events(&fixture, &["a", "b"]).await;
         fixture.refuse().await;
@@ -166,11 +170,12 @@ fn a_probe_that_ends_otherwise_makes_way_for_the_next() {
         assert_eq!((probe.id, probe.parked.is_some()), (1, true));
         assert!(fixture.settle(&probe, dead(false)).await);
         assert_eq!(fixture.claim().await.unwrap().id, 2, "the next one at once");
-    });
+    })
+    .await;
 }
 
-#[test]
-fn another_configuration_is_tried_at_once_and_an_upstream_that_is_gone_holds_nothing() {
+#[tokio::test]
+async fn another_configuration_is_tried_at_once_and_an_upstream_that_is_gone_holds_nothing() {
     engines(async |fixture| {
         with_events(&fixture, &["a", "b"]).await;
         fixture.refuse().await;
@@ -182,11 +187,12 @@ fn another_configuration_is_tried_at_once_and_an_upstream_that_is_gone_holds_not
         assert!(fixture.claim().await.is_none());
         fixture.queue.resume(&["another".to_owned()]).await.unwrap();
         assert!(fixture.claim().await.is_some() && fixture.claim().await.is_some());
-    });
+    })
+    .await;
 }
 
-#[test]
-fn a_clock_that_is_set_back_stops_nothing() {
+#[tokio::test]
+async fn a_clock_that_is_set_back_stops_nothing() {
     engines(async |fixture| {
         with_events(&fixture, &["a", "b", "c"]).await;
         let first = fixture.claim().await.unwrap();
@@ -199,5 +205,6 @@ fn a_clock_that_is_set_back_stops_nothing() {
         assert_eq!(again.map(|claimed| claimed.id), [1, 3]);
         fixture.clock.advance(S(61));
         assert_eq!(fixture.claim().await.unwrap().id, 2, "the probe comes after its pause");
-    });
+    })
+    .await;
 }

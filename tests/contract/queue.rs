@@ -1,125 +1,17 @@
-//! The contract of a queue engine: one suite, run against every engine. A second engine only has to be named in `engines`.
+//! The contract of a queue engine: one suite, run against every engine of `queue_engines`.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use frontdesk::{
-    domain::{Clock, ConversationId, SystemId, Timestamp},
-    inbox::{
-        Accepted, Claimed, DedupKey, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, SoleWorker,
-        StoredEvent, Unmappable,
-    },
-    store::{Store, SubjectQuery},
+    domain::Timestamp,
+    inbox::{Accepted, DedupKey, EventState, NewDelivery, Outcome, Unmappable},
+    store::SubjectQuery,
 };
 
-use crate::support::block_on;
+use crate::queue_engines::{CLAIMS_MAX, Fixture, LEASE, customer, dead, delivery, done, engines, event, unique};
 
-pub struct Fixture {
-    pub queue: Arc<dyn Queue>,
-    pub store: Store,
-    /// The same queue through another connection, as another process has it.
-    pub beside: Arc<dyn Queue>,
-    pub alone: SoleWorker,
-    pub clock: Clock,
-    _directory: tempfile::TempDir,
-}
-
-fn sqlite() -> Fixture {
-    let (directory, clock) = (tempfile::tempdir().unwrap(), Clock::movable());
-    let path = directory.path().join("frontdesk.db");
-    let open = || Store::open(&path, clock.clone()).unwrap();
-    let store = open();
-    Fixture {
-        queue: Arc::new(store.clone()),
-        beside: Arc::new(open()),
-        store,
-        alone: Store::sole_worker(&path).unwrap().unwrap(),
-        clock: clock.clone(),
-        _directory: directory,
-    }
-}
-
-/// Runs a check against every engine there is.
-pub fn engines<F: Future<Output = ()>>(check: impl Fn(Fixture) -> F) {
-    block_on(async { check(sqlite()).await });
-}
-
-fn customer(id: &str) -> SubjectQuery {
-    SubjectQuery::customer(&SystemId::builtin(), id).unwrap()
-}
-
-const LEASE: Duration = Duration::from_secs(60);
-const CLAIMS_MAX: u32 = 3;
-
-fn event(subject: &str, priority: i64) -> NewEvent {
-    NewEvent {
-        kind: "conversation.ended".to_owned(),
-        subject: subject.to_owned(),
-        priority,
-        payload: format!("payload of {subject}"),
-        conversation: ConversationId::parse(subject).ok(),
-        customer: Some(format!("customer of {subject}").replace(' ', "_")),
-    }
-}
-
-fn delivery(dedup_key: DedupKey, body: u8, events: Vec<NewEvent>) -> NewDelivery {
-    NewDelivery {
-        source: "chatbot".to_owned(),
-        dedup_key,
-        body_hash: [body; 32],
-        events,
-        traceparent: None,
-        waiting_max: 1000,
-    }
-}
-
-pub fn unique(id: &str, body: u8, subject: &str) -> NewDelivery {
-    delivery(DedupKey::Unique(id.to_owned()), body, vec![event(subject, 0)])
-}
-
-pub fn done() -> Outcome {
-    Outcome::Done { receipt: "ticket:T-1".to_owned() }
-}
-
-pub fn dead(in_doubt: bool) -> Outcome {
-    Outcome::Dead { error: "refused".to_owned(), in_doubt }
-}
-
-impl Fixture {
-    /// How many events lost their contents.
-    pub async fn erase(&self, whom: &SubjectQuery) -> u64 {
-        let erased = self.store.erase(whom, Duration::ZERO).await.unwrap();
-        erased.held.iter().filter(|held| held.table == "events").map(|held| held.rows).sum()
-    }
-
-    pub async fn accept(&self, delivery: NewDelivery) -> Accepted {
-        self.queue.accept(delivery).await.unwrap()
-    }
-
-    pub async fn claim(&self) -> Option<Claimed> {
-        self.queue.claim(LEASE, CLAIMS_MAX, &[]).await.unwrap()
-    }
-
-    pub async fn settle(&self, claimed: &Claimed, outcome: Outcome) -> bool {
-        self.queue.settle(claimed, outcome).await.unwrap()
-    }
-
-    pub async fn all(&self) -> Vec<StoredEvent> {
-        let mut all = self.queue.list(&EventFilter { limit: 10_000, ..EventFilter::default() }).await.unwrap();
-        all.reverse();
-        all
-    }
-
-    pub async fn states(&self) -> Vec<EventState> {
-        self.all().await.iter().map(|event| event.state).collect()
-    }
-
-    pub fn later(&self, by: Duration) -> Outcome {
-        Outcome::Later { at: self.clock.now().plus(by), error: "down".to_owned(), counts: true }
-    }
-}
-
-#[test]
-fn a_delivery_is_taken_in_once_and_with_other_bytes_put_aside() {
+#[tokio::test]
+async fn a_delivery_is_taken_in_once_and_with_other_bytes_put_aside() {
     engines(async |fixture| {
         assert_eq!(fixture.accept(unique("1", 1, "a")).await, Accepted::Fresh);
         assert_eq!(fixture.accept(unique("1", 1, "a")).await, Accepted::Duplicate);
@@ -131,11 +23,12 @@ fn a_delivery_is_taken_in_once_and_with_other_bytes_put_aside() {
         let other_source = NewDelivery { source: "elsewhere".to_owned(), ..unique("1", 2, "a") };
         assert_eq!(fixture.accept(other_source).await, Accepted::Fresh);
         assert_eq!(fixture.states().await, [EventState::Pending, EventState::Quarantined, EventState::Pending]);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn of_many_at_once_one_is_taken_in() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_at_once_one_is_taken_in() {
     engines(async |fixture| {
         let mut all = tokio::task::JoinSet::new();
         for n in 0..64 {
@@ -146,11 +39,12 @@ fn of_many_at_once_one_is_taken_in() {
         assert_eq!(answers.iter().filter(|answer| **answer == Accepted::Fresh).count(), 1);
         assert!(answers.iter().all(|answer| matches!(answer, Accepted::Fresh | Accepted::Duplicate)));
         assert_eq!(fixture.all().await.len(), 1);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn without_an_id_only_the_latest_delivery_is_a_duplicate() {
+#[tokio::test]
+async fn without_an_id_only_the_latest_delivery_is_a_duplicate() {
     engines(async |fixture| {
         let latest = |body| delivery(DedupKey::Latest("article:a".to_owned()), body, vec![event("article:a", 0)]);
         for (body, expected) in [
@@ -163,11 +57,12 @@ fn without_an_id_only_the_latest_delivery_is_a_duplicate() {
             assert_eq!(fixture.accept(latest(body)).await, expected);
         }
         assert_eq!(fixture.states().await, [EventState::Pending; 3]);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn a_full_queue_takes_nothing_new_and_forgets_that_it_was_asked() {
+#[tokio::test]
+async fn a_full_queue_takes_nothing_new_and_forgets_that_it_was_asked() {
     engines(async |fixture| {
         let small = |id: &str, body| NewDelivery { waiting_max: 2, ..unique(id, body, id) };
         for (id, expected) in
@@ -179,11 +74,12 @@ fn a_full_queue_takes_nothing_new_and_forgets_that_it_was_asked() {
         assert_eq!(fixture.accept(small("3", 1)).await, Accepted::Full, "what is worked on waits still");
         assert!(fixture.settle(&claimed, done()).await);
         assert_eq!(fixture.accept(small("3", 1)).await, Accepted::Fresh);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn what_cannot_be_mapped_is_kept_once_and_never_worked_on() {
+#[tokio::test]
+async fn what_cannot_be_mapped_is_kept_once_and_never_worked_on() {
     engines(async |fixture| {
         let unmappable = |body| Unmappable {
             source: "chatbot".to_owned(),
@@ -203,11 +99,12 @@ fn what_cannot_be_mapped_is_kept_once_and_never_worked_on() {
         assert!(fixture.queue.discard(id).await.unwrap());
         assert_eq!(fixture.erase(&SubjectQuery::conversation("conv_1")).await, 2);
         assert_eq!(fixture.queue.payload(id).await.unwrap(), None);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn the_most_urgent_and_then_the_oldest_comes_first() {
+#[tokio::test]
+async fn the_most_urgent_and_then_the_oldest_comes_first() {
     engines(async |fixture| {
         for (subject, priority) in [("a", 0), ("b", 0), ("c", 1), ("d", 0), ("e", 1)] {
             let delivery = delivery(DedupKey::Unique(subject.to_owned()), 1, vec![event(subject, priority)]);
@@ -218,11 +115,12 @@ fn the_most_urgent_and_then_the_oldest_comes_first() {
             order.push(claimed.payload.chars().last().unwrap());
         }
         assert_eq!(order, ['c', 'e', 'a', 'b', 'd']);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn one_subject_is_worked_off_in_the_order_of_arrival() {
+#[tokio::test]
+async fn one_subject_is_worked_off_in_the_order_of_arrival() {
     engines(async |fixture| {
         for id in ["1", "2", "3"] {
             fixture.accept(unique(id, 1, "a")).await;
@@ -244,11 +142,12 @@ fn one_subject_is_worked_off_in_the_order_of_arrival() {
         assert!(fixture.settle(&second, done()).await);
         assert!(fixture.queue.discard(fixture.all().await[2].id).await.unwrap());
         assert_eq!(fixture.claim().await.unwrap().id, fixture.all().await[3].id);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn a_lease_ends_and_its_holder_is_told_no() {
+#[tokio::test]
+async fn a_lease_ends_and_its_holder_is_told_no() {
     engines(async |fixture| {
         fixture.accept(unique("1", 1, "a")).await;
         let stale = fixture.claim().await.unwrap();
@@ -264,11 +163,12 @@ fn a_lease_ends_and_its_holder_is_told_no() {
         assert!(fixture.settle(&fresh, done()).await);
         assert!(!fixture.settle(&fresh, done()).await, "once");
         assert_eq!(fixture.states().await, [EventState::Done]);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn leases_of_a_worker_that_is_gone_are_freed() {
+#[tokio::test]
+async fn leases_of_a_worker_that_is_gone_are_freed() {
     engines(async |fixture| {
         fixture.accept(unique("1", 1, "a")).await;
         let gone = fixture.claim().await.unwrap();
@@ -277,11 +177,12 @@ fn leases_of_a_worker_that_is_gone_are_freed() {
         let again = fixture.claim().await.unwrap();
         assert!(fixture.settle(&again, done()).await);
         assert_eq!(fixture.queue.free_leases(&fixture.alone).await.unwrap(), 0);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn what_is_claimed_again_and_again_without_an_outcome_is_given_up() {
+#[tokio::test]
+async fn what_is_claimed_again_and_again_without_an_outcome_is_given_up() {
     engines(async |fixture| {
         fixture.accept(unique("1", 1, "a")).await;
         fixture.accept(unique("2", 1, "a")).await;
@@ -297,11 +198,12 @@ fn what_is_claimed_again_and_again_without_an_outcome_is_given_up() {
         // An outcome, even a failure, starts the count anew.
         assert!(fixture.settle(&next, fixture.later(Duration::ZERO)).await);
         assert_eq!(fixture.all().await[1].claims, 0);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn outcomes_count_or_do_not() {
+#[tokio::test]
+async fn outcomes_count_or_do_not() {
     engines(async |fixture| {
         fixture.accept(unique("1", 1, "a")).await;
         for (counts, failures) in [(true, 1), (false, 1), (true, 2)] {
@@ -317,7 +219,8 @@ fn outcomes_count_or_do_not() {
         let ended = fixture.all().await.remove(0);
         assert_eq!((ended.receipt.as_deref(), ended.error, ended.due_at), (Some("ticket:T-1"), None, None));
         assert_eq!(fixture.queue.next_due(&[]).await.unwrap(), None);
-    });
+    })
+    .await;
 }
 
 async fn dead_letter(fixture: &Fixture, in_doubt: bool) -> i64 {
@@ -328,8 +231,8 @@ async fn dead_letter(fixture: &Fixture, in_doubt: bool) -> i64 {
     claimed.id
 }
 
-#[test]
-fn of_eight_that_replay_at_once_one_wins() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_eight_that_replay_at_once_one_wins() {
     engines(async |fixture| {
         let id = dead_letter(&fixture, false).await;
         let mut all = tokio::task::JoinSet::new();
@@ -343,11 +246,12 @@ fn of_eight_that_replay_at_once_one_wins() {
         assert!(!fixture.queue.replay(id, true).await.unwrap(), "it is being worked on");
         assert!(fixture.settle(&claimed, done()).await);
         assert!(!fixture.queue.replay(id, true).await.unwrap(), "it is done");
-    });
+    })
+    .await;
 }
 
-#[test]
-fn an_effect_in_doubt_is_replayed_only_by_force_and_what_is_given_up_never() {
+#[tokio::test]
+async fn an_effect_in_doubt_is_replayed_only_by_force_and_what_is_given_up_never() {
     engines(async |fixture| {
         let doubt = dead_letter(&fixture, true).await;
         assert!(fixture.all().await[0].in_doubt);
@@ -361,11 +265,12 @@ fn an_effect_in_doubt_is_replayed_only_by_force_and_what_is_given_up_never() {
         assert!(!fixture.queue.discard(given_up).await.unwrap());
         assert!(!fixture.queue.replay(given_up, true).await.unwrap());
         assert!(!fixture.queue.replay(4711, true).await.unwrap() && !fixture.queue.discard(4711).await.unwrap());
-    });
+    })
+    .await;
 }
 
-#[test]
-fn payloads_go_after_a_while_and_identities_stay() {
+#[tokio::test]
+async fn payloads_go_after_a_while_and_identities_stay() {
     engines(async |fixture| {
         let id = dead_letter(&fixture, false).await;
         fixture.accept(unique("waiting", 1, "w")).await;
@@ -377,11 +282,12 @@ fn payloads_go_after_a_while_and_identities_stay() {
         assert!(!fixture.queue.replay(id, true).await.unwrap(), "there is nothing left to work on");
         assert_eq!(fixture.claim().await.unwrap().payload, "payload of w", "what waits keeps its own");
         assert_eq!(fixture.accept(unique("0", 1, "0")).await, Accepted::Duplicate);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn erasure_takes_payloads_and_ends_what_waits() {
+#[tokio::test]
+async fn erasure_takes_payloads_and_ends_what_waits() {
     engines(async |fixture| {
         for subject in ["a", "b", "c"] {
             fixture.accept(unique(subject, 1, subject)).await;
@@ -396,5 +302,6 @@ fn erasure_takes_payloads_and_ends_what_waits() {
         for (event, kept) in fixture.all().await.iter().zip([false, false, true]) {
             assert_eq!(fixture.queue.payload(event.id).await.unwrap().is_some(), kept);
         }
-    });
+    })
+    .await;
 }

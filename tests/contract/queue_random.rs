@@ -8,7 +8,10 @@ use frontdesk::{
 };
 use proptest::prelude::*;
 
-use crate::queue::{Fixture, dead, done, engines, unique};
+use crate::{
+    queue_engines::{Fixture, dead, done, engines, unique},
+    support::block_on,
+};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -76,7 +79,7 @@ proptest! {
 
     #[test]
     fn depths_are_what_one_would_count(steps in prop::collection::vec(step(), 1..60)) {
-        engines(|fixture| {
+        block_on(engines(|fixture| {
             let steps = steps.clone();
             async move {
                 let mut held = Vec::new();
@@ -94,6 +97,6 @@ proptest! {
                 assert_eq!(fixture.queue.depths().await.unwrap(), counted);
                 assert_eq!(fixture.beside.depths().await.unwrap(), counted);
             }
-        });
+        }));
     }
 }

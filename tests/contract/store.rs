@@ -40,8 +40,8 @@ async fn sqlite() -> Fixture {
 }
 
 /// Runs a check against every engine there is.
-pub fn engines<F: Future<Output = ()>>(check: impl Fn(Fixture) -> F) {
-    block_on(async { check(sqlite().await).await });
+pub async fn engines<F: Future<Output = ()>>(check: impl Fn(Fixture) -> F) {
+    check(sqlite().await).await;
 }
 
 fn ada() -> Customer {
@@ -107,8 +107,8 @@ fn record(clock: &Clock, verdict: Verdict) -> AuditRecord {
     }
 }
 
-#[test]
-fn an_order_is_found_by_its_number() {
+#[tokio::test]
+async fn an_order_is_found_by_its_number() {
     engines(|fixture| async move {
         let fixture = fixture;
         for written in ["1001", "#1001"] {
@@ -116,11 +116,12 @@ fn an_order_is_found_by_its_number() {
             assert_eq!(order.id.as_str(), "1001");
         }
         assert!(fixture.engine.find(&OrderId::parse("100").unwrap()).await.unwrap().is_none());
-    });
+    })
+    .await;
 }
 
-#[test]
-fn one_effect_makes_one_ticket_and_one_note() {
+#[tokio::test]
+async fn one_effect_makes_one_ticket_and_one_note() {
     engines(|fixture| async move {
         let fixture = fixture;
         let effect = EffectId::fresh();
@@ -137,11 +138,12 @@ fn one_effect_makes_one_ticket_and_one_note() {
         let first = fixture.engine.add_note(&contact, "n", &effect).await.unwrap();
         assert_eq!(fixture.beside.add_note(&contact, "n", &effect).await.unwrap(), first);
         assert_ne!(fixture.engine.add_note(&contact, "n", &EffectId::fresh()).await.unwrap(), first);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn a_contact_is_written_over_and_says_what_was_there() {
+#[tokio::test]
+async fn a_contact_is_written_over_and_says_what_was_there() {
     engines(|fixture| async move {
         let fixture = fixture;
         let company = FieldName::parse("company").unwrap();
@@ -156,11 +158,12 @@ fn a_contact_is_written_over_and_says_what_was_there() {
         let made = fixture.engine.save_contact(&nobody, None, &fields("Seven"), None).await.unwrap();
         assert_eq!(made.before, ContactFields::new());
         assert_eq!(fixture.engine.find_contact(&nobody).await.unwrap().unwrap().id, made.id);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn the_ledger_knows_fresh_doubt_done_and_reuse() {
+#[tokio::test]
+async fn the_ledger_knows_fresh_doubt_done_and_reuse() {
     engines(|fixture| async move {
         let fixture = fixture;
         let Fixture { engine, beside, clock, .. } = &fixture;
@@ -186,11 +189,12 @@ fn the_ledger_knows_fresh_doubt_done_and_reuse() {
         assert!(matches!(engine.begin(&claim(clock, "k", "a")).await.unwrap(), Begin::Done { .. }));
         clock.advance(Duration::from_secs(2));
         assert!(matches!(engine.begin(&claim(clock, "k", "b")).await.unwrap(), Begin::Fresh { .. }));
-    });
+    })
+    .await;
 }
 
-#[test]
-fn an_effect_in_doubt_is_begun_again_by_one_and_released_for_all() {
+#[tokio::test]
+async fn an_effect_in_doubt_is_begun_again_by_one_and_released_for_all() {
     engines(|fixture| async move {
         let fixture = fixture;
         let Fixture { engine, beside, clock, .. } = &fixture;
@@ -218,11 +222,12 @@ fn an_effect_in_doubt_is_begun_again_by_one_and_released_for_all() {
         engine.release(&other).await.unwrap();
         assert!(!engine.begin_again(&other, clock.now()).await.unwrap());
         assert!(matches!(engine.begin(&claim()).await.unwrap(), Begin::Done { .. }));
-    });
+    })
+    .await;
 }
 
-#[test]
-fn a_ticket_is_found_by_its_effect_and_takes_comments_once() {
+#[tokio::test]
+async fn a_ticket_is_found_by_its_effect_and_takes_comments_once() {
     engines(|fixture| async move {
         let fixture = fixture;
         let Fixture { engine, beside, .. } = &fixture;
@@ -239,11 +244,12 @@ fn a_ticket_is_found_by_its_effect_and_takes_comments_once() {
             let refused = engine.add_comment(&unknown, &more, &EffectId::fresh()).await.unwrap_err();
             assert!(matches!(refused, PortError::Closed { .. }), "{unknown}: {refused}");
         }
-    });
+    })
+    .await;
 }
 
-#[test]
-fn a_contact_is_saved_once_under_one_effect() {
+#[tokio::test]
+async fn a_contact_is_saved_once_under_one_effect() {
     engines(|fixture| async move {
         let fixture = fixture;
         let Fixture { engine, beside, .. } = &fixture;
@@ -258,11 +264,12 @@ fn a_contact_is_saved_once_under_one_effect() {
         assert_eq!((&again.id, &again.before), (&first.id, &first.before));
         let now = engine.find_contact(&ada()).await.unwrap().unwrap();
         assert_eq!(now.fields[&company].as_str(), "Two");
-    });
+    })
+    .await;
 }
 
-#[test]
-fn of_many_claims_at_once_one_is_fresh() {
+#[tokio::test]
+async fn of_many_claims_at_once_one_is_fresh() {
     engines(|fixture| async move {
         let fixture = fixture;
         let Fixture { engine, beside, clock, .. } = &fixture;
@@ -270,11 +277,12 @@ fn of_many_claims_at_once_one_is_fresh() {
             matches!(engine.begin(&claim(clock, "k", "a")).await.unwrap(), Begin::Fresh { .. })
         });
         assert_eq!(futures::future::join_all(claims).await.into_iter().filter(|fresh| *fresh).count(), 1);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn audit_records_are_kept_in_order_and_filtered() {
+#[tokio::test]
+async fn audit_records_are_kept_in_order_and_filtered() {
     engines(|fixture| async move {
         let fixture = fixture;
         let Fixture { engine, beside, clock, .. } = &fixture;
@@ -295,53 +303,50 @@ fn audit_records_are_kept_in_order_and_filtered() {
         assert!(read(AuditFilter { customers: other, ..all.clone() }).await.is_empty());
         let hashes: Vec<_> = beside.read(&all).await.unwrap().into_iter().map(|record| record.customer_hash).collect();
         assert!(hashes.iter().all(|hash| *hash == hashes[0]), "one customer has one hash, in every process");
-    });
+    })
+    .await;
 }
 
-#[test]
-fn neighbours_of_a_failing_write_are_left_alone() {
-    block_on(async {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
-        let contact = frontdesk::domain::ContactId::parse("cus_ada").unwrap();
-        // A trigger makes every second note fail, in the same group of writes as its neighbours.
-        rusqlite::Connection::open(directory.path().join("frontdesk.db"))
-            .unwrap()
-            .execute_batch(
-                "CREATE TRIGGER t BEFORE INSERT ON notes WHEN new.text = 'bad' BEGIN SELECT raise(ABORT, 'no'); END",
-            )
-            .unwrap();
-        let effects: Vec<EffectId> = (0..100).map(|_| EffectId::fresh()).collect();
-        let writes = effects
-            .iter()
-            .enumerate()
-            .map(|(n, effect)| store.add_note(&contact, if n % 2 == 0 { "good" } else { "bad" }, effect));
-        let results = futures::future::join_all(writes).await;
-        for (n, result) in results.iter().enumerate() {
-            assert_eq!(result.is_ok(), n % 2 == 0, "{n}: {result:?}");
-        }
-        store.close().await.unwrap();
-        assert!(store.add_note(&contact, "late", &EffectId::fresh()).await.is_err(), "a closed store says so");
-    });
+#[tokio::test]
+async fn neighbours_of_a_failing_write_are_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
+    let contact = frontdesk::domain::ContactId::parse("cus_ada").unwrap();
+    // A trigger makes every second note fail, in the same group of writes as its neighbours.
+    rusqlite::Connection::open(directory.path().join("frontdesk.db"))
+        .unwrap()
+        .execute_batch(
+            "CREATE TRIGGER t BEFORE INSERT ON notes WHEN new.text = 'bad' BEGIN SELECT raise(ABORT, 'no'); END",
+        )
+        .unwrap();
+    let effects: Vec<EffectId> = (0..100).map(|_| EffectId::fresh()).collect();
+    let writes = effects
+        .iter()
+        .enumerate()
+        .map(|(n, effect)| store.add_note(&contact, if n % 2 == 0 { "good" } else { "bad" }, effect));
+    let results = futures::future::join_all(writes).await;
+    for (n, result) in results.iter().enumerate() {
+        assert_eq!(result.is_ok(), n % 2 == 0, "{n}: {result:?}");
+    }
+    store.close().await.unwrap();
+    assert!(store.add_note(&contact, "late", &EffectId::fresh()).await.is_err(), "a closed store says so");
 }
 
-#[test]
-fn a_store_that_refuses_fails_every_write_of_the_group_and_heals() {
-    block_on(async {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("frontdesk.db");
-        let store = Store::open(&path, Clock::system()).unwrap();
-        let contact = frontdesk::domain::ContactId::parse("cus_ada").unwrap();
-        let big = "x".repeat(100_000);
-        // A lock that another process holds for ever is, for a writer, a disk that refuses.
-        let other = rusqlite::Connection::open(&path).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let effects: Vec<EffectId> = (0..3).map(|_| EffectId::fresh()).collect();
-        let writes = effects.iter().map(|effect| store.add_note(&contact, &big, effect));
-        assert!(futures::future::join_all(writes).await.iter().all(Result::is_err));
-        other.execute_batch("ROLLBACK").unwrap();
-        assert!(store.add_note(&contact, &big, &effects[0]).await.is_ok());
-    });
+#[tokio::test]
+async fn a_store_that_refuses_fails_every_write_of_the_group_and_heals() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("frontdesk.db");
+    let store = Store::open(&path, Clock::system()).unwrap();
+    let contact = frontdesk::domain::ContactId::parse("cus_ada").unwrap();
+    let big = "x".repeat(100_000);
+    // A lock that another process holds for ever is, for a writer, a disk that refuses.
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let effects: Vec<EffectId> = (0..3).map(|_| EffectId::fresh()).collect();
+    let writes = effects.iter().map(|effect| store.add_note(&contact, &big, effect));
+    assert!(futures::future::join_all(writes).await.iter().all(Result::is_err));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(store.add_note(&contact, &big, &effects[0]).await.is_ok());
 }
 
 proptest! {
@@ -356,21 +361,18 @@ proptest! {
     }
 }
 
-#[test]
-fn an_import_replaces_and_the_old_words_are_gone() {
-    block_on(async {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
-        let article = |body: &str| {
-            let line = format!(
-                r#"{{"type":"article","id":"a","title":"T","body":"{body}","updated_at":"2026-01-01T00:00:00Z"}}"#
-            );
-            frontdesk::import::read_lines(line.as_bytes()).collect::<Result<Vec<Record>, _>>().unwrap()
-        };
-        store.import(article("zebra")).await.unwrap();
-        assert_eq!(store.search("zebra", 5).await.unwrap().len(), 1);
-        store.import(article("giraffe")).await.unwrap();
-        assert!(store.search("zebra", 5).await.unwrap().is_empty());
-        assert_eq!(store.search("giraffes", 5).await.unwrap().len(), 1);
-    });
+#[tokio::test]
+async fn an_import_replaces_and_the_old_words_are_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
+    let article = |body: &str| {
+        let line =
+            format!(r#"{{"type":"article","id":"a","title":"T","body":"{body}","updated_at":"2026-01-01T00:00:00Z"}}"#);
+        frontdesk::import::read_lines(line.as_bytes()).collect::<Result<Vec<Record>, _>>().unwrap()
+    };
+    store.import(article("zebra")).await.unwrap();
+    assert_eq!(store.search("zebra", 5).await.unwrap().len(), 1);
+    store.import(article("giraffe")).await.unwrap();
+    assert!(store.search("zebra", 5).await.unwrap().is_empty());
+    assert_eq!(store.search("giraffes", 5).await.unwrap().len(), 1);
 }

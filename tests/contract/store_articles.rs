@@ -9,8 +9,8 @@ use frontdesk::{
 
 use crate::store::engines;
 
-#[test]
-fn a_late_delivery_of_an_article_changes_nothing() {
+#[tokio::test]
+async fn a_late_delivery_of_an_article_changes_nothing() {
     engines(|fixture| async move {
         let fixture = fixture;
         let id = ArticleId::parse("returns").unwrap();
@@ -39,11 +39,12 @@ fn a_late_delivery_of_an_article_changes_nothing() {
         assert_eq!(change(5, None, Some("untimed")).await.as_deref(), Some("untimed"), "by arrival");
         assert_eq!(change(6, Some(25), Some("late")).await, None);
         assert_eq!(change(4, None, None).await, None);
-    });
+    })
+    .await;
 }
 
-#[test]
-fn articles_change_and_the_search_with_them() {
+#[tokio::test]
+async fn articles_change_and_the_search_with_them() {
     engines(|fixture| async move {
         let fixture = fixture;
         let search = async |query: &str| -> Vec<String> {
@@ -53,5 +54,6 @@ fn articles_change_and_the_search_with_them() {
         assert_eq!(search("GIFT card codes").await[0], "gift-cards");
         assert!(search("").await.is_empty() && search("!?").await.is_empty());
         assert!(search("zyzzyva").await.is_empty());
-    });
+    })
+    .await;
 }

@@ -10,8 +10,6 @@ use frontdesk::{
 };
 use serde_json::Value;
 
-use crate::support::block_on;
-
 /// Functions that count characters from the beginning for every match.
 const REGULAR: [&str; 10] =
     ["gsub", "sub", "test", "match", "scan", "capture", "splits", "matches", "split_matches", "split_"];
@@ -85,7 +83,7 @@ fn with_text(mut input: Value, text: &str) -> Value {
 }
 
 /// What goes wrong when a shipped file works on such a text: nothing but that the script expects other requests.
-fn slow(name: &str, file: &toml::Table, example: &toml::Value, text: &str) -> Option<String> {
+async fn slow(name: &str, file: &toml::Table, example: &toml::Value, text: &str) -> Option<String> {
     let (mut file, mut example) = (file.clone(), example.clone());
     let input: Value = serde_json::from_str(example["input"].as_str().unwrap()).unwrap();
     let members = example.as_table_mut().unwrap();
@@ -101,7 +99,7 @@ fn slow(name: &str, file: &toml::Table, example: &toml::Value, text: &str) -> Op
     let here = tempfile::tempdir().unwrap();
     std::fs::write(here.path().join(format!("{name}.toml")), toml::to_string(&file).unwrap()).unwrap();
     let library = Library::with_directory(Some(here.path())).unwrap();
-    let failures = block_on(run_examples(&library, name)).unwrap().into_iter().filter_map(|result| result.failure);
+    let failures = run_examples(&library, name).await.unwrap().into_iter().filter_map(|result| result.failure);
     failures
         .into_iter()
         .find(|why| ["ran for longer", "no thread", "cannot work on"].iter().any(|said| why.contains(said)))
@@ -123,13 +121,13 @@ fn writes(file: &toml::Table) -> Vec<toml::Value> {
     OPERATIONS.into_iter().filter_map(of).cloned().collect()
 }
 
-#[test]
-fn bodies_of_every_shipped_file_are_made_in_time() {
+#[tokio::test]
+async fn bodies_of_every_shipped_file_are_made_in_time() {
     let mut tried = 0;
     for (name, file) in shipped() {
         for example in writes(&file) {
             for text in worst() {
-                let why = slow(&name, &file, &example, &text);
+                let why = slow(&name, &file, &example, &text).await;
                 assert_eq!(why, None, "{name}, {}: {}…", example["operation"], &text[..8]);
                 tried += 1;
             }
@@ -141,7 +139,7 @@ fn bodies_of_every_shipped_file_are_made_in_time() {
     let quadratic = r#"{ body: (.text | gsub("\n"; "<br>")) }"#;
     file["crm"]["log_activity"].as_table_mut().unwrap().insert("body".to_owned(), quadratic.into());
     let example = writes(&file).into_iter().find(|one| one["operation"].as_str() == Some("crm.log_activity")).unwrap();
-    let why = slow(&name, &file, &example, &"\n".repeat(40_000));
+    let why = slow(&name, &file, &example, &"\n".repeat(40_000)).await;
     assert!(why.is_some_and(|why| why.contains("ran for longer")));
 }
 
@@ -159,8 +157,8 @@ fn prose(value: &Value, at: &str, all: &mut Vec<String>) {
     }
 }
 
-#[test]
-fn webhooks_of_every_shipped_file_are_read_in_time() {
+#[tokio::test]
+async fn webhooks_of_every_shipped_file_are_read_in_time() {
     let (library, threads) = (Library::shipped(), FilterThreads::start("test"));
     let now = Timestamp::parse("2026-11-24T12:00:00Z").unwrap();
     let mut tried = 0;
@@ -183,7 +181,7 @@ fn webhooks_of_every_shipped_file_are_read_in_time() {
             let headers = source.verifier().sign(&path, "msg_1", &body, now);
             let raw = RawWebhook { headers, body, path, address: None };
             let webhook = source.verifier().verify(&name, &raw, now).unwrap();
-            let mapped = block_on(source.map(&webhook));
+            let mapped = source.map(&webhook).await;
             let in_time = match &mapped {
                 // A title of 200 KB is too long, and told so by name.
                 Mapped::Unmappable { faults, .. } => faults.iter().all(|fault| !fault.starts_with("events")),
