@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::{
-    desk::{EffectKey, PortError, Queued, QueuedTicket, TicketRequests},
+    desk::{EffectKey, PortError, Queued, QueuedTicket, System, TicketRequests},
     store::{Store, StoreError},
     telemetry::traces,
 };
@@ -32,5 +32,5 @@ impl TicketRequests for Requests {
 }
 
 fn failed(source: StoreError) -> PortError {
-    PortError::NotDone { system: "inbox", closed_for: None, source: Box::new(source) }
+    PortError::not_done(System::Inbox, source)
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    desk::{BUILTIN, Desk, DeskError},
-    events::{Arrival, EventError, Handlers, Remedy, System},
+    desk::{BUILTIN, Desk, DeskError, System},
+    events::{Arrival, EventError, Handlers, Remedy},
     inbox::{self, Claimed, Dispatch, Failure, Handled, Intake, UNMAPPED_WEBHOOK, Watch, Worker},
     store::{RetentionOptions, Store},
     telemetry::causes,
@@ -66,8 +66,9 @@ impl Dispatcher {
         match system {
             System::Helpdesk => options.helpdesk.clone(),
             System::Crm => options.crm.clone(),
-            System::Knowledge if options.article_mirrors.is_empty() => BUILTIN.to_owned(),
-            System::Knowledge => options.article_mirrors.join(", "),
+            System::OrderSystem => options.orders.clone(),
+            System::KnowledgeBase if !options.article_mirrors.is_empty() => options.article_mirrors.join(", "),
+            System::KnowledgeBase | System::Ledger | System::AuditLog | System::Inbox => BUILTIN.to_owned(),
         }
     }
 }

@@ -12,11 +12,14 @@ use super::{
     endpoints::{Endpoints, UpstreamTransport, transport},
     failure::{Failure, OperationError},
     input,
+    probe::{Asked, Probe, ProbeError},
     reply::ReadOrder,
     vendor::{Task, Vendor},
 };
 use crate::{
-    desk::{ArticleMirror, Cause, Created, Crm, Helpdesk, OrderSystem, PortError, SavedContact, Settlement},
+    desk::{
+        ArticleMirror, Created, Crm, Helpdesk, OrderSystem, PortError, PortErrorKind, SavedContact, Settlement, System,
+    },
     domain::{
         Article, ArticleId, Clock, Comment, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId,
         Order, OrderId, Ticket, TicketId,
@@ -50,28 +53,6 @@ struct FromConnector {
     upstream: String,
     #[source]
     source: OperationError,
-}
-
-/// Result of probing one upstream.
-#[derive(Debug)]
-pub struct Probe {
-    pub upstream: String,
-    pub ports: Vec<&'static str>,
-    pub auth: &'static str,
-    pub base_url: String,
-    /// Request of the health operation, for example `GET /ping`.
-    pub health: Option<String>,
-    /// What was requested, or why the upstream cannot be used.
-    pub result: Result<Asked, Cause>,
-    pub took: Duration,
-}
-
-/// What a successful probe has requested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    Health,
-    /// The connector has no health operation: at most a token was fetched.
-    Nothing,
 }
 
 impl Connector {
@@ -108,7 +89,7 @@ impl Connector {
         probes
     }
 
-    async fn probe_one(&self, upstream: &Arc<Upstream>) -> Result<Asked, Cause> {
+    async fn probe_one(&self, upstream: &Arc<Upstream>) -> Result<Asked, ProbeError> {
         upstream.auth().probe().await?;
         let transport = transport(upstream);
         let task = Task { transport: &transport, input: &Value::Object(serde_json::Map::new()), effect: None };
@@ -122,7 +103,7 @@ impl Connector {
     async fn with<T>(
         &self,
         upstream: &Option<Arc<Upstream>>,
-        system: &'static str,
+        system: System,
         does: Does<'_>,
         work: impl AsyncFnOnce(&Task<'_>) -> Result<T, OperationError>,
     ) -> Result<T, PortError> {
@@ -137,74 +118,42 @@ impl Connector {
     /// Maps an error to a [`PortError`]. `closed_for` is the time for which the upstream's breaker stays open.
     fn port_error(
         &self,
-        system: &'static str,
+        system: System,
         does: &Does<'_>,
         closed_for: Option<Duration>,
         source: OperationError,
     ) -> PortError {
-        let (in_doubt, write) = (source.in_doubt, does.write);
-        if does.owned && source.failure.is_unreadable() {
-            let source: Cause =
-                Box::new(FromConnector { vendor: self.vendor_name.clone(), upstream: self.name.clone(), source });
-            return PortError::Unreadable { system, source };
-        }
+        use PortErrorKind as Kind;
+        let write = does.write;
         let kind = match &source.failure {
-            // The effect may exist; if the answer is unusable, the system is still reachable.
-            failure if in_doubt => {
-                if failure.is_outage() {
-                    Kind::Unavailable
-                } else {
-                    Kind::Unexpected
-                }
-            }
+            failure if does.owned && failure.is_unreadable() => Kind::Unreadable,
+            // It was done, or may have been, and the answer makes no sense: the system is there.
+            failure if source.in_doubt => match failure.is_outage() {
+                true => Kind::Unavailable { closed_for },
+                false => Kind::Unexpected,
+            },
             Failure::Upstream(UpstreamError { error, .. }) if error.is_refusal() => Kind::Denied,
             Failure::Upstream(UpstreamError { error: CallError::BreakerOpen { wait }, .. }) => {
-                Kind::NotDone(Some(*wait))
+                Kind::NotDone { closed_for: Some(*wait) }
             }
             Failure::Closed { .. } => Kind::Closed,
             Failure::NotFound { .. } | Failure::NotThere if does.may_be_closed => Kind::Closed,
             Failure::Denied { .. } => Kind::Denied,
             Failure::Forbidden { .. } => Kind::Forbidden,
             Failure::Misconfigured { .. } | Failure::NotThere => Kind::Misconfigured,
-            Failure::RateLimited { retry_after, .. } => Kind::RateLimited(*retry_after),
-            Failure::EmailRequired { .. } => return PortError::EmailRequired { system },
-            Failure::Invalid { field, .. } => Kind::Invalid(field.clone(), true),
-            Failure::Conflict { .. } => Kind::Invalid(None, false),
-            Failure::NotFound { .. } if write => Kind::Invalid(None, false),
-            failure if write && failure.is_outage() => Kind::NotDone(closed_for),
+            Failure::RateLimited { retry_after, .. } => Kind::RateLimited { retry_after: *retry_after },
+            Failure::EmailRequired { .. } => Kind::EmailRequired,
+            Failure::Invalid { field, .. } => Kind::Invalid { field: field.clone(), verdict: true },
+            Failure::Conflict { .. } => Kind::Invalid { field: None, verdict: false },
+            Failure::NotFound { .. } if write => Kind::Invalid { field: None, verdict: false },
+            failure if write && failure.is_outage() => Kind::NotDone { closed_for },
             _ if write => Kind::Unprocessable,
-            failure if failure.is_outage() => Kind::Unavailable,
+            failure if failure.is_outage() => Kind::Unavailable { closed_for },
             _ => Kind::Unexpected,
         };
-        let source: Cause =
-            Box::new(FromConnector { vendor: self.vendor_name.clone(), upstream: self.name.clone(), source });
-        match kind {
-            Kind::Unavailable => PortError::Unavailable { system, closed_for, source },
-            Kind::Unexpected => PortError::Unexpected { system, source },
-            Kind::NotDone(closed_for) => PortError::NotDone { system, closed_for, source },
-            Kind::Unprocessable => PortError::Unprocessable { system, source },
-            Kind::Denied => PortError::Denied { system, source },
-            Kind::Forbidden => PortError::Forbidden { system, source },
-            Kind::Misconfigured => PortError::Misconfigured { system, source },
-            Kind::RateLimited(retry_after) => PortError::RateLimited { system, retry_after, source },
-            Kind::Invalid(field, verdict) => PortError::Invalid { system, field, verdict, source },
-            Kind::Closed => PortError::Closed { system, source },
-        }
+        let source = FromConnector { vendor: self.vendor_name.clone(), upstream: self.name.clone(), source };
+        PortError::new(system, kind, Box::new(source))
     }
-}
-
-enum Kind {
-    Unavailable,
-    Unexpected,
-    NotDone(Option<Duration>),
-    Unprocessable,
-    Denied,
-    Forbidden,
-    Misconfigured,
-    RateLimited(Option<Duration>),
-    /// The refused argument, and whether the refusal is a verdict on the content.
-    Invalid(Option<String>, bool),
-    Closed,
 }
 
 /// Properties of an operation's run.
@@ -237,7 +186,7 @@ impl OrderSystem for Connector {
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
         let input = input::find_order(id);
         let find = async |task: &Task<'_>| self.vendor.find_order(task).await;
-        let found = self.with(&self.endpoints.orders, "order system", Does::owned(&input), find).await?;
+        let found = self.with(&self.endpoints.orders, System::OrderSystem, Does::owned(&input), find).await?;
         let Some(ReadOrder { order, faults }) = found else { return Ok(None) };
         if !faults.is_empty() {
             tracing::warn!(
@@ -257,27 +206,27 @@ impl OrderSystem for Connector {
 #[async_trait]
 impl Helpdesk for Connector {
     async fn create_ticket(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError> {
-        const SYSTEM: &str = "helpdesk";
         if self.ticket_needs_email && ticket.requester.address().is_none() {
-            return Err(PortError::EmailRequired { system: SYSTEM });
+            return Err(PortError::email_required(System::Helpdesk));
         }
         let input = input::create_ticket(ticket, effect, &self.vendor.system);
         let create = async |task: &Task<'_>| self.vendor.create_ticket(task).await;
-        let record = self.with(&self.endpoints.helpdesk, SYSTEM, Does::write(&input, Some(effect)), create).await?;
+        let record =
+            self.with(&self.endpoints.helpdesk, System::Helpdesk, Does::write(&input, Some(effect)), create).await?;
         Ok(Created { record, fresh: true })
     }
 
     async fn find_ticket(&self, effect: &EffectId) -> Result<Option<Ticket>, PortError> {
         let input = input::find_ticket(effect);
         let find = async |task: &Task<'_>| self.vendor.find_ticket(task).await;
-        self.with(&self.endpoints.helpdesk, "helpdesk", Does::read(&input), find).await
+        self.with(&self.endpoints.helpdesk, System::Helpdesk, Does::read(&input), find).await
     }
 
     async fn add_comment(&self, ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Result<(), PortError> {
         let input = input::add_comment(ticket, comment, effect);
         let add = async |task: &Task<'_>| self.vendor.add_comment(task).await;
         let does = Does { may_be_closed: true, ..Does::write(&input, Some(effect)) };
-        self.with(&self.endpoints.helpdesk, "helpdesk", does, add).await
+        self.with(&self.endpoints.helpdesk, System::Helpdesk, does, add).await
     }
 
     fn raises_priority(&self) -> bool {
@@ -302,7 +251,7 @@ impl Crm for Connector {
     async fn find_contact(&self, customer: &Customer) -> Result<Option<Contact>, PortError> {
         let input = input::find_contact(customer, &self.vendor.system);
         let find = async |task: &Task<'_>| self.vendor.find_contact(task).await;
-        self.with(&self.endpoints.crm, "CRM", Does::read(&input), find).await
+        self.with(&self.endpoints.crm, System::Crm, Does::read(&input), find).await
     }
 
     async fn save_contact(
@@ -313,7 +262,7 @@ impl Crm for Connector {
         _: Option<&EffectId>,
     ) -> Result<SavedContact, PortError> {
         if contact.is_none() && self.contact_needs_email && customer.address().is_none() {
-            return Err(PortError::EmailRequired { system: "CRM" });
+            return Err(PortError::email_required(System::Crm));
         }
         let before = contact.map(|contact| contact.fields.clone()).unwrap_or_default();
         if let Some(contact) = contact
@@ -323,14 +272,14 @@ impl Crm for Connector {
         }
         let input = input::upsert_contact(customer, contact.map(|contact| &contact.id), fields, &self.vendor.system);
         let upsert = async |task: &Task<'_>| self.vendor.upsert_contact(task).await;
-        let id = self.with(&self.endpoints.crm, "CRM", Does::write(&input, None), upsert).await?;
+        let id = self.with(&self.endpoints.crm, System::Crm, Does::write(&input, None), upsert).await?;
         Ok(SavedContact { id, before })
     }
 
     async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError> {
         let input = input::log_activity(contact, text, effect, effect.begun_at().unwrap_or_else(|| self.clock.now()));
         let log = async |task: &Task<'_>| self.vendor.log_activity(task).await;
-        self.with(&self.endpoints.crm, "CRM", Does::write(&input, Some(effect)), log).await
+        self.with(&self.endpoints.crm, System::Crm, Does::write(&input, Some(effect)), log).await
     }
 
     fn contact_settlement(&self) -> Settlement {
@@ -351,12 +300,12 @@ impl ArticleMirror for Connector {
     async fn upsert(&self, article: &Article) -> Result<(), PortError> {
         let input = input::upsert_article(article);
         let upsert = async |task: &Task<'_>| self.vendor.upsert_article(task).await;
-        self.with(&self.endpoints.knowledge, "knowledge base", Does::write(&input, None), upsert).await
+        self.with(&self.endpoints.knowledge, System::KnowledgeBase, Does::write(&input, None), upsert).await
     }
 
     async fn remove(&self, id: &ArticleId) -> Result<(), PortError> {
         let input = input::remove_article(id);
         let remove = async |task: &Task<'_>| self.vendor.remove_article(task).await;
-        self.with(&self.endpoints.knowledge, "knowledge base", Does::write(&input, None), remove).await
+        self.with(&self.endpoints.knowledge, System::KnowledgeBase, Does::write(&input, None), remove).await
     }
 }

@@ -79,6 +79,32 @@ fn named(field: &Option<String>) -> String {
 }
 
 impl Failure {
+    /// The status of the reply that it was read from.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::NotFound { status }
+            | Self::Denied { status }
+            | Self::Forbidden { status }
+            | Self::Misconfigured { status, .. }
+            | Self::RateLimited { status, .. }
+            | Self::Invalid { status, .. }
+            | Self::Conflict { status }
+            | Self::Unavailable { status }
+            | Self::InDoubt { status }
+            | Self::EmailRequired { status }
+            | Self::Closed { status }
+            | Self::Status { status }
+            | Self::NotJson { status }
+            | Self::Empty { status } => Some(*status),
+            Self::Filter { .. }
+            | Self::Output { .. }
+            | Self::NotThere
+            | Self::Misfit(_)
+            | Self::Url(_)
+            | Self::Upstream(_) => None,
+        }
+    }
+
     /// Whether the system is unavailable or too slow, independent of the request.
     pub(super) fn is_outage(&self) -> bool {
         match self {

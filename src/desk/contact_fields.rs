@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Call, ContactChange, ContactUpdate, Decision, Desk, DeskError, Effect, EffectKey, Fingerprint, OwnedContact, Plan,
-    PortError, Verdict,
-    contacts::{Change, SYSTEM, Saved},
+    PortError, System, Verdict,
+    contacts::{Change, Saved},
     effects::{Once, Outcome, UNDER_WAY_MAX, Write},
     keyed_locks::KeyedLock,
 };
@@ -194,7 +194,7 @@ impl Desk {
             ..call.clone()
         };
         let write = Write {
-            system: SYSTEM,
+            system: System::Crm,
             settlement,
             describe: |made: &Made| {
                 let mut decision = Decision::new(Verdict::Allowed).on("contact", &made.contact_id);
@@ -231,7 +231,7 @@ impl Desk {
         decision.objects.extend(contact.map(|id| format!("contact:{id}")));
         decision.fields = names(fields);
         self.note(call, decision).await?;
-        Ok(DeskError::InDoubt { system: SYSTEM, can_settle: true, source: Some(error) })
+        Ok(DeskError::InDoubt { system: System::Crm, can_settle: true, source: Some(error) })
     }
 }
 

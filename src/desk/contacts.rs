@@ -3,13 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Begin, Call, Decision, Desk, DeskError, Effect, EffectKey, Plan, Verdict,
+    Begin, Call, Decision, Desk, DeskError, Effect, EffectKey, Plan, System, Verdict,
     effects::{Outcome, Write, unreadable},
     ports::customer,
 };
 use crate::domain::{ContactFields, ContactId, Customer, EffectId, FieldName, FieldValue, NoteId, Timestamp};
-
-pub(super) const SYSTEM: &str = "CRM";
 
 /// A contact after an update.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -161,7 +159,7 @@ impl Desk {
         text: &str,
     ) -> Result<NoteId, DeskError> {
         let write = Write {
-            system: SYSTEM,
+            system: System::Crm,
             settlement: self.crm.note_settlement(),
             describe: |noted: &Noted| {
                 let decision = Decision::new(Verdict::Allowed).on("contact", contact);

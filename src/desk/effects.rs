@@ -5,8 +5,8 @@ use std::{future::Future, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Begin, Call, Cause, Claim, Decision, Desk, DeskError, Effect, EffectKey, Plan, PortError, Settlement, Verdict,
-    audit::AuditRecord, ports::customer, settlement::Next,
+    Begin, Call, Cause, Claim, Decision, Desk, DeskError, Effect, EffectKey, Plan, PortError, PortErrorKind,
+    Settlement, System, Verdict, audit::AuditRecord, ports::customer, settlement::Next,
 };
 use crate::{
     domain::{CustomerId, EffectId, Timestamp},
@@ -31,7 +31,7 @@ pub(super) struct Once<T> {
 /// A write: how to do, find and describe it.
 pub(super) struct Write<D, F, W> {
     /// Name of the system, for messages.
-    pub system: &'static str,
+    pub system: System,
     pub settlement: Settlement,
     /// Makes the audit decision of a receipt.
     pub describe: D,
@@ -192,7 +192,7 @@ impl Desk {
         &self,
         call: &Call,
         effect: &EffectId,
-        system: &'static str,
+        system: System,
         can_settle: bool,
         source: Option<PortError>,
     ) -> Result<DeskError, DeskError> {
@@ -213,5 +213,5 @@ impl Desk {
 }
 
 pub(super) fn unreadable(source: impl Into<Cause>) -> PortError {
-    PortError::Unexpected { system: "ledger", source: source.into() }
+    PortError::new(System::Ledger, PortErrorKind::Unexpected, source)
 }

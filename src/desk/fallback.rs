@@ -1,6 +1,6 @@
 //! Tickets of customers without an email address, at a helpdesk that requires one: opened under the company's mailbox.
 
-use super::{Created, Desk, PortError};
+use super::{Created, Desk, PortError, PortErrorKind};
 use crate::domain::{Customer, CustomerId, EffectId, Level, NewTicket, SystemId, Ticket, text::one_line};
 
 impl Desk {
@@ -8,7 +8,7 @@ impl Desk {
     pub(super) async fn ticket_for(&self, ticket: &NewTicket, effect: &EffectId) -> Result<Created<Ticket>, PortError> {
         match self.helpdesk.create_ticket(ticket, effect).await {
             // Nothing was done.
-            Err(error @ PortError::EmailRequired { .. }) => match self.fallback(ticket) {
+            Err(error) if error.kind == PortErrorKind::EmailRequired => match self.fallback(ticket) {
                 Some(ticket) => self.helpdesk.create_ticket(&ticket, effect).await,
                 None => Err(error),
             },

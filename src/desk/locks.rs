@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::task::AbortHandle;
 
-use super::{Desk, DeskError, EffectKey, PortError, keyed_locks::KeyedLock};
+use super::{Desk, DeskError, EffectKey, PortError, System, keyed_locks::KeyedLock};
 use crate::domain::EffectId;
 
 /// Lease of a lock; its holder renews it well before the end.
@@ -59,8 +59,8 @@ impl Desk {
         let asked = Instant::now();
         while !self.locks.take(&fence.key, &fence.token, LEASE, worker).await? {
             if asked.elapsed() >= WAIT_MAX {
-                let source = "another process holds the lock of the conversation".into();
-                return Err(PortError::NotDone { system: "helpdesk", closed_for: None, source }.into());
+                let source = "another process holds the lock of the conversation";
+                return Err(PortError::not_done(System::Helpdesk, source).into());
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }

@@ -16,6 +16,7 @@ mod ledger;
 mod locks;
 mod orders;
 mod ownership;
+mod port_error;
 mod ports;
 mod requests;
 mod settlement;
@@ -34,9 +35,10 @@ pub use escalations::EscalationTicket;
 pub use ledger::{Begin, Claim, Ledger};
 pub use locks::{Fence, SharedLocks};
 pub use ownership::{OwnedContact, OwnedOrder};
+pub use port_error::{Cause, PortError, PortErrorKind, System};
 pub use ports::{
-    Applied, ArticleChange, ArticleChanges, ArticleMirror, ArticlePage, ArticleVersion, Cause, Created, Crm, Helpdesk,
-    KnowledgeBase, OrderSystem, PortError, SavedContact,
+    Applied, ArticleChange, ArticleChanges, ArticleMirror, ArticlePage, ArticleVersion, Created, Crm, Helpdesk,
+    KnowledgeBase, OrderSystem, SavedContact,
 };
 pub use requests::{Queued, QueuedTicket, TicketRequests};
 pub use settlement::{Resend, Settlement};
@@ -230,7 +232,7 @@ pub enum DeskError {
     /// The effect may exist; it is unknown for now.
     #[error("it is not known whether the {system} has done it")]
     InDoubt {
-        system: &'static str,
+        system: System,
         /// Whether a repeat of the same request can settle it.
         can_settle: bool,
         #[source]

@@ -1,6 +1,6 @@
 //! Orders, for their owners.
 
-use super::{Call, Decision, Desk, DeskError, OwnedOrder, PortError, Verdict};
+use super::{Call, Decision, Desk, DeskError, OwnedOrder, PortError, PortErrorKind, System, Verdict};
 use crate::{
     domain::{OrderId, OrderOwner},
     telemetry::causes,
@@ -13,12 +13,13 @@ impl Desk {
         let caller = &call.caller;
         let _lookup = self.begin_lookup(caller)?;
         if let Some(wait) = self.suspended_for() {
-            let source = "no order of several in a row could be read".into();
-            return Err(PortError::Unavailable { system: "order system", closed_for: Some(wait), source }.into());
+            let kind = PortErrorKind::Unavailable { closed_for: Some(wait) };
+            let source = "no order of several in a row could be read";
+            return Err(PortError::new(System::OrderSystem, kind, source).into());
         }
         let (found, unreadable) = match self.orders.find(id).await {
             Ok(found) => (found, false),
-            Err(error @ PortError::Unreadable { .. }) => {
+            Err(error) if error.kind == PortErrorKind::Unreadable => {
                 if caller.staff().is_some() {
                     return Err(error.into());
                 }

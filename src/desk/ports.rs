@@ -1,11 +1,11 @@
 //! The desk's ports: traits of the systems behind it. The embedded store implements all four; connectors implement them
 //! for vendors where they can.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 
-use super::Settlement;
+use super::{PortError, Settlement};
 use crate::{
     domain::{
         Article, ArticleEntry, ArticleHit, ArticleId, Comment, Contact, ContactFields, ContactId, Customer, EffectId,
@@ -18,7 +18,7 @@ use crate::{
 #[async_trait]
 pub trait OrderSystem: Send + Sync {
     /// The order of that number, whoever owns it. Exactly one request, found or not, so that a denial takes as long as
-    /// an answer. A reply that does not say whose order it is gives [`PortError::Unreadable`].
+    /// an answer. A reply that does not say whose order it is gives [`PortErrorKind::Unreadable`](super::PortErrorKind::Unreadable).
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError>;
 
     /// Reports that look-ups are suspended until that time because replies are unreadable; none ends it. For status and
@@ -37,7 +37,7 @@ pub trait Helpdesk: Send + Sync {
 
     /// Adds a comment to a ticket, internal unless configured otherwise, and raises the ticket's priority where
     /// [`Helpdesk::raises_priority`]; once per `effect`, where [`Helpdesk::comment_settlement`] permits.
-    /// [`PortError::Closed`]: the ticket takes no more comments.
+    /// [`PortErrorKind::Closed`](super::PortErrorKind::Closed): the ticket takes no more comments.
     async fn add_comment(&self, ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Result<(), PortError>;
 
     /// Whether a comment can raise the priority of its ticket.
@@ -160,154 +160,6 @@ pub struct SavedContact {
     pub id: ContactId,
     /// Values of the written fields just before; absent if empty.
     pub before: ContactFields,
-}
-
-/// Why a system behind the desk did not do it. Its own words are for the log, never for the model.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    /// No usable answer. A write may have been done.
-    #[error("the {system} is not available")]
-    Unavailable {
-        system: &'static str,
-        /// For how long nothing more is sent to it, where it has failed once too often.
-        closed_for: Option<Duration>,
-        #[source]
-        source: Cause,
-    },
-    /// An answer that makes no sense. A write may have been done.
-    #[error("the {system} answered with something unexpected")]
-    Unexpected {
-        system: &'static str,
-        #[source]
-        source: Cause,
-    },
-    /// It answered about the record that was asked for, with something that cannot be read, not even whose it is.
-    #[error("the {system} answered with a record that cannot be read")]
-    Unreadable {
-        system: &'static str,
-        #[source]
-        source: Cause,
-    },
-    /// It could not be reached, or would not listen. Nothing was done.
-    #[error("the {system} cannot be reached")]
-    NotDone {
-        system: &'static str,
-        /// For how long nothing is sent to it, where that is why or follows from it.
-        closed_for: Option<Duration>,
-        #[source]
-        source: Cause,
-    },
-    /// The request could not be made, or its refusal makes no sense; others to the same system may pass. Nothing was done.
-    #[error("the {system} cannot be asked for this")]
-    Unprocessable {
-        system: &'static str,
-        #[source]
-        source: Cause,
-    },
-    /// It refuses our credentials, whoever the customer is. Nothing was done.
-    #[error("the {system} refuses our credentials")]
-    Denied {
-        system: &'static str,
-        #[source]
-        source: Cause,
-    },
-    /// Our credentials are good, and this one record is not for them. Nothing was done.
-    #[error("the {system} refuses access to this record")]
-    Forbidden {
-        system: &'static str,
-        #[source]
-        source: Cause,
-    },
-    /// Something that only the company can repair is not set up, there or in our settings. Nothing was done.
-    #[error("the {system} is not set up for this")]
-    Misconfigured {
-        system: &'static str,
-        #[source]
-        source: Cause,
-    },
-    /// Too many requests. Nothing was done.
-    #[error("the {system} wants fewer requests")]
-    RateLimited {
-        system: &'static str,
-        retry_after: Option<Duration>,
-        #[source]
-        source: Cause,
-    },
-    /// It does not accept what was sent. Nothing was done.
-    #[error("the {system} did not accept the request")]
-    Invalid {
-        system: &'static str,
-        /// The argument that was not accepted, if it says so.
-        field: Option<String>,
-        /// It is the judgement on the content, so that an earlier request of the same content was not accepted either.
-        verdict: bool,
-        #[source]
-        source: Cause,
-    },
-    /// The record takes no more of this: it is closed, merged or gone. Nothing was done.
-    #[error("the {system} has closed the record")]
-    Closed {
-        system: &'static str,
-        #[source]
-        source: Cause,
-    },
-    /// It works with customers whose email address is proven only. Nothing was done.
-    #[error("the {system} needs the customer's email address")]
-    EmailRequired { system: &'static str },
-}
-
-/// What lies behind an error.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
-
-impl PortError {
-    /// Whether a write that ended so has certainly not been done.
-    pub fn is_not_done(&self) -> bool {
-        !matches!(self, Self::Unavailable { .. } | Self::Unexpected { .. })
-    }
-
-    /// The error of a look-up that came before anything was written.
-    pub(super) fn before_any_write(self) -> Self {
-        match self {
-            Self::Unavailable { system, closed_for, source } => Self::NotDone { system, closed_for, source },
-            Self::Unexpected { system, source } => Self::Unprocessable { system, source },
-            other => other,
-        }
-    }
-
-    /// Whether it is the answer to this very request, so that an earlier one with the same key was not done either.
-    pub(super) fn is_verdict(&self) -> bool {
-        matches!(self, Self::Invalid { verdict: true, .. } | Self::EmailRequired { .. } | Self::Closed { .. })
-    }
-
-    /// For how long nothing is sent to the system, if that is so: what was asked for is not to blame.
-    pub fn closed_for(&self) -> Option<Duration> {
-        match self {
-            Self::Unavailable { closed_for, .. } | Self::NotDone { closed_for, .. } => *closed_for,
-            _ => None,
-        }
-    }
-
-    /// Whether only the company can repair it: trying again, or another value, does not help.
-    pub fn is_the_companys(&self) -> bool {
-        matches!(self, Self::Denied { .. } | Self::Forbidden { .. } | Self::Misconfigured { .. })
-    }
-
-    pub fn system(&self) -> &'static str {
-        match self {
-            Self::Unavailable { system, .. }
-            | Self::Unexpected { system, .. }
-            | Self::Unreadable { system, .. }
-            | Self::NotDone { system, .. }
-            | Self::Unprocessable { system, .. }
-            | Self::Denied { system, .. }
-            | Self::Forbidden { system, .. }
-            | Self::Misconfigured { system, .. }
-            | Self::RateLimited { system, .. }
-            | Self::Invalid { system, .. }
-            | Self::Closed { system, .. }
-            | Self::EmailRequired { system } => system,
-        }
-    }
 }
 
 /// The caller's customer, or [`DeskError::NoCustomer`](super::DeskError::NoCustomer).

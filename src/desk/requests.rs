@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, Decision, Desk, DeskError, Effect, EffectKey, Fingerprint, IdempotencyKey, PortError, TicketOutcome,
-    TicketRequest, Verdict, ports::customer,
+    Call, Decision, Desk, DeskError, Effect, EffectKey, Fingerprint, IdempotencyKey, PortError, PortErrorKind, System,
+    TicketOutcome, TicketRequest, Verdict, ports::customer,
 };
 use crate::{
     domain::{AgentId, ConversationId, Customer, CustomerId, Email, Level},
@@ -164,15 +164,10 @@ fn is_away(error: &DeskError) -> bool {
         DeskError::InDoubt { source: Some(error), .. } => error,
         _ => return false,
     };
-    error.system() == "helpdesk"
+    use PortErrorKind::{Denied, Forbidden, Misconfigured, NotDone, RateLimited, Unavailable, Unexpected};
+    error.system == System::Helpdesk
         && matches!(
-            error,
-            PortError::Unavailable { .. }
-                | PortError::Unexpected { .. }
-                | PortError::NotDone { .. }
-                | PortError::RateLimited { .. }
-                | PortError::Denied { .. }
-                | PortError::Forbidden { .. }
-                | PortError::Misconfigured { .. }
+            error.kind,
+            Unavailable { .. } | Unexpected | NotDone { .. } | RateLimited { .. } | Denied | Forbidden | Misconfigured
         )
 }

@@ -8,7 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, Decision, Desk, DeskError, Effect, EffectKey, Fence, LinkedTicket, Plan, PortError, Target, Verdict,
+    Call, Decision, Desk, DeskError, Effect, EffectKey, Fence, LinkedTicket, Plan, PortError, PortErrorKind, System,
+    Target, Verdict,
     effects::{Outcome, UNDER_WAY_MAX, Write},
     ports::{Created, customer},
     target::Urgency,
@@ -153,7 +154,7 @@ impl Desk {
         // Of concurrent requests, the helpdesk reports to all but one that the ticket exists.
         let anew = AtomicBool::new(true);
         let write = Write {
-            system: "helpdesk",
+            system: System::Helpdesk,
             settlement: if opens { self.helpdesk.settlement() } else { self.helpdesk.comment_settlement() },
             describe: |ticket: &Ticket| Decision::new(Verdict::Allowed).on("ticket", ticket.name()),
             find: async |effect: EffectId| self.helpdesk.find_ticket(&effect).await,
@@ -255,7 +256,7 @@ impl Desk {
             let age = self.age(since);
             return match age >= believed_after || age >= UNDER_WAY_MAX {
                 true => Ok(link),
-                false => Err(DeskError::InDoubt { system: "helpdesk", can_settle: true, source: None }),
+                false => Err(DeskError::InDoubt { system: System::Helpdesk, can_settle: true, source: None }),
             };
         };
         let decision = Decision::new(Verdict::Allowed).on("ticket", ticket.name()).effect(Effect::Repeated);
@@ -270,15 +271,8 @@ impl Desk {
 
 /// Whether the helpdesk refused a comment. It may still accept a ticket, whatever the reason.
 fn is_refusal(error: &DeskError) -> bool {
-    matches!(
-        error,
-        DeskError::Port(
-            PortError::Closed { .. }
-                | PortError::Invalid { .. }
-                | PortError::Forbidden { .. }
-                | PortError::Unprocessable { .. }
-        )
-    )
+    use PortErrorKind::{Closed, Forbidden, Invalid, Unprocessable};
+    matches!(error, DeskError::Port(PortError { kind: Closed | Invalid { .. } | Forbidden | Unprocessable, .. }))
 }
 
 /// Text of a request as a comment on an existing ticket.

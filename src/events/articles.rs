@@ -3,9 +3,9 @@
 
 use async_trait::async_trait;
 
-use super::{EventError, Handler, System, Work};
+use super::{EventError, Handler, Work};
 use crate::{
-    desk::{Applied, ArticleChange, ArticleVersion},
+    desk::{Applied, ArticleChange, ArticleVersion, System},
     domain::{Article, Event},
 };
 
@@ -18,7 +18,7 @@ impl Handler for Articles {
     }
 
     fn system(&self) -> System {
-        System::Knowledge
+        System::KnowledgeBase
     }
 
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    EventError, Handler, System, Work,
+    EventError, Handler, Work,
     transcript::{cut, said, speaker},
 };
 use crate::{
-    desk::{ContactUpdate, DeskError, PortError},
+    desk::{ContactUpdate, DeskError, PortError, PortErrorKind, System},
     domain::{ContactFields, EndedConversation, Event, FieldName, FieldValue, Message, Timestamp, text::one_line},
 };
 
@@ -47,7 +47,7 @@ impl Handler for ConversationEnded {
         {
             Ok(update) => Ok(receipt(&update, proven)),
             // A CRM that identifies contacts by email address has none for this visitor.
-            Err(DeskError::Port(PortError::EmailRequired { .. })) => {
+            Err(DeskError::Port(PortError { kind: PortErrorKind::EmailRequired, .. })) => {
                 Ok(skipped("the CRM needs an email address, and the event has no usable one"))
             }
             // The fields are written; the next attempt only adds the note.

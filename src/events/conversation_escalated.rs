@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
-    Arrival, EventError, Handler, System, Work,
+    Arrival, EventError, Handler, Work,
     transcript::{cut, transcript},
 };
 use crate::{
-    desk::EscalationTicket,
+    desk::{EscalationTicket, System},
     domain::{Escalation, Event, Priority, Talk, text::one_line},
 };
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    desk::{Call, Desk, DeskError, EffectKey, Fingerprint, IdempotencyKey, PortError},
+    desk::{Call, Desk, DeskError, EffectKey, Fingerprint, IdempotencyKey, PortError, PortErrorKind, System},
     domain::{Away, Customer, CustomerId, Event, Invalid, Level, SystemId, Talk, Timestamp, WaitCause},
     identity::{Caller, Subject},
 };
@@ -29,14 +29,6 @@ trait Handler: Send + Sync {
 
     /// Processes the event. Returns a reference to the effect.
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError>;
-}
-
-/// A system behind the desk that events need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum System {
-    Helpdesk,
-    Crm,
-    Knowledge,
 }
 
 /// The list of handlers. A new one is a file and a line.
@@ -123,23 +115,22 @@ impl EventError {
 }
 
 fn port_remedy(error: &PortError, in_doubt: bool) -> Remedy {
+    use PortErrorKind as Kind;
     let outage = |away| Remedy::Outage { away, in_doubt };
-    match error {
-        PortError::RateLimited { retry_after, .. } => outage(retry_after.map_or(Away::Unknown, Away::For)),
-        PortError::Unavailable { closed_for, .. } | PortError::NotDone { closed_for, .. } => {
-            let tried = !matches!(error, PortError::NotDone { .. });
-            outage(closed_for.map_or(Away::Unknown, |after| Away::Closed { after, tried }))
-        }
-        PortError::Unexpected { .. } | PortError::Unreadable { .. } | PortError::Unprocessable { .. } => {
-            Remedy::Retry { in_doubt }
-        }
-        PortError::Denied { .. } => Remedy::Park(WaitCause::Refused),
-        PortError::Forbidden { .. } => Remedy::Park(WaitCause::Forbidden),
-        PortError::Misconfigured { .. } => Remedy::Park(WaitCause::Misconfigured),
-        PortError::EmailRequired { .. } => Remedy::Park(WaitCause::NoEmail),
+    let closed =
+        |after: Option<Duration>, tried| outage(after.map_or(Away::Unknown, |after| Away::Closed { after, tried }));
+    match error.kind {
+        Kind::RateLimited { retry_after } => outage(retry_after.map_or(Away::Unknown, Away::For)),
+        Kind::Unavailable { closed_for } => closed(closed_for, true),
+        Kind::NotDone { closed_for } => closed(closed_for, false),
+        Kind::Unexpected | Kind::Unreadable | Kind::Unprocessable => Remedy::Retry { in_doubt },
+        Kind::Denied => Remedy::Park(WaitCause::Refused),
+        Kind::Forbidden => Remedy::Park(WaitCause::Forbidden),
+        Kind::Misconfigured => Remedy::Park(WaitCause::Misconfigured),
+        Kind::EmailRequired => Remedy::Park(WaitCause::NoEmail),
         // A refused look-up does not show whether the effect happened.
-        PortError::Invalid { .. } if in_doubt => Remedy::Retry { in_doubt },
-        PortError::Invalid { .. } | PortError::Closed { .. } => Remedy::GiveUp { in_doubt: false },
+        Kind::Invalid { .. } if in_doubt => Remedy::Retry { in_doubt },
+        Kind::Invalid { .. } | Kind::Closed => Remedy::GiveUp { in_doubt: false },
     }
 }
 
@@ -227,15 +218,15 @@ mod tests {
     const WAIT: Duration = Duration::from_secs(4);
 
     fn in_doubt(can_settle: bool, source: Option<PortError>) -> EventError {
-        DeskError::InDoubt { system: "helpdesk", can_settle, source }.into()
+        DeskError::InDoubt { system: System::Helpdesk, can_settle, source }.into()
     }
 
     fn unavailable(closed_for: Option<Duration>) -> PortError {
-        PortError::Unavailable { system: "helpdesk", closed_for, source: "x".into() }
+        PortError::new(System::Helpdesk, PortErrorKind::Unavailable { closed_for }, "x")
     }
 
     fn not_done(closed_for: Option<Duration>) -> PortError {
-        PortError::NotDone { system: "helpdesk", closed_for, source: "x".into() }
+        PortError::new(System::Helpdesk, PortErrorKind::NotDone { closed_for }, "x")
     }
 
     #[test]
@@ -249,29 +240,29 @@ mod tests {
         assert_eq!(in_doubt(true, Some(unavailable(Some(WAIT)))).remedy(), outage(tried, true));
         assert_eq!(EventError::from(DeskError::Port(unavailable(None))).remedy(), outage(Away::Unknown, false));
         assert_eq!(in_doubt(true, Some(unavailable(None))).remedy(), outage(Away::Unknown, true));
-        let busy = |retry_after| PortError::RateLimited { system: "helpdesk", retry_after, source: "x".into() };
+        let busy = |retry_after| PortError::new(System::Helpdesk, PortErrorKind::RateLimited { retry_after }, "x");
         assert_eq!(EventError::from(DeskError::Port(busy(Some(WAIT)))).remedy(), outage(Away::For(WAIT), false));
         assert_eq!(EventError::from(DeskError::Port(busy(None))).remedy(), outage(Away::Unknown, false));
     }
 
     #[test]
     fn what_somebody_has_to_repair_is_parked() {
-        let (system, source) = ("helpdesk", || "x".into());
-        for (error, cause) in [
-            (PortError::Denied { system, source: source() }, WaitCause::Refused),
-            (PortError::Forbidden { system, source: source() }, WaitCause::Forbidden),
-            (PortError::Misconfigured { system, source: source() }, WaitCause::Misconfigured),
-            (PortError::EmailRequired { system }, WaitCause::NoEmail),
+        let error = |kind| PortError::new(System::Helpdesk, kind, "x");
+        for (kind, cause) in [
+            (PortErrorKind::Denied, WaitCause::Refused),
+            (PortErrorKind::Forbidden, WaitCause::Forbidden),
+            (PortErrorKind::Misconfigured, WaitCause::Misconfigured),
+            (PortErrorKind::EmailRequired, WaitCause::NoEmail),
         ] {
-            assert_eq!(EventError::from(DeskError::Port(error)).remedy(), Remedy::Park(cause));
+            assert_eq!(EventError::from(DeskError::Port(error(kind))).remedy(), Remedy::Park(cause));
         }
-        let denied = PortError::Denied { system, source: source() };
+        let denied = error(PortErrorKind::Denied);
         assert_eq!(in_doubt(true, Some(denied)).remedy(), Remedy::Park(WaitCause::Refused));
     }
 
     #[test]
     fn what_fails_every_time_comes_to_an_end() {
-        let unexpected = || PortError::Unexpected { system: "helpdesk", source: "x".into() };
+        let unexpected = || PortError::new(System::Helpdesk, PortErrorKind::Unexpected, "x");
         let counted = |in_doubt| Remedy::Retry { in_doubt };
         assert_eq!(EventError::from(DeskError::Port(unexpected())).remedy(), counted(false));
         assert_eq!(in_doubt(true, Some(unexpected())).remedy(), counted(true));

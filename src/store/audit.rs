@@ -8,7 +8,7 @@ use rusqlite::{Row, Statement, ToSql, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit, Verdict},
+    desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit, System, Verdict},
     domain::Timestamp,
 };
 
@@ -27,16 +27,16 @@ impl AuditLog for Store {
             return self
                 .write(move |transaction| insert(transaction, &row))
                 .await
-                .map_err(|error| error.of("audit log"));
+                .map_err(|error| error.of(System::AuditLog));
         }
-        self.buffer_audit(row).await.map_err(|error| error.of("audit log"))
+        self.buffer_audit(row).await.map_err(|error| error.of(System::AuditLog))
     }
 
     async fn read(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, PortError> {
         let hashes: Vec<_> = filter.customers.iter().map(|id| self.audit.hash(id)).collect();
         let hashes = (!hashes.is_empty()).then(|| serde_json::json!(hashes).to_string());
         let filter = filter.clone();
-        self.flush_audit().await.map_err(|error| error.of("audit log"))?;
+        self.flush_audit().await.map_err(|error| error.of(System::AuditLog))?;
         self.read_slow(move |connection| {
             connection
                 .prepare_cached(
@@ -63,7 +63,7 @@ impl AuditLog for Store {
                 .collect()
         })
         .await
-        .map_err(|error| error.of("audit log"))
+        .map_err(|error| error.of(System::AuditLog))
     }
 }
 

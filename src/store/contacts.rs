@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Store, StoreError, links};
 use crate::{
-    desk::{Crm, PortError, SavedContact, Settlement},
+    desk::{Crm, PortError, SavedContact, Settlement, System},
     domain::{Contact, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, NoteId, SystemId, Timestamp},
 };
 
@@ -34,7 +34,7 @@ impl Crm for Store {
                 .next()
                 .transpose()
         })
-        .map_err(|error| error.of("CRM"))
+        .map_err(|error| error.of(System::Crm))
     }
 
     async fn save_contact(
@@ -52,7 +52,7 @@ impl Crm for Store {
             None => save(transaction, &customer, contact, &fields),
         })
         .await
-        .map_err(|error| error.of("CRM"))
+        .map_err(|error| error.of(System::Crm))
     }
 
     async fn add_note(&self, contact: &ContactId, text: &str, effect: &EffectId) -> Result<NoteId, PortError> {
@@ -71,7 +71,7 @@ impl Crm for Store {
             Ok(NoteId::parse(&format!("N-{n}"))?)
         })
         .await
-        .map_err(|error| error.of("CRM"))
+        .map_err(|error| error.of(System::Crm))
     }
 
     fn contact_settlement(&self) -> Settlement {

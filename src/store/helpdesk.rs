@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{Created, Helpdesk, PortError, Settlement},
+    desk::{Created, Helpdesk, PortError, PortErrorKind, Settlement, System},
     domain::{Comment, EffectId, NewTicket, Priority, Ticket, TicketId, TicketStatus, Timestamp},
 };
 
@@ -18,7 +18,7 @@ impl Helpdesk for Store {
         let (ticket, effect, now) = (ticket.clone(), effect.clone(), self.clock.now());
         self.write(move |transaction| insert(transaction, &ticket, &effect, now))
             .await
-            .map_err(|error| error.of("helpdesk"))
+            .map_err(|error| error.of(System::Helpdesk))
     }
 
     async fn find_ticket(&self, effect: &EffectId) -> Result<Option<Ticket>, PortError> {
@@ -29,7 +29,7 @@ impl Helpdesk for Store {
                 .next()
                 .transpose()
         })
-        .map_err(|error| error.of("helpdesk"))
+        .map_err(|error| error.of(System::Helpdesk))
     }
 
     async fn add_comment(&self, ticket: &TicketId, comment: &Comment, effect: &EffectId) -> Result<(), PortError> {
@@ -37,10 +37,10 @@ impl Helpdesk for Store {
         let added = self
             .write(move |transaction| add_comment(transaction, number, &comment, &effect, now))
             .await
-            .map_err(|error| error.of("helpdesk"))?;
+            .map_err(|error| error.of(System::Helpdesk))?;
         match added {
             true => Ok(()),
-            false => Err(PortError::Closed { system: "helpdesk", source: "the ticket is closed or not there".into() }),
+            false => Err(PortError::new(System::Helpdesk, PortErrorKind::Closed, "the ticket is closed or not there")),
         }
     }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{Applied, ArticleChange, ArticleChanges, ArticlePage, ArticleVersion, KnowledgeBase, PortError},
+    desk::{Applied, ArticleChange, ArticleChanges, ArticlePage, ArticleVersion, KnowledgeBase, PortError, System},
     domain::{Article, ArticleEntry, ArticleHit, ArticleId, Link, Timestamp},
 };
 
@@ -35,7 +35,7 @@ impl KnowledgeBase for Store {
             matches(connection, &words.join(" OR "), limit)
         })
         .await
-        .map_err(|error| error.of("knowledge base"))
+        .map_err(|error| error.of(System::KnowledgeBase))
     }
 
     async fn get(&self, id: &ArticleId) -> Result<Option<Article>, PortError> {
@@ -46,14 +46,14 @@ impl KnowledgeBase for Store {
                 .next()
                 .transpose()
         })
-        .map_err(|error| error.of("knowledge base"))
+        .map_err(|error| error.of(System::KnowledgeBase))
     }
 
     async fn apply(&self, change: &ArticleChange, version: ArticleVersion) -> Result<Applied, PortError> {
         let (change, now) = (change.clone(), self.clock.now());
         self.write(move |transaction| apply(transaction, &change, version, now))
             .await
-            .map_err(|error| error.of("knowledge base"))
+            .map_err(|error| error.of(System::KnowledgeBase))
     }
 
     async fn list(&self, after: Option<&ArticleId>, limit: u32) -> Result<ArticlePage, PortError> {
@@ -71,7 +71,7 @@ impl KnowledgeBase for Store {
             Ok(ArticlePage { articles, more })
         })
         .await
-        .map_err(|error| error.of("knowledge base"))
+        .map_err(|error| error.of(System::KnowledgeBase))
     }
 }
 
@@ -81,7 +81,7 @@ impl ArticleChanges for Store {
         self.read(|connection| {
             Ok(connection.prepare_cached("SELECT n FROM article_changes")?.query_row([], |row| row.get(0))?)
         })
-        .map_err(|error| error.of("knowledge base"))
+        .map_err(|error| error.of(System::KnowledgeBase))
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Store, StoreError, audit, contact_writes, conversations, keyed_hash::HashKey, links, locks, requests};
 use crate::{
-    desk::{AuditRecord, Begin, Claim, EffectKey, Fence, Ledger, LinkedTicket, PortError, Target},
+    desk::{AuditRecord, Begin, Claim, EffectKey, Fence, Ledger, LinkedTicket, PortError, System, Target},
     domain::{ConversationId, CustomerId, EffectId, FieldName, Priority, Ticket, TicketId, Timestamp},
 };
 
@@ -19,7 +19,9 @@ pub(super) const ERASED: &str = r#"{"erased":true}"#;
 impl Ledger for Store {
     async fn begin(&self, claim: &Claim) -> Result<Begin, PortError> {
         let (claim, now, key) = (claim.clone(), self.clock.now(), self.key.clone());
-        self.write(move |transaction| begin(transaction, &claim, now, &key)).await.map_err(|error| error.of("ledger"))
+        self.write(move |transaction| begin(transaction, &claim, now, &key))
+            .await
+            .map_err(|error| error.of(System::Ledger))
     }
 
     async fn finish(
@@ -47,7 +49,7 @@ impl Ledger for Store {
             audit::insert(transaction, &row)
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 
     async fn join(&self, effect: &EffectId) -> Result<bool, PortError> {
@@ -59,7 +61,7 @@ impl Ledger for Store {
             Ok(joined == 1)
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 
     async fn leave(&self, effect: &EffectId) -> Result<(), PortError> {
@@ -71,7 +73,7 @@ impl Ledger for Store {
             Ok(())
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 
     async fn begin_again(&self, effect: &EffectId, since: Timestamp) -> Result<bool, PortError> {
@@ -86,12 +88,13 @@ impl Ledger for Store {
             Ok(changed == 1)
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 
     async fn target(&self, effect_key: &EffectKey) -> Result<Option<Option<Target>>, PortError> {
         let now = self.clock.now();
-        self.read(|connection| conversations::target(connection, effect_key, now)).map_err(|error| error.of("ledger"))
+        self.read(|connection| conversations::target(connection, effect_key, now))
+            .map_err(|error| error.of(System::Ledger))
     }
 
     async fn unsettled(
@@ -101,7 +104,7 @@ impl Ledger for Store {
     ) -> Result<Option<(EffectId, Timestamp)>, PortError> {
         let now = self.clock.now();
         self.read(|connection| conversations::unsettled(connection, conversation, but, now))
-            .map_err(|error| error.of("ledger"))
+            .map_err(|error| error.of(System::Ledger))
     }
 
     async fn link_ticket(
@@ -118,7 +121,7 @@ impl Ledger for Store {
             conversations::link(transaction, &conversation, &customer, &ticket, priority, &fence, now)
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 
     async fn linked_ticket(
@@ -128,7 +131,7 @@ impl Ledger for Store {
         since: Timestamp,
     ) -> Result<LinkedTicket, PortError> {
         self.read(|connection| conversations::linked(connection, conversation, customer, since))
-            .map_err(|error| error.of("ledger"))
+            .map_err(|error| error.of(System::Ledger))
     }
 
     async fn close_link(
@@ -140,7 +143,7 @@ impl Ledger for Store {
         let (conversation, customer, ticket) = (conversation.clone(), customer.clone(), ticket.clone());
         self.write(move |transaction| conversations::close(transaction, &conversation, &customer, &ticket))
             .await
-            .map_err(|error| error.of("ledger"))
+            .map_err(|error| error.of(System::Ledger))
     }
 
     async fn take_fields(
@@ -153,14 +156,14 @@ impl Ledger for Store {
         let (contact, effect, now) = (*contact, effect.clone(), self.clock.now());
         self.write(move |transaction| contact_writes::take_fields(transaction, &contact, fields, &effect, first, now))
             .await
-            .map_err(|error| error.of("ledger"))
+            .map_err(|error| error.of(System::Ledger))
     }
 
     async fn take_end(&self, contact: &EffectKey, at: Timestamp) -> Result<bool, PortError> {
         let (contact, now) = (*contact, self.clock.now());
         self.write(move |transaction| contact_writes::take_end(transaction, &contact, at, now))
             .await
-            .map_err(|error| error.of("ledger"))
+            .map_err(|error| error.of(System::Ledger))
     }
 
     async fn give_back(
@@ -172,7 +175,7 @@ impl Ledger for Store {
         let (contact, effect) = (*contact, effect.clone());
         self.write(move |transaction| contact_writes::give_back(transaction, &contact, &effect, ended))
             .await
-            .map_err(|error| error.of("ledger"))
+            .map_err(|error| error.of(System::Ledger))
     }
 
     async fn forget(&self, effect_key: &EffectKey) -> Result<(), PortError> {
@@ -184,7 +187,7 @@ impl Ledger for Store {
             Ok(())
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 
     async fn release(&self, effect: &EffectId) -> Result<(), PortError> {
@@ -196,7 +199,7 @@ impl Ledger for Store {
             Ok(())
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 }
 

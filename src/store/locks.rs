@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::{Transaction, params};
 
 use super::{Store, StoreError};
-use crate::desk::{EffectKey, Fence, PortError, SharedLocks};
+use crate::desk::{EffectKey, Fence, PortError, SharedLocks, System};
 
 /// Expired locks removed with each new one.
 const PRUNED_PER_LOCK: u32 = 4;
@@ -38,7 +38,7 @@ impl SharedLocks for Store {
             Ok(taken == 1)
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 
     async fn renew(&self, key: &EffectKey, token: &str, lease: Duration) -> Result<bool, PortError> {
@@ -50,7 +50,7 @@ impl SharedLocks for Store {
             Ok(renewed == 1)
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 
     async fn free(&self, key: &EffectKey, token: &str) -> Result<(), PortError> {
@@ -62,7 +62,7 @@ impl SharedLocks for Store {
             Ok(())
         })
         .await
-        .map_err(|error| error.of("ledger"))
+        .map_err(|error| error.of(System::Ledger))
     }
 }
 

@@ -46,7 +46,11 @@ use std::{
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
-use crate::{desk::PortError, domain::Clock, inbox::SoleWorker};
+use crate::{
+    desk::{PortError, PortErrorKind, System},
+    domain::Clock,
+    inbox::SoleWorker,
+};
 
 pub use backup::Restored;
 pub use check::StoreFormat;
@@ -163,10 +167,10 @@ impl StoreError {
     }
 
     /// Maps the error to a [`PortError`] of `system`: unreadable data is unexpected, everything else is unavailability.
-    fn of(self, system: &'static str) -> PortError {
+    fn of(self, system: System) -> PortError {
         match self {
-            Self::Record(_) | Self::Value(_) => PortError::Unexpected { system, source: Box::new(self) },
-            _ => PortError::Unavailable { system, closed_for: None, source: Box::new(self) },
+            Self::Record(_) | Self::Value(_) => PortError::new(system, PortErrorKind::Unexpected, self),
+            _ => PortError::unavailable(system, self),
         }
     }
 }

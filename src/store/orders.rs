@@ -5,23 +5,22 @@ use rusqlite::{Connection, Row, Transaction};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{OrderSystem, PortError},
+    desk::{OrderSystem, PortError, PortErrorKind, System},
     domain::{Order, OrderId},
 };
 
 #[async_trait]
 impl OrderSystem for Store {
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
-        const SYSTEM: &str = "order system";
         self.read(|connection| match get(connection, id.number())? {
             Some(order) => Ok(Some(order)),
             None => get_in_other_case(connection, id.number()),
         })
         .map_err(|error| match error {
             StoreError::Record(_) | StoreError::Value(_) => {
-                PortError::Unreadable { system: SYSTEM, source: Box::new(error) }
+                PortError::new(System::OrderSystem, PortErrorKind::Unreadable, error)
             }
-            other => other.of(SYSTEM),
+            other => other.of(System::OrderSystem),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Errors for two audiences: sentences that tell the model what to do next, and causes for the log.
 
 use crate::{
-    desk::{DeskError, PortError, Verdict},
+    desk::{DeskError, PortError, PortErrorKind, System, Verdict},
     domain::Level,
     telemetry::causes,
 };
@@ -21,7 +21,7 @@ pub enum ToolError {
     Port(#[source] PortError),
     /// A write whose answer was lost. Already audited.
     #[error("it is not known whether the {system} has done it")]
-    InDoubt { system: &'static str, can_settle: bool },
+    InDoubt { system: System, can_settle: bool },
     /// A part of the call took effect.
     #[error("only a part was done")]
     Partly {
@@ -136,7 +136,7 @@ impl From<DeskError> for ToolError {
                 Self::InDoubt { system, can_settle }
             }
             DeskError::Partly { error, .. } => Self::from(*error),
-            DeskError::Port(PortError::EmailRequired { .. }) => Self::step_up(Level::Otp),
+            DeskError::Port(PortError { kind: PortErrorKind::EmailRequired, .. }) => Self::step_up(Level::Otp),
             DeskError::Port(error) => Self::Port(error),
         }
     }
@@ -153,23 +153,22 @@ pub(super) fn in_words(seconds: u64) -> String {
 
 /// The sentence for a failed system. Contains nothing that it sent.
 fn port_sentence(error: &PortError) -> String {
-    let system = error.system();
-    match error {
-        PortError::Unavailable { .. }
-        | PortError::Unexpected { .. }
-        | PortError::Unreadable { .. }
-        | PortError::NotDone { .. }
-        | PortError::Unprocessable { .. } => format!(
-            "The {system} does not answer right now. Tell the customer that it could not be done yet, and try again in a \
+    use PortErrorKind as Kind;
+    let system = error.system;
+    match &error.kind {
+        Kind::Unavailable { .. } | Kind::Unexpected | Kind::Unreadable | Kind::NotDone { .. } | Kind::Unprocessable => {
+            format!(
+                "The {system} does not answer right now. Tell the customer that it could not be done yet, and try again in a \
              minute; repeating the same call is safe."
-        ),
-        PortError::Denied { .. } => format!(
+            )
+        }
+        Kind::Denied => format!(
             "The {system} is not accessible at the moment, which only the company can repair. Tell the customer that it \
              cannot be done right now; trying again does not help."
         ),
-        PortError::Forbidden { .. } | PortError::Misconfigured { .. } => {
+        Kind::Forbidden | Kind::Misconfigured => {
             let next = match system {
-                "helpdesk" => "Hand the conversation over to a person",
+                System::Helpdesk => "Hand the conversation over to a person",
                 _ => "Open a ticket with create_ticket, or hand the conversation over to a person",
             };
             format!(
@@ -177,20 +176,20 @@ fn port_sentence(error: &PortError) -> String {
                  value of the customer is the reason: do not ask for one again, and do not repeat the call. {next}."
             )
         }
-        PortError::RateLimited { retry_after, .. } => {
+        Kind::RateLimited { retry_after } => {
             let wait = retry_after.map_or(60, |wait| wait.as_secs());
             let wait = in_words(if wait == 0 { 60 } else { wait });
             format!("The {system} is busy. Repeat the same call in {wait}; nothing has been done so far.")
         }
-        PortError::Invalid { field: Some(field), .. } => format!(
+        Kind::Invalid { field: Some(field), .. } => format!(
             "The {system} did not accept {field}; nothing has been done. Ask the customer for a correct value and call \
              again."
         ),
-        PortError::Invalid { field: None, .. } | PortError::Closed { .. } => format!(
+        Kind::Invalid { field: None, .. } | Kind::Closed => format!(
             "The {system} did not accept this; nothing has been done, and it does not say which value is the reason. Call \
              again only if one is plainly wrong; otherwise say honestly that it cannot be done, and offer a person."
         ),
-        PortError::EmailRequired { .. } => ToolError::step_up(Level::Otp).sentence(),
+        Kind::EmailRequired => ToolError::step_up(Level::Otp).sentence(),
     }
 }
 
@@ -219,17 +218,16 @@ mod tests {
 
     #[test]
     fn what_the_company_has_to_repair_is_not_asked_of_the_customer() {
-        for (system, next) in
-            [("CRM", "Open a ticket"), ("order system", "Open a ticket"), ("helpdesk", "Hand the conversation")]
-        {
-            for error in [
-                PortError::Misconfigured { system, source: "a field".into() },
-                PortError::Forbidden { system, source: "a record".into() },
-            ] {
-                let said = ToolError::Port(error).sentence();
+        for (system, next) in [
+            (System::Crm, "Open a ticket"),
+            (System::OrderSystem, "Open a ticket"),
+            (System::Helpdesk, "Hand the conversation"),
+        ] {
+            for kind in [PortErrorKind::Misconfigured, PortErrorKind::Forbidden] {
+                let said = ToolError::Port(PortError::new(system, kind, "a field")).sentence();
                 assert!(said.contains(next) && said.contains("only the company can repair"), "{said}");
                 assert!(!said.contains("correct") && !said.contains("Check the values"), "{said}");
-                assert_eq!(said.contains("create_ticket"), system != "helpdesk", "{said}");
+                assert_eq!(said.contains("create_ticket"), system != System::Helpdesk, "{said}");
             }
         }
     }

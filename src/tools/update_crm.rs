@@ -13,7 +13,7 @@ use super::{
     tool::{Hints, Tool},
 };
 use crate::{
-    desk::{Call, ContactUpdate, Desk, DeskError, PortError, Verdict},
+    desk::{Call, ContactUpdate, Desk, DeskError, PortError, PortErrorKind, Verdict},
     domain::{FieldName, FieldValue, Level, Scope},
 };
 
@@ -134,7 +134,7 @@ impl Tool for UpdateCrm {
                 let (rest, said) = (note_sentence(&error), fields_sentence(&done));
                 return Err(ToolError::Partly { said: format!("{said} {rest}"), rest: Box::new((*error).into()) });
             }
-            Err(DeskError::Port(PortError::EmailRequired { .. })) => {
+            Err(DeskError::Port(PortError { kind: PortErrorKind::EmailRequired, .. })) => {
                 return Err(ToolError::Unrecorded { verdict: Verdict::StepUp, sentence: WITHOUT_EMAIL.to_owned() });
             }
             Err(DeskError::NotFound) => return Err(ToolError::refused(NOT_THEIRS)),
@@ -201,7 +201,7 @@ fn note_sentence(error: &DeskError) -> String {
             "It is not known whether the note was saved, and it cannot be found out from here. Tell the customer honestly \
              that the team has to check, and do not send the note again in other words."
         }
-        DeskError::Port(PortError::RateLimited { retry_after, .. }) => {
+        DeskError::Port(PortError { kind: PortErrorKind::RateLimited { retry_after }, .. }) => {
             let wait = retry_after.map_or(60, |wait| wait.as_secs());
             let wait = in_words(if wait == 0 { 60 } else { wait });
             return format!("The note was not saved: the CRM is busy. Repeat exactly the same call in {wait} to save it.");
@@ -210,7 +210,7 @@ fn note_sentence(error: &DeskError) -> String {
             "The note was not saved: the CRM does not let it in, which only the company can repair. If the staff has to know \
              it, open a ticket with create_ticket."
         }
-        DeskError::Port(PortError::Invalid { .. } | PortError::EmailRequired { .. }) => {
+        DeskError::Port(PortError { kind: PortErrorKind::Invalid { .. } | PortErrorKind::EmailRequired, .. }) => {
             "The note was not saved: the CRM did not accept it, and the same call will not help. If the staff has to know it, \
              open a ticket with create_ticket."
         }

@@ -8,10 +8,10 @@ use crate::{
     app,
     cli::{block_on, output},
     config::{Config, Secrets},
-    connectors::Asked,
+    connectors::{Asked, Failure, ProbeError},
     domain::Clock,
     telemetry::causes,
-    upstream::post,
+    upstream::{auth::TokenError, post},
 };
 
 /// Result for one upstream or the collector.
@@ -43,7 +43,7 @@ pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answ
                     Ok(Asked::Nothing) => {
                         (None, "its connector has no [health]: only a token was requested".to_owned())
                     }
-                    Err(error) => (Some(false), advice(&probe.base_url, probe.health.as_deref(), error.as_ref())),
+                    Err(error) => (Some(false), advice(&probe.base_url, probe.health.as_deref(), error)),
                 };
                 answers.push(Answer {
                     upstream: probe.upstream.to_string(),
@@ -119,36 +119,70 @@ pub(super) fn table(answers: &[Answer]) -> String {
     output::table(&["upstream", "ports", "auth", "reachable", "latency", "what to do"], &rows)
 }
 
-/// The likely cause of an error, and what to check.
-fn advice(base_url: &str, health: Option<&str>, error: &(dyn std::error::Error + 'static)) -> String {
+/// What went wrong, and where to look.
+fn advice(base_url: &str, health: Option<&str>, error: &ProbeError) -> String {
     let why = causes(error);
-    let not_there = why.contains("status 404") || why.contains("not found");
-    if let (true, Some(health)) = (not_there, health) {
+    let is_absent = |failure: &Failure| matches!(failure, Failure::NotFound { .. }) || failure.status() == Some(404);
+    if let (true, Some(health)) = (error.failure().is_some_and(is_absent), health) {
         return format!(
             "there is nothing at {health} below base_url: base_url lacks its path or has too much of one, or the vendor's \
              API is not switched on there ({base_url}: {why})"
         );
     }
-    let step = if why.contains("refuses our credentials") {
-        "check the credentials in auth, and what they are allowed"
-    } else if why.contains("not set up") {
-        "see frontdesk connectors show for what has to be set up"
-    } else if why.contains("too many requests") {
-        "it answers that there are too many requests: try again later"
-    } else if why.contains("token endpoint cannot be reached") {
-        "check auth.token_url, DNS, proxy and firewall"
-    } else if why.contains("not a token reply") {
-        "check auth.token_url: what is there answers, and gives no token"
-    } else if why.contains("the token endpoint answered 4") {
-        "check auth.token_url, client_id and the client's secret or key"
-    } else if why.contains("the token endpoint answered") {
-        "the token endpoint answers, and fails: see its own status page"
-    } else if why.contains("status 404") || why.contains("not found") || why.contains("unexpected status 3") {
-        "check the path of base_url"
-    } else if why.contains("the upstream failed") {
-        "it answers, and fails: see its own status page"
-    } else {
-        "check base_url, DNS, proxy and firewall"
+    let step = match (error.token(), error.failure()) {
+        (Some(TokenError::Unreachable(_)), _) => "check auth.token_url, DNS, proxy and firewall",
+        (Some(TokenError::Unreadable), _) => "check auth.token_url: what is there answers, and gives no token",
+        (Some(TokenError::Refused { status: 400..=499, .. }), _) => {
+            "check auth.token_url, client_id and the client's secret or key"
+        }
+        (Some(TokenError::Refused { .. }), _) => "the token endpoint answers, and fails: see its own status page",
+        (_, Some(Failure::Denied { .. })) => "check the credentials in auth, and what they are allowed",
+        (_, Some(Failure::Misconfigured { .. })) => "see frontdesk connectors show for what has to be set up",
+        (_, Some(Failure::RateLimited { .. })) => "it answers that there are too many requests: try again later",
+        (_, Some(Failure::Status { status: 300..=399 })) => "check the path of base_url",
+        (_, Some(failure)) if is_absent(failure) => "check the path of base_url",
+        (_, Some(Failure::Unavailable { .. })) => "it answers, and fails: see its own status page",
+        _ => "check base_url, DNS, proxy and firewall",
     };
     format!("{step} ({base_url}: {why})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        connectors::OperationError,
+        upstream::{CallError, UpstreamError},
+    };
+
+    #[test]
+    fn the_advice_follows_from_what_failed() {
+        let health = |failure| ProbeError::Operation(OperationError { operation: "health", failure, in_doubt: false });
+        let refused = |status| TokenError::Refused { status, code: None };
+        let within = |error| Failure::Upstream(UpstreamError { error: CallError::Token(error), in_doubt: false });
+        for (error, step) in [
+            (ProbeError::Token(TokenError::Unreachable("no answer")), "check auth.token_url, DNS"),
+            (ProbeError::Token(TokenError::Unreadable), "what is there answers, and gives no token"),
+            (ProbeError::Token(refused(401)), "client_id"),
+            (ProbeError::Token(refused(503)), "the token endpoint answers, and fails"),
+            (health(within(refused(400))), "client_id"),
+            (health(Failure::Denied { status: 401 }), "check the credentials"),
+            (health(Failure::Misconfigured { status: 400, field: None }), "connectors show"),
+            (health(Failure::RateLimited { status: 429, retry_after: None }), "try again later"),
+            (health(Failure::NotFound { status: 404 }), "check the path of base_url"),
+            (health(Failure::NotJson { status: 404 }), "check the path of base_url"),
+            (health(Failure::Status { status: 302 }), "check the path of base_url"),
+            (health(Failure::Unavailable { status: 503 }), "it answers, and fails"),
+            (health(Failure::NotJson { status: 200 }), "check base_url, DNS"),
+            (
+                health(Failure::Upstream(UpstreamError { error: CallError::Late, in_doubt: false })),
+                "check base_url, DNS",
+            ),
+        ] {
+            let advice = advice("https://api.example.com", None, &error);
+            assert!(advice.contains(step) && advice.contains("(https://api.example.com: "), "{error:?}: {advice}");
+        }
+        let absent = advice("https://api.example.com", Some("GET /me"), &health(Failure::NotFound { status: 404 }));
+        assert!(absent.starts_with("there is nothing at GET /me below base_url"), "{absent}");
+    }
 }

@@ -12,7 +12,8 @@ use std::{
 use async_trait::async_trait;
 use frontdesk::{
     desk::{
-        AuditFilter, AuditLog, AuditRecord, Created, Decision, Helpdesk, OrderSystem, PortError, Settlement, Verdict,
+        AuditFilter, AuditLog, AuditRecord, Created, Decision, Helpdesk, OrderSystem, PortError, Settlement, System,
+        Verdict,
     },
     domain::{Clock, Comment, Customer, CustomerId, EffectId, Level, NewTicket, Order, OrderId, Ticket, TicketId},
     http,
@@ -41,7 +42,7 @@ impl OrderSystem for Unruly {
         match id.as_str() {
             "panic" => panic!("{CANARY}"),
             "hang" => std::future::pending().await,
-            "fail" => Err(PortError::Unavailable { system: "order system", closed_for: None, source: CANARY.into() }),
+            "fail" => Err(PortError::unavailable(System::OrderSystem, CANARY)),
             _ => OrderSystem::find(&self.store, id).await,
         }
     }

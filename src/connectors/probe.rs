@@ -1,0 +1,58 @@
+//! What an upstream answers when it is probed.
+
+use std::time::Duration;
+
+use super::failure::{Failure, OperationError};
+use crate::upstream::{CallError, UpstreamError, auth::TokenError};
+
+/// Result of probing one upstream.
+#[derive(Debug)]
+pub struct Probe {
+    pub upstream: String,
+    pub ports: Vec<&'static str>,
+    pub auth: &'static str,
+    pub base_url: String,
+    /// Request of the health operation, for example `GET /ping`.
+    pub health: Option<String>,
+    /// What was requested, or why the upstream cannot be used.
+    pub result: Result<Asked, ProbeError>,
+    pub took: Duration,
+}
+
+/// What a successful probe has requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Health,
+    /// The connector has no health operation: at most a token was fetched.
+    Nothing,
+}
+
+/// Why an upstream cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Operation(#[from] OperationError),
+}
+
+impl ProbeError {
+    /// What is wrong with its token, if that is why.
+    pub fn token(&self) -> Option<&TokenError> {
+        match self {
+            Self::Token(error) => Some(error),
+            Self::Operation(error) => match &error.failure {
+                Failure::Upstream(UpstreamError { error: CallError::Token(error), .. }) => Some(error),
+                _ => None,
+            },
+        }
+    }
+
+    /// How the health operation failed, if it was asked.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Token(_) => None,
+            Self::Operation(error) => Some(&error.failure),
+        }
+    }
+}
