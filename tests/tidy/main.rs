@@ -32,29 +32,60 @@ const CHECKS: &[(&str, fn())] = &[
 const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
 
 fn main() -> io::Result<ExitCode> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let fits = |name: &str| match has("--exact") {
-        true => filters.iter().any(|filter| *filter == name),
-        false => filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())),
-    };
+    let wanted = Wanted::read(std::env::args().skip(1));
+    let checks: Vec<_> = CHECKS.iter().chain(samples::CHECKS).filter(|(name, _)| wanted.includes(name)).collect();
     let mut out = io::stdout().lock();
-    if has("--list") {
-        // A runner asks which tests there are; none of them is ignored.
-        for (name, _) in CHECKS.iter().chain(samples::CHECKS).filter(|_| !has("--ignored")) {
+    if wanted.list {
+        for (name, _) in checks {
             writeln!(out, "{name}: test")?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     let mut failed = 0;
-    for (name, check) in CHECKS.iter().chain(samples::CHECKS).filter(|(name, _)| fits(name)) {
+    for (name, check) in &checks {
         let good = panic::catch_unwind(check).is_ok();
         failed += u32::from(!good);
         writeln!(out, "test {name} ... {}", if good { "ok" } else { "FAILED" })?;
     }
-    picture(&mut out)?;
+    if !checks.is_empty() {
+        picture(&mut out)?;
+    }
     Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+/// Which checks the command line asks for, in the words of the test library's harness.
+#[derive(Default)]
+struct Wanted {
+    list: bool,
+    exact: bool,
+    ignored: bool,
+    names: Vec<String>,
+    skipped: Vec<String>,
+}
+
+impl Wanted {
+    fn read(mut arguments: impl Iterator<Item = String>) -> Self {
+        let mut wanted = Self::default();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--list" => wanted.list = true,
+                "--exact" => wanted.exact = true,
+                "--ignored" => wanted.ignored = true,
+                "--skip" => wanted.skipped.extend(arguments.next()),
+                "--test-threads" | "--format" | "--color" | "--logfile" | "--shuffle-seed" | "-Z" => {
+                    drop(arguments.next());
+                }
+                flag if flag.starts_with('-') => {}
+                _ => wanted.names.push(argument),
+            }
+        }
+        wanted
+    }
+
+    fn includes(&self, name: &str) -> bool {
+        let fits = |text: &String| if self.exact { name == text } else { name.contains(text.as_str()) };
+        !self.ignored && (self.names.is_empty() || self.names.iter().any(fits)) && !self.skipped.iter().any(fits)
+    }
 }
 
 /// Rooms, floors and circles.

@@ -1,6 +1,6 @@
 //! Each rule finds what it is there for, shown with a bad sample.
 
-use crate::{circles, documents, rules, rust, rust::Crate, table::Table};
+use crate::{Wanted, circles, documents, rules, rust, rust::Crate, table::Table};
 
 /// By name, as the checks themselves.
 pub const CHECKS: &[(&str, fn())] = &[
@@ -17,6 +17,10 @@ pub const CHECKS: &[(&str, fn())] = &[
     ("long_files_and_files_without_a_head_are_found", long_files_and_files_without_a_head_are_found),
     ("what_is_left_for_later_is_found", what_is_left_for_later_is_found),
     ("a_path_that_is_not_there_is_found", a_path_that_is_not_there_is_found),
+    (
+        "the_command_line_chooses_checks_and_drops_none_by_mistake",
+        the_command_line_chooses_checks_and_drops_none_by_mistake,
+    ),
 ];
 
 fn files(all: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -180,4 +184,17 @@ fn a_path_that_is_not_there_is_found() {
     assert_eq!(missing("[x](docs/y.md#part)"), ["docs/y.md"]);
     assert_eq!(missing("`tests/it/gone.rs: a_test`"), ["tests/it/gone.rs"]);
     assert_eq!(missing("```sh\ncat `docs/y.md`\n```"), [""; 0]);
+}
+
+fn the_command_line_chooses_checks_and_drops_none_by_mistake() {
+    let includes = |line: &str| Wanted::read(line.split_whitespace().map(str::to_owned)).includes("imports_run");
+    for all in
+        ["", "-q", "--test-threads 2", "--format terse --list", "--nocapture --color never", "imports", "x imports"]
+    {
+        assert!(includes(all), "{all}");
+    }
+    for none in ["exports", "--exact imports", "--skip run", "--ignored", "--exact x --skip y"] {
+        assert!(!includes(none), "{none}");
+    }
+    assert!(includes("--exact imports_run") && includes("--skip circles"));
 }
