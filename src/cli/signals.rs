@@ -64,7 +64,7 @@ pub(super) fn stop_and_reload(
     let gone = async move {
         while hangup.recv().await.is_some() {
             if started_in_one && !has_terminal() {
-                tracing::info!("the terminal is gone");
+                tracing::info!("the terminal was closed");
                 return;
             }
             match config::load(&overrides) {

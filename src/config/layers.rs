@@ -73,7 +73,7 @@ impl Loaded {
         let lines = self.secrets.foreign_lines();
         if !lines.is_empty() {
             let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            tracing::warn!(lines, "lines of .env are not of the form NAME=VALUE, and were passed over");
+            tracing::warn!(lines, "lines of .env are not of the form NAME=VALUE and were skipped");
         }
     }
 }

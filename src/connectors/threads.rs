@@ -151,7 +151,7 @@ impl FilterThreads {
         }
         if state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             let abandoned = self.abandoned.fetch_add(1, Ordering::AcqRel) + 1;
-            tracing::error!(owner = &*self.owner, abandoned, "abandoned a filter that takes too long");
+            tracing::error!(owner = &*self.owner, abandoned, "abandoned a filter that exceeded its time limit");
             self.spawn();
         }
         Err(RunError::Overran)

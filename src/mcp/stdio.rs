@@ -172,7 +172,7 @@ where
     match handler.serve_with_ct(session, kill).await {
         Ok(running) => drop(running.waiting().await),
         // The client got the reason, or has ended.
-        Err(error) => tracing::debug!(%error, "a session was not opened"),
+        Err(error) => tracing::debug!(%error, "failed to open a session"),
     }
 }
 
