@@ -1,4 +1,4 @@
-//! The three kinds of authentication of the guide and two more, and token endpoints that answer oddly.
+//! Five kinds of authentication, and token endpoints that answer oddly.
 
 use std::sync::{
     Arc,

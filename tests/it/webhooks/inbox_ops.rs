@@ -24,7 +24,7 @@ use crate::support::{Answer, Client, Setup, Vendor, command, sign_hex};
 
 const SECRET: &str = "your-shared-secret";
 
-/// The guide's sources, besides what `more` configures.
+/// The native sources, besides what `more` configures.
 pub fn with_webhooks(setup: Setup, more: &str) -> Setup {
     setup.environment("WEBHOOK_SECRET", SECRET).config(&format!(
         r#"
