@@ -97,7 +97,7 @@ async fn measure(events: usize) -> Result<()> {
         shared.at(99).as_secs_f64() / bare.at(99).as_secs_f64().max(1e-9),
     ))?;
     say(format_args!("shared syncs against one for every event: {:.1} × the rate", shared.rate() / single.rate()))?;
-    say(format_args!("while events are worked off: {:.2} × the rate of keeping alone", both.rate() / shared.rate()))
+    say(format_args!("while events are processed: {:.2} × the rate of intake alone", both.rate() / shared.rate()))
 }
 
 async fn run(name: &str, server: &Server, load: Load) -> Result<Measured> {

@@ -127,7 +127,7 @@ impl Connector {
         let write = does.write;
         let kind = match &source.failure {
             failure if does.owned && failure.is_unreadable() => Kind::Unreadable,
-            // It was done, or may have been, and the answer makes no sense: the system is there.
+            // The effect may exist; if the answer is unusable, the system is still reachable.
             failure if source.in_doubt => match failure.is_outage() {
                 true => Kind::Unavailable { closed_for },
                 false => Kind::Unexpected,

@@ -1,4 +1,4 @@
-//! What an upstream answers when it is probed.
+//! Result of probing an upstream.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub enum ProbeError {
 }
 
 impl ProbeError {
-    /// What is wrong with its token, if that is why.
+    /// The token error, if that is the cause.
     pub fn token(&self) -> Option<&TokenError> {
         match self {
             Self::Token(error) => Some(error),
@@ -48,7 +48,7 @@ impl ProbeError {
         }
     }
 
-    /// How the health operation failed, if it was asked.
+    /// The failure of the health operation, if it was run.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Token(_) => None,

@@ -1,8 +1,8 @@
-//! Why a system behind the desk did not do what it was asked: which system, what kind of failure, and the cause for the log.
+//! Errors of the systems behind the desk: the system, the kind of failure, and the cause for the log.
 
 use std::{fmt, time::Duration};
 
-/// What lies behind an error.
+/// The cause of an error.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A system behind the desk, or one of the desk's own records.
@@ -17,7 +17,7 @@ pub enum System {
     Inbox,
 }
 
-/// Why a system did not do it. Its own words are for the log, never for the model.
+/// Why a system failed or refused. Its own text is for the log, never for the model.
 #[derive(Debug, thiserror::Error)]
 #[error("the {system} {kind}")]
 pub struct PortError {
@@ -27,54 +27,54 @@ pub struct PortError {
     pub source: Option<Cause>,
 }
 
-/// What went wrong. Displays as the end of a sentence that begins with the system.
+/// Kind of failure. Displays as the end of a sentence that begins with the system.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortErrorKind {
     /// No usable answer. A write may have been done.
     #[error("is not available")]
     Unavailable {
-        /// For how long nothing more is sent to it, where it has failed once too often.
+        /// How long no request is sent, if its breaker is open.
         closed_for: Option<Duration>,
     },
-    /// An answer that makes no sense. A write may have been done.
+    /// An unintelligible answer. A write may have been done.
     #[error("answered with something unexpected")]
     Unexpected,
-    /// It answered about the record that was asked for, with something that cannot be read, not even whose it is.
+    /// The requested record is unreadable, including its owner.
     #[error("answered with a record that cannot be read")]
     Unreadable,
-    /// It could not be reached, or would not listen. Nothing was done.
+    /// It could not be reached, or did not accept the connection. Nothing was done.
     #[error("cannot be reached")]
     NotDone {
-        /// For how long nothing is sent to it, where that is why or follows from it.
+        /// How long no request is sent, if its breaker is open.
         closed_for: Option<Duration>,
     },
-    /// The request could not be made, or its refusal makes no sense; others to the same system may pass. Nothing was done.
+    /// The request could not be built, or its refusal is unintelligible; other requests may succeed. Nothing was done.
     #[error("cannot be asked for this")]
     Unprocessable,
-    /// It refuses our credentials, whoever the customer is. Nothing was done.
+    /// It refuses our credentials for every request. Nothing was done.
     #[error("refuses our credentials")]
     Denied,
-    /// Our credentials are good, and this one record is not for them. Nothing was done.
+    /// The credentials are valid but have no access to this record. Nothing was done.
     #[error("refuses access to this record")]
     Forbidden,
-    /// Something that only the company can repair is not set up, there or in our settings. Nothing was done.
+    /// Something is not set up, there or in our settings; only the company can repair it. Nothing was done.
     #[error("is not set up for this")]
     Misconfigured,
     /// Too many requests. Nothing was done.
     #[error("wants fewer requests")]
     RateLimited { retry_after: Option<Duration> },
-    /// It does not accept what was sent. Nothing was done.
+    /// It refused the request's content. Nothing was done.
     #[error("did not accept the request")]
     Invalid {
-        /// The argument that was not accepted, if it says so.
+        /// The refused argument, if it is known.
         field: Option<String>,
-        /// It is the judgement on the content, so that an earlier request of the same content was not accepted either.
+        /// Whether it is a verdict on the content, which then holds for an earlier request of the same content, too.
         verdict: bool,
     },
-    /// The record takes no more of this: it is closed, merged or gone. Nothing was done.
+    /// The record is closed, merged or deleted. Nothing was done.
     #[error("has closed the record")]
     Closed,
-    /// It works with customers whose email address is proven only. Nothing was done.
+    /// It requires the customer's verified email address. Nothing was done.
     #[error("needs the customer's email address")]
     EmailRequired,
 }
@@ -98,12 +98,12 @@ impl PortError {
         Self { system, kind, source: Some(source.into()) }
     }
 
-    /// No usable answer, and the next request may be sent at once.
+    /// No usable answer; further requests are permitted.
     pub fn unavailable(system: System, source: impl Into<Cause>) -> Self {
         Self::new(system, PortErrorKind::Unavailable { closed_for: None }, source)
     }
 
-    /// Nothing was done, and the next request may be sent at once.
+    /// Nothing was done; further requests are permitted.
     pub fn not_done(system: System, source: impl Into<Cause>) -> Self {
         Self::new(system, PortErrorKind::NotDone { closed_for: None }, source)
     }
@@ -112,12 +112,12 @@ impl PortError {
         Self { system, kind: PortErrorKind::EmailRequired, source: None }
     }
 
-    /// Whether a write that ended so has certainly not been done.
+    /// Whether a write with this error has certainly not been done.
     pub fn is_not_done(&self) -> bool {
         !matches!(self.kind, PortErrorKind::Unavailable { .. } | PortErrorKind::Unexpected)
     }
 
-    /// The error of a look-up that came before anything was written.
+    /// Converts the error of a look-up before a write, after which nothing was written.
     pub(super) fn before_any_write(self) -> Self {
         let kind = match self.kind {
             PortErrorKind::Unavailable { closed_for } => PortErrorKind::NotDone { closed_for },
@@ -127,13 +127,13 @@ impl PortError {
         Self { kind, ..self }
     }
 
-    /// Whether it is the answer to this very request, so that an earlier one with the same key was not done either.
+    /// Whether it is a verdict on this request, so that an earlier one with the same key was not done either.
     pub(super) fn is_verdict(&self) -> bool {
         use PortErrorKind::{Closed, EmailRequired, Invalid};
         matches!(self.kind, Invalid { verdict: true, .. } | EmailRequired | Closed)
     }
 
-    /// For how long nothing is sent to the system, if that is so: what was asked for is not to blame.
+    /// How long no request is sent to the system, if its breaker is open; the request is then not to blame.
     pub fn closed_for(&self) -> Option<Duration> {
         match self.kind {
             PortErrorKind::Unavailable { closed_for } | PortErrorKind::NotDone { closed_for } => closed_for,
@@ -141,7 +141,7 @@ impl PortError {
         }
     }
 
-    /// Whether only the company can repair it: trying again, or another value, does not help.
+    /// Whether only the company can repair it, so that neither a retry nor another value helps.
     pub fn is_the_companys(&self) -> bool {
         use PortErrorKind::{Denied, Forbidden, Misconfigured};
         matches!(self.kind, Denied | Forbidden | Misconfigured)

@@ -119,7 +119,7 @@ pub(super) fn table(answers: &[Answer]) -> String {
     output::table(&["upstream", "ports", "auth", "reachable", "latency", "what to do"], &rows)
 }
 
-/// What went wrong, and where to look.
+/// The likely cause of an error, and what to check.
 fn advice(base_url: &str, health: Option<&str>, error: &ProbeError) -> String {
     let why = causes(error);
     let is_absent = |failure: &Failure| matches!(failure, Failure::NotFound { .. }) || failure.status() == Some(404);

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Args)]
 #[command(group = ArgGroup::new("outcome").args(["found", "not_found"]).required(true))]
 pub(super) struct Settle {
-    /// The event's id, from events list
+    /// Event id, from events list
     id: i64,
     /// Id of the ticket or note that exists, for example HD-77
     #[arg(long, value_name = "ID")]

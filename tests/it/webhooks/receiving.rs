@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Platform, SECRET, Setup, events, frontdesk, rows, settled, sign_hex, signed, stdout};
 
-/// The guide's own example: its payload, and its signature as `openssl dgst -sha256 -hmac your-shared-secret` makes it.
+/// The native format's example: its payload, and its signature as `openssl dgst -sha256 -hmac your-shared-secret` makes it.
 const NATIVE: &str = r#"{"event":"conversation.escalated","timestamp":"2026-03-30T14:22:00Z","data":{"conversationId":"conv_test123","customerId":"cust_456","customerEmail":"test@example.com","messages":[{"role":"user","content":"I need help"},{"role":"assistant","content":"Let me connect you with a human agent."}],"metadata":{"agentConfidence":0.25,"escalationReason":"low_confidence","detectedIntent":"general_inquiry","sessionDurationSeconds":45}}}"#;
 const NATIVE_BY_OPENSSL: &str = "b7aac20c902bc845f59e31bd5b0a56ecb25f6c3630dde438cc169aeb88a497f4";
 
@@ -207,7 +207,7 @@ async fn without_a_conversation_one_dead_letter_is_kept() {
 
 #[tokio::test]
 async fn a_full_inbox_asks_senders_to_come_again() {
-    // Nothing is worked off here: another process holds the right to.
+    // No event is processed here: another process holds the worker lock.
     let setup = setup().config("[inbox]\nwaiting_max = 5\n");
     let lock = frontdesk::store::Store::sole_worker(&setup.store()).unwrap().unwrap();
     let server = setup.serve();
