@@ -68,7 +68,7 @@ impl FirstFailures {
 }
 
 impl Worker {
-    /// Processes events until `closing` is cancelled; events in progress then have [`DRAIN`] to end.
+    /// Processes events until `closing` is cancelled; events in progress then have `DRAIN` to end.
     pub async fn run(self, alone: SoleWorker, closing: CancellationToken) {
         let worker = Arc::new(self);
         match worker.queue.free_leases(&alone).await {

@@ -85,7 +85,7 @@ impl BodyReader {
         Ok(())
     }
 
-    /// Drains a body that is not needed, without a permit. Returns it if it has at most [`FREE_BYTES`], an empty one if
+    /// Drains a body that is not needed, without a permit. Returns it if it has at most `FREE_BYTES`, an empty one if
     /// it is longer, and None if it is over `bytes_max`, too slow or broken.
     pub async fn discard<B: http_body::Body + Send>(&self, body: B) -> Option<Bytes> {
         let reading = async {

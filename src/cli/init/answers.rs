@@ -22,7 +22,7 @@ pub(super) struct Answers {
     /// CRM: builtin or a connector
     #[arg(long, value_name = "SYSTEM")]
     pub crm: Option<String>,
-    /// Base URL of a connector's system, for example zendesk=https://acme.zendesk.com; may be repeated
+    /// Base URL of a connector's system, for example `zendesk=https://acme.zendesk.com`; may be repeated
     #[arg(long = "base-url", value_name = "CONNECTOR=URL")]
     pub base_urls: Vec<String>,
     /// Setting of a connector, for example intercom.ticket_type_id=88; may be repeated
