@@ -35,8 +35,9 @@ pub fn skip(test: &str, needs: &str) {
 pub fn say_skipped(what: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {what}");
     let list = Path::new(env!("CARGO_TARGET_TMPDIR")).join("skipped");
+    let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| std::os::unix::process::parent_id().to_string());
     if let Ok(mut list) = std::fs::File::options().create(true).append(true).open(list) {
-        let _ = list.write_all(format!("{}\t{what}\n", std::os::unix::process::parent_id()).as_bytes());
+        let _ = list.write_all(format!("{run}\t{what}\n").as_bytes());
     }
 }
 
