@@ -7,19 +7,19 @@ use clap::{Args, ValueEnum};
 /// Answers given as flags.
 #[derive(Args)]
 pub(super) struct Answers {
-    /// Store file, relative to the directory
+    /// Store file, relative to the directory [default: frontdesk.db]
     #[arg(long, value_name = "FILE")]
     pub store: Option<String>,
-    /// Webhook sources: escalation, chatbot, cms-update or connectors, separated by commas; or none
+    /// Webhook sources: escalation, chatbot, cms-update or connectors, separated by commas; or none [default: escalation]
     #[arg(long, value_name = "SOURCES")]
     pub webhooks: Option<String>,
-    /// Order system: builtin (the embedded store) or a connector
+    /// Order system: builtin (the embedded store) or a connector [default: builtin]
     #[arg(long, value_name = "SYSTEM")]
     pub orders: Option<String>,
-    /// Helpdesk: builtin or a connector
+    /// Helpdesk: builtin or a connector [default: builtin]
     #[arg(long, value_name = "SYSTEM")]
     pub helpdesk: Option<String>,
-    /// CRM: builtin or a connector
+    /// CRM: builtin or a connector [default: builtin]
     #[arg(long, value_name = "SYSTEM")]
     pub crm: Option<String>,
     /// Base URL of a connector's system, for example `zendesk=https://acme.zendesk.com`; may be repeated
@@ -28,10 +28,10 @@ pub(super) struct Answers {
     /// Setting of a connector, for example intercom.ticket_type_id=88; may be repeated
     #[arg(long = "setting", value_name = "CONNECTOR.NAME=VALUE")]
     pub settings: Vec<String>,
-    /// How the customer of a call is determined
+    /// How the customer of a call is determined [default: context]
     #[arg(long, value_enum)]
     pub identity: Option<IdentityArg>,
-    /// Issuer (iss) of customer contexts or access tokens
+    /// Issuer (iss) of customer contexts or access tokens [default: backend, for contexts]
     #[arg(long, value_name = "ISSUER")]
     pub issuer: Option<String>,
     /// PEM public key that verifies customer contexts, instead of a generated secret
@@ -46,7 +46,7 @@ pub(super) struct Answers {
     /// Identity token: URL of /mcp as agents know it
     #[arg(long, value_name = "URL")]
     pub resource: Option<String>,
-    /// Identity token: a claim that only tokens of signed-in persons have
+    /// Identity token: a claim that only tokens of signed-in persons have [default: auth_time]
     #[arg(long, value_name = "CLAIM")]
     pub person_claim: Option<String>,
 }

@@ -40,6 +40,8 @@ pub(super) struct Upstream {
     pub name: String,
     pub title: String,
     pub base_url: Option<String>,
+    /// Its helpdesk opens no ticket without an email address.
+    pub needs_email: bool,
     pub settings: BTreeMap<String, Value>,
 }
 
@@ -279,7 +281,9 @@ fn upstreams(
             );
             variables.push(Variable { name: variable, about, kind, value: None });
         }
-        upstreams.push(Upstream { name: name.clone(), title: file.title.clone(), base_url, settings });
+        let helpdesk = file.helpdesk.as_ref().filter(|_| of_it.contains(&"helpdesk"));
+        let needs_email = helpdesk.is_some_and(|helpdesk| helpdesk.needs_email);
+        upstreams.push(Upstream { name: name.clone(), title: file.title.clone(), base_url, needs_email, settings });
     }
     Ok(upstreams)
 }

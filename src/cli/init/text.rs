@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{identity::Identity, needs::Variable, plan::Plan};
 
 /// Ignored files: secrets, and files of a store.
-const IGNORED: [&str; 6] = [".env", "*.db", "*.db-wal", "*.db-shm", ".frontdesk-worker-*", "*.token"];
+const IGNORED: [&str; 7] = [".env", "*.db", "*.db-wal", "*.db-shm", "*.db-erasures", ".frontdesk-worker-*", "*.token"];
 
 /// Text of `frontdesk.toml`. Paths below `beside` are written relative to it.
 pub(super) fn config(plan: &Plan, beside: Option<&Path>) -> String {
@@ -22,6 +22,11 @@ pub(super) fn config(plan: &Plan, beside: Option<&Path>) -> String {
     if !plan.ports.is_empty() {
         text.push_str("\n# Which system does what; what is not named is in the embedded store.\n[desk]\n");
         plan.ports.iter().for_each(|(port, system)| text.push_str(&format!("{port} = {}\n", quoted(system))));
+        if plan.upstreams.iter().any(|upstream| upstream.needs_email) {
+            text.push_str(
+                "# fallback_requester = \"support@example.com\"    # for escalations without an email address\n",
+            );
+        }
     }
     for upstream in &plan.upstreams {
         let name = &upstream.name;
@@ -135,7 +140,7 @@ pub(super) fn variables<'a>(variables: impl Iterator<Item = &'a Variable>) -> St
 pub(super) fn ignore(there: Option<&str>, plan: &Plan) -> String {
     let there = there.unwrap_or_default();
     let store = plan.store.iter().filter(|store| !store.ends_with(".db") && !store.starts_with(['/', '.']));
-    let store = store.flat_map(|store| ["", "-wal", "-shm"].map(|end| format!("/{store}{end}")));
+    let store = store.flat_map(|store| ["", "-wal", "-shm", "-erasures"].map(|end| format!("/{store}{end}")));
     let wanted = IGNORED.into_iter().map(str::to_owned).chain(store);
     let known: Vec<&str> = there.lines().map(|line| line.trim().trim_start_matches('/')).collect();
     let missing: Vec<String> =
