@@ -12,18 +12,20 @@ use crate::{
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentityConfig {
-    /// How the customer of a call is determined. context: every call carries a signed customer context (JWT). token:
-    /// the agent's access token belongs to the customer, named by its sub claim. fixed: one customer for the whole
-    /// process. argument: the agent passes an email address as a tool argument; only for trusted agents on this
-    /// machine.
+    /// How the customer of a call is determined. `context`: every call carries a signed customer context (JWT).
+    /// `token`: the agent's access token belongs to the customer, who is its `sub`, at level `verified`; needs
+    /// `[[agents.issuers]]`, and does not work over stdio. `fixed`: one customer for the whole process. `argument`:
+    /// the agent passes an email address as a tool argument; only for trusted agents on this machine.
     pub mode: Mode,
-    /// Mode fixed: the customer's id, for example cus_ada, or shop:42 with a system.
+    /// Mode `fixed`: the customer's id in `subject_system`, for example `cus_ada`. An error in other modes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
-    /// Mode fixed: the customer's email address.
+    /// Mode `fixed`: the customer's email address; it counts as proven. An error in other modes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The system of customer ids that name none.
+    /// The system of customer ids that name none: `identity.customer`, and the `sub` of a context. Imported ids
+    /// without a system belong to `builtin`; for an imported `shop:42` set `shop` here and use `42`. Customer ids of
+    /// an upstream belong to the system of its name (or its `system`).
     pub subject_system: SystemId,
     /// Mode context: which customer contexts are accepted.
     pub context: ContextConfig,
@@ -45,18 +47,24 @@ impl Default for IdentityConfig {
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContextConfig {
-    /// The required iss claim of customer contexts: the backend that authenticates customers.
+    /// The required `iss` claim of customer contexts: the backend that authenticates customers. Needed in mode
+    /// `context`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The required aud claim of customer contexts.
+    /// The required `aud` claim of customer contexts: one string; a list in the token is refused.
     pub audience: String,
-    /// The required azp claim of customer contexts: the agent that they are minted for. Without it any azp is accepted.
+    /// The required `azp` claim of customer contexts: the agent that they are minted for. Without it any `azp` is
+    /// accepted, or none. Where agents authenticate, a context that has an `azp` is good for that agent alone, in any
+    /// case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub azp: Option<String>,
-    /// Whether the azp claim of a customer context must equal the authenticated agent, so that a stolen context cannot
-    /// be used with another agent's token. Needs agents.authentication = "required".
+    /// Whether the `azp` claim of a customer context must equal the authenticated agent, so that a stolen context
+    /// cannot be used with another agent's token. Needs `agents.authentication = "required"`. Over stdio, where no
+    /// agent authenticates, it must only be there.
     pub azp_required: bool,
-    /// The keys that verify customer contexts.
+    /// The keys that verify customer contexts; mode `context` needs one. To change a key without a gap, configure the
+    /// old and the new one with different `kid`s, let the backend sign with the new one, and remove the old one 15
+    /// minutes later: no context lives longer.
     pub keys: Vec<KeyConfig>,
 }
 
@@ -70,15 +78,15 @@ impl Default for ContextConfig {
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
-    /// EdDSA, ES256, RS256 or HS256.
+    /// The algorithm of its signatures. A context cannot choose another.
     pub alg: Algorithm,
-    /// The kid header of contexts signed with this key. Required if several keys share an algorithm.
+    /// The `kid` header of contexts signed with this key. Required if several keys share an algorithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
     /// EdDSA, ES256, RS256: the public key in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<SecretRef>,
-    /// HS256: the shared secret, at least 32 bytes.
+    /// `HS256`: the shared secret, at least 32 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretRef>,
 }

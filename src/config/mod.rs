@@ -41,7 +41,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// How agents authenticate over HTTP.
     pub agents: agents::Options,
-    /// Rate limits and lockouts.
+    /// Rate limits and lockouts. Each limit refills steadily and lets its burst through at once; 0 turns one off. Each
+    /// process counts by itself.
     pub limits: limits::Options,
     /// The tools offered to agents.
     pub tools: tools::Options,
@@ -49,7 +50,13 @@ pub struct Config {
     pub desk: desk::Options,
     /// Where the user's vendor files are.
     pub connectors: connectors::Options,
-    /// The company's systems by name, each reached through a connector.
+    /// The company's systems by name, each reached through a connector. One upstream may stand behind several ports;
+    /// two systems of one vendor are two upstreams with the same `connector`. An upstream that no key of `desk` names
+    /// is not used: its connector, address and credentials are not checked, and a warning says so.
+    ///
+    /// Requests use the proxy of the environment variables `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY`, except to hosts
+    /// in `NO_PROXY`; `HTTP_PROXY` is also used for `http://127.0.0.1`. Redirects are never followed. Certificates are
+    /// checked against those of the operating system, or on Linux against the file in `SSL_CERT_FILE`.
     pub upstreams: BTreeMap<String, connectors::UpstreamOptions>,
     /// Webhook sources by name: escalation, chatbot, cms-update, or a connector's. Only configured sources are served.
     pub webhooks: BTreeMap<String, webhooks::SourceOptions>,

@@ -28,8 +28,9 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "connectors")]
 pub struct Options {
-    /// Directory of your own vendor files, one NAME.toml each. A file with the name of a shipped connector replaces it.
-    /// Default: the directory connectors beside the configuration file, if it exists.
+    /// Directory of your own vendor files, one `NAME.toml` each. A file with the name of a shipped connector replaces
+    /// it. Default: the directory `connectors` beside the configuration file, if it exists. Relative to the
+    /// configuration file if it is written there; relative to the working directory if it comes from a variable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
 }
@@ -39,24 +40,31 @@ pub struct Options {
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "upstream")]
 pub struct UpstreamOptions {
-    /// Name of the connector. Default: the upstream's name.
+    /// Name of the connector, shipped or your own. Default: the upstream's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
-    /// Base URL, for example `https://api.example.com/v2`. Default: that of the vendor file.
+    /// Base URL, for example `https://api.example.com/v2`; every request stays below it. It holds for all ports that
+    /// the upstream stands behind. Default: that of the vendor file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<TextRef>,
-    /// Allow plain http to another machine. Tokens and customer data can then be read in transit.
+    /// Allow plain http to another machine, for `base_url` and `auth.token_url`. Tokens and customer data can then be
+    /// read in transit.
     pub plain_http: bool,
-    /// Authentication; each key overrides that of the vendor file.
+    /// Authentication; each key overrides that of the vendor file. Another `kind` than there starts afresh, and
+    /// another `client_auth` drops the secret of the other method. A key that does not belong to the kind is an error.
     #[serde(skip_serializing_if = "is_default")]
     pub auth: AuthOptions,
-    /// System of its customer ids, as in linked customers (shopify:123). Default: the upstream's name.
+    /// System of its customer ids, for example `shop` in `shop:42`: lower case letters, digits, `-` and `_`, 32 at
+    /// most. Default: the upstream's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<SystemId>,
     /// Settings that the vendor file declares; `frontdesk connectors show NAME` lists them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Value>,
-    /// Deadlines, retries and size limits.
+    /// Deadlines, retries and size limits. A request is retried if it may be repeated, after 408, 500, 502, 503, 504,
+    /// a time-out or a broken connection; and in any case if it has certainly not been acted upon: no connection, no
+    /// token, 429. Retries are a fifth of the requests at most, with a reserve of ten. The limits hold for each
+    /// address that the connector names: one that has an address for each port counts each by itself.
     #[serde(skip_serializing_if = "is_default")]
     pub limits: Limits,
 }

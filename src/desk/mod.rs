@@ -147,29 +147,36 @@ pub const BUILTIN: &str = "builtin";
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "desk")]
 pub struct Options {
-    /// Order system: builtin (the embedded store) or the name of an upstream.
+    /// Order system: `builtin` (the embedded store) or the name of an upstream. A name without a section
+    /// `[upstreams.NAME]` stands for the connector of that name.
     pub orders: String,
-    /// Helpdesk: builtin or the name of an upstream.
+    /// Helpdesk: `builtin` or the name of an upstream.
     pub helpdesk: String,
-    /// CRM: builtin or the name of an upstream.
+    /// CRM: `builtin` or the name of an upstream.
     pub crm: String,
-    /// Upstreams that changed help articles are copied to. Articles are read from the embedded store only.
+    /// Upstreams that `frontdesk import` copies changed help articles to. Articles are read from the embedded store
+    /// only.
     pub article_mirrors: Vec<String>,
-    /// Whether order numbers are case-sensitive. If false, order K1001 also answers to k1001.
+    /// Whether order numbers are case-sensitive. If false, order `K1001` also answers to `k1001`. A leading `#` never
+    /// tells orders apart.
     pub order_case_sensitive: bool,
-    /// Mailbox of the company, for example support@example.com. If the helpdesk requires an email address and the
-    /// customer has none, the ticket of an escalation is opened under it and says so. Without it the event waits and an
-    /// alert is sent.
+    /// Mailbox of the company, for example `support@example.com`. If the helpdesk requires an email address and the
+    /// customer has none, the ticket of an escalation is opened under it and says so. Without it the event is parked
+    /// and an alert is sent; `serve` and `check` warn where that can happen.
     #[schemars(with = "Option<String>")]
     pub fallback_requester: Option<Email>,
-    /// How long a repeated request is recognised and answered with the first one's result, in seconds.
+    /// How long a repeated request is recognised and answered with the first one's result, in seconds. Later the same
+    /// request is a new one, even if the first is still in doubt.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub repeat_window_s: u64,
-    /// How long after its last use a conversation's ticket receives the conversation's further requests as comments, in
-    /// days. Later requests open a new ticket.
+    /// How long after its last use a conversation's ticket receives the conversation's further requests as internal
+    /// comments, in days. Later requests open a new ticket. A ticket that takes no more comments ends it as well: the
+    /// next ticket follows on it.
     #[schemars(range(min = 1, max = 3650))]
     pub conversation_days: u32,
-    /// Queue ticket requests while the helpdesk is unavailable, and open the tickets later.
+    /// Queue ticket requests while the helpdesk is unavailable (no connection, 5xx, 429, refused credentials,
+    /// something not set up), as event `ticket.requested`, and open the tickets later, once. The agent is told so
+    /// (`outcome` is `accepted`, without a number). If false, the agent is told that the helpdesk does not answer.
     pub accept_tickets: bool,
 }
 

@@ -46,31 +46,33 @@ pub use tls::{Reader, Tls, TlsError, TlsOptions};
 #[schemars(title = "http")]
 pub struct Options {
     /// Address and port to listen on; port 0 takes a free port. An address that other machines can reach requires
-    /// agents.authentication = "required".
+    /// `agents.authentication = "required"`. It also needs a host name in `http.allowed_hosts` or `agents.resource`.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// Values of the Host header that /mcp accepts besides localhost, 127.0.0.0/8, ::1 and the host of agents.resource.
-    /// Protects against DNS rebinding.
+    /// Values of the Host header that `/mcp` accepts besides `localhost`, `127.0.0.0/8`, `::1` and the host of
+    /// `agents.resource`. Protects against DNS rebinding. Others get 403.
     pub allowed_hosts: Vec<String>,
-    /// Origins of pages that may call /mcp from a browser, as `https://app.example.com:443`, besides those of this
+    /// Origins of pages that may call `/mcp` from a browser, as `https://app.example.com:443`, besides those of this
     /// machine.
     pub allowed_origins: Vec<String>,
-    /// Longest request body, in bytes.
+    /// Longest request body, in bytes. A longer one gets 413.
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub body_bytes_max: usize,
-    /// Most open connections. For a further one the longest-idle connection is closed.
+    /// Most open connections. For a further one the longest-idle connection is closed. Connections that have never
+    /// sent a request are closed first. Each is a file: a warning at the start says when the process may not open so
+    /// many.
     #[schemars(range(min = 1, max = 65_536))]
     pub connections_max: usize,
-    /// Time limit for receiving the head of a request, in milliseconds.
+    /// Time limit for receiving the head of a request, in milliseconds. Also that of the TLS handshake.
     #[schemars(range(min = 100, max = 600_000))]
     pub head_timeout_ms: u64,
-    /// Time limit for receiving the body of a request, in milliseconds.
+    /// Time limit for receiving the body of a request, in milliseconds. A slower client gets 408.
     #[schemars(range(min = 100, max = 600_000))]
     pub body_timeout_ms: u64,
     /// Time after which an idle connection is closed, in milliseconds.
     #[schemars(range(min = 100, max = 600_000))]
     pub idle_timeout_ms: u64,
-    /// Most concurrent requests. Further ones get 503.
+    /// Most concurrent requests. Further ones get 503. Counted are `/mcp` and `/webhooks`.
     #[schemars(range(min = 1, max = 65_536))]
     pub requests_max: usize,
     /// Most open event streams (SSE). Further ones get 503.
@@ -83,12 +85,13 @@ pub struct Options {
     #[schemars(range(min = 0, max = 600_000))]
     pub drain_timeout_ms: u64,
     /// Number of your own proxies in front of webhooks: the sender's address is that many entries from the right in
-    /// X-Forwarded-For. With 0 it is the address of the connection, and the header is ignored. Set
-    /// trusted_proxy_addresses, too, if others can reach the port: they could forge the header.
+    /// `X-Forwarded-For`. With 0 it is the address of the connection, and the header is ignored. Set
+    /// `trusted_proxy_addresses`, too, if others can reach the port: they could forge the header. With a number that
+    /// is too high, senders choose their address.
     #[schemars(range(min = 0, max = 16))]
     pub trusted_proxies: usize,
-    /// Addresses (203.0.113.7) and networks (203.0.113.0/24) of these proxies. X-Forwarded-For is accepted from them
-    /// only; from everybody by default.
+    /// Addresses (`203.0.113.7`) and networks (`203.0.113.0/24`) of these proxies. `X-Forwarded-For` is accepted from
+    /// them only; from everybody by default.
     pub trusted_proxy_addresses: Vec<String>,
     /// TLS in this process. Without it a proxy in front terminates TLS.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -27,15 +27,17 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "operations")]
 pub struct OperationsOptions {
-    /// Whether to serve operations.listen.
+    /// Whether to serve `operations.listen`. Without it and without `operations.metrics_at_http_listen` nothing is
+    /// counted.
     pub enabled: bool,
-    /// Address and port of the operations server. One that other machines can reach requires a token.
+    /// Address and port of the operations server. One that other machines can reach requires a token. Port 0 takes a
+    /// free port, which `serve` prints.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// Bearer token for metrics, status and rejected webhooks.
+    /// Bearer token for metrics, status and rejected webhooks. Health needs none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretRef>,
-    /// Whether to serve /metrics at http.listen as well; requires the token.
+    /// Whether to serve `/metrics` at `http.listen` as well; requires the token.
     pub metrics_at_http_listen: bool,
 }
 

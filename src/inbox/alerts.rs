@@ -22,15 +22,15 @@ const CHECK_EVERY: Duration = Duration::from_secs(2);
 #[schemars(title = "alerts")]
 pub struct AlertOptions {
     /// URL that alerts are posted to, besides the log: a receiver of Standard Webhooks, or an incoming webhook of
-    /// Slack. May be a reference to a secret.
+    /// Slack. May be a reference to a secret. Needs `inbox.alerts.secret`.
     pub url: Option<TextRef>,
-    /// Secret that signs the posts (Standard Webhooks): whsec_ and base64, or any text.
+    /// Secret that signs the posts (Standard Webhooks): `whsec_` and base64, or any text.
     pub secret: Option<SecretRef>,
     /// Time for which dead letters are collected into one alert, in seconds. While more appear, it doubles, up to 32
-    /// times.
+    /// times. Its `kind` is `dead_letters`.
     #[schemars(range(min = 0, max = 3600))]
     pub gather_s: u64,
-    /// Age of an unfinished event that raises an alert, in seconds.
+    /// Age of an unfinished event that raises an alert, in seconds. Its `kind` is `oldest_pending`.
     #[schemars(range(min = 1, max = 2_592_000))]
     pub oldest_pending_s: u64,
     /// Time without a verified webhook that raises an alert, in seconds, by the name of the source in webhooks. No

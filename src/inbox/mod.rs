@@ -53,10 +53,12 @@ pub struct Options {
     #[schemars(range(min = 1, max = 256))]
     pub concurrent_per_kind: Option<usize>,
     /// Most retries of an event that fails by itself; then it becomes a dead letter. Attempts that fail because an
-    /// upstream is unavailable or refuses access do not count.
+    /// upstream is unavailable or refuses access do not count. An upstream is unavailable after no connection, 5xx,
+    /// 429, a time-out, or while its breaker is open.
     #[schemars(range(min = 0, max = 100))]
     pub retries: u32,
-    /// Time for which an event is retried while its upstream is unavailable, in seconds. Then it becomes a dead letter.
+    /// Time for which an event is retried while its upstream is unavailable, in seconds. Then it becomes a dead
+    /// letter. Parked events do not expire.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub give_up_after_s: u64,
     /// Upper bound of the first pause between attempts, in milliseconds. It doubles with each attempt; the pause is
@@ -67,10 +69,11 @@ pub struct Options {
     #[schemars(range(min = 1, max = 86_400_000))]
     pub retry_cap_ms: u64,
     /// Lease of an attempt, in milliseconds: for this long no other attempt at the event is made. The attempt is
-    /// cancelled a little before.
+    /// cancelled 5 s before, or after three quarters of a lease shorter than 20 s.
     #[schemars(range(min = 1000, max = 3_600_000))]
     pub lease_ms: u64,
-    /// Retention of the payloads of finished events, in days. The record of what was done stays.
+    /// Retention of the payloads of finished events, in days. The record of what was done stays. A dead letter without
+    /// its payload can no longer be replayed.
     #[schemars(range(min = 1, max = 3650))]
     pub payload_days: u32,
     /// Most waiting events. Beyond that webhooks are refused with 503.

@@ -25,26 +25,26 @@ use crate::domain::{AgentId, CustomerId};
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "limits")]
 pub struct Options {
-    /// Requests to /mcp per minute and authenticated agent.
+    /// Requests to `/mcp` per minute and authenticated agent. Further ones get 429.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub agent_per_minute: u32,
     /// Requests that one agent may send in a burst.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub agent_burst: u32,
-    /// Tool calls per minute and customer, all agents together.
+    /// Tool calls per minute and customer, all agents together. Further ones are refused with `isError`.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub customer_per_minute: u32,
     /// Tool calls for one customer in a burst.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub customer_burst: u32,
-    /// Verified webhooks per minute from one source.
+    /// Verified webhooks per minute from one source. Further ones get 429.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub source_per_minute: u32,
     /// Verified webhooks from one source in a burst.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub source_burst: u32,
     /// Webhooks per minute from one IP address (IPv6: /64 network) that fail verification. Verified ones from the same
-    /// address are not limited.
+    /// address are not limited. Further ones get 429.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub address_per_minute: u32,
     /// Webhooks from one address that fail verification, in a burst.
@@ -55,7 +55,7 @@ pub struct Options {
     #[schemars(range(min = 0, max = 100_000))]
     pub customer_denials: u32,
     /// Denied orders of all customers of one agent before an alert. From then on each customer of that agent is locked
-    /// out after a tenth of customer_denials; customers without denials are not affected. A tenth of this number is
+    /// out after a tenth of `customer_denials`; customers without denials are not affected. A tenth of this number is
     /// forgiven each minute.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub agent_denials: u32,

@@ -66,8 +66,9 @@ pub use tickets::StoredTicket;
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "store")]
 pub struct Options {
-    /// The store's file. Created when it is missing. A relative path in the configuration file is taken from the directory
-    /// of that file; in a flag or an environment variable, from the working directory.
+    /// The store's file. `serve`, `stdio` and `import` create it when it is missing (not its directory). A relative
+    /// path in the configuration file is taken from the directory of that file; in a flag or an environment variable,
+    /// from the working directory.
     pub path: PathBuf,
 }
 

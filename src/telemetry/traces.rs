@@ -36,10 +36,11 @@ const FLUSH: Duration = Duration::from_secs(3);
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "traces")]
 pub struct Options {
-    /// Base URL of a collector that accepts OTLP over HTTP, as http://127.0.0.1:4318. Without it there are no traces.
+    /// Base URL of a collector that accepts OTLP over HTTP, as `http://127.0.0.1:4318`. Without it there are no
+    /// traces. `/v1/traces` is added to it, and the encoding is protobuf.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// Name of this service in traces (resource attribute service.name).
+    /// Name of this service in traces (resource attribute `service.name`).
     pub service_name: String,
     /// Share of traces that are exported, 0 to 1. The sampling decision of the caller is ignored.
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -71,18 +71,20 @@ pub fn opened(options: &Options) -> Vec<String> {
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "tools")]
 pub struct Options {
-    /// Regular expression that a whole order number has to match. In any case an order number has at most 64 printable
-    /// ASCII characters, none of them / \ ? %.
+    /// Regular expression that a whole order number has to match; write `^` and `$`. In any case an order number has
+    /// at most 64 printable ASCII characters, none of them `/ \ ? %`.
     pub order_id_pattern: String,
-    /// Arguments that hosts such as n8n add to every call. They are removed before validation; any other unknown
-    /// argument is refused.
+    /// Arguments that hosts such as n8n add to every call. They are removed before validation and make no difference
+    /// to what counts as a repeat; any other unknown argument is refused.
     pub ignored_arguments: Vec<String>,
-    /// Contact fields that update_crm may change. Email is not allowed, since it identifies the customer.
+    /// Contact fields that `update_crm` may change: lower case letters, digits and `_`. `note`, and names with `email`
+    /// or `customer` in them, are not allowed, since they identify the customer.
     pub contact_fields: Vec<FieldName>,
     /// Minimum level of the customer by tool, where it differs from the default: lookup_order otp, create_ticket
     /// anonymous, update_crm verified, search_articles anonymous.
     pub levels: BTreeMap<String, Level>,
-    /// Deadline of a tool call, in milliseconds.
+    /// Deadline of a tool call, in milliseconds. A write that overruns it is finished all the same; a repeat returns
+    /// its result. Keep it above `limits.call_timeout_ms` of the upstreams.
     #[schemars(range(min = 100, max = 120_000))]
     pub deadline_ms: u64,
     /// Deadlines of single tools, in milliseconds, where they differ: { search_articles = 2000 }.

@@ -53,12 +53,12 @@ pub struct Limits {
     /// drawn at random from 0 to the bound.
     #[schemars(range(min = 1, max = 60_000))]
     pub retry_base_ms: u64,
-    /// Longest pause between attempts, in milliseconds. If the upstream asks for a longer one (Retry-After), there is
-    /// no further attempt.
+    /// Longest pause between attempts, in milliseconds. If the upstream asks for a longer one (`Retry-After`), there
+    /// is no further attempt.
     #[schemars(range(min = 1, max = 60_000))]
     pub retry_cap_ms: u64,
     /// Failures in a row (5xx, time-outs, broken connections) that open the circuit breaker: then nothing is sent for
-    /// breaker_open_ms.
+    /// `breaker_open_ms`.
     #[schemars(range(min = 1, max = 1000))]
     pub breaker_failures: u32,
     /// Time for which an open breaker stays open, in milliseconds. Then one request is sent as a probe; each failed

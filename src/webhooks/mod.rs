@@ -51,19 +51,20 @@ const WINDOW: Duration = Duration::from_secs(300);
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "webhook source")]
 pub struct SourceOptions {
-    /// The connector of the vendor that sends them, or a native source: escalation, chatbot or cms-update. By default
-    /// the name of the source.
+    /// The connector of the vendor that sends them, or a native source: `escalation`, `chatbot` or `cms-update`. By
+    /// default the name of the source. The payloads of native sources are described in `schemas/events`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
     /// The secrets that signatures may be made with: one, or during a rotation the new and the old one.
     pub secrets: Vec<SecretRef>,
-    /// How far the customer in an event is trusted: signed_in if the platform has authenticated the customer, so that
-    /// id and email address count as verified; typed if visitors may have typed them. An event that says so itself
-    /// takes precedence.
+    /// How far the customer in an event is trusted: `signed_in` if the platform has authenticated the customer, so
+    /// that id and email address count as verified; typed if visitors may have typed them. An event that says so
+    /// itself takes precedence. That is `customerVerified` in native payloads and `verified` in vendor files. Default:
+    /// `typed`.
     #[serde(skip_serializing_if = "is_typed")]
     pub customers: Customers,
-    /// IP addresses (203.0.113.7) and networks (203.0.113.0/24) that may send webhooks; all by default. Behind a proxy
-    /// set http.trusted_proxies.
+    /// IP addresses (`203.0.113.7`) and networks (`203.0.113.0/24`) that may send webhooks; all by default. Behind a
+    /// proxy set `http.trusted_proxies`. A request from elsewhere gets 403 before its signature is verified.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_ips: Vec<String>,
     /// Settings of the connector's webhook section; `frontdesk connectors show NAME` lists them.

@@ -19,22 +19,24 @@ use crate::identity::Algorithm;
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerOptions {
-    /// Issuer identifier, exactly as in the iss claim of its tokens.
+    /// Issuer identifier, exactly as in the iss claim of its tokens. https; http only on this machine.
     pub issuer: String,
-    /// URL of its keys (JWKS). By default discovered from its metadata (RFC 8414, OpenID Connect Discovery).
+    /// URL of its keys (JWKS). By default discovered from its metadata (RFC 8414, OpenID Connect Discovery). https;
+    /// http only on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_url: Option<String>,
-    /// The aud claim of its tokens for this server; agents.resource by default.
+    /// The aud claim of its tokens for this server; `agents.resource` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// Accepted signature algorithms: RS256, ES256, EdDSA; all three by default.
     #[serde(default = "all_algorithms")]
     pub algorithms: Vec<Algorithm>,
-    /// Product of the authorization server, which decides the typ and the claims of its access tokens; rfc9068 by
+    /// Product of the authorization server, which decides the typ and the claims of its access tokens; `rfc9068` by
     /// default.
     #[serde(default)]
     pub preset: Preset,
     /// Accepted values of typ in its access tokens; an empty string stands for no typ. By default those of the preset.
+    /// Compared without regard to case; some servers write `JWT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<String>>,
     /// The claim that holds the OAuth client id. By default that of the preset.
@@ -43,18 +45,19 @@ pub struct IssuerOptions {
     /// The claims that hold scopes; all of them count. By default those of the preset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope_claims: Option<Vec<String>>,
-    /// Prefix of its scopes for this server, as frontdesk/ in frontdesk/orders:read. Scopes without it are ignored.
+    /// Prefix of its scopes for this server, as `frontdesk/` in `frontdesk/orders:read`. Scopes without it are
+    /// ignored.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope_prefix: String,
-    /// Accepted OAuth clients; all by default. Required where tokens have no aud (preset cognito).
+    /// Accepted OAuth clients; all by default. Required where tokens have no aud (preset `cognito`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
-    /// A claim that its tokens have only if a person has signed in, as auth_time. Required for orders:read:any and for
-    /// identity.mode = "token": without it no token of this issuer can be used for them.
+    /// A claim that its tokens have only if a person has signed in, as `auth_time`. Required for `orders:read:any` and
+    /// for `identity.mode = "token"`: without it no token of this issuer can be used for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person_claim: Option<String>,
-    /// Prefix that is added to its client ids, as partner/, so that they differ from those of other issuers. Required
-    /// for all issuers but one.
+    /// Prefix that is added to its client ids, as `partner/`, so that they differ from those of other issuers.
+    /// Required for all issuers but one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
 }

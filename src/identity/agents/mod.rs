@@ -55,11 +55,12 @@ pub enum Authentication {
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "agents")]
 pub struct Options {
-    /// required: every request to /mcp needs a bearer token, made by `frontdesk token new` or issued by one of the
+    /// required: every request to `/mcp` needs a bearer token, made by `frontdesk token new` or issued by one of the
     /// issuers. none: no authentication; only for listening on this machine.
     pub authentication: Authentication,
-    /// Public URL of /mcp, as `https://desk.example.com/mcp`: the resource that access tokens are issued for (RFC 8707)
-    /// and that the resource metadata describes (RFC 9728). Required with issuers.
+    /// Public URL of `/mcp`, as `https://desk.example.com/mcp`: the resource that access tokens are issued for (RFC
+    /// 8707) and that the resource metadata describes (RFC 9728). Required with issuers. Compared byte for byte. https
+    /// (http only on this machine), without query and fragment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// Authorization servers whose access tokens are accepted.

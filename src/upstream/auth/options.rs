@@ -13,62 +13,63 @@ pub struct AuthOptions {
     /// signs).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
-    /// api_key: name of the header for the key; X-API-Key by default. oauth2, jwt: name of a header for the bare token,
-    /// for upstreams that do not accept Authorization: Bearer.
+    /// `api_key`: name of the header for the key; `X-API-Key` by default. `oauth2`, `jwt`: name of a header for the
+    /// bare token, for upstreams that do not accept `Authorization: Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
-    /// api_key: the key.
+    /// `api_key`: the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<SecretRef>,
-    /// basic: the user name, or a reference to it, since for some APIs it is the secret.
+    /// `basic`: the user name, or a reference to it, since for some APIs it is the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<TextRef>,
-    /// basic: the password; empty by default.
+    /// `basic`: the password; empty by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
-    /// bearer: the token.
+    /// `bearer`: the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretRef>,
-    /// oauth2: URL of the token endpoint, or a path on the host of base_url.
+    /// `oauth2`: URL of the token endpoint, or a path on the host of `base_url`. For example `/oauth/token`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_url: Option<TextRef>,
-    /// oauth2: the client id.
+    /// `oauth2`: the client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<TextRef>,
-    /// oauth2: client authentication: client_secret_basic (default), client_secret_post or private_key_jwt.
+    /// `oauth2`: client authentication: `client_secret_basic` (default), `client_secret_post` or `private_key_jwt`.
+    /// The latter is an assertion signed with `private_key` (RFC 7523).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_auth: Option<ClientAuth>,
-    /// oauth2 with client_secret_basic or client_secret_post: the client secret.
+    /// `oauth2` with `client_secret_basic` or `client_secret_post`: the client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretRef>,
-    /// oauth2: the scopes to request.
+    /// `oauth2`: the scopes to request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
-    /// oauth2: the audience to request, for servers that need one. jwt: the aud claim.
+    /// `oauth2`: the audience to request, for servers that need one. `jwt`: the aud claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// oauth2: the resource to request (RFC 8707).
+    /// `oauth2`: the resource to request (RFC 8707).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// oauth2 with private_key_jwt: the aud claim of the assertion; token_url by default.
+    /// `oauth2` with `private_key_jwt`: the aud claim of the assertion; `token_url` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assertion_audience: Option<String>,
-    /// jwt and private_key_jwt: the private key in PEM.
+    /// jwt and `private_key_jwt`: the private key in PEM. PKCS #8, or PKCS #1 for RSA.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_key: Option<SecretRef>,
-    /// jwt and private_key_jwt: RS256 (default) or ES256.
+    /// jwt and `private_key_jwt`: RS256 (default) or ES256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
-    /// jwt and private_key_jwt: the kid header.
+    /// jwt and `private_key_jwt`: the kid header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
-    /// jwt: the iss claim.
+    /// `jwt`: the iss claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// jwt: the sub claim; issuer by default.
+    /// `jwt`: the sub claim; issuer by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// jwt: lifetime of a token in seconds, 30 to 300; 300 by default.
+    /// `jwt`: lifetime of a token in seconds, 30 to 300; 300 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 300))]
     pub lifetime_s: Option<u32>,
