@@ -1,36 +1,19 @@
-//! Metrics, each declared once. Label values are fixed words or names from the configuration, so there are few series.
+//! Counting. Metrics are declared in `declared.rs`; label values are fixed words or names from the configuration, so there
+//! are few series.
 
 use std::{borrow::Cow, time::Duration};
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 pub use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
-const BUILD_INFO: &str = "frontdesk_build_info";
-const HTTP_REQUESTS: &str = "frontdesk_http_requests_total";
-const HTTP_DURATION: &str = "frontdesk_http_request_duration_seconds";
-const HTTP_CONNECTIONS: &str = "frontdesk_http_connections";
-const HTTP_SHED: &str = "frontdesk_http_shed_total";
-const AUTHENTICATIONS: &str = "frontdesk_agent_authentications_total";
-const RATE_LIMITED: &str = "frontdesk_rate_limited_total";
-const UNREADABLE_ORDERS: &str = "frontdesk_unreadable_orders_total";
-const LOCKOUTS: &str = "frontdesk_lockouts_total";
-const KEY_FETCHES: &str = "frontdesk_key_fetches_total";
-const TOOL_CALLS: &str = "frontdesk_tool_calls_total";
-const TOOL_DURATION: &str = "frontdesk_tool_call_duration_seconds";
-const WEBHOOKS: &str = "frontdesk_webhooks_received_total";
-const WEBHOOK_REJECTIONS: &str = "frontdesk_webhook_rejections_total";
-const EVENTS: &str = "frontdesk_events_total";
-const EVENT_DURATION: &str = "frontdesk_event_duration_seconds";
-const INBOX_EVENTS: &str = "frontdesk_inbox_events";
-const INBOX_OLDEST: &str = "frontdesk_inbox_oldest_seconds";
-const UPSTREAM_CALLS: &str = "frontdesk_upstream_calls_total";
-const UPSTREAM_RETRIES: &str = "frontdesk_upstream_retries_total";
-const UPSTREAM_DURATION: &str = "frontdesk_upstream_request_duration_seconds";
-const BREAKER_OPEN: &str = "frontdesk_upstream_breaker_open";
-const READY: &str = "frontdesk_ready";
-const TRACE_EXPORTS: &str = "frontdesk_trace_exports_total";
-const TOKEN_FETCHES: &str = "frontdesk_token_fetches_total";
+pub use super::declared::{ALL, Kind, Label, Metric, Values};
+use super::declared::{
+    AUTHENTICATIONS, BREAKER_OPEN, BUILD_INFO, EVENT_DURATION, EVENTS, HTTP_CONNECTIONS, HTTP_DURATION, HTTP_REQUESTS,
+    HTTP_SHED, INBOX_EVENTS, INBOX_OLDEST, KEY_FETCHES, LOCKOUTS, RATE_LIMITED, READY, TOKEN_FETCHES, TOOL_CALLS,
+    TOOL_DURATION, TRACE_EXPORTS, UNREADABLE_ORDERS, UPSTREAM_CALLS, UPSTREAM_DURATION, UPSTREAM_RETRIES,
+    WEBHOOK_REJECTIONS, WEBHOOKS,
+};
 
 /// Histogram buckets in seconds: a look-up in the store takes a millisecond, a helpdesk up to its timeout of five
 /// seconds.
@@ -47,49 +30,25 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    describe_gauge!(BUILD_INFO, "Always 1, labelled with the version.");
-    describe_counter!(HTTP_REQUESTS, "HTTP requests answered, by route and status.");
-    describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time from the head of a request to the head of its response.");
-    describe_gauge!(HTTP_CONNECTIONS, "Open connections.");
-    describe_counter!(HTTP_SHED, "Requests answered with 503, and connections closed, because a limit was reached.");
-    describe_counter!(AUTHENTICATIONS, "Requests to /mcp, by the outcome of authentication.");
-    describe_counter!(RATE_LIMITED, "Requests and tool calls refused by a rate limit.");
-    describe_counter!(LOCKOUTS, "Lockouts of customers, and alerts for agents, after too many denied orders.");
-    describe_counter!(
-        UNREADABLE_ORDERS,
-        "Orders refused because the owner in the order system's reply cannot be read."
-    );
-    describe_counter!(KEY_FETCHES, "Fetches of the signing keys (JWKS) of authorization servers.");
-    describe_counter!(TOOL_CALLS, "Tool calls, by tool and by the verdict in the audit.");
-    describe_histogram!(TOOL_DURATION, Unit::Seconds, "Duration of tool calls.");
-    describe_counter!(WEBHOOKS, "Webhooks received, by source and by outcome for the sender.");
-    describe_counter!(WEBHOOK_REJECTIONS, "Webhooks that failed verification, by source and by the check that failed.");
-    describe_counter!(EVENTS, "Attempts to process events, by kind and outcome.");
-    describe_histogram!(EVENT_DURATION, Unit::Seconds, "Duration of attempts to process events.");
-    describe_gauge!(INBOX_EVENTS, "Events in the inbox, by state.");
-    describe_gauge!(INBOX_OLDEST, Unit::Seconds, "Age of the oldest waiting event.");
-    describe_counter!(UPSTREAM_CALLS, "Requests to upstreams, not counting retries.");
-    describe_counter!(UPSTREAM_RETRIES, "Retries of requests to upstreams.");
-    describe_histogram!(UPSTREAM_DURATION, Unit::Seconds, "Duration of single attempts at upstreams, by outcome.");
-    describe_gauge!(BREAKER_OPEN, "1 while the circuit breaker of the upstream is open.");
-    describe_gauge!(READY, "1 while this process is ready, as on /readyz.");
-    describe_counter!(TRACE_EXPORTS, "Batches of spans sent to the collector; failed batches are lost.");
-    describe_counter!(TOKEN_FETCHES, "Tokens for upstreams that were fetched or signed.");
+    for metric @ Metric { name, kind, meaning, .. } in ALL {
+        match (kind, metric.unit()) {
+            (Kind::Counter, _) => describe_counter!(*name, *meaning),
+            (Kind::Gauge, None) => describe_gauge!(*name, *meaning),
+            (Kind::Gauge, Some(unit)) => describe_gauge!(*name, unit, *meaning),
+            (Kind::Histogram, None) => describe_histogram!(*name, *meaning),
+            (Kind::Histogram, Some(unit)) => describe_histogram!(*name, unit, *meaning),
+        }
+    }
 }
 
 /// Creates the series of known labels with the value 0, so that a rate sees the first event.
 pub(crate) fn begin<'a>(sources: impl Iterator<Item = &'a str>, kinds: impl IntoIterator<Item = &'static str>) {
-    let zero = |name: &'static str, label: &'static str, values: &[&'static str]| {
-        values.iter().for_each(|value| counter!(name, label => *value).absolute(0));
-    };
-    zero(HTTP_SHED, "reason", &["requests", "streams", "connections"]);
-    zero(AUTHENTICATIONS, "outcome", &["ok", "absent", "refused", "unavailable"]);
-    zero(RATE_LIMITED, "limit", &["agent", "customer", "source", "address"]);
-    zero(LOCKOUTS, "kind", &["customer", "agent"]);
+    for metric in ALL {
+        if let Some((label, words)) = metric.words() {
+            words.iter().for_each(|word| counter!(metric.name, label => *word).absolute(0));
+        }
+    }
     counter!(UNREADABLE_ORDERS).absolute(0);
-    zero(KEY_FETCHES, "outcome", &["ok", "failed"]);
-    zero(TOKEN_FETCHES, "outcome", &["ok", "failed"]);
-    zero(TRACE_EXPORTS, "outcome", &["ok", "failed"]);
     for source in sources {
         for outcome in ["acknowledged", "rejected", "limited", "full", "unavailable"] {
             counter!(WEBHOOKS, "source" => source.to_owned(), "outcome" => outcome).absolute(0);

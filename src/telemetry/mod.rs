@@ -1,6 +1,7 @@
 //! Logging, metrics and traces. None of them ever holds a body, a token, an email address or a transcript.
 
 pub mod build;
+mod declared;
 pub(crate) mod failpoint;
 mod log_throttle;
 pub mod metrics;

@@ -234,3 +234,52 @@ async fn the_log_tells_requests_and_events_apart_by_their_ids() {
     assert!(done["spans"].to_string().contains("conv_9"), "{done}");
     assert_eq!(done["event"], 1);
 }
+
+#[test]
+fn every_metric_that_is_scraped_has_the_labels_that_it_is_declared_with() {
+    use frontdesk::telemetry::metrics::{ALL, Kind, Label, Values};
+    let vendor = Vendor::start(|_| Answer::json(500, json!({})));
+    let setup = Setup::ada().webhooks().shop(&["orders"], &vendor);
+    let server = setup.serve();
+    let scraped = block_on(async {
+        for arguments in [json!({ "order_id": "1001" }), json!({ "order_id": "no" })] {
+            server.client().call(Era::Modern, "lookup_order", arguments).await;
+        }
+        let event = json!({ "event": "conversation.escalated", "timestamp": "2026-03-30T14:22:00Z",
+            "data": { "conversationId": "c1", "customerId": "cus_ada", "messages": [] } });
+        let platform = Platform::new(&server);
+        platform.post("escalation", &event).await;
+        platform.send("escalation", HeaderMap::new(), "{}").await;
+        platform.post("nowhere", &event).await;
+        settled(&setup.store()).await;
+        String::from_utf8(get(format!("{}/metrics", server.operations), None).await.body.to_vec()).unwrap()
+    });
+    let mut seen = std::collections::BTreeSet::new();
+    for line in scraped.lines().filter(|line| line.starts_with("frontdesk_")) {
+        let (series, _) = line.rsplit_once(' ').unwrap();
+        let (name, labels) =
+            series.split_once('{').map_or((series, ""), |(name, rest)| (name, rest.trim_end_matches('}')));
+        let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        let metric = ALL.iter().find(|metric| match metric.kind {
+            Kind::Histogram => Some(metric.name) == of_histogram,
+            _ => metric.name == name,
+        });
+        let metric = metric.unwrap_or_else(|| panic!("{name} is not declared"));
+        seen.insert(metric.name);
+        let labels = labels.split("\",").filter(|label| !label.is_empty());
+        let labels: Vec<(&str, &str)> = labels.map(|label| label.split_once("=\"").unwrap()).collect();
+        let labels: Vec<_> = labels.into_iter().filter(|(name, _)| *name != "le").collect();
+        assert_eq!(labels.len(), metric.labels.len(), "{line}");
+        for Label { name, values } in metric.labels {
+            let (_, value) = labels.iter().find(|(label, _)| label == name).unwrap_or_else(|| panic!("{line}: {name}"));
+            match values {
+                Values::Words(words) => assert!(words.contains(&value.trim_end_matches('"')), "{line}: {words:?}"),
+                Values::Of(what) => assert!(!what.is_empty() && !value.is_empty(), "{line}"),
+            }
+        }
+    }
+    let of_traces = |name: &&&str| !name.contains("trace");
+    let all: Vec<&str> = ALL.iter().map(|metric| metric.name).collect();
+    let unseen: Vec<&&str> = all.iter().filter(|name| !seen.contains(**name)).filter(of_traces).collect();
+    assert!(unseen.is_empty(), "{unseen:?} are never counted in {scraped}");
+}
