@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path};
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::{block_on, output, secret_file, signals};
+use super::{block_on, live, output, secret_file, signals};
 use crate::{
     app::App,
     config::{Config, Secrets},
@@ -17,7 +17,8 @@ use crate::{
 
 /// Serve sample data for one customer, and print how to call it
 ///
-/// Starts on a temporary store with two customers, a guest order and a dozen help articles, acts for one of the customers,
+/// Shows every call, decision and webhook as one line while it happens: with references, and nothing personal. Starts on a
+/// temporary store with two customers, a guest order and a dozen help articles, acts for one of the customers,
 /// and removes the store at the end (SIGTERM or Ctrl-C). Takes webhooks at /webhooks/escalation, /webhooks/chatbot and
 /// /webhooks/cms-update. Reads no configuration, but these environment variables: PORT, WEBHOOK_SECRET, ORDER_API_URL with
 /// ORDER_API_TOKEN, HELPDESK_API_URL with HELPDESK_API_KEY.
@@ -29,6 +30,9 @@ pub(super) struct Demo {
     /// The customer that every call acts for: cus_ada or cus_grace
     #[arg(long, value_name = "ID", default_value = "cus_ada")]
     customer: String,
+    /// Do not show calls, decisions and webhooks as they happen
+    #[arg(long)]
+    quiet: bool,
 }
 
 impl Demo {
@@ -77,7 +81,14 @@ impl Demo {
             }
         }
         config.check()?;
-        telemetry::init(&config.log, &config.traces, None)?;
+        match self.quiet {
+            true => _ = telemetry::init(&config.log, &config.traces, None)?,
+            false => {
+                // What is shown is not logged as well.
+                config.log.level = telemetry::Level::Warn;
+                telemetry::init_live(&config.log, live::show()?);
+            }
+        }
         block_on(async {
             let app = App::build(&config, &Secrets::default(), Clock::system())?;
             app.store().import(records).await?;
@@ -89,6 +100,9 @@ impl Demo {
             output::line(format_args!("listening on http://{address}/mcp"))?;
             let metrics = listening.operations.as_ref().map(|(_, address)| *address);
             output::line(help(address, metrics, &self.customer, &config.store.path, &secret)?)?;
+            if !self.quiet {
+                output::line("\nCalls, decisions and webhooks as they happen:")?;
+            }
             Ok(app.serve(listening, stop, never).await?)
         })
     }

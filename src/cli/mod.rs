@@ -13,6 +13,7 @@ mod existing_store;
 mod export;
 mod import;
 mod init;
+mod live;
 mod man;
 mod output;
 mod schema;

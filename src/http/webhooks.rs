@@ -20,7 +20,7 @@ use super::{
 use crate::{
     inbox::{Intake, Received},
     limits::{BodyError, BodyReader, Gate},
-    telemetry::{LogThrottle, causes, metrics},
+    telemetry::{LogThrottle, causes, live, metrics},
     webhooks::{RawWebhook, Rejection, Route},
 };
 
@@ -56,7 +56,7 @@ pub(super) async fn receive(
     let unread = RawWebhook { headers: headers.clone(), body: Bytes::new(), path: path.clone(), address };
     // The name of an unknown source must not become a metric label.
     let Some(route) = webhooks.intake.route(&source) else {
-        metrics::webhook("unknown", "unknown");
+        count("unknown", "unknown");
         webhooks.bodies.discard(body).await;
         let known = webhooks.intake.sources().collect::<Vec<_>>().join(", ");
         webhooks.refused(
@@ -74,7 +74,7 @@ pub(super) async fn receive(
             let _pass = match webhooks.gate.enter() {
                 Ok(pass) => pass,
                 Err(wait) => {
-                    metrics::webhook(label, "unavailable");
+                    count(label, "unavailable");
                     return overloaded(wait);
                 }
             };
@@ -91,8 +91,13 @@ pub(super) async fn receive(
             (*response, "invalid")
         }
     };
-    metrics::webhook(label, outcome);
+    count(label, outcome);
     response
+}
+
+fn count(source: &str, outcome: &'static str) {
+    metrics::webhook(source, outcome);
+    live::webhook(source, outcome);
 }
 
 /// HEAD and GET: answers handshakes of vendors, and tells people with a browser what to do.

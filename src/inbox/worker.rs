@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     domain::{Away, Clock, Timestamp, WaitCause},
-    telemetry::{causes, metrics, traces},
+    telemetry::{causes, live, metrics, traces},
 };
 
 /// An event becomes a dead letter after this many claims without an outcome: it may crash the process each time.
@@ -185,6 +185,9 @@ impl Worker {
         let duration_ms = started.elapsed().as_millis() as u64;
         let (event, kind) = (claimed.id, claimed.kind.as_str());
         metrics::event(kind, word(&outcome), started.elapsed());
+        if !matches!(outcome, Outcome::Done { .. }) {
+            live::event(kind, word(&outcome));
+        }
         match &outcome {
             Outcome::Done { receipt } => tracing::info!(event, kind, receipt, duration_ms, "event done"),
             Outcome::Later { at, error, counts: true } => {

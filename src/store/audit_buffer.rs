@@ -13,9 +13,9 @@ use super::{
     keyed_hash::HashKey,
 };
 use crate::{
-    desk::AuditRecord,
+    desk::{AuditRecord, Decision},
     domain::CustomerId,
-    telemetry::{causes, metrics},
+    telemetry::{causes, live, metrics},
 };
 
 /// How long a record is buffered before its batch is written. While the store can be written, a power cut loses at most
@@ -72,6 +72,8 @@ impl AuditBuffer {
                 *object = format!("contact:{}", self.hash.hash(contact));
             }
         }
+        let Decision { verdict, effect, objects, .. } = &record.decision;
+        live::decision(&record.tool, verdict.as_str(), effect.as_str(), objects);
         AuditRow { customer_hash: record.customer.take().map(|id| self.hash(&id)), record }
     }
 

@@ -3,6 +3,7 @@
 pub mod build;
 mod declared;
 pub(crate) mod failpoint;
+pub mod live;
 mod log_throttle;
 pub mod metrics;
 pub mod traces;
@@ -14,7 +15,12 @@ pub(crate) use log_throttle::LogThrottle;
 use serde::{Deserialize, Serialize};
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+    Layer,
+    filter::{Targets, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 
 /// The error message and those of its sources, each once, for one log line. Our errors hold no text of a vendor's
@@ -80,16 +86,7 @@ pub fn init(
     traces: &traces::Options,
     post: Option<Arc<dyn traces::Post>>,
 ) -> Result<Option<traces::Traces>, traces::TracesError> {
-    let level = match options.level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
-    };
-    let targets = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("frontdesk", level)
-        .with_target("rmcp", LevelFilter::ERROR);
+    let targets = targets(options);
     // Fails only when a logger is set already: by an earlier call in the same process.
     let kept = match post {
         Some(post) => {
@@ -104,10 +101,36 @@ pub fn init(
             None
         }
     };
+    log_panics();
+    Ok(kept)
+}
+
+/// Starts logging, and shows what happens while it happens.
+pub fn init_live(options: &Options, show: impl Fn(live::Happening) + Send + Sync + 'static) {
+    let shown = live::Live(show).with_filter(filter_fn(|metadata| metadata.target() == live::TARGET));
+    let logged = lines(options.format).with_filter(targets(options));
+    let _ = tracing_subscriber::registry().with(shown).with(logged).try_init();
+    log_panics();
+}
+
+fn targets(options: &Options) -> Targets {
+    let level = match options.level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    };
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("frontdesk", level)
+        .with_target(live::TARGET, LevelFilter::OFF)
+        .with_target("rmcp", LevelFilter::ERROR)
+}
+
+fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         // The panic message may hold personal data; the location is enough to find the code.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
-    Ok(kept)
 }

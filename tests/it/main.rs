@@ -82,6 +82,7 @@ mod cli {
     mod check;
     mod commands;
     mod config;
+    mod demo;
     mod init;
     mod schemas;
     mod usage;
