@@ -16,6 +16,7 @@ mod init;
 mod live;
 mod man;
 mod output;
+mod reference;
 mod schema;
 mod secret_file;
 mod serve;

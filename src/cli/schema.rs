@@ -1,4 +1,4 @@
-//! `frontdesk schema`: the committed JSON Schemas.
+//! `frontdesk schema`: the committed JSON Schemas, and the generated pages of the documentation.
 
 use std::{
     collections::BTreeMap,
@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, CommandFactory};
 use serde_json::{Map, Value, json};
 
-use super::output;
+use super::{Cli, output, reference};
 use crate::{
     config::Config,
     import::ImportRecord,
@@ -20,12 +20,17 @@ use crate::{
 
 /// Write the JSON Schemas of tools, webhook events, import records and configuration
 ///
-/// Writes tools/*.json, events/*.json, import.json and config.json into a directory, for the default configuration.
+/// Writes tools/*.json, events/*.json, import.json and config.json into a directory, for the default configuration. With
+/// --docs, and where docs/SUMMARY.md is there, also the pages of the documentation that the code knows:
+/// reference/configuration.md, reference/cli.md and reference/metrics.md, and llms.txt, the list of the book's pages.
 #[derive(Args)]
 pub(super) struct SchemaCommand {
     /// The directory
     #[arg(long, value_name = "DIRECTORY", default_value = "schemas")]
     out: PathBuf,
+    /// Directory of the documentation [default: docs, if it has a SUMMARY.md]
+    #[arg(long, value_name = "DIRECTORY")]
+    docs: Option<PathBuf>,
     /// Write nothing; exit with status 1 if a file differs from what would be written
     #[arg(long)]
     check: bool,
@@ -36,38 +41,63 @@ pub(super) struct SchemaCommand {
 
 impl SchemaCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let files = files()?;
-        if !self.check {
-            for (name, text) in &files {
-                let path = self.out.join(name);
-                fs::create_dir_all(path.parent().unwrap_or(&self.out))?;
-                fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
-            }
-            return match self.json {
-                true => output::json(&json!({ "written": files.keys().collect::<Vec<_>>(), "directory": self.out })),
-                false => output::line(format_args!("wrote {} schemas to {}", files.len(), self.out.display())),
-            };
+        let schemas = schemas()?;
+        let in_book = || Some(PathBuf::from("docs")).filter(|docs| docs.join("SUMMARY.md").exists());
+        let docs = self.docs.clone().or_else(in_book);
+        let pages = match &docs {
+            Some(docs) => pages(docs)?,
+            None => BTreeMap::new(),
+        };
+        let within = |directory: &Path, (name, text): (&String, &String)| (directory.join(name), text.clone());
+        let of_docs = docs.iter().flat_map(|docs| pages.iter().map(|page| within(docs, page)));
+        let all: Vec<(PathBuf, String)> =
+            schemas.iter().map(|schema| within(&self.out, schema)).chain(of_docs).collect();
+        if self.check {
+            return self.compare(&schemas, &all);
         }
-        let stale: Vec<String> = files
-            .iter()
-            .filter(|(name, text)| fs::read_to_string(self.out.join(name)).ok().as_ref() != Some(text))
-            .map(|(name, _)| name.clone())
-            .chain(leftovers(&self.out, "tools", &files)?)
-            .chain(leftovers(&self.out, "events", &files)?)
-            .collect();
+        for (path, text) in &all {
+            fs::create_dir_all(path.parent().unwrap_or(&self.out))?;
+            fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
+        }
         if self.json {
-            output::json(&json!({ "schemas": files.len(), "stale": stale }))?;
+            let (written, pages) = (schemas.keys().collect::<Vec<_>>(), pages.keys().collect::<Vec<_>>());
+            return output::json(&json!({ "written": written, "directory": self.out, "pages": pages, "docs": docs }));
+        }
+        output::line(format_args!("wrote {} schemas to {}", schemas.len(), self.out.display()))?;
+        match docs {
+            Some(docs) => output::line(format_args!("wrote {} pages to {}", pages.len(), docs.display())),
+            None => Ok(()),
+        }
+    }
+
+    fn compare(&self, schemas: &BTreeMap<String, String>, all: &[(PathBuf, String)]) -> anyhow::Result<()> {
+        let stale: Vec<String> = all
+            .iter()
+            .filter(|(path, text)| fs::read_to_string(path).ok().as_ref() != Some(text))
+            .map(|(path, _)| path.display().to_string())
+            .chain(leftovers(&self.out, "tools", schemas)?)
+            .chain(leftovers(&self.out, "events", schemas)?)
+            .collect();
+        let pages = all.len() - schemas.len();
+        if self.json {
+            output::json(&json!({ "schemas": schemas.len(), "pages": pages, "stale": stale }))?;
         }
         match stale.as_slice() {
             [] if self.json => Ok(()),
-            [] => output::line(format_args!("{} schemas are up to date", files.len())),
+            [] if pages == 0 => output::line(format_args!("{} schemas are up to date", schemas.len())),
+            [] => output::line(format_args!("{} schemas and {pages} pages are up to date", schemas.len())),
             stale => bail!("{} differ from the code; run frontdesk schema and commit the result", stale.join(", ")),
         }
     }
 }
 
+fn pages(docs: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let config = Value::Object(cleaned(document::<Config>()));
+    reference::pages(docs, &config, Cli::command().max_term_width(100))
+}
+
 /// Every schema by its file name.
-fn files() -> anyhow::Result<BTreeMap<String, String>> {
+fn schemas() -> anyhow::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     let mut add = |name: String, schema: &Value| -> anyhow::Result<()> {
         files.insert(name, serde_json::to_string_pretty(schema)? + "\n");
@@ -123,7 +153,7 @@ fn leftovers(out: &Path, folder: &str, files: &BTreeMap<String, String>) -> anyh
         for entry in fs::read_dir(directory)? {
             let name = format!("{folder}/{}", entry?.file_name().display());
             if !files.contains_key(&name) {
-                names.push(name);
+                names.push(out.join(name).display().to_string());
             }
         }
     }

@@ -31,22 +31,24 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "frontdesk configuration")]
 pub struct Config {
-    /// The HTTP server for MCP and webhooks.
+    /// The HTTP server for MCP and webhooks. HTTP/1.1 and HTTP/2 are served on the same port, with and without TLS.
     pub http: http::Options,
-    /// The embedded store.
+    /// The embedded store: one SQLite file, with its WAL beside it. The file system must support WAL mode; network
+    /// file systems do not.
     pub store: store::Options,
-    /// How long rows of growing tables are kept.
+    /// How long rows of growing tables are kept. Older ones are removed at the start and every hour, 500 at a time.
     pub retention: store::RetentionOptions,
     /// How the customer of a call is determined.
     pub identity: IdentityConfig,
-    /// How agents authenticate over HTTP.
+    /// How agents authenticate over HTTP. Over stdio the process that starts frontdesk is the agent.
     pub agents: agents::Options,
     /// Rate limits and lockouts. Each limit refills steadily and lets its burst through at once; 0 turns one off. Each
     /// process counts by itself.
     pub limits: limits::Options,
     /// The tools offered to agents.
     pub tools: tools::Options,
-    /// The desk behind the tools: which upstream each kind of record comes from.
+    /// The desk behind the tools: which upstream each kind of record comes from. Ledger and audit are always in the
+    /// embedded store.
     pub desk: desk::Options,
     /// Where the user's vendor files are.
     pub connectors: connectors::Options,
@@ -58,15 +60,18 @@ pub struct Config {
     /// in `NO_PROXY`; `HTTP_PROXY` is also used for `http://127.0.0.1`. Redirects are never followed. Certificates are
     /// checked against those of the operating system, or on Linux against the file in `SSL_CERT_FILE`.
     pub upstreams: BTreeMap<String, connectors::UpstreamOptions>,
-    /// Webhook sources by name: escalation, chatbot, cms-update, or a connector's. Only configured sources are served.
+    /// Webhook sources by name, received at `POST /webhooks/NAME`: `escalation`, `chatbot`, `cms-update`, or a
+    /// connector's. Only configured sources are served; a source without a secret is an error.
     pub webhooks: BTreeMap<String, webhooks::SourceOptions>,
-    /// The operations listener: metrics, health, rejected webhooks.
+    /// The operations listener: metrics, health, rejected webhooks. It is plain http.
     pub operations: http::OperationsOptions,
     /// The queue of webhook events: retries, limits, alerts.
     pub inbox: inbox::Options,
-    /// OpenTelemetry traces.
+    /// OpenTelemetry traces. Headers for the collector, for example its key, come from the environment variable
+    /// `OTEL_EXPORTER_OTLP_HEADERS`, as `authorization=Bearer%20KEY`. Spans hold names, ids and durations, never what
+    /// was said.
     pub traces: telemetry::traces::Options,
-    /// Logging to standard error.
+    /// Logging to standard error: never a body, a token, an email address or a transcript.
     pub log: telemetry::Options,
 }
 

@@ -58,7 +58,8 @@ pub struct UpstreamOptions {
     /// most. Default: the upstream's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<SystemId>,
-    /// Settings that the vendor file declares; `frontdesk connectors show NAME` lists them.
+    /// Settings that the vendor file declares; `frontdesk connectors show NAME` lists them. Any other name is an
+    /// error.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Value>,
     /// Deadlines, retries and size limits. A request is retried if it may be repeated, after 408, 500, 502, 503, 504,

@@ -93,7 +93,9 @@ pub struct Options {
     /// Addresses (`203.0.113.7`) and networks (`203.0.113.0/24`) of these proxies. `X-Forwarded-For` is accepted from
     /// them only; from everybody by default.
     pub trusted_proxy_addresses: Vec<String>,
-    /// TLS in this process. Without it a proxy in front terminates TLS.
+    /// TLS in this process. Without it a proxy in front terminates TLS. The files are checked every ten seconds, and a
+    /// new certificate is used without a restart. One that cannot be used is logged, and the old one stays in use.
+    /// `operations.listen` has no TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsOptions>,
 }

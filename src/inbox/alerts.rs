@@ -34,7 +34,8 @@ pub struct AlertOptions {
     #[schemars(range(min = 1, max = 2_592_000))]
     pub oldest_pending_s: u64,
     /// Time without a verified webhook that raises an alert, in seconds, by the name of the source in webhooks. No
-    /// alert for sources without an entry.
+    /// alert for sources without an entry. Its `kind` is `source_silent`. Skipped events and repeated deliveries do
+    /// not count. After a start there are up to ten minutes of grace.
     pub silent_after_s: BTreeMap<String, u64>,
 }
 

@@ -79,7 +79,13 @@ pub struct Options {
     /// Most waiting events. Beyond that webhooks are refused with 503.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub waiting_max: u64,
-    /// Alerts for people on call.
+    /// Alerts for people on call. They are always logged. With `url` and `secret` they are also posted: JSON with
+    /// `text` (what Slack shows), `kind`, `at` and, where they apply, `count`, `event`, `source`, `event_kind`,
+    /// `error` and `since`; never a payload, an address or a transcript. Posts are signed as Standard Webhooks says
+    /// (`webhook-id`, `webhook-timestamp`, `webhook-signature`), tried up to four times, and logged if they do not
+    /// arrive. An alert is sent once until its condition clears. Parked events raise one when it begins
+    /// (`events_parked`, with `upstream`, `cause` and how many wait), once a day, and when it ends
+    /// (`events_released`).
     pub alerts: AlertOptions,
 }
 

@@ -80,14 +80,15 @@ pub struct Options {
     /// Contact fields that `update_crm` may change: lower case letters, digits and `_`. `note`, and names with `email`
     /// or `customer` in them, are not allowed, since they identify the customer.
     pub contact_fields: Vec<FieldName>,
-    /// Minimum level of the customer by tool, where it differs from the default: lookup_order otp, create_ticket
-    /// anonymous, update_crm verified, search_articles anonymous.
+    /// Minimum level of the customer by tool, where it differs from the default: `lookup_order` otp, `create_ticket`
+    /// anonymous, `update_crm` verified, `search_articles` anonymous. A ticket that names an order needs the level of
+    /// `lookup_order`.
     pub levels: BTreeMap<String, Level>,
     /// Deadline of a tool call, in milliseconds. A write that overruns it is finished all the same; a repeat returns
     /// its result. Keep it above `limits.call_timeout_ms` of the upstreams.
     #[schemars(range(min = 100, max = 120_000))]
     pub deadline_ms: u64,
-    /// Deadlines of single tools, in milliseconds, where they differ: { search_articles = 2000 }.
+    /// Deadlines of single tools, in milliseconds, 100 to 120000, where they differ: `{ search_articles = 2000 }`.
     pub deadlines_ms: BTreeMap<String, u64>,
 }
 

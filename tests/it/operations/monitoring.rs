@@ -235,25 +235,23 @@ async fn the_log_tells_requests_and_events_apart_by_their_ids() {
     assert_eq!(done["event"], 1);
 }
 
-#[test]
-fn every_metric_that_is_scraped_has_the_labels_that_it_is_declared_with() {
+#[tokio::test]
+async fn every_metric_that_is_scraped_has_the_labels_that_it_is_declared_with() {
     use frontdesk::telemetry::metrics::{ALL, Kind, Label, Values};
     let vendor = Vendor::start(|_| Answer::json(500, json!({})));
     let setup = Setup::ada().webhooks().shop(&["orders"], &vendor);
     let server = setup.serve();
-    let scraped = block_on(async {
-        for arguments in [json!({ "order_id": "1001" }), json!({ "order_id": "no" })] {
-            server.client().call(Era::Modern, "lookup_order", arguments).await;
-        }
-        let event = json!({ "event": "conversation.escalated", "timestamp": "2026-03-30T14:22:00Z",
+    for arguments in [json!({ "order_id": "1001" }), json!({ "order_id": "no" })] {
+        server.client().call(Era::Modern, "lookup_order", arguments).await;
+    }
+    let event = json!({ "event": "conversation.escalated", "timestamp": "2026-03-30T14:22:00Z",
             "data": { "conversationId": "c1", "customerId": "cus_ada", "messages": [] } });
-        let platform = Platform::new(&server);
-        platform.post("escalation", &event).await;
-        platform.send("escalation", HeaderMap::new(), "{}").await;
-        platform.post("nowhere", &event).await;
-        settled(&setup.store()).await;
-        String::from_utf8(get(format!("{}/metrics", server.operations), None).await.body.to_vec()).unwrap()
-    });
+    let platform = Platform::new(&server);
+    platform.post("escalation", &event).await;
+    platform.send("escalation", HeaderMap::new(), "{}").await;
+    platform.post("nowhere", &event).await;
+    settled(&setup.store()).await;
+    let scraped = String::from_utf8(get(format!("{}/metrics", server.operations), None).await.body.to_vec()).unwrap();
     let mut seen = std::collections::BTreeSet::new();
     for line in scraped.lines().filter(|line| line.starts_with("frontdesk_")) {
         let (series, _) = line.rsplit_once(' ').unwrap();
