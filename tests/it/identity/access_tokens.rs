@@ -327,7 +327,9 @@ async fn presets_know_what_servers_write_and_no_id_token_is_an_agents() {
     ));
     let refused = crate::support::frontdesk(setup.path(), &["check"]);
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("agents.issuers[0].clients: must name the clients"));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("agents.issuers[0].clients: must name the accepted clients")
+    );
 }
 
 #[tokio::test]
