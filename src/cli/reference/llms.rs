@@ -70,8 +70,10 @@ fn without_links(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('[') {
         plain.push_str(before);
-        match after.split_once("](").and_then(|(title, after)| Some((title, after.split_once(')')?.1))) {
-            Some((title, after)) => {
+        let link =
+            after.split_once(']').and_then(|(title, after)| Some((title, after.strip_prefix('(')?.split_once(')')?)));
+        match link {
+            Some((title, (_, after))) => {
                 plain.push_str(title);
                 rest = after;
             }
