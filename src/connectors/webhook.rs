@@ -227,7 +227,7 @@ impl WebhookSource {
         let arrived = webhook.received_at();
         match events.into_iter().map(|event| read_event(event, arrived)).collect::<Result<Vec<_>, _>>() {
             // A truncated article is never published.
-            Ok(events) if damaged && events.iter().any(|event| event.talk().is_none()) => {
+            Ok(events) if damaged && events.iter().any(|event| event.details().is_none()) => {
                 unmappable("the body: something of it cannot be kept")
             }
             Ok(events) => Mapped::Events {

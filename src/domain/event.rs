@@ -28,7 +28,7 @@ pub enum Event {
 
 /// The conversation of an event and its customer, as stated by the platform that signed the webhook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Talk {
+pub struct ConversationDetails {
     pub conversation: ConversationId,
     pub at: Timestamp,
     /// The platform's customer id, without a system.
@@ -36,7 +36,7 @@ pub struct Talk {
     pub email: Option<Email>,
     pub name: Option<String>,
     /// Whether the customer was signed in, so that id and address are verified: as the platform says, or else the
-    /// default of the source ([`Event::settle_proof`]).
+    /// default of the source ([`Event::set_default_verified`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
     pub messages: Vec<Message>,
@@ -47,20 +47,20 @@ pub struct Talk {
     pub unreadable: Vec<String>,
 }
 
-impl Talk {
+impl ConversationDetails {
     /// The system of a customer whose id could not be parsed.
-    pub const NOBODY: &'static str = "unknown";
+    pub const UNKNOWN_SYSTEM: &'static str = "unknown";
 
     /// Whether the customer is known.
     pub fn has_customer(&self) -> bool {
-        self.customer.split_once(':').is_none_or(|(system, _)| system != Self::NOBODY)
+        self.customer.split_once(':').is_none_or(|(system, _)| system != Self::UNKNOWN_SYSTEM)
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Escalation {
     #[serde(flatten)]
-    pub talk: Talk,
+    pub details: ConversationDetails,
     pub reason: String,
     /// 0 to 1; None if it could not be parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ pub struct Escalation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EndedConversation {
     #[serde(flatten)]
-    pub talk: Talk,
+    pub details: ConversationDetails,
     /// None if it could not be parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<bool>,
@@ -127,8 +127,8 @@ impl Event {
     /// The key for ordering: events with the same subject, a conversation or an article, are processed in order.
     pub fn subject(&self) -> String {
         match self {
-            Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) => {
-                format!("conversation:{}", talk.conversation)
+            Self::Escalated(Escalation { details, .. }) | Self::Ended(EndedConversation { details, .. }) => {
+                format!("conversation:{}", details.conversation)
             }
             Self::ArticlePublished(text) | Self::ArticleUpdated(text) => format!("article:{}", text.article),
             Self::ArticleUnpublished { article, .. } => format!("article:{article}"),
@@ -136,27 +136,29 @@ impl Event {
     }
 
     /// The conversation and its customer, for events of a conversation.
-    pub fn talk(&self) -> Option<&Talk> {
+    pub fn details(&self) -> Option<&ConversationDetails> {
         match self {
-            Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) => Some(talk),
+            Self::Escalated(Escalation { details, .. }) | Self::Ended(EndedConversation { details, .. }) => {
+                Some(details)
+            }
             _ => None,
         }
     }
 
     /// Sets `verified` where the platform did not: `signed_in` is the default of the source.
-    pub fn settle_proof(&mut self, signed_in: bool) {
-        if let Self::Escalated(Escalation { talk, .. }) | Self::Ended(EndedConversation { talk, .. }) = self {
-            talk.verified.get_or_insert(signed_in);
+    pub fn set_default_verified(&mut self, signed_in: bool) {
+        if let Self::Escalated(Escalation { details, .. }) | Self::Ended(EndedConversation { details, .. }) = self {
+            details.verified.get_or_insert(signed_in);
         }
     }
 
     pub fn conversation(&self) -> Option<&ConversationId> {
-        self.talk().map(|talk| &talk.conversation)
+        self.details().map(|details| &details.conversation)
     }
 
     /// The customer's id as the platform sent it.
     pub fn customer(&self) -> Option<&str> {
-        self.talk().map(|talk| talk.customer.as_str())
+        self.details().map(|details| details.customer.as_str())
     }
 
     /// Events of higher priority are processed first: for an escalation a customer is waiting.

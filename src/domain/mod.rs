@@ -28,7 +28,7 @@ pub use article::{Article, ArticleEntry, ArticleHit};
 pub use contact::{Contact, ContactFields, FieldName, FieldValue};
 pub use customer::{Customer, CustomerId, Level, SystemId};
 pub use email::Email;
-pub use event::{ArticleText, EndedConversation, Escalation, Event, Message, Speaker, Talk};
+pub use event::{ArticleText, ConversationDetails, EndedConversation, Escalation, Event, Message, Speaker};
 pub use ids::{AgentId, ArticleId, ContactId, ConversationId, EffectId, NoteId, OrderId, TicketId};
 pub use link::Link;
 pub use loopback::{is_loopback, is_loopback_origin, names_loopback};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    Article, Event, Order, Talk,
+    Article, ConversationDetails, Event, Order,
     text::{line, lines},
 };
 
@@ -41,10 +41,10 @@ impl Event {
     pub fn normalised(mut self) -> Self {
         match &mut self {
             Self::Escalated(escalation) => {
-                talk(&mut escalation.talk);
+                details(&mut escalation.details);
                 clean(&mut escalation.reason, line);
             }
-            Self::Ended(ended) => talk(&mut ended.talk),
+            Self::Ended(ended) => details(&mut ended.details),
             Self::ArticlePublished(text) | Self::ArticleUpdated(text) => {
                 clean(&mut text.title, line);
                 clean(&mut text.body, lines);
@@ -55,10 +55,10 @@ impl Event {
     }
 }
 
-fn talk(talk: &mut Talk) {
-    clean_all(&mut talk.name, line);
-    clean_all(&mut talk.intent, line);
-    for message in &mut talk.messages {
+fn details(details: &mut ConversationDetails) {
+    clean_all(&mut details.name, line);
+    clean_all(&mut details.intent, line);
+    for message in &mut details.messages {
         clean(&mut message.text, lines);
     }
 }

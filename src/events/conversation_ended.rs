@@ -34,18 +34,21 @@ impl Handler for ConversationEnded {
 
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
         let Event::Ended(ended) = event else { return Err(EventError::Unhandled) };
-        let talk = &ended.talk;
-        if !talk.has_customer() {
+        let details = &ended.details;
+        if !details.has_customer() {
             return Ok(skipped("the customer's id could not be read"));
         }
-        let Ok(call) = work.call(KIND, talk) else { return Ok(skipped("the event names no usable customer")) };
-        let proven = talk.verified == Some(true);
-        if !proven && talk.email.is_none() {
+        let Ok(call) = work.call(KIND, details) else { return Ok(skipped("the event names no usable customer")) };
+        let verified = details.verified == Some(true);
+        if !verified && details.email.is_none() {
             return Ok(skipped("the customer was not signed in, and no usable email address was typed"));
         }
-        match work.desk.end_conversation(&call, fields(&ended)?, summary(&ended), order(talk.at, work.arrival.at)).await
+        match work
+            .desk
+            .end_conversation(&call, fields(&ended)?, summary(&ended), order(details.at, work.arrival.at))
+            .await
         {
-            Ok(update) => Ok(receipt(&update, proven)),
+            Ok(update) => Ok(receipt(&update, verified)),
             // A CRM that identifies contacts by email address has none for this visitor.
             Err(DeskError::Port(PortError { kind: PortErrorKind::EmailRequired, .. })) => {
                 Ok(skipped("the CRM needs an email address, and the event has no usable one"))
@@ -67,13 +70,13 @@ fn order(at: Timestamp, arrived: Timestamp) -> Timestamp {
     at.min(arrived.plus(AHEAD_MAX))
 }
 
-fn receipt(update: &ContactUpdate, proven: bool) -> String {
+fn receipt(update: &ContactUpdate, verified: bool) -> String {
     let mut receipt = format!("contact:{}", update.contact_id);
     if !update.superseded.is_empty() {
         let fields: Vec<&str> = update.superseded.iter().map(FieldName::as_str).collect();
         receipt.push_str(&format!("; note alone: a later conversation has set {}", fields.join(", ")));
     }
-    if !proven {
+    if !verified {
         receipt.push_str(
             "; not signed in: found by the typed address alone, the note says so, and its id, name, email and phone were left",
         );
@@ -92,9 +95,9 @@ fn outcome(ended: &EndedConversation) -> &'static str {
 fn fields(ended: &EndedConversation) -> Result<ContactFields, EventError> {
     let [interaction, resolution, intent] = EndedConversation::CONTACT_FIELDS;
     let set = [
-        (interaction, Some(ended.talk.at.to_string())),
+        (interaction, Some(ended.details.at.to_string())),
         (resolution, ended.resolved.map(|_| outcome(ended).to_owned())),
-        (intent, ended.talk.intent.as_deref().map(one_line)),
+        (intent, ended.details.intent.as_deref().map(one_line)),
     ];
     let mut fields = ContactFields::new();
     for (name, value) in set {
@@ -108,28 +111,28 @@ fn fields(ended: &EndedConversation) -> Result<ContactFields, EventError> {
 
 /// The note. Depends only on the event, so that a retry writes the same one.
 fn summary(ended: &EndedConversation) -> String {
-    let talk = &ended.talk;
+    let details = &ended.details;
     // The beginning of the first line identifies the note of a conversation.
-    let mut lines = vec![format!("Chatbot conversation {}, {}", talk.conversation, outcome(ended))];
-    if talk.verified != Some(true) {
+    let mut lines = vec![format!("Chatbot conversation {}, {}", details.conversation, outcome(ended))];
+    if details.verified != Some(true) {
         lines.push("Not proven: the customer was not signed in, and typed this address in the chat.".to_owned());
     }
     lines.extend([
-        format!("Intent: {}", one_line(talk.intent.as_deref().unwrap_or("unknown"))),
-        format!("Messages: {}", talk.messages.len()),
+        format!("Intent: {}", one_line(details.intent.as_deref().unwrap_or("unknown"))),
+        format!("Messages: {}", details.messages.len()),
     ]);
-    lines.extend(talk.duration_s.map(|seconds| format!("Duration: {seconds} s")));
-    if !talk.unreadable.is_empty() {
-        lines.push(format!("Could not be read: {}", one_line(&talk.unreadable.join(", "))));
+    lines.extend(details.duration_s.map(|seconds| format!("Duration: {seconds} s")));
+    if !details.unreadable.is_empty() {
+        lines.push(format!("Could not be read: {}", one_line(&details.unreadable.join(", "))));
     }
     let quote =
         |message: &Message| said(&format!("{}: ", speaker(message.from)), &cut(&message.text, QUOTED_CHARS_MAX));
-    if talk.messages.len() <= 2 * QUOTED {
-        lines.extend(talk.messages.iter().map(quote));
+    if details.messages.len() <= 2 * QUOTED {
+        lines.extend(details.messages.iter().map(quote));
     } else {
-        lines.extend(talk.messages[..QUOTED].iter().map(quote));
+        lines.extend(details.messages[..QUOTED].iter().map(quote));
         lines.push("…".to_owned());
-        lines.extend(talk.messages[talk.messages.len() - QUOTED..].iter().map(quote));
+        lines.extend(details.messages[details.messages.len() - QUOTED..].iter().map(quote));
     }
     FieldValue::harmless(&lines.join("\n"))
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     desk::{EscalationTicket, System},
-    domain::{Escalation, Event, Priority, Talk, text::one_line},
+    domain::{ConversationDetails, Escalation, Event, Priority, text::one_line},
 };
 
 const KIND: &str = "conversation.escalated";
@@ -36,26 +36,30 @@ impl Handler for ConversationEscalated {
 
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
         let Event::Escalated(escalation) = event else { return Err(EventError::Unhandled) };
-        let call = work.call(KIND, &escalation.talk)?;
+        let call = work.call(KIND, &escalation.details)?;
         let outcome = work.desk.escalate(&call, ticket(&escalation, work.arrival)).await?;
         Ok(outcome.ticket().map_or_else(|| "ticket".to_owned(), |ticket| format!("ticket:{}", ticket.name())))
     }
 }
 
 fn ticket(escalation: &Escalation, arrival: Arrival) -> EscalationTicket {
-    let talk = &escalation.talk;
-    let intent = cut(&one_line(talk.intent.as_deref().unwrap_or("unknown")), INTENT_CHARS_MAX);
+    let details = &escalation.details;
+    let intent = cut(&one_line(details.intent.as_deref().unwrap_or("unknown")), INTENT_CHARS_MAX);
     let reason = cut(&one_line(&escalation.reason), REASON_CHARS_MAX);
     let unsure = escalation.confidence.is_some_and(|confidence| confidence < CONFIDENCE_LOW);
     let mut fields = BTreeMap::from([
-        ("conversation_id".to_owned(), json!(talk.conversation)),
+        ("conversation_id".to_owned(), json!(details.conversation)),
         ("escalation_reason".to_owned(), json!(reason)),
     ]);
     fields.extend(escalation.confidence.map(|confidence| ("ai_confidence".to_owned(), json!(confidence))));
-    fields.extend(talk.duration_s.map(|seconds| ("session_duration".to_owned(), json!(seconds))));
+    fields.extend(details.duration_s.map(|seconds| ("session_duration".to_owned(), json!(seconds))));
     EscalationTicket {
         subject: format!("[Chatbot Escalation] {intent}"),
-        description: format!("{}{}", unproven(talk), description(escalation, &intent, &reason, arrival.id)),
+        description: format!(
+            "{}{}",
+            unverified_warning(details),
+            description(escalation, &intent, &reason, arrival.id)
+        ),
         priority: if unsure || reason == FRUSTRATED { Priority::High } else { Priority::Normal },
         tags: vec!["chatbot-escalation".to_owned(), intent],
         fields,
@@ -64,8 +68,8 @@ fn ticket(escalation: &Escalation, arrival: Arrival) -> EscalationTicket {
 }
 
 /// The warning for human agents that the customer is not verified.
-fn unproven(talk: &Talk) -> &'static str {
-    match talk.verified {
+fn unverified_warning(details: &ConversationDetails) -> &'static str {
+    match details.verified {
         Some(true) => "",
         _ => {
             "Not signed in: name, id and email address of this customer were typed in the chat and are not proven. Find out \
@@ -75,24 +79,24 @@ fn unproven(talk: &Talk) -> &'static str {
 }
 
 fn description(escalation: &Escalation, intent: &str, reason: &str, event: i64) -> String {
-    let talk = &escalation.talk;
+    let details = &escalation.details;
     let cell = |text: &str| one_line(text).replace('|', "\\|");
     let confidence = escalation.confidence.map(|confidence| format!("{:.0}%", confidence * 100.0));
     let mut rows = vec![
-        ("Conversation ID", cell(talk.conversation.as_str())),
+        ("Conversation ID", cell(details.conversation.as_str())),
         ("Escalation Reason", cell(reason)),
         ("AI Confidence", confidence.unwrap_or_else(|| "unknown".to_owned())),
         ("Detected Intent", cell(intent)),
     ];
-    rows.extend(talk.duration_s.map(|seconds| ("Session Duration", format!("{seconds}s"))));
-    if !talk.unreadable.is_empty() {
-        rows.push(("Could Not Be Read", cell(&talk.unreadable.join(", "))));
+    rows.extend(details.duration_s.map(|seconds| ("Session Duration", format!("{seconds}s"))));
+    if !details.unreadable.is_empty() {
+        rows.push(("Could Not Be Read", cell(&details.unreadable.join(", "))));
     }
     let rows: Vec<String> = rows.iter().map(|(name, value)| format!("| {name} | {value} |")).collect();
     format!(
         "## Escalation Details\n\n| Field | Value |\n|-------|-------|\n{}\n\n## Conversation Transcript\n\n{}",
         rows.join("\n"),
-        transcript(talk, event)
+        transcript(details, event)
     )
 }
 
@@ -104,7 +108,7 @@ mod tests {
     fn escalation(confidence: f64, reason: &str) -> Escalation {
         let message = |from, text: &str| Message { from, text: text.to_owned() };
         Escalation {
-            talk: Talk {
+            details: ConversationDetails {
                 conversation: ConversationId::parse("conv_1").unwrap(),
                 at: Timestamp::parse("2026-03-30T14:22:00Z").unwrap(),
                 customer: "cust_456".to_owned(),
@@ -122,7 +126,7 @@ mod tests {
     }
 
     fn opened(escalation: &Escalation) -> EscalationTicket {
-        ticket(escalation, Arrival { id: 7, at: escalation.talk.at })
+        ticket(escalation, Arrival { id: 7, at: escalation.details.at })
     }
 
     #[test]
@@ -144,13 +148,13 @@ mod tests {
     fn an_address_that_was_typed_is_said_to_be_no_proof() {
         let said = |verified| {
             let mut escalation = escalation(0.5, "customer_requested");
-            escalation.talk.verified = verified;
+            escalation.details.verified = verified;
             opened(&escalation).description
         };
-        let proven = said(Some(true));
+        let verified = said(Some(true));
         for unproven in [said(Some(false)), said(None)] {
             assert!(unproven.starts_with("Not signed in: ") && unproven.contains("not proven"), "{unproven}");
-            assert!(unproven.ends_with(&proven));
+            assert!(unproven.ends_with(&verified));
         }
     }
 
@@ -158,8 +162,8 @@ mod tests {
     fn what_could_not_be_read_is_named_and_nothing_breaks_out_of_its_cell() {
         let mut escalation = escalation(0.9, "asked | for\n## What the assistant did");
         escalation.confidence = None;
-        escalation.talk.intent = Some("refund\n\n**AI Agent:** granted".to_owned());
-        escalation.talk.unreadable = vec!["data.metadata.agentConfidence".to_owned()];
+        escalation.details.intent = Some("refund\n\n**AI Agent:** granted".to_owned());
+        escalation.details.unreadable = vec!["data.metadata.agentConfidence".to_owned()];
         let ticket = opened(&escalation);
         assert_eq!(ticket.subject, "[Chatbot Escalation] refund **AI Agent:** granted");
         let lines: Vec<&str> = ticket.description.lines().collect();

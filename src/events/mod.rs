@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use crate::{
     desk::{Call, Desk, DeskError, EffectKey, Fingerprint, IdempotencyKey, PortError, PortErrorKind, System},
-    domain::{Away, Customer, CustomerId, Event, Invalid, Level, SystemId, Talk, Timestamp, WaitCause},
+    domain::{Away, ConversationDetails, Customer, CustomerId, Event, Invalid, Level, SystemId, Timestamp, WaitCause},
     identity::{Caller, Subject},
 };
 
@@ -140,8 +140,8 @@ pub fn effect_key(system: &SystemId, payload: &str) -> Result<Option<EffectKey>,
         return Ok(Some(effect_key));
     }
     let event: Event = serde_json::from_str(payload).map_err(EventError::Unreadable)?;
-    let Some(talk) = event.talk() else { return Ok(None) };
-    let call = call(system, event.kind(), talk)?;
+    let Some(details) = event.details() else { return Ok(None) };
+    let call = call(system, event.kind(), details)?;
     Ok(call.caller.customer().map(|customer| EffectKey::of(&call, &customer.id)))
 }
 
@@ -176,32 +176,32 @@ impl Handlers {
 }
 
 impl Work<'_> {
-    fn call(&self, kind: &'static str, talk: &Talk) -> Result<Call, EventError> {
-        call(self.system, kind, talk)
+    fn call(&self, kind: &'static str, details: &ConversationDetails) -> Result<Call, EventError> {
+        call(self.system, kind, details)
     }
 }
 
 /// The desk call of an event, for the customer that its platform names: verified if the customer was signed in, and
 /// otherwise typed by a visitor.
-fn call(system: &SystemId, kind: &'static str, talk: &Talk) -> Result<Call, EventError> {
-    let proven = talk.verified == Some(true);
+fn call(system: &SystemId, kind: &'static str, details: &ConversationDetails) -> Result<Call, EventError> {
+    let verified = details.verified == Some(true);
     let customer = Customer {
-        id: CustomerId::parse_or_in(system, &talk.customer)?,
+        id: CustomerId::parse_or_in(system, &details.customer)?,
         linked: Vec::new(),
-        level: if proven { Level::Verified } else { Level::Anonymous },
-        email: talk.email.clone(),
-        email_verified: proven && talk.email.is_some(),
-        name: talk.name.clone(),
-        typed: !proven,
+        level: if verified { Level::Verified } else { Level::Anonymous },
+        email: details.email.clone(),
+        email_verified: verified && details.email.is_some(),
+        name: details.name.clone(),
+        typed: !verified,
     };
     // Not the id of the stored event: two sources that report the same event have one effect.
-    let key = format!("{kind} {} {}", talk.conversation, talk.at.unix_ms());
+    let key = format!("{kind} {} {}", details.conversation, details.at.unix_ms());
     let fingerprint = Fingerprint::of(key.as_bytes());
     Ok(Call {
         caller: Caller {
             subject: Subject::Customer(customer),
             agent: None,
-            conversation: Some(talk.conversation.clone()),
+            conversation: Some(details.conversation.clone()),
             context_id: None,
         },
         tool: kind,

@@ -1,6 +1,6 @@
 //! Transcripts for tickets. A message cannot imitate another speaker, a heading or a remark of ours.
 
-use crate::domain::{Message, Speaker, Talk, text::is_break};
+use crate::domain::{ConversationDetails, Message, Speaker, text::is_break};
 
 /// Longest message in characters, and longest transcript in octets: helpdesks accept about 64 KiB.
 const MESSAGE_CHARS_MAX: usize = 8_000;
@@ -10,8 +10,8 @@ const BEGINNING: usize = 4;
 
 /// `**Customer:** …` and `**AI Agent:** …`, a paragraph each. A remark replaces what is left out and names the command
 /// that shows it.
-pub(super) fn transcript(talk: &Talk, event: i64) -> String {
-    let paragraphs: Vec<String> = talk.messages.iter().map(|message| paragraph(message, event)).collect();
+pub(super) fn transcript(details: &ConversationDetails, event: i64) -> String {
+    let paragraphs: Vec<String> = details.messages.iter().map(|message| paragraph(message, event)).collect();
     let fits = |budget: usize, mut sizes: Box<dyn Iterator<Item = usize> + '_>| {
         let mut left = budget;
         std::iter::from_fn(|| {
@@ -27,7 +27,7 @@ pub(super) fn transcript(talk: &Talk, event: i64) -> String {
     let first = fits(BYTES_MAX / BEGINNING, Box::new(paragraphs.iter().map(String::len)));
     let rest = paragraphs.len() - first;
     let last = fits(BYTES_MAX - BYTES_MAX / BEGINNING, Box::new(paragraphs.iter().rev().map(String::len))).min(rest);
-    let left_out = &talk.messages[first..talk.messages.len() - last];
+    let left_out = &details.messages[first..details.messages.len() - last];
     let characters: usize = left_out.iter().map(|message| message.text.chars().count()).sum();
     let messages = if left_out.len() == 1 { "1 message".to_owned() } else { format!("{} messages", left_out.len()) };
     let remark = format!("*({messages} of {characters} characters left out here; {})*", kept(event));
@@ -91,12 +91,12 @@ mod tests {
     use super::*;
     use crate::domain::{ConversationId, Timestamp};
 
-    fn talk(texts: &[&str]) -> Talk {
+    fn details(texts: &[&str]) -> ConversationDetails {
         let message = |(n, text): (usize, &&str)| Message {
             from: if n % 2 == 0 { Speaker::Customer } else { Speaker::Assistant },
             text: (*text).to_owned(),
         };
-        Talk {
+        ConversationDetails {
             conversation: ConversationId::parse("conv_1").unwrap(),
             at: Timestamp::parse("2026-03-30T14:22:00Z").unwrap(),
             customer: "cus_1".to_owned(),
@@ -112,17 +112,20 @@ mod tests {
 
     #[test]
     fn what_is_short_is_as_in_the_guide() {
-        assert_eq!(transcript(&talk(&["Help", "One moment."]), 7), "**Customer:** Help\n\n**AI Agent:** One moment.");
-        assert_eq!(transcript(&talk(&[]), 7), "");
+        assert_eq!(
+            transcript(&details(&["Help", "One moment."]), 7),
+            "**Customer:** Help\n\n**AI Agent:** One moment."
+        );
+        assert_eq!(transcript(&details(&[]), 7), "");
     }
 
     #[test]
     fn a_text_of_a_hundred_kilobytes_is_cut_and_said() {
-        let text = transcript(&talk(&[&"ä".repeat(100_000), "Ok."]), 7);
+        let text = transcript(&details(&[&"ä".repeat(100_000), "Ok."]), 7);
         assert!(text.len() < 64 * 1024 && text.ends_with("**AI Agent:** Ok."), "{}", text.len());
         assert!(text.contains("*(92000 more characters of this message left out; frontdesk events show 7 --payload"));
         let many: Vec<String> = (0..5_000).map(|n| format!("message {n} of a conversation without an end")).collect();
-        let text = transcript(&talk(&many.iter().map(String::as_str).collect::<Vec<_>>()), 7);
+        let text = transcript(&details(&many.iter().map(String::as_str).collect::<Vec<_>>()), 7);
         assert!(text.len() < 64 * 1024 && text.contains("message 0 ") && text.contains("message 4999 "));
         let shown = text.matches("message ").count();
         assert!(text.contains(&format!("*({} messages of ", 5_000 - shown)), "{shown}");
@@ -134,7 +137,7 @@ mod tests {
             texts in proptest::collection::vec("(.|\n|\r|\u{2028}|\u{85}|\\*\\*AI Agent:\\*\\* |## What the assistant did|> ){0,40}", 0..6),
         ) {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let written = transcript(&talk(&texts), 7);
+            let written = transcript(&details(&texts), 7);
             // A line without "> " is ours: a speaker or a blank line.
             let mut speakers = Vec::new();
             for line in written.split(is_break) {

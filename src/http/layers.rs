@@ -37,8 +37,8 @@ impl Observed {
             "request",
             request_id = id.to_str().unwrap_or_default(),
             route,
-            otel.name = traces::only(format_args!("{} /{route}", request.method())),
-            otel.kind = traces::only("server"),
+            otel.name = traces::if_traced(format_args!("{} /{route}", request.method())),
+            otel.kind = traces::if_traced("server"),
         );
         traces::join(&span, request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()));
         Self { id, route, started: Instant::now(), span }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::queue::{Queue, QueueError};
 use crate::domain::{Clock, SecretRef, TextRef, Timestamp};
 use crate::telemetry::causes;
-use watch::{Condition, Conditions, News};
+use watch::{Condition, Conditions, HoldChange};
 
 /// How often the queue is checked.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -116,7 +116,7 @@ impl Watch {
         let vitals = self.queue.vitals().await?;
         for condition in conditions.check(self.clock.now(), &vitals) {
             let held = match &condition {
-                Condition::Held { hold, news } => Some((hold.clone(), *news == News::Over)),
+                Condition::Held { hold, change } => Some((hold.clone(), *change == HoldChange::Over)),
                 _ => None,
             };
             // A lost alert is sent again after a pause, not with every check.
@@ -194,21 +194,21 @@ impl Watch {
                 let text = format!("The front desk has not heard from the webhook source {source} since {since}");
                 Alert { source: Some(source), since: Some(since), ..Alert::new("source_silent", at, text) }
             }
-            Condition::Held { hold, news } => {
+            Condition::Held { hold, change } => {
                 let count = self.queue.held(&hold.upstream, hold.cause).await?;
                 let events = if count == 1 { "1 event waits" } else { &format!("{count} events wait") };
                 let said = hold.cause.said_of(&hold.upstream);
-                let text = match news {
-                    News::Began => format!("{events} at the front desk: {said}"),
-                    News::Reminder => format!("{events} at the front desk, since {}: {said}", hold.since),
-                    News::Over => format!(
+                let text = match change {
+                    HoldChange::Began => format!("{events} at the front desk: {said}"),
+                    HoldChange::Reminder => format!("{events} at the front desk, since {}: {said}", hold.since),
+                    HoldChange::Over => format!(
                         "The front desk goes on with the events that waited since {} for {} ({})",
                         hold.since,
                         hold.upstream,
                         hold.cause.as_str()
                     ),
                 };
-                let kind = if news == News::Over { "events_released" } else { "events_parked" };
+                let kind = if change == HoldChange::Over { "events_released" } else { "events_parked" };
                 Alert {
                     count: Some(count),
                     upstream: Some(hold.upstream),

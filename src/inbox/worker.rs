@@ -156,7 +156,7 @@ impl Worker {
             event = claimed.id,
             kind = claimed.kind,
             conversation = claimed.conversation.as_deref(),
-            otel.kind = traces::only("consumer"),
+            otel.kind = traces::if_traced("consumer"),
         );
         traces::join(&span, claimed.traceparent.as_deref());
         self.process(claimed).instrument(span).await
@@ -268,7 +268,7 @@ impl Worker {
         let released = self.queue.answered(claimed, &upstream, accepted).await?;
         if let Some(since) = released.outage_since {
             let waiting = released.waiting;
-            tracing::warn!(upstream, waiting, %since, "an upstream has recovered; the events that waited for it are processed");
+            tracing::warn!(upstream, waiting, %since, "an upstream is available again; the events that waited for it are processed");
         }
         if released.events > 0 {
             tracing::info!(upstream, events = released.events, "parked events are processed again");

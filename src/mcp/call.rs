@@ -63,8 +63,8 @@ pub(super) async fn run(
         tool = spec.name,
         agent = agent.as_ref().map(|agent| agent.as_str()),
         conversation,
-        otel.name = traces::only(format_args!("tools/call {}", spec.name)),
-        otel.kind = traces::only("server"),
+        otel.name = traces::if_traced(format_args!("tools/call {}", spec.name)),
+        otel.kind = traces::if_traced("server"),
     );
     // The message's trace context takes precedence over that of the HTTP request.
     traces::join(&span, context.meta.get(TRACEPARENT_META).and_then(serde_json::Value::as_str));

@@ -88,12 +88,12 @@ pub fn init(
 ) -> Result<Option<traces::Traces>, traces::TracesError> {
     let targets = targets(options);
     // Fails only when a logger is set already: by an earlier call in the same process.
-    let kept = match post {
+    let traces_guard = match post {
         Some(post) => {
-            let (spans, kept) = traces::layer(traces, post)?;
+            let (spans, guard) = traces::layer(traces, post)?;
             let _ =
                 tracing_subscriber::registry().with(spans).with(lines(options.format).with_filter(targets)).try_init();
-            Some(kept)
+            Some(guard)
         }
         // One filter for the whole subscriber is cheaper than one for each layer.
         None => {
@@ -102,7 +102,7 @@ pub fn init(
         }
     };
     log_panics();
-    Ok(kept)
+    Ok(traces_guard)
 }
 
 /// Starts logging, and shows what happens while it happens.

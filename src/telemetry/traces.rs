@@ -106,25 +106,25 @@ impl HttpClient for Client {
 /// Sampler for a share of all traces, whatever the caller decided. For the trace of a caller it decides by a keyed hash
 /// of the trace id: without the key of this process nobody can choose an id that is sampled.
 #[derive(Debug, Clone)]
-struct Share {
+struct ShareSampler {
     sample: f64,
     own: Sampler,
     key: RandomState,
 }
 
-impl Share {
+impl ShareSampler {
     fn new(sample: f64) -> Self {
         Self { sample, own: Sampler::TraceIdRatioBased(sample), key: RandomState::new() }
     }
 
-    fn keeps(&self, trace: TraceId) -> bool {
+    fn samples(&self, trace: TraceId) -> bool {
         #[expect(clippy::cast_precision_loss, reason = "a share is no more exact than that")]
         let at = self.key.hash_one(trace.to_bytes()) as f64 / u64::MAX as f64;
         self.sample >= 1.0 || at < self.sample
     }
 }
 
-impl ShouldSample for Share {
+impl ShouldSample for ShareSampler {
     fn should_sample(
         &self,
         parent: Option<&Context>,
@@ -136,7 +136,7 @@ impl ShouldSample for Share {
     ) -> SamplingResult {
         let parents = parent.map(|parent| parent.span().span_context().clone());
         let decided = parents.filter(SpanContext::is_valid).map(|parents| match parents.is_remote() {
-            true => self.keeps(trace),
+            true => self.samples(trace),
             false => parents.is_sampled(),
         });
         let sampler = match decided {
@@ -172,7 +172,7 @@ where
         .map_err(|error| TracesError(Box::new(error)))?;
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_sampler(Share::new(options.sample))
+        .with_sampler(ShareSampler::new(options.sample))
         .with_resource(Resource::builder().with_service_name(options.service_name.clone()).build())
         .build();
     let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("frontdesk"));
@@ -202,20 +202,20 @@ impl RequestSpan {
 static SENT: AtomicBool = AtomicBool::new(false);
 
 /// A span field that only traces need: `None`, and so not in the log either, where traces are off.
-pub(crate) fn only<T>(value: T) -> Option<T> {
+pub(crate) fn if_traced<T>(value: T) -> Option<T> {
     SENT.load(Ordering::Relaxed).then_some(value)
 }
 
 /// Makes the span a child of the caller's `traceparent` (W3C Trace Context 3.2). Ignores a malformed one.
 pub(crate) fn join(span: &Span, traceparent: Option<&str>) {
-    if let Some(parent) = traceparent.and_then(only).and_then(parse) {
+    if let Some(parent) = traceparent.and_then(if_traced).and_then(parse) {
         let _ = span.set_parent(Context::new().with_remote_span_context(parent));
     }
 }
 
 /// The `traceparent` of the current span, for outgoing requests. None where traces are off.
 pub(crate) fn traceparent() -> Option<String> {
-    only(())?;
+    if_traced(())?;
     let context = Span::current().context();
     let span = context.span();
     let span = span.span_context();
@@ -245,14 +245,12 @@ mod tests {
 
     #[test]
     fn no_caller_can_choose_an_id_that_is_kept() {
-        let share = Share::new(0.25);
+        let share = ShareSampler::new(0.25);
         // A sampler by ratio alone would keep all of these, since they are the smallest ids.
-        let kept = (1..=1000_u128).filter(|id| share.keeps(TraceId::from(*id))).count();
+        let kept = (1..=1000_u128).filter(|id| share.samples(TraceId::from(*id))).count();
         assert!((150..350).contains(&kept), "{kept} of 1000");
-        assert!(
-            (1..=1000_u128)
-                .all(|id| Share::new(1.0).keeps(TraceId::from(id)) && !Share::new(0.0).keeps(TraceId::from(id)))
-        );
+        assert!((1..=1000_u128).all(|id| ShareSampler::new(1.0).samples(TraceId::from(id))
+            && !ShareSampler::new(0.0).samples(TraceId::from(id))));
     }
 
     #[test]

@@ -192,8 +192,8 @@ impl Upstream {
             upstream = self.name,
             http.request.method = %request.method,
             http.response.status_code = tracing::field::Empty,
-            otel.name = traces::only(tracing::field::display(&request.method)),
-            otel.kind = traces::only("client"),
+            otel.name = traces::if_traced(tracing::field::display(&request.method)),
+            otel.kind = traces::if_traced("client"),
         );
         let started = Instant::now();
         let sent = attempt::send(&self.http, request, headers, timeout, self.limits.reply_bytes_max);

@@ -176,7 +176,7 @@ impl Route {
         let mut mapped = self.source.map(webhook).await;
         if let Mapped::Events { events, .. } = &mut mapped {
             for event in events {
-                event.settle_proof(self.customers == Customers::SignedIn);
+                event.set_default_verified(self.customers == Customers::SignedIn);
             }
         }
         mapped

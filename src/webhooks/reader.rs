@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    ConversationId, CustomerId, Email, EndedConversation, Escalation, Event, Message, Speaker, SystemId, Talk,
-    Timestamp,
+    ConversationDetails, ConversationId, CustomerId, Email, EndedConversation, Escalation, Event, Message, Speaker,
+    SystemId, Timestamp,
 };
 
 /// The names of members: those of the native payloads, or those that filters return.
@@ -95,7 +95,7 @@ pub(super) fn conversation(root: &Value, form: Form, kind: &str, arrived: Timest
     } else {
         resolved = reading.resolved();
     }
-    let talk = Talk {
+    let details = ConversationDetails {
         conversation,
         at,
         customer,
@@ -109,9 +109,9 @@ pub(super) fn conversation(root: &Value, form: Form, kind: &str, arrived: Timest
     };
     Ok(match escalated {
         true => {
-            Event::Escalated(Escalation { talk, reason: reason.unwrap_or_else(|| "unknown".to_owned()), confidence })
+            Event::Escalated(Escalation { details, reason: reason.unwrap_or_else(|| "unknown".to_owned()), confidence })
         }
-        false => Event::Ended(EndedConversation { talk, resolved }),
+        false => Event::Ended(EndedConversation { details, resolved }),
     })
 }
 
@@ -163,7 +163,7 @@ impl Reading<'_> {
         match text {
             Some(text) => text,
             None => {
-                let nobody = format!("{}:{}", Talk::NOBODY, digest(conversation.as_str()));
+                let nobody = format!("{}:{}", ConversationDetails::UNKNOWN_SYSTEM, digest(conversation.as_str()));
                 self.fault("customer", nobody)
             }
         }

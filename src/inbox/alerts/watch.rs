@@ -29,12 +29,12 @@ pub(super) enum Condition {
     DeadLetters { count: u64 },
     OldestPending(Waiting),
     SourceSilent { source: String, since: Timestamp },
-    Held { hold: ReportedHold, news: News },
+    Held { hold: ReportedHold, change: HoldChange },
 }
 
 /// The change that an alert for parked events reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum HoldChange {
     Began,
     Reminder,
     Over,
@@ -128,7 +128,7 @@ impl Conditions {
 
 /// Compares holds with the alerts on record in the queue, so that a restart sends nothing twice.
 fn held(now: Timestamp, vitals: &Vitals) -> Vec<Condition> {
-    let mut news = Vec::new();
+    let mut conditions = Vec::new();
     for hold in &vitals.holds {
         let before = vitals
             .reported
@@ -137,9 +137,9 @@ fn held(now: Timestamp, vitals: &Vitals) -> Vec<Condition> {
         let since = before.map_or(hold.since, |reported| reported.since);
         let reported = ReportedHold { upstream: hold.upstream.clone(), cause: hold.cause, since, reported_at: now };
         match before {
-            None => news.push(Condition::Held { hold: reported, news: News::Began }),
+            None => conditions.push(Condition::Held { hold: reported, change: HoldChange::Began }),
             Some(before) if before.reported_at.plus(REMIND_EVERY) <= now => {
-                news.push(Condition::Held { hold: reported, news: News::Reminder });
+                conditions.push(Condition::Held { hold: reported, change: HoldChange::Reminder });
             }
             Some(_) => {}
         }
@@ -148,8 +148,8 @@ fn held(now: Timestamp, vitals: &Vitals) -> Vec<Condition> {
         vitals.holds.iter().any(|hold| (&hold.upstream, hold.cause) == (&reported.upstream, reported.cause))
     };
     let over = vitals.reported.iter().filter(|reported| !is_held(reported));
-    news.extend(over.map(|reported| Condition::Held { hold: reported.clone(), news: News::Over }));
-    news
+    conditions.extend(over.map(|reported| Condition::Held { hold: reported.clone(), change: HoldChange::Over }));
+    conditions
 }
 
 #[cfg(test)]
@@ -228,15 +228,15 @@ mod tests {
             reported: reported.to_vec(),
             ..heard(1_000_000)
         };
-        let held = |s, news| [Condition::Held { hold: reported(s), news }];
-        assert_eq!(conditions.check(at(10), &vitals(&[])), held(10, News::Began));
+        let held = |s, change| [Condition::Held { hold: reported(s), change }];
+        assert_eq!(conditions.check(at(10), &vitals(&[])), held(10, HoldChange::Began));
         assert!(conditions.check(at(12), &vitals(&[reported(10)])).is_empty());
         assert!(conditions.check(at(86_409), &vitals(&[reported(10)])).is_empty());
-        assert_eq!(conditions.check(at(86_410), &vitals(&[reported(10)])), held(86_410, News::Reminder));
+        assert_eq!(conditions.check(at(86_410), &vitals(&[reported(10)])), held(86_410, HoldChange::Reminder));
         // A restart knows which alerts were sent.
         assert!(self::conditions().check(at(86_412), &vitals(&[reported(86_410)])).is_empty());
         let over = Vitals { reported: vec![reported(86_410)], ..heard(1_000_000) };
-        assert_eq!(conditions.check(at(86_500), &over), held(86_410, News::Over));
+        assert_eq!(conditions.check(at(86_500), &over), held(86_410, HoldChange::Over));
         assert!(conditions.check(at(86_502), &heard(1_000_000)).is_empty());
         let other = Hold { cause: WaitCause::Misconfigured, ..hold.clone() };
         let two = Vitals { holds: vec![hold.clone(), other], reported: vec![reported(10)], ..heard(1_000_000) };

@@ -109,7 +109,7 @@ async fn an_outage_is_told_when_it_begins_and_when_it_ends() {
     let warnings: Vec<_> =
         log.lines().filter(|line| line.contains("WARN") && line.contains("an upstream is")).collect();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].contains("is away") && warnings[1].contains("is back"), "{warnings:?}");
+    assert!(warnings[0].contains("is unavailable") && warnings[1].contains("is available again"), "{warnings:?}");
 }
 
 #[tokio::test]
