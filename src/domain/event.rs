@@ -57,6 +57,7 @@ impl ConversationDetails {
     }
 }
 
+/// A conversation that a human agent shall take over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Escalation {
     #[serde(flatten)]
@@ -67,6 +68,7 @@ pub struct Escalation {
     pub confidence: Option<f64>,
 }
 
+/// A conversation that has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EndedConversation {
     #[serde(flatten)]
@@ -89,6 +91,7 @@ pub struct Message {
     pub text: String,
 }
 
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Speaker {
@@ -98,6 +101,7 @@ pub enum Speaker {
     Unknown,
 }
 
+/// The content of a published article, in plain text or Markdown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArticleText {
     pub article: ArticleId,
@@ -152,6 +156,7 @@ impl Event {
         }
     }
 
+    /// The id of the conversation, for events of a conversation.
     pub fn conversation(&self) -> Option<&ConversationId> {
         self.details().map(|details| &details.conversation)
     }

@@ -1,17 +1,18 @@
-//! What loopback is, for every room: `localhost` (RFC 6761 6.3), 127.0.0.0/8 (RFC 1122 3.2.1.3), ::1 (RFC 4291 2.5.3), and
-//! these IPv4 addresses written as IPv6.
+//! What loopback is, for every room: `localhost` (RFC 6761 6.3), 127.0.0.0/8 (RFC 1122 3.2.1.3), ::1 (RFC 4291 2.5.3),
+//! and these IPv4 addresses written as IPv6.
 //!
-//! Names below `localhost` are left out: some resolvers ask the DNS for them. So are 0.0.0.0 and ::, which stand for every
-//! address of a machine, and IPv4 addresses in other forms than four decimal numbers.
+//! Names below `localhost` are left out: some resolvers ask the DNS for them. So are 0.0.0.0 and ::, which stand for
+//! every address of a machine, and IPv4 addresses in other forms than four decimal numbers.
 
 use std::net::{IpAddr, Ipv6Addr};
 
+/// Whether an address is loopback.
 pub fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Whether a host is loopback, as addresses and `Host` headers write it: with or without a port, an IPv6 address with or
-/// without brackets, a name in any letters and perhaps with the dot of the root.
+/// Whether a host is loopback, as addresses and `Host` headers write it: with or without a port, an IPv6 address with
+/// or without brackets, a name in any letters and perhaps with the dot of the root.
 pub fn names_loopback(host: &str) -> bool {
     if let Ok(address) = host.parse::<Ipv6Addr>() {
         return is_loopback(address.into());

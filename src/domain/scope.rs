@@ -65,10 +65,12 @@ impl Scopes {
         self.has(needed) || wider
     }
 
+    /// Whether the set has exactly this scope.
     pub fn has(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 
+    /// The set with one more scope.
     pub fn with(self, scope: Scope) -> Self {
         Self(self.0 | scope.bit())
     }

@@ -86,6 +86,7 @@ pub enum SecretError {
 pub type SecretReader<'a> = &'a dyn Fn(&SecretRef) -> Result<Secret, SecretError>;
 
 impl TextRef {
+    /// The text itself, or the one that the reference names.
     pub fn read(&self, secrets: SecretReader<'_>) -> Result<String, SecretError> {
         match self {
             Self::Plain(text) => Ok(text.clone()),

@@ -163,6 +163,7 @@ impl Handlers {
         self.handlers.iter().flat_map(|handler| handler.kinds().iter().copied()).chain([ticket_requested::KIND])
     }
 
+    /// Processes an event with its JSON payload. Returns a reference to the effect, as `ticket:T-1001`.
     pub async fn handle(&self, desk: &Desk, arrival: Arrival, kind: &str, payload: &str) -> Result<String, EventError> {
         // This kind is not an `Event`, so that no webhook source can send it.
         if kind == ticket_requested::KIND {

@@ -104,6 +104,7 @@ pub struct NewDelivery {
     pub waiting_max: u64,
 }
 
+/// An event of a delivery; `payload` is JSON.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     pub kind: String,
@@ -127,6 +128,7 @@ pub struct Unmappable {
     pub why: String,
 }
 
+/// The result of accepting a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     Fresh,
@@ -191,6 +193,7 @@ pub enum Outcome {
     },
 }
 
+/// The state of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventState {
@@ -227,6 +230,7 @@ pub struct Vitals {
     pub reported: Vec<ReportedHold>,
 }
 
+/// An unfinished event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub id: i64,

@@ -22,14 +22,17 @@ pub struct Gate {
 pub struct Pass(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
 
 impl Gate {
+    /// Limits concurrent requests.
     pub fn requests(places: usize) -> Self {
         Self { kind: "requests", places: Arc::new(Semaphore::new(places)) }
     }
 
+    /// Limits open event streams.
     pub fn streams(places: usize) -> Self {
         Self { kind: "streams", places: Arc::new(Semaphore::new(places)) }
     }
 
+    /// Admits one, or errs with the time to wait.
     pub fn enter(&self) -> Result<Pass, Wait> {
         self.places.clone().try_acquire_owned().map(Pass).map_err(|_| {
             metrics::shed(self.kind);

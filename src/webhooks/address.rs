@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+/// The entry of a list that is neither an IP address nor a network.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither an address nor a network, as 203.0.113.7 or 203.0.113.0/24")]
 pub struct NotAnAddress(String);

@@ -19,6 +19,7 @@ use crate::domain::{ArticleId, ArticleText, ConversationId, Event, Invalid, Link
 const TIME_CHARS_MAX: usize = 64;
 const SIGNATURE_HEADER: &str = "x-webhook-signature";
 
+/// The three native sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NativeKind {
     Escalation,

@@ -16,6 +16,7 @@ pub enum Scheme {
     Contentful(ContentfulScheme),
 }
 
+/// An HMAC in a header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HmacScheme {
@@ -50,12 +51,14 @@ fn body() -> String {
     "{body}".to_owned()
 }
 
+/// A shared secret in a header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StaticScheme {
     pub header: String,
 }
 
+/// Has no settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContentfulScheme {}
@@ -71,6 +74,7 @@ pub struct TimestampPlace {
     pub unit: Unit,
 }
 
+/// The hash of the HMAC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hash {
@@ -79,6 +83,7 @@ pub enum Hash {
     Sha1,
 }
 
+/// The encoding of a signature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
@@ -89,6 +94,7 @@ pub enum Encoding {
     Base64url,
 }
 
+/// The form of a timestamp: Unix time in seconds or milliseconds, or RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {

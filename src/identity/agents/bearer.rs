@@ -60,6 +60,7 @@ pub enum TokenError {
 }
 
 impl NewToken {
+    /// Generates a token with 256 random bits. At least one scope is required, and `orders:read:any` is refused.
     pub fn make(name: AgentId, scopes: Scopes, expires_at: Option<Timestamp>) -> Result<Self, TokenError> {
         if scopes == Scopes::default() {
             return Err(TokenError::NoScope);
