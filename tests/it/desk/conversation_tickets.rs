@@ -51,38 +51,18 @@ fn change(store: &Path, sql: &str) {
 
 /// A helpdesk of a user's own, of which `port` and `comment` are parts of its file.
 fn own(vendor: &Vendor, port: &str, comment: &str) -> Setup {
-    let setup = setup().config(&format!(
+    const LIMITS: &str =
+        "attempt_timeout_ms = 2000, call_timeout_ms = 2000, retry_base_ms = 1, retries = 0, breaker_failures = 100";
+    let create = format!(
         r#"
-        [desk]
-        helpdesk = "own"
-        accept_tickets = false
-        [upstreams.own]
-        base_url = "{}"
-        limits = {{ attempt_timeout_ms = 2000, call_timeout_ms = 2000, retry_base_ms = 1, retries = 0, breaker_failures = 100 }}
-        [inbox]
-        retries = 100
-        retry_base_ms = 1
-        retry_cap_ms = 50
-        "#,
-        vendor.url
-    ));
-    let file = format!(
-        r#"
-        name = "own"
-        title = "Our own helpdesk"
-        [helpdesk]
-        {port}
-        [helpdesk.create_ticket]
-        method = "POST"
-        path = "/tickets"
         body = '{{ subject, description, priority, external_id }}'
         reply = '{{ id, number: "HD-\(.id)", status: "open" }}'
         {comment}
         "#
     );
-    std::fs::create_dir_all(setup.path().join("connectors")).unwrap();
-    std::fs::write(setup.path().join("connectors/own.toml"), file).unwrap();
-    setup
+    setup()
+        .own_helpdesk(vendor, "accept_tickets = false", LIMITS, port, &create)
+        .config("[inbox]\nretries = 100\nretry_base_ms = 1\nretry_cap_ms = 50\n")
 }
 
 const KEYED: &str = "idempotency_ttl_s = 7200";

@@ -1,7 +1,6 @@
 //! When the answer to a write is lost: settled by idempotency key or by find, or honestly left in doubt.
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -16,45 +15,11 @@ use crate::{
     support::{Answer, Client, Era, Seen, Setup, Vendor, is_error, text},
 };
 
-/// A helpdesk of a user's own: what `more` adds to create_ticket and to its port.
-fn helpdesk(setup: &Setup, port: &str, create: &str, more: &str) {
-    let file = format!(
-        r#"
-        name = "own"
-        title = "Our own helpdesk"
-        [helpdesk]
-        {port}
-        [helpdesk.create_ticket]
-        method = "POST"
-        path = "/tickets"
-        body = '{{ subject, external_id }}'
-        reply = '{{ id, status: "open" }}'
-        {create}
-        {more}
-        "#
-    );
-    write(setup.path(), "own", &file);
-}
-
-fn write(directory: &Path, name: &str, file: &str) {
-    let directory = directory.join("connectors");
-    std::fs::create_dir_all(&directory).unwrap();
-    std::fs::write(directory.join(format!("{name}.toml")), file).unwrap();
-}
-
-/// Ada, with tickets at the vendor.
-fn own(vendor: &Vendor) -> Setup {
-    Setup::ada().config(&format!(
-        r#"
-        [desk]
-        helpdesk = "own"
-        accept_tickets = false
-        [upstreams.own]
-        base_url = "{}"
-        limits = {{ attempt_timeout_ms = 200, call_timeout_ms = 1000, retry_base_ms = 1, retries = 1 }}
-        "#,
-        vendor.url
-    ))
+/// Ada, with tickets at a helpdesk of the company's own: members of its port, and what create_ticket has besides.
+fn own(vendor: &Vendor, port: &str, create: &str) -> Setup {
+    const LIMITS: &str = "attempt_timeout_ms = 200, call_timeout_ms = 1000, retry_base_ms = 1, retries = 1";
+    let create = format!("body = '{{ subject, external_id }}'\nreply = '{{ id, status: \"open\" }}'\n{create}");
+    Setup::ada().own_helpdesk(vendor, "accept_tickets = false", LIMITS, port, &create)
 }
 
 async fn open(client: &Client) -> Value {
@@ -73,8 +38,7 @@ async fn a_key_that_the_vendor_knows_settles_it() {
         0 | 1 => Answer::text(502, ""),
         _ => Answer::json(201, json!({ "id": 7 })),
     });
-    let setup = own(&vendor);
-    helpdesk(&setup, "idempotency_ttl_s = 7200", "idempotency_header = \"Idempotency-Key\"", "");
+    let setup = own(&vendor, "idempotency_ttl_s = 7200", "idempotency_header = \"Idempotency-Key\"");
     let server = setup.serve();
     let client = server.client();
     let lost = open(&client).await;
@@ -100,8 +64,7 @@ async fn a_conflict_under_a_key_is_no_refusal() {
         1 => Answer::text(409, ""),
         _ => Answer::json(201, json!({ "id": 7 })),
     });
-    let setup = own(&vendor);
-    helpdesk(&setup, "idempotency_ttl_s = 7200", "idempotency_header = \"Idempotency-Key\"", "");
+    let setup = own(&vendor, "idempotency_ttl_s = 7200", "idempotency_header = \"Idempotency-Key\"");
     let server = setup.serve();
     let client = server.client();
     let lost = open(&client).await;
@@ -146,8 +109,7 @@ async fn a_ticket_that_is_found_is_the_result() {
         "POST" => Answer::Hang,
         _ => Answer::json(200, json!([{ "id": "T-77" }])),
     });
-    let setup = own(&vendor);
-    helpdesk(&setup, "settle_after_s = 60", "", FIND);
+    let setup = own(&vendor, "settle_after_s = 60", FIND);
     let server = setup.serve();
     let client = server.client();
     assert!(is_error(&open(&client).await));
@@ -174,8 +136,7 @@ async fn that_none_is_found_is_believed_only_after_a_while() {
         ("POST", _) => Answer::json(201, json!({ "id": 8 })),
         _ => Answer::json(200, json!([])),
     });
-    let setup = own(&vendor);
-    helpdesk(&setup, "settle_after_s = 2", "", FIND);
+    let setup = own(&vendor, "settle_after_s = 2", FIND);
     let server = setup.serve();
     let client = server.client();
     open(&client).await;
@@ -263,8 +224,7 @@ async fn a_kill_between_request_and_answer_loses_and_doubles_nothing() {
         "POST" => Answer::json(201, json!({ "id": "T-1" })).late(Duration::from_millis(150)),
         _ => Answer::json(200, json!([{ "id": "T-1" }])),
     });
-    let setup = own(&vendor);
-    helpdesk(&setup, "settle_after_s = 60", "", FIND);
+    let setup = own(&vendor, "settle_after_s = 60", FIND);
     let server = setup.serve();
     let client = server.client();
     let waiting = tokio::spawn(async move {

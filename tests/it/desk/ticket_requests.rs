@@ -21,42 +21,16 @@ use crate::{
 
 /// Tickets at a vendor that knows a repeated request by its key, or that can be asked at once.
 fn setup(vendor: &Vendor, keyed: bool, desk: &str) -> Setup {
-    let setup = Setup::context(context::SECRET).config(&format!(
-        r#"
-        [desk]
-        helpdesk = "own"
-        {desk}
-        [upstreams.own]
-        base_url = "{}"
-        limits = {{ attempt_timeout_ms = 150, call_timeout_ms = 300, retries = 0, breaker_failures = 4, breaker_open_ms = 50 }}
-        [inbox]
-        retries = 100
-        retry_base_ms = 1
-        retry_cap_ms = 50
-        "#,
-        vendor.url
-    ));
-    let (port, create) = match keyed {
+    const LIMITS: &str =
+        "attempt_timeout_ms = 150, call_timeout_ms = 300, retries = 0, breaker_failures = 4, breaker_open_ms = 50";
+    let (port, more) = match keyed {
         true => ("idempotency_ttl_s = 7200", "idempotency_header = \"Idempotency-Key\""),
         false => ("settle_after_s = 0", FIND),
     };
-    let file = format!(
-        r#"
-        name = "own"
-        title = "Our own helpdesk"
-        [helpdesk]
-        {port}
-        [helpdesk.create_ticket]
-        method = "POST"
-        path = "/tickets"
-        body = '{{ subject, external_id }}'
-        reply = '{{ id, status: "open" }}'
-        {create}
-        "#
-    );
-    std::fs::create_dir_all(setup.path().join("connectors")).unwrap();
-    std::fs::write(setup.path().join("connectors/own.toml"), file).unwrap();
-    setup
+    let create = format!("body = '{{ subject, external_id }}'\nreply = '{{ id, status: \"open\" }}'\n{more}");
+    Setup::context(context::SECRET)
+        .own_helpdesk(vendor, desk, LIMITS, port, &create)
+        .config("[inbox]\nretries = 100\nretry_base_ms = 1\nretry_cap_ms = 50\n")
 }
 
 const FIND: &str = r#"

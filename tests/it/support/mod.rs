@@ -1,5 +1,6 @@
 //! Test support: a directory with a store and a configuration, the real binary as a server, and clients.
 
+mod connector;
 mod desk;
 mod http;
 mod issuer;

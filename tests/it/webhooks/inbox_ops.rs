@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -85,43 +84,16 @@ pub async fn until(setup: &Setup, sql: &str, wanted: i64) {
 
 /// Tickets at a vendor that knows a repeated request by its key.
 fn helpdesk(vendor: &Vendor, more: &str) -> Setup {
-    let setup = with_webhooks(
-        Setup::ada(),
-        &format!(
-            r#"
-            [desk]
-            helpdesk = "own"
-            [upstreams.own]
-            base_url = "{}"
-            limits = {{ attempt_timeout_ms = 500, call_timeout_ms = 1000, retry_base_ms = 1, retries = 1,
-                breaker_failures = 4, breaker_open_ms = 100 }}
-            [inbox]
-            {more}
-            "#,
-            vendor.url
-        )
-        .replace(",\n                breaker", ", breaker"),
-    );
-    connector(setup.path());
-    setup
-}
-
-fn connector(directory: &Path) {
-    let directory = directory.join("connectors");
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = r#"
-        name = "own"
-        title = "Our own helpdesk"
-        [helpdesk]
-        idempotency_ttl_s = 7200
-        [helpdesk.create_ticket]
-        method = "POST"
-        path = "/tickets"
+    const LIMITS: &str = "attempt_timeout_ms = 500, call_timeout_ms = 1000, retry_base_ms = 1, retries = 1, \
+        breaker_failures = 4, breaker_open_ms = 100";
+    const CREATE: &str = r#"
         body = '{ subject, external_id, conversation: .conversation }'
         reply = '{ id, status: "open" }'
         idempotency_header = "Idempotency-Key"
-        "#;
-    std::fs::write(directory.join("own.toml"), file).unwrap();
+    "#;
+    with_webhooks(Setup::ada(), "")
+        .own_helpdesk(vendor, "", LIMITS, "idempotency_ttl_s = 7200", CREATE)
+        .config(&format!("[inbox]\n{more}\n"))
 }
 
 #[tokio::test]
