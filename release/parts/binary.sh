@@ -50,5 +50,5 @@ try() {
   [ -n "$url" ] || { cat "$work/binary/output" >&2; fail "the demo does not start in Debian $old_debian"; }
   ask_for_an_order "$url"
   stop
-  say "tried in Debian $(cat "$debian/etc/debian_version"), $(inside "$debian" ldd --version | head -n 1): a call was answered"
+  say "tried in Debian $(cat "$debian/etc/debian_version"), $(inside "$debian" ldd --version | sed -n 1p): a call was answered"
 }
