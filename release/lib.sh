@@ -48,7 +48,7 @@ run_part() {
 # Processes are ended, mounts undone and files removed, however the script ends.
 clean_up() {
   local status=$?
-  if [ -f "$work/pids" ]; then xargs -r kill -KILL < "$work/pids" 2>/dev/null || true; fi
+  if [ -f "$work/groups" ]; then xargs -r kill -KILL -- < "$work/groups" 2>/dev/null || true; fi
   if [ -d "$work/containers" ]; then
     storage podman rm --all --force --time 0 >/dev/null 2>&1 || true
     storage buildah rm --all >/dev/null 2>&1 || true
@@ -100,16 +100,25 @@ inside() {
     'mount -t proc proc "$0/proc" && exec chroot "$0" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"' "$@"
 }
 
-# start COMMAND...: in the background, with its output in $work/$part/output; clean_up ends what is left of it.
+# start COMMAND...: in the background, as a process group of its own, with its output in $work/$part/output. clean_up ends
+# what is left of it.
 start() {
+  set -m
   "$@" > "$work/$part/output" 2>&1 < /dev/null &
+  set +m
   started=$!
-  echo "$started" >> "$work/pids"
+  echo "-$started" >> "$work/groups"
 }
 
+# Ends what was started, as a service manager would, and waits for its end.
 stop() {
-  kill -TERM "$started" 2>/dev/null || true
-  wait "$started" 2>/dev/null || true
+  local _
+  kill -TERM -- "-$started"
+  for _ in $(seq 60); do
+    pgrep --pgroup "$started" >/dev/null || return 0
+    sleep 0.5
+  done
+  fail "$part: it does not end"
 }
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
