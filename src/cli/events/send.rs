@@ -76,7 +76,10 @@ pub(super) struct Verify {
 
 fn secrets(loaded: &Loaded, source: &str, from_env: Option<&String>) -> anyhow::Result<Vec<Secret>> {
     if let Some(name) = from_env {
-        let text = std::env::var(name).with_context(|| format!("the environment variable {name} is not set"))?;
+        let text = std::env::var(name).unwrap_or_default();
+        if text.is_empty() {
+            bail!("the environment variable {name} is not set, or empty; it has to hold the secret (.env is not read)");
+        }
         return Ok(vec![Secret::new(text)]);
     }
     let configured = loaded.config.webhooks.get(source).map(|options| options.secrets.as_slice()).unwrap_or_default();
