@@ -230,7 +230,7 @@ async fn a_full_inbox_asks_senders_to_come_again() {
 
 #[tokio::test]
 async fn a_thousand_copies_at_once_are_one_event_and_one_ticket() {
-    let setup = setup();
+    let setup = setup().config("[http]\nrequests_max = 1000\n");
     let server = setup.serve();
     let platform = Platform::new(&server);
     let body = events::escalated("conv_1", 0).to_string();
