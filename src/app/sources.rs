@@ -5,7 +5,7 @@ use crate::{
     config::{Config, ConfigError, Secrets},
     connectors::{FilterThreads, Library, WebhookSetup, WebhookSource},
     domain::Secret,
-    webhooks::{AllowedAddresses, NativeSource, Route, Source, SourceOptions},
+    webhooks::{ARTICLE_BODY_BYTES_MAX, AllowedAddresses, NativeSource, Route, Source, SourceOptions},
 };
 
 /// The configured webhook sources, with their secrets read. Vendor files are compiled only if a source uses one.
@@ -24,8 +24,11 @@ pub(super) fn routes(config: &Config, secrets: &Secrets) -> Result<Vec<Route>, A
             secrets.read(secret).and_then(|read| read.strong(secret)).map_err(failed)
         });
         let read: Vec<Secret> = read.collect::<Result<_, _>>()?;
+        let source = vendors.source(name, options, &read)?;
+        let of_articles = source.reports_articles().then_some(ARTICLE_BODY_BYTES_MAX.max(config.http.body_bytes_max));
         routes.push(Route {
-            source: vendors.source(name, options, &read)?,
+            source,
+            body_bytes_max: options.body_bytes_max.or(of_articles),
             allowed: AllowedAddresses::parse(&options.allowed_ips)
                 .map_err(|error| ConfigError::value(&format!("webhooks.{name}.allowed_ips"), error.to_string()))?,
             customers: options.customers,

@@ -30,7 +30,7 @@ pub struct WebhookSource {
     name: String,
     verifier: Verifier,
     events: Filter,
-    identity: Filter,
+    identity: Option<Filter>,
     varies: bool,
     text_chars_max: Option<usize>,
     settings: Val,
@@ -38,6 +38,7 @@ pub struct WebhookSource {
     sample: Option<Vec<u8>>,
     handshakes: Vec<Handshake>,
     escalates: bool,
+    articles: bool,
 }
 
 /// Configuration of a source.
@@ -70,7 +71,7 @@ impl WebhookSource {
 /// The compiled webhook section.
 pub(super) struct CompiledWebhook {
     events: Filter,
-    identity: Filter,
+    identity: Option<Filter>,
 }
 
 pub(super) fn compile(file: &VendorFile) -> Result<CompiledWebhook, CompileError> {
@@ -98,7 +99,8 @@ pub(super) fn compile(file: &VendorFile) -> Result<CompiledWebhook, CompileError
     // refused.
     let events = compiler.compile_shielded(&section.events);
     let events = events.map_err(|source| CompileError::Filter { key: "webhook.events".to_owned(), source })?;
-    Ok(CompiledWebhook { events, identity: filter("identity", &section.identity)? })
+    let identity = section.identity.as_ref().map(|code| filter("identity", code)).transpose()?;
+    Ok(CompiledWebhook { events, identity })
 }
 
 impl CompiledWebhook {
@@ -114,6 +116,7 @@ impl CompiledWebhook {
             .map_err(|(key, why)| (format!("settings.{key}"), why))?;
         let verifier = Verifier::new(&section.signature, setup.secrets)
             .map_err(|error| ("secrets".to_owned(), error.to_string()))?;
+        let reports = |kind: &str| [&section.events, &file.definitions].iter().any(|code| code.contains(kind));
         let sample = file.webhook_examples.iter().find(|example| example.events.is_some());
         Ok(WebhookSource {
             name: setup.name.to_owned(),
@@ -124,7 +127,8 @@ impl CompiledWebhook {
             text_chars_max: section.text_chars_max,
             settings: to_val(&settings),
             threads: threads.clone(),
-            escalates: [&section.events, &file.definitions].iter().any(|code| code.contains("conversation.escalated")),
+            escalates: reports("conversation.escalated"),
+            articles: reports("article."),
             sample: sample.map(|example| example.body.clone().into_bytes()),
             handshakes: section.handshakes.clone(),
         })
@@ -143,6 +147,10 @@ impl Source for WebhookSource {
 
     fn escalates(&self) -> bool {
         self.escalates
+    }
+
+    fn reports_articles(&self) -> bool {
+        self.articles
     }
 
     fn sample(&self) -> Option<Vec<u8>> {
@@ -180,7 +188,10 @@ impl Source for WebhookSource {
             let events = events.run(&scope)?;
             // A delivery without events needs no identity.
             let none = matches!(&events, None | Some(Value::Null)) || events == Some(json!([]));
-            let identity = if none { None } else { identity.run(&scope).ok().flatten() };
+            let identity = match &identity {
+                Some(filter) if !none => filter.run(&scope).ok().flatten(),
+                _ => None,
+            };
             Ok((events, identity))
         };
         match self.threads.run(run).await {
@@ -213,7 +224,6 @@ impl WebhookSource {
     fn mapped(&self, webhook: &VerifiedWebhook, damaged: bool, events: Vec<Value>, identity: Option<Value>) -> Mapped {
         let kinds: Vec<&str> = events.iter().filter_map(|event| event.get("kind")?.as_str()).collect();
         let kind = kinds.first().copied().unwrap_or("unknown").to_owned();
-        let conversations = kinds.iter().all(|kind| kind.starts_with("conversation."));
         let unmappable = |why: &str| Mapped::Unmappable { kind, faults: vec![why.to_owned()], dedup_key: None };
         if events.len() > EVENTS_MAX {
             return unmappable("holds too many events");
@@ -221,8 +231,7 @@ impl WebhookSource {
         let identity = match identity {
             Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= IDENTITY_CHARS_MAX => text,
             // The body's hash identifies it, except for repeats with other bytes.
-            _ if conversations => format!("sha256-{}", hex(&webhook.body_hash())),
-            _ => return unmappable("identity: what tells this delivery from others is missing"),
+            _ => format!("sha256-{}", hex(&webhook.body_hash())),
         };
         let arrived = webhook.received_at();
         match events.into_iter().map(|event| read_event(event, arrived)).collect::<Result<Vec<_>, _>>() {

@@ -45,8 +45,12 @@ async fn run_one(
     }
     let path = example.path.clone().unwrap_or_else(|| format!("/webhooks/{}", file.name));
     let raw = RawWebhook { headers, body: example.body.clone().into(), path, address: None };
-    let route =
-        Route { source: Box::new(source), allowed: AllowedAddresses::default(), customers: Customers::default() };
+    let route = Route {
+        source: Box::new(source),
+        allowed: AllowedAddresses::default(),
+        customers: Customers::default(),
+        body_bytes_max: None,
+    };
     match (route.is_handshake(&raw), example.handshake) {
         (true, true) => return Ok(()),
         (false, true) => return Err("expected a handshake, and it is none".to_owned()),

@@ -21,8 +21,10 @@ pub struct WebhookSection {
     /// Filter on the body: an array of canonical events. No output, null and an empty array skip the delivery.
     pub events: String,
     /// Filter on the body: the delivery's deduplication key, equal in repeats and unique otherwise. It sees signed data
-    /// only.
-    pub identity: String,
+    /// only. Without it, or where it gives no string, the hash of the body is the key, which fits vendors whose ids or
+    /// times are coarser than their changes.
+    #[serde(default)]
+    pub identity: Option<String>,
     /// Strings of the body are truncated to this many characters before filters run. Not for articles, which must not
     /// be published truncated.
     #[serde(default)]

@@ -2,6 +2,7 @@
 //!
 //! The room defines the ports that the systems behind it implement, and the traits of the ledger and the audit log.
 
+mod article_version;
 mod articles;
 mod audit;
 mod contact_fields;
@@ -28,6 +29,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use article_version::ArticleVersion;
 pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudit, Verdict};
 pub use contacts::{ContactChange, ContactUpdate};
 pub use effect_key::{EffectKey, Fingerprint, IdempotencyKey};
@@ -37,8 +39,8 @@ pub use locks::{Fence, SharedLocks};
 pub use ownership::{OwnedContact, OwnedOrder};
 pub use port_error::{Cause, PortError, PortErrorKind, System};
 pub use ports::{
-    Applied, ArticleChange, ArticleChanges, ArticleMirror, ArticlePage, ArticleVersion, Created, Crm, Helpdesk,
-    KnowledgeBase, OrderSystem, SavedContact,
+    Applied, ArticleChange, ArticleChanges, ArticleMirror, ArticlePage, Created, Crm, Helpdesk, KnowledgeBase,
+    OrderSystem, SavedContact,
 };
 pub use requests::{Queued, QueuedTicket, TicketRequests};
 pub use settlement::{Resend, Settlement};

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 
-use super::{PortError, Settlement};
+use super::{ArticleVersion, PortError, Settlement};
 use crate::{
     domain::{
         Article, ArticleEntry, ArticleHit, ArticleId, Comment, Contact, ContactFields, ContactId, Customer, EffectId,
-        NewTicket, NoteId, Order, OrderId, Ticket, TicketId, Timestamp,
+        NewTicket, NoteId, Order, OrderId, Ticket, TicketId,
     },
     identity::Caller,
 };
@@ -116,18 +116,20 @@ pub trait ArticleMirror: Send + Sync {
     async fn remove(&self, id: &ArticleId) -> Result<(), PortError>;
 }
 
-/// Orders two changes of an article: by the CMS's time if both have one and they differ, otherwise by arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArticleVersion {
-    pub arrival: i64,
-    pub changed_at: Option<Timestamp>,
-}
-
 /// A change of an article.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArticleChange {
     Written(Article),
     Removed(ArticleId),
+}
+
+impl ArticleChange {
+    pub fn article(&self) -> &ArticleId {
+        match self {
+            Self::Written(article) => &article.id,
+            Self::Removed(id) => id,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -37,11 +37,10 @@ impl Handler for Articles {
             Event::ArticleUnpublished { article, changed_at } => (ArticleChange::Removed(article), changed_at),
             _ => return Err(EventError::Unhandled),
         };
-        let id = match &change {
-            ArticleChange::Written(article) => article.id.clone(),
-            ArticleChange::Removed(id) => id.clone(),
-        };
-        Ok(match work.desk.change_article(&change, ArticleVersion { arrival, changed_at }).await? {
+        let id = change.article().clone();
+        let removed = matches!(change, ArticleChange::Removed(_));
+        let version = ArticleVersion::new(arrival, work.arrival.at, changed_at, removed);
+        Ok(match work.desk.change_article(&change, version).await? {
             Applied::Done => format!("article:{id}"),
             Applied::Overtaken => "superseded".to_owned(),
         })

@@ -68,7 +68,7 @@ pub(super) async fn receive(
         return refuse(StatusCode::NOT_FOUND, "There is no such webhook source");
     };
     let label = route.source.name();
-    let (response, outcome) = match webhooks.read(&headers, body).await {
+    let (response, outcome) = match webhooks.read(route, &headers, body).await {
         Ok(body) => {
             // Only after the body has arrived: a slow body must not hold a place.
             let _pass = match webhooks.gate.enter() {
@@ -114,16 +114,17 @@ pub(super) async fn greet(State(webhooks): State<Webhooks>, Path(source): Path<S
 
 impl Webhooks {
     /// Reads the body. The error is the response and the reason, which is empty if our limits are the cause.
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, (Box<Response>, String)> {
+    async fn read(&self, route: &Route, headers: &HeaderMap, body: Body) -> Result<Bytes, (Box<Response>, String)> {
         if headers.contains_key(header::CONTENT_ENCODING) {
             let why = "Encoded bodies are not accepted; send the JSON as it is";
             return Err((Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)), why.to_owned()));
         }
+        let bytes_max = route.body_bytes_max.unwrap_or(self.bodies.bytes_max);
         let declared =
             headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         let read = match declared {
-            Some(length) if length > self.bodies.bytes_max => Err(BodyError::TooLong(self.bodies.bytes_max)),
-            _ => self.bodies.read(body).await,
+            Some(length) if length > bytes_max => Err(BodyError::TooLong(bytes_max)),
+            _ => self.bodies.read_up_to(bytes_max, body).await,
         };
         read.map_err(|error| {
             let (status, why) = match error {

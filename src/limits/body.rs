@@ -44,28 +44,33 @@ impl BodyReader {
 
     /// Reads the whole body.
     pub async fn read<B: http_body::Body + Send>(&self, body: B) -> Result<Bytes, BodyError> {
-        tokio::time::timeout(self.timeout, self.collect(body)).await.unwrap_or(Err(BodyError::TooSlow))
+        self.read_up_to(self.bytes_max, body).await
     }
 
-    async fn collect<B: http_body::Body + Send>(&self, body: B) -> Result<Bytes, BodyError> {
+    /// The whole body, under a limit of its own.
+    pub async fn read_up_to<B: http_body::Body + Send>(&self, bytes_max: usize, body: B) -> Result<Bytes, BodyError> {
+        tokio::time::timeout(self.timeout, self.collect(bytes_max, body)).await.unwrap_or(Err(BodyError::TooSlow))
+    }
+
+    async fn collect<B: http_body::Body + Send>(&self, bytes_max: usize, body: B) -> Result<Bytes, BodyError> {
         let mut body = std::pin::pin!(body);
         let (mut kept, mut seen, mut reservation) =
             (BytesMut::new(), 0, Reservation { bytes: FREE_BYTES, permits: None });
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
             seen += data.remaining();
-            if seen <= self.bytes_max {
+            if seen <= bytes_max {
                 self.reserve(&mut reservation, seen)?;
                 kept.put(data);
             } else {
                 kept.clear();
-                if seen > self.bytes_max + DISCARDED_BYTES_MAX {
+                if seen > bytes_max + DISCARDED_BYTES_MAX {
                     break;
                 }
             }
         }
-        match seen > self.bytes_max {
-            true => Err(BodyError::TooLong(self.bytes_max)),
+        match seen > bytes_max {
+            true => Err(BodyError::TooLong(bytes_max)),
             false => Ok(kept.freeze()),
         }
     }

@@ -130,31 +130,27 @@ fn read(row: &Row<'_>) -> Result<Article, StoreError> {
     })
 }
 
-/// Applies a change unless a newer version is recorded. The version is kept after a removal, so that a late change does
-/// not restore the article.
+/// Applies a change unless a newer version is recorded. The version is kept after a removal, as a tombstone, so that a
+/// late change does not restore the article.
 fn apply(
     transaction: &Transaction<'_>,
     change: &ArticleChange,
     version: ArticleVersion,
     now: Timestamp,
 ) -> Result<Applied, StoreError> {
-    let id = match change {
-        ArticleChange::Written(article) => &article.id,
-        ArticleChange::Removed(id) => id,
-    };
-    let newest = transaction
+    let id = change.article();
+    if let Some(known) = known(transaction, id)?
+        && !version.replaces(&known)
+    {
+        return Ok(Applied::Overtaken);
+    }
+    transaction
         .prepare_cached(
             "INSERT INTO article_versions (article, arrival, changed_at, at) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (article) DO UPDATE
-             SET arrival = excluded.arrival, at = excluded.at, changed_at = coalesce(excluded.changed_at, changed_at)
-             WHERE CASE WHEN excluded.changed_at <> changed_at THEN excluded.changed_at > changed_at
-                 ELSE excluded.arrival >= arrival END",
+             SET arrival = excluded.arrival, at = excluded.at, changed_at = coalesce(excluded.changed_at, changed_at)",
         )?
-        .execute(params![id.as_str(), version.arrival, version.changed_at.map(Timestamp::unix_ms), now.unix_ms()])?
-        == 1;
-    if !newest {
-        return Ok(Applied::Overtaken);
-    }
+        .execute(params![id.as_str(), version.arrival, version.changed_at.map(Timestamp::unix_ms), now.unix_ms()])?;
     match change {
         ArticleChange::Written(article) => put(transaction, article)?,
         ArticleChange::Removed(id) => {
@@ -162,6 +158,26 @@ fn apply(
         }
     }
     Ok(Applied::Done)
+}
+
+/// The recorded version of an article. An article that is not in the index was removed.
+fn known(transaction: &Transaction<'_>, id: &ArticleId) -> Result<Option<ArticleVersion>, StoreError> {
+    transaction
+        .prepare_cached(
+            "SELECT arrival, at, changed_at, NOT EXISTS (SELECT 1 FROM articles WHERE id = article)
+             FROM article_versions WHERE article = ?1",
+        )?
+        .query_and_then([id.as_str()], |row| {
+            let changed_at: Option<i64> = row.get(2)?;
+            Ok(ArticleVersion {
+                arrival: row.get(0)?,
+                received_at: Timestamp::from_unix_ms(row.get(1)?)?,
+                changed_at: changed_at.map(Timestamp::from_unix_ms).transpose()?,
+                removed: row.get(3)?,
+            })
+        })?
+        .next()
+        .transpose()
 }
 
 /// Upserts an article by id.

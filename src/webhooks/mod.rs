@@ -67,6 +67,11 @@ pub struct SourceOptions {
     /// proxy set `http.trusted_proxies`. A request from elsewhere gets 403 before its signature is verified.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_ips: Vec<String>,
+    /// Longest body, in bytes; a longer one gets 413. Default: 4 MiB for sources that report help articles, because a
+    /// removal carries the whole article and must not be lost; `http.body_bytes_max` for the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1_024, max = 16_777_216))]
+    pub body_bytes_max: Option<usize>,
     /// Settings of the connector's webhook section; `frontdesk connectors show NAME` lists them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Value>,
@@ -146,6 +151,9 @@ pub trait Source: Send + Sync {
     /// Whether it can report escalations.
     fn escalates(&self) -> bool;
 
+    /// Whether it reports help articles, whose bodies are long.
+    fn reports_articles(&self) -> bool;
+
     /// A sample body.
     fn sample(&self) -> Option<Vec<u8>>;
 
@@ -160,7 +168,12 @@ pub struct Route {
     pub source: Box<dyn Source>,
     pub allowed: AllowedAddresses,
     pub customers: Customers,
+    /// The longest body that is accepted; none: as for every other request.
+    pub body_bytes_max: Option<usize>,
 }
+
+/// For sources of help articles: a removal carries the whole text, and must not be lost for its length.
+pub const ARTICLE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Route {
     /// Checks the address, then the signature: a request from another address costs no HMAC.

@@ -79,6 +79,10 @@ impl Source for NativeSource {
         self.kind != NativeKind::CmsUpdate
     }
 
+    fn reports_articles(&self) -> bool {
+        self.kind == NativeKind::CmsUpdate
+    }
+
     fn sample(&self) -> Option<Vec<u8>> {
         let sample = match self.kind {
             NativeKind::Escalation => ESCALATED,

@@ -26,7 +26,9 @@ async fn a_late_delivery_of_an_article_changes_nothing() {
                 }),
                 None => ArticleChange::Removed(id.clone()),
             };
-            let version = ArticleVersion { arrival, changed_at: at.map(|s| start.plus(Duration::from_secs(s))) };
+            let changed_at = at.map(|s| start.plus(Duration::from_secs(s)));
+            let received_at = start.plus(Duration::from_secs(40 + arrival.unsigned_abs()));
+            let version = ArticleVersion::new(arrival, received_at, changed_at, body.is_none());
             let applied = fixture.engine.apply(&change, version).await.unwrap();
             let article = fixture.engine.get(&id).await.unwrap().map(|article| article.body);
             (applied == Applied::Done).then_some(article.unwrap_or_else(|| "gone".to_owned()))
@@ -34,11 +36,14 @@ async fn a_late_delivery_of_an_article_changes_nothing() {
         assert_eq!(change(1, Some(10), Some("first")).await.as_deref(), Some("first"));
         assert_eq!(change(2, Some(30), None).await.as_deref(), Some("gone"));
         assert_eq!(change(3, Some(20), Some("second")).await, None, "it was withdrawn afterwards");
-        assert_eq!(change(4, Some(30), Some("third")).await.as_deref(), Some("third"), "at the same time: by arrival");
-        assert_eq!(change(3, Some(30), Some("second")).await, None);
+        assert_eq!(change(4, Some(30), Some("third")).await, None, "at the same time the removal counts");
+        assert_eq!(change(4, Some(31), Some("third")).await.as_deref(), Some("third"));
+        assert_eq!(change(3, Some(31), Some("second")).await, None, "two edits of one second: by arrival");
         assert_eq!(change(5, None, Some("untimed")).await.as_deref(), Some("untimed"), "by arrival");
         assert_eq!(change(6, Some(25), Some("late")).await, None);
-        assert_eq!(change(4, None, None).await, None);
+        let gone = change(4, None, None).await;
+        assert_eq!(gone.as_deref(), Some("gone"), "a removal without a time has happened when it arrived");
+        assert_eq!(change(6, Some(40), Some("late")).await, None, "and is remembered");
     })
     .await;
 }
