@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     connectors::outcomes::{ledger, setup},
-    support::{Answer, Client, Era, Seen, Setup, Vendor, is_error, text},
+    support::{Answer, Client, Era, FIND_TICKET, Seen, Setup, Vendor, is_error, text},
 };
 
 /// Ada, with tickets at a helpdesk of the company's own: members of its port, and what create_ticket has besides.
@@ -95,21 +95,13 @@ async fn what_fails_before_the_note_is_sent_leaves_nothing_in_doubt() {
     assert_eq!(vendor.count("POST"), 2, "one contact, one note");
 }
 
-const FIND: &str = r#"
-    [helpdesk.find_ticket]
-    method = "GET"
-    path = "/tickets"
-    query = '{ external_id }'
-    reply = '.[0] | if . then { id, status: "open" } else null end'
-"#;
-
 #[tokio::test]
 async fn a_ticket_that_is_found_is_the_result() {
     let vendor = Vendor::start(|seen| match seen.method.as_str() {
         "POST" => Answer::Hang,
         _ => Answer::json(200, json!([{ "id": "T-77" }])),
     });
-    let setup = own(&vendor, "settle_after_s = 60", FIND);
+    let setup = own(&vendor, "settle_after_s = 60", FIND_TICKET);
     let server = setup.serve();
     let client = server.client();
     assert!(is_error(&open(&client).await));
@@ -136,7 +128,7 @@ async fn that_none_is_found_is_believed_only_after_a_while() {
         ("POST", _) => Answer::json(201, json!({ "id": 8 })),
         _ => Answer::json(200, json!([])),
     });
-    let setup = own(&vendor, "settle_after_s = 2", FIND);
+    let setup = own(&vendor, "settle_after_s = 2", FIND_TICKET);
     let server = setup.serve();
     let client = server.client();
     open(&client).await;
@@ -224,7 +216,7 @@ async fn a_kill_between_request_and_answer_loses_and_doubles_nothing() {
         "POST" => Answer::json(201, json!({ "id": "T-1" })).late(Duration::from_millis(150)),
         _ => Answer::json(200, json!([{ "id": "T-1" }])),
     });
-    let setup = own(&vendor, "settle_after_s = 60", FIND);
+    let setup = own(&vendor, "settle_after_s = 60", FIND_TICKET);
     let server = setup.serve();
     let client = server.client();
     let waiting = tokio::spawn(async move {

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 
 use crate::{
     identity::context,
-    support::{Answer, Client, Era, Server, Setup, StdioClient, Vendor, frontdesk, is_error, rows, settled, text},
+    support::{
+        Answer, Client, Era, FIND_TICKET, Server, Setup, StdioClient, Vendor, frontdesk, is_error, rows, settled, text,
+    },
 };
 
 /// Tickets at a vendor that knows a repeated request by its key, or that can be asked at once.
@@ -25,21 +27,13 @@ fn setup(vendor: &Vendor, keyed: bool, desk: &str) -> Setup {
         "attempt_timeout_ms = 150, call_timeout_ms = 300, retries = 0, breaker_failures = 4, breaker_open_ms = 50";
     let (port, more) = match keyed {
         true => ("idempotency_ttl_s = 7200", "idempotency_header = \"Idempotency-Key\""),
-        false => ("settle_after_s = 0", FIND),
+        false => ("settle_after_s = 0", FIND_TICKET),
     };
     let create = format!("body = '{{ subject, external_id }}'\nreply = '{{ id, status: \"open\" }}'\n{more}");
     Setup::context(context::SECRET)
         .own_helpdesk(vendor, desk, LIMITS, port, &create)
         .config("[inbox]\nretries = 100\nretry_base_ms = 1\nretry_cap_ms = 50\n")
 }
-
-const FIND: &str = r#"
-    [helpdesk.find_ticket]
-    method = "GET"
-    path = "/tickets"
-    query = '{ external_id }'
-    reply = '.[0] | if . then { id, status: "open" } else null end'
-"#;
 
 /// Ada, in no conversation: every request is a ticket of its own.
 fn ada(server: &Server) -> Client {

@@ -2,6 +2,15 @@
 
 use super::{Setup, Vendor};
 
+/// For [`Setup::own_helpdesk`]: a ticket is found by its external id, without delay.
+pub const FIND_TICKET: &str = r#"
+    [helpdesk.find_ticket]
+    method = "GET"
+    path = "/tickets"
+    query = '{ external_id }'
+    reply = '.[0] | if . then { id, status: "open" } else null end'
+"#;
+
 impl Setup {
     /// Writes a vendor file beside the configuration.
     pub fn connector(self, name: &str, file: &str) -> Self {

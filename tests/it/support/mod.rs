@@ -15,6 +15,7 @@ use std::{
     process::{Command, Output},
 };
 
+pub use connector::FIND_TICKET;
 pub use desk::desk;
 pub use http::{Client, Response, is_error, text};
 pub use issuer::{Issuer, RESOURCE};
