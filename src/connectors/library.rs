@@ -10,6 +10,7 @@ use super::file::VendorFile;
 
 /// Shipped vendors. A new one is one file and one line here.
 const SHIPPED: &[(&str, &str)] = &[
+    ("botpress", include_str!("../../connectors/botpress.toml")),
     ("chatwoot", include_str!("../../connectors/chatwoot.toml")),
     ("contentful", include_str!("../../connectors/contentful.toml")),
     ("freshdesk", include_str!("../../connectors/freshdesk.toml")),
@@ -17,11 +18,13 @@ const SHIPPED: &[(&str, &str)] = &[
     ("ghost", include_str!("../../connectors/ghost.toml")),
     ("hubspot", include_str!("../../connectors/hubspot.toml")),
     ("intercom", include_str!("../../connectors/intercom.toml")),
+    ("rocketchat", include_str!("../../connectors/rocketchat.toml")),
     ("salesforce", include_str!("../../connectors/salesforce.toml")),
     ("sanity", include_str!("../../connectors/sanity.toml")),
     ("shopify", include_str!("../../connectors/shopify.toml")),
     ("standard-webhooks", include_str!("../../connectors/standard-webhooks.toml")),
     ("strapi", include_str!("../../connectors/strapi.toml")),
+    ("voiceflow", include_str!("../../connectors/voiceflow.toml")),
     ("woocommerce", include_str!("../../connectors/woocommerce.toml")),
     ("zendesk", include_str!("../../connectors/zendesk.toml")),
 ];

@@ -86,7 +86,8 @@ pub(super) fn conversation(root: &Value, form: Form, kind: &str, arrived: Timest
     let verified = reading.verified();
     let messages = reading.messages();
     let escalated = kind == "conversation.escalated";
-    let intent = if escalated { reading.needed_text("intent") } else { reading.text("intent") };
+    let needs_intent = escalated && form == Form::Native;
+    let intent = if needs_intent { reading.needed_text("intent") } else { reading.text("intent") };
     let duration_s = reading.duration();
     let (mut reason, mut confidence, mut resolved) = (None, None, None);
     if escalated {
@@ -189,7 +190,15 @@ impl Reading<'_> {
         }
     }
 
+    /// Many vendors have neither a confidence nor an outcome: what a filter leaves out is unknown, and no fault.
+    fn is_unknown(&self, member: &'static str) -> bool {
+        self.form == Form::Flat && self.get(member).is_none()
+    }
+
     fn confidence(&mut self) -> Option<f64> {
+        if self.is_unknown("confidence") {
+            return None;
+        }
         let value = match self.get("confidence") {
             Some(Value::Number(number)) => number.as_f64(),
             Some(Value::String(text)) => text.trim().parse().ok(),
@@ -202,6 +211,9 @@ impl Reading<'_> {
     }
 
     fn resolved(&mut self) -> Option<bool> {
+        if self.is_unknown("resolved") {
+            return None;
+        }
         match self.get("resolved") {
             Some(Value::Bool(resolved)) => Some(*resolved),
             Some(Value::String(text)) if text == "true" || text == "false" => Some(text == "true"),

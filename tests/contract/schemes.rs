@@ -239,7 +239,7 @@ fn whatever_arrives_nothing_unsigned_is_accepted_and_nothing_panics() {
             let good = source.verifier().sign(&path, "msg_1", &body, at);
             let mut other = body.clone();
             other.push(b' ');
-            prop_assert!(verify(good.clone(), &other).is_err() || source.name() == "strapi");
+            prop_assert!(verify(good.clone(), &other).is_err() || source.verifier().secret_header().is_some());
             // What is signed is mapped to something.
             let webhook = verify(good, &body).unwrap();
             block_on(source.map(&webhook));

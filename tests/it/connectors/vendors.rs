@@ -90,7 +90,7 @@ fn the_command_line_lists_shows_and_tests_them() {
     assert!(tested.status.success() && stdout(&tested).contains("15 passed, 0 failed"), "{}", stdout(&tested));
     let unknown = run(&["show", "zendsk"]);
     assert!(
-        !unknown.status.success() && stderr(&unknown).contains("there are chatwoot, contentful"),
+        !unknown.status.success() && stderr(&unknown).contains("there are botpress, chatwoot"),
         "{}",
         stderr(&unknown)
     );
