@@ -28,6 +28,7 @@ pub(super) struct CompiledStep {
     pub(super) preparatory: bool,
     pub(super) repeatable: bool,
     pub(super) idempotency_header: Option<HeaderName>,
+    pub(super) reply_headers: Vec<HeaderName>,
     pub(super) when: Option<Filter>,
     pub(super) params: Option<Filter>,
     pub(super) query: Option<Filter>,
@@ -232,9 +233,13 @@ impl CompiledStep {
                 HeaderValue::from_str(value).map_err(|_| CompileError::value(key(), "is not a header value"))?;
             headers.insert(parsed, value);
         }
-        let idempotency_header = step.idempotency_header.as_deref().map(HeaderName::try_from).transpose();
-        let idempotency_header = idempotency_header
-            .map_err(|_| CompileError::value(format!("{section}.idempotency_header"), "is not a header name"))?;
+        let header_name = |key: &str, name: &String| {
+            HeaderName::try_from(name)
+                .map_err(|_| CompileError::value(format!("{section}.{key}"), "is not a header name"))
+        };
+        let idempotency_header = step.idempotency_header.as_ref();
+        let idempotency_header = idempotency_header.map(|name| header_name("idempotency_header", name)).transpose()?;
+        let reply_headers = step.reply_headers.iter().map(|name| header_name("reply_headers", name));
         let own = step.errors.iter().map(|rule| (format!("{section}.errors"), rule));
         let shared = file.errors.iter().map(|rule| ("errors".to_owned(), rule));
         let errors = own.chain(shared).map(|(section, rule)| CompiledRule::new(compiler, &section, rule));
@@ -252,6 +257,7 @@ impl CompiledStep {
             preparatory: step.preparatory,
             repeatable: safe || repeatable || idempotency_header.is_some(),
             idempotency_header,
+            reply_headers: reply_headers.collect::<Result<_, _>>()?,
             when: filter("when", &step.when)?,
             params: filter("params", &step.params)?,
             query: filter("query", &step.query)?,

@@ -224,6 +224,10 @@ impl Transport for Script {
             None => Ok(Reply {
                 status: http::StatusCode::from_u16(exchange.reply.status).unwrap_or_default(),
                 retry_after: exchange.reply.retry_after_s.map(Duration::from_secs),
+                headers: {
+                    let given = exchange.reply.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value));
+                    given.filter(|(name, _)| request.reply_headers.iter().any(|wanted| wanted.as_str() == name)).collect()
+                },
                 body: exchange.reply.body.into(),
                 in_doubt: false,
             }),

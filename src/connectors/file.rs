@@ -155,6 +155,9 @@ pub struct Step {
     /// Filter on the reply's body: the result, or what later steps see. Default: the body.
     #[serde(default)]
     pub reply: Option<String>,
+    /// Headers that stand in for the body of a reply that has none, as an object by their names in lower case.
+    #[serde(default)]
+    pub reply_headers: Vec<String>,
     /// Filter: unless it gives true, this request is skipped and its entry in `$replies` is null.
     #[serde(default)]
     pub when: Option<String>,
@@ -275,6 +278,8 @@ pub struct CannedReply {
     /// The raw body: JSON or anything else.
     #[serde(default)]
     pub body: String,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
     #[serde(default)]
     pub retry_after_s: Option<u64>,
 }

@@ -33,6 +33,7 @@ fn customer(customer: &Customer, own: &SystemId) -> Value {
 pub(super) fn create_ticket(ticket: &NewTicket, effect: &EffectId, own: &SystemId) -> Value {
     json!({
         "external_id": effect.as_str(),
+        "at": begun_at(effect),
         "subject": ticket.subject,
         "description": ticket.description,
         "priority": ticket.priority,
@@ -55,7 +56,13 @@ pub(super) fn add_comment(ticket: &TicketId, comment: &Comment, effect: &EffectI
         "text": comment.text,
         "priority": comment.priority,
         "external_id": effect.as_str(),
+        "at": begun_at(effect),
     })
+}
+
+/// When the effect was begun: the same for every attempt.
+fn begun_at(effect: &EffectId) -> Option<String> {
+    effect.begun_at().map(|at| at.to_string())
 }
 
 pub(super) fn find_contact(of: &Customer, own: &SystemId) -> Value {

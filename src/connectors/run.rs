@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use jaq_json::Val;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     compiled::{CompiledStep, Operation},
@@ -245,15 +245,25 @@ fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Req
     {
         headers.insert(name.clone(), value);
     }
-    Ok(Request { method: step.method.http(), url, headers, body: prepared.body, repeatable: step.repeatable })
+    Ok(Request {
+        method: step.method.http(),
+        url,
+        headers,
+        body: prepared.body,
+        repeatable: step.repeatable,
+        reply_headers: step.reply_headers.clone(),
+    })
 }
 
 fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<ReplyOutcome, Failure> {
     let status = reply.status.as_u16();
     // RFC 8259, section 8.1: parsers may ignore a byte order mark.
     let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
+    // Headers stand in for a body.
+    let headers = (reply.status.is_success() && !reply.headers.is_empty()).then(|| json!(reply.headers));
+    let is_empty = reply.body.is_empty() && headers.is_none();
     let parsed = match text.trim_ascii() {
-        [] => Some(Value::Null),
+        [] => Some(headers.unwrap_or_default()),
         body => serde_json::from_slice(body).ok(),
     };
     scope.dot = match &parsed {
@@ -275,7 +285,7 @@ fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<R
     match &step.reply {
         // 204 to a query means not found; after a change the filter still runs.
         Some(_) if reply.status == StatusCode::NO_CONTENT && step.safe => Ok(ReplyOutcome::Value(None)),
-        Some(_) if reply.body.is_empty() && reply.status != StatusCode::NO_CONTENT => Err(Failure::Empty { status }),
+        Some(_) if is_empty && reply.status != StatusCode::NO_CONTENT => Err(Failure::Empty { status }),
         Some(filter) => {
             let output = filter.run(&scope).map_err(|source| Failure::Filter { key: "reply", source })?;
             Ok(match output {

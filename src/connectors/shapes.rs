@@ -10,10 +10,11 @@ fn shape(operation: &str) -> Value {
         "helpdesk.create_ticket" => json!({
             "external_id": null, "subject": null, "description": null, "priority": "normal", "category": null,
             "order_id": null, "conversation": null, "requester": customer, "tags": [], "fields": {},
+            "at": null,
         }),
         "helpdesk.find_ticket" => json!({ "external_id": null }),
         "helpdesk.add_comment" => {
-            json!({ "ticket_id": null, "text": null, "priority": null, "external_id": null })
+            json!({ "ticket_id": null, "text": null, "priority": null, "external_id": null, "at": null })
         }
         "crm.find_contact" => json!({ "customer": customer }),
         "crm.upsert_contact" => json!({ "contact_id": null, "customer": customer, "fields": {} }),

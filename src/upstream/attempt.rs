@@ -1,7 +1,7 @@
 //! One attempt at a request: sends it, reads a bounded reply, and classifies failures by whether the request may have
 //! arrived.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -67,6 +67,8 @@ impl CallError {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<String>,
+    /// The wanted headers that it has, by their names in lower case.
+    pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Bytes,
 }
 
@@ -106,6 +108,12 @@ pub(super) async fn send(
         }
         body.extend_from_slice(&chunk);
     }
-    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-    Ok(Answer { status: response.status(), retry_after: retry_after.map(str::to_owned), body: body.freeze() })
+    let value = |name: &HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+    let wanted = request.reply_headers.iter().filter_map(|name| Some((name.to_string(), value(name)?)));
+    Ok(Answer {
+        status: response.status(),
+        retry_after: value(&header::RETRY_AFTER),
+        headers: wanted.collect(),
+        body: body.freeze(),
+    })
 }

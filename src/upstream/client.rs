@@ -1,6 +1,7 @@
 //! HTTP client of one upstream: authentication, deadline, retries, circuit breaker and limits around each request.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -50,6 +51,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// The pause that the upstream asks for (`Retry-After`).
     pub retry_after: Option<Duration>,
+    /// The wanted headers that it has, by their names in lower case.
+    pub headers: BTreeMap<String, String>,
     pub body: Bytes,
     /// Whether an earlier attempt of the same request may have been acted upon, whatever this reply says.
     pub in_doubt: bool,
@@ -152,6 +155,7 @@ impl Upstream {
                         Ok((answer, _)) => Ok(Reply {
                             status: answer.status,
                             retry_after: self.retry_after(&answer),
+                            headers: answer.headers,
                             body: answer.body,
                             in_doubt,
                         }),

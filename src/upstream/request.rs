@@ -1,7 +1,7 @@
 //! A request to an upstream, before its credentials are added.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use reqwest::Url;
 
 /// A request, without credentials.
@@ -14,4 +14,6 @@ pub struct Request {
     pub body: Option<Bytes>,
     /// Whether the request is idempotent, so that it may be sent again.
     pub repeatable: bool,
+    /// The headers of its reply that are wanted.
+    pub reply_headers: Vec<HeaderName>,
 }

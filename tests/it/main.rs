@@ -28,6 +28,7 @@ mod identity {
 }
 
 mod connectors {
+    mod helpdesks;
     mod order_replies;
     pub mod outcomes;
     mod tokens;

@@ -294,6 +294,27 @@ async fn requests_to_zendesk_and_intercom_fit_the_vendors_own_descriptions() {
     assert!(refused > 0, "the check can fail");
 }
 
+#[tokio::test]
+async fn requests_to_front_fit_its_own_description() {
+    let Some(specs) = specs("Front's description test") else { return };
+    let Some(clients) = Clients::find("Front's description test") else { return };
+    let front = Prism::start(&clients, &specs.join("front-core-api.json"));
+    let mut refused = 0;
+    for sent in requests("front") {
+        let status = front.send(&sent, "Bearer t").await;
+        assert!((200..300).contains(&status), "{}: {} {} {status}", sent.example, sent.method, sent.path);
+        for member in ["sender", "created_at", "body"] {
+            let mut without = sent.body.clone().unwrap_or_default();
+            if without.as_object_mut().is_some_and(|body| body.remove(member).is_some()) {
+                let without = Sent { body: Some(without), ..sent.clone() };
+                assert_eq!(front.send(&without, "Bearer t").await, 422, "{}: {member}", sent.example);
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused >= 5, "the check can fail");
+}
+
 #[test]
 fn the_documents_for_shopify_fit_its_schema() {
     let Some(clients) = Clients::find("the Shopify schema test") else { return };
