@@ -226,7 +226,9 @@ impl Transport for Script {
                 retry_after: exchange.reply.retry_after_s.map(Duration::from_secs),
                 headers: {
                     let given = exchange.reply.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value));
-                    given.filter(|(name, _)| request.reply_headers.iter().any(|wanted| wanted.as_str() == name)).collect()
+                    given
+                        .filter(|(name, _)| request.reply_headers.iter().any(|wanted| wanted.as_str() == name))
+                        .collect()
                 },
                 body: exchange.reply.body.into(),
                 in_doubt: false,
