@@ -131,7 +131,7 @@ impl App {
         let tls = tls(config, secrets)?;
         let store = match on {
             Some(running) => running.clone(),
-            None => Store::open(&config.store.path, clock.clone())?,
+            None => Store::open_in(&config.store.path, clock.clone(), &config.articles.language)?,
         };
         let auth = Arc::new(agents::auth(config, &store, clock.clone())?);
         let requests = requests::Requests {
@@ -348,7 +348,7 @@ fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: reque
         audit: embedded,
         mirrors: upstreams::mirrors(config, connectors),
     };
-    Desk::new(ports, options, &config.limits, clock)
+    Desk::new(ports, options, config.articles.clone(), &config.limits, clock)
 }
 
 /// Checks that `desk.repeat_window_s` is longer than it takes to find out whether the first request took effect.

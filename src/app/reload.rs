@@ -22,6 +22,7 @@ use crate::{
 /// Sections and keys that take effect only at a restart.
 const FIXED: &[&str] = &[
     "store",
+    "articles.language",
     "log",
     "traces",
     "inbox",

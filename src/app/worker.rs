@@ -79,7 +79,7 @@ impl Dispatch for Dispatcher {
         if event.kind == UNMAPPED_WEBHOOK {
             return self.intake.map_again(&event.payload).await;
         }
-        let arrival = Arrival { id: event.id, at: event.received_at };
+        let arrival = Arrival { id: event.id, at: event.received_at, source: &event.source };
         match self.handlers.handle(&self.desk, arrival, &event.kind, &event.payload).await {
             Ok(receipt) => Ok(Handled { receipt }),
             // A repeat of an effect whose records were erased: it was done.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{ConfigArgs, output};
 use crate::{
     config::Loaded,
-    domain::{Clock, Level, Secret},
+    domain::{Clock, Language, Level, Secret},
     identity::{Algorithm, Mint, SigningKey, mint},
 };
 
@@ -57,6 +57,9 @@ struct MintArgs {
     /// The customer's name
     #[arg(long)]
     name: Option<String>,
+    /// The customer's language (locale), for example de-AT
+    #[arg(long, value_name = "TAG")]
+    locale: Option<Language>,
     /// The customer's id in another system, for example shopify:123; may be repeated
     #[arg(long, value_name = "SYSTEM:ID")]
     linked: Vec<String>,
@@ -126,6 +129,7 @@ impl MintArgs {
                 email: self.email,
                 email_verified: self.email_verified,
                 name: self.name,
+                locale: self.locale.map(String::from),
                 linked: self.linked,
                 azp: self.azp.or_else(|| context.azp.clone()),
             },

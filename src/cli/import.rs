@@ -76,7 +76,7 @@ impl Import {
         let all = records.len();
         let (imported, not_copied) = block_on(async {
             let articles = if mirrors.is_empty() { Vec::new() } else { articles(&records) };
-            let store = Store::open(path, Clock::system())?;
+            let store = Store::open_in(path, Clock::system(), &loaded.config.articles.language)?;
             if !change_owners {
                 store.check_owners(&records)?;
             }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Secrets};
 use crate::{
-    domain::{Customer, CustomerId, Email, Level, Secret, SecretRef, SystemId},
+    domain::{Customer, CustomerId, Email, Language, Level, Secret, SecretRef, SystemId},
     identity::{Algorithm, ContextKey, ContextOptions, KeyMaterial, Mode, Options, SigningKey},
 };
 
@@ -23,6 +23,9 @@ pub struct IdentityConfig {
     /// Mode `fixed`: the customer's email address; it counts as proven. An error in other modes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// Mode `fixed`: the language in which the customer reads help articles, as `de`. An error in other modes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     /// The system of customer ids that name none: `identity.customer`, and the `sub` of a context. Imported ids
     /// without a system belong to `builtin`; for an imported `shop:42` set `shop` here and use `42`. Customer ids of
     /// an upstream belong to the system of its name (or its `system`).
@@ -37,6 +40,7 @@ impl Default for IdentityConfig {
             mode: Mode::default(),
             customer: None,
             email: None,
+            language: None,
             subject_system: SystemId::builtin(),
             context: ContextConfig::default(),
         }
@@ -118,7 +122,16 @@ impl IdentityConfig {
             .transpose()
             .map_err(|invalid| ConfigError::value("identity.email", invalid.to_string()))?;
         let email_verified = email.is_some();
-        Ok(Customer { id, linked: Vec::new(), level: Level::Verified, email, email_verified, name: None, typed: false })
+        Ok(Customer {
+            id,
+            linked: Vec::new(),
+            level: Level::Verified,
+            email,
+            email_verified,
+            name: None,
+            language: self.language.clone(),
+            typed: false,
+        })
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Config {
     /// The desk behind the tools: which upstream each kind of record comes from. Ledger and audit are always in the
     /// embedded store.
     pub desk: desk::Options,
+    /// The help articles that `search_articles` and `article://` show.
+    pub articles: desk::ArticleOptions,
     /// Where the user's vendor files are.
     pub connectors: connectors::Options,
     /// The company's systems by name, each reached through a connector. One upstream may stand behind several ports;

@@ -21,8 +21,8 @@ use crate::{
         ArticleMirror, Created, Crm, Helpdesk, OrderSystem, PortError, PortErrorKind, SavedContact, Settlement, System,
     },
     domain::{
-        Article, ArticleId, Clock, Comment, Contact, ContactFields, ContactId, Customer, EffectId, NewTicket, NoteId,
-        Order, OrderId, Ticket, TicketId,
+        Article, ArticleId, Clock, Comment, Contact, ContactFields, ContactId, Customer, EffectId, Language, NewTicket,
+        NoteId, Order, OrderId, Ticket, TicketId,
     },
     upstream::{CallError, Upstream, UpstreamError},
 };
@@ -303,8 +303,8 @@ impl ArticleMirror for Connector {
         self.with(&self.endpoints.knowledge, System::KnowledgeBase, Does::write(&input, None), upsert).await
     }
 
-    async fn remove(&self, id: &ArticleId) -> Result<(), PortError> {
-        let input = input::remove_article(id);
+    async fn remove(&self, id: &ArticleId, variant: Option<&Language>) -> Result<(), PortError> {
+        let input = input::remove_article(id, variant);
         let remove = async |task: &Task<'_>| self.vendor.remove_article(task).await;
         self.with(&self.endpoints.knowledge, System::KnowledgeBase, Does::write(&input, None), remove).await
     }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    Article, ArticleId, Comment, ContactFields, ContactId, Customer, EffectId, Level, NewTicket, OrderId, SystemId,
-    TicketId, Timestamp,
+    Article, ArticleId, Comment, ContactFields, ContactId, Customer, EffectId, Language, Level, NewTicket, OrderId,
+    SystemId, TicketId, Timestamp,
 };
 
 pub(super) fn find_order(id: &OrderId) -> Value {
@@ -94,6 +94,7 @@ pub(super) fn log_activity(contact: &ContactId, text: &str, effect: &EffectId, a
 pub(super) fn upsert_article(article: &Article) -> Value {
     json!({
         "id": article.id.as_str(),
+        "variant": article.variant.as_ref().map(Language::as_str),
         "title": article.title,
         "body": article.body,
         "url": article.url.as_ref().map(|url| url.as_str()),
@@ -101,8 +102,8 @@ pub(super) fn upsert_article(article: &Article) -> Value {
     })
 }
 
-pub(super) fn remove_article(id: &ArticleId) -> Value {
-    json!({ "id": id.as_str() })
+pub(super) fn remove_article(id: &ArticleId, variant: Option<&Language>) -> Value {
+    json!({ "id": id.as_str(), "variant": variant.map(Language::as_str) })
 }
 
 /// The tool argument that an input member comes from, if any.

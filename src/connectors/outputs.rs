@@ -47,10 +47,15 @@ pub(super) const EVENT: Shape = &[
     ("confidence", &[]),
     ("resolved", &[]),
     ("article", &[]),
+    ("variant", &[]),
+    ("variants", &[]),
+    ("visible", &[]),
+    ("version", &[]),
+    ("changed_at", &[]),
     ("title", &[]),
     ("body", &[]),
     ("url", &[]),
-    ("changed_at", &[]),
+    ("audience", &[]),
 ];
 
 /// Shape of the last reply filter's output.

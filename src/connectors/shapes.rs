@@ -20,9 +20,9 @@ fn shape(operation: &str) -> Value {
         "crm.upsert_contact" => json!({ "contact_id": null, "customer": customer, "fields": {} }),
         "crm.log_activity" => json!({ "contact_id": null, "text": null, "external_id": null, "at": null }),
         "knowledge.upsert_article" => {
-            json!({ "id": null, "title": null, "body": null, "url": null, "updated_at": null })
+            json!({ "id": null, "variant": null, "title": null, "body": null, "url": null, "updated_at": null })
         }
-        "knowledge.remove_article" => json!({ "id": null }),
+        "knowledge.remove_article" => json!({ "id": null, "variant": null }),
         _ => json!({}),
     }
 }
@@ -108,6 +108,7 @@ mod tests {
             email: None,
             email_verified: false,
             name: None,
+            language: None,
             typed: false,
         };
         let (effect, contact) = (EffectId::fresh(), ContactId::parse("c").unwrap());
@@ -125,6 +126,8 @@ mod tests {
         let at = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let article = Article {
             id: ArticleId::parse("a").unwrap(),
+            variant: None,
+            audience: Level::Anonymous,
             title: String::new(),
             body: String::new(),
             url: None,
@@ -142,7 +145,7 @@ mod tests {
             ("crm.upsert_contact", input::upsert_contact(&customer, None, &fields, own)),
             ("crm.log_activity", input::log_activity(&contact, "", &effect, at)),
             ("knowledge.upsert_article", input::upsert_article(&article)),
-            ("knowledge.remove_article", input::remove_article(&article.id)),
+            ("knowledge.remove_article", input::remove_article(&article.id, None)),
         ];
         for (operation, input) in &earnest {
             assert_eq!(names(&shape(operation)), names(input), "{operation}");

@@ -17,12 +17,12 @@ use super::{
     vendor,
 };
 use crate::{
-    domain::Secret,
+    domain::{ArticleState, Event, Secret},
     webhooks::{Compared, DedupKey, Handshake, Mapped, Read, Source, VerifiedWebhook, Verifier, read_event, read_json},
 };
 
-/// Most events in one delivery.
-const EVENTS_MAX: usize = 100;
+/// Most events in one delivery. A CMS may report as many articles as a body holds.
+const EVENTS_MAX: usize = 10_000;
 const IDENTITY_CHARS_MAX: usize = 512;
 
 /// A configured webhook source of a vendor.
@@ -128,7 +128,7 @@ impl CompiledWebhook {
             settings: to_val(&settings),
             threads: threads.clone(),
             escalates: reports("conversation.escalated"),
-            articles: reports("article."),
+            articles: reports("visible") || reports("article."),
             sample: sample.map(|example| example.body.clone().into_bytes()),
             handshakes: section.handshakes.clone(),
         })
@@ -222,31 +222,72 @@ fn cut(value: &mut Value, chars_max: usize) {
 
 impl WebhookSource {
     fn mapped(&self, webhook: &VerifiedWebhook, damaged: bool, events: Vec<Value>, identity: Option<Value>) -> Mapped {
-        let kinds: Vec<&str> = events.iter().filter_map(|event| event.get("kind")?.as_str()).collect();
-        let kind = kinds.first().copied().unwrap_or("unknown").to_owned();
+        let kind = events.first().map_or("unknown", kind_of).to_owned();
         let unmappable = |why: &str| Mapped::Unmappable { kind, faults: vec![why.to_owned()], dedup_key: None };
         if events.len() > EVENTS_MAX {
             return unmappable("holds too many events");
         }
         let identity = match identity {
-            Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= IDENTITY_CHARS_MAX => text,
-            // The body's hash identifies it, except for repeats with other bytes.
-            _ => format!("sha256-{}", hex(&webhook.body_hash())),
+            Some(Value::String(text)) if !text.is_empty() && text.chars().count() <= IDENTITY_CHARS_MAX => Some(text),
+            _ => None,
         };
         let arrived = webhook.received_at();
-        match events.into_iter().map(|event| read_event(event, arrived)).collect::<Result<Vec<_>, _>>() {
-            // A truncated article is never published.
-            Ok(events) if damaged && events.iter().any(|event| event.details().is_none()) => {
-                unmappable("the body: something of it cannot be kept")
+        let several = events.len() > 1;
+        let (mut read, mut faults, mut faulty) = (Vec::new(), Vec::new(), None);
+        for (n, event) in events.into_iter().enumerate() {
+            let result = read_event(event, arrived).and_then(|event| match &event {
+                // A truncated article is never published.
+                Event::Article(ArticleState { content: Some(_), .. }) if damaged => {
+                    Err((Event::ARTICLE.to_owned(), vec!["the body: something of it cannot be kept".to_owned()]))
+                }
+                _ => Ok(event),
+            });
+            match result {
+                Ok(event) => read.push(event),
+                Err((kind, whys)) => {
+                    faulty.get_or_insert(kind);
+                    faults.extend(whys.into_iter().map(|why| if several { format!("events[{n}] {why}") } else { why }));
+                }
             }
-            Ok(events) => Mapped::Events {
-                dedup_key: DedupKey::Unique(identity),
-                events,
+        }
+        let by_body = || format!("sha256-{}", hex(&webhook.body_hash()));
+        match faulty {
+            Some(kind) if read.is_empty() => {
+                Mapped::Unmappable { kind, faults, dedup_key: Some(identity.unwrap_or_else(by_body)) }
+            }
+            _ => Mapped::Events {
+                dedup_key: match (identity, states(&read)) {
+                    (Some(identity), _) => DedupKey::Unique(identity),
+                    (None, Some(subject)) => DedupKey::Latest(subject),
+                    (None, None) => DedupKey::Unique(by_body()),
+                },
+                events: read,
                 acknowledgement: json!({ "received": true }),
                 compared: if self.varies { Compared::Events } else { Compared::Body },
+                faults,
             },
-            Err((kind, faults)) => Mapped::Unmappable { kind, faults, dedup_key: Some(identity) },
         }
+    }
+}
+
+/// The subject of a delivery that holds only states of articles with a version. They may be taken over again without
+/// harm, so only a repeat of the last one is left out: the same deletion may happen twice.
+fn states(events: &[Event]) -> Option<String> {
+    let mut subject = String::new();
+    for event in events {
+        let Event::Article(ArticleState { version: Some(_), article, .. }) = event else { return None };
+        subject.push_str(&format!("article:{article} "));
+    }
+    Some(subject.trim_end().to_owned())
+}
+
+/// The kind of an event as a filter gives it; a state of an article says none.
+fn kind_of(event: &Value) -> &str {
+    let kind = event.get("kind").and_then(Value::as_str);
+    match kind {
+        Some(kind) if !kind.starts_with("article.") => kind,
+        None if event.get("article").is_none() => "unknown",
+        _ => Event::ARTICLE,
     }
 }
 

@@ -66,10 +66,11 @@ async fn run_one(
     };
     let got = describe(source.map(&webhook).await);
     let expected = match (&example.events, example.skipped, &example.unmappable) {
-        (Some(events), false, None) => json!({ "events": events.0 }),
+        (Some(events), false, None) => json!({ "events": events.0, "unmappable": null }),
+        (Some(events), false, Some(faults)) => json!({ "events": events.0, "unmappable": faults }),
         (None, true, None) => json!("skipped"),
         (None, false, Some(faults)) => json!({ "unmappable": faults }),
-        _ => return Err("write one of events, skipped, unmappable, rejected and handshake".to_owned()),
+        _ => return Err("write one of events (with unmappable, where some cannot be mapped), skipped, unmappable, rejected and handshake".to_owned()),
     };
     if let Some(why) = differs("the delivery", &expected, &got) {
         return Err(why);
@@ -87,8 +88,14 @@ fn describe(mapped: Mapped) -> Value {
         Mapped::Skipped => json!("skipped"),
         Mapped::Unmappable { faults, .. } => json!({ "unmappable": faults }),
         Mapped::NotNow { why } => json!({ "not now": why }),
-        Mapped::Events { dedup_key: DedupKey::Unique(identity) | DedupKey::Latest(identity), events, .. } => {
-            json!({ "identity": identity, "events": events })
+        Mapped::Events {
+            dedup_key: DedupKey::Unique(identity) | DedupKey::Latest(identity), events, faults, ..
+        } => {
+            let mut described = json!({ "identity": identity, "events": events });
+            if !faults.is_empty() {
+                described["unmappable"] = faults.into();
+            }
+            described
         }
     }
 }

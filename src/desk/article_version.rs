@@ -1,11 +1,13 @@
 //! Which of two states of an article is the later one: a pure decision on clocks that are coarse, and sometimes wrong.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
-use crate::domain::Timestamp;
+use crate::domain::{ArticleMark, Timestamp};
 
-/// How far ahead of our clock a CMS's time is believed. A time beyond that says nothing about the order.
+/// How far ahead of our clock a CMS's time is believed. Times beyond that are compared only with each other.
 const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
+/// Two times that are ahead by amounts further apart than this do not come from one clock.
+const ONE_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// When a state of an article was reported, and when it came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,35 +17,79 @@ pub struct ArticleVersion {
     pub received_at: Timestamp,
     /// The CMS's own time of the change, if it is known.
     pub changed_at: Option<Timestamp>,
+    /// The CMS's own number of the change, where it counts them.
+    pub number: Option<i64>,
     /// The article is not visible in this state.
     pub removed: bool,
 }
 
 impl ArticleVersion {
-    /// `changed_at` is what the CMS says. A removal without a time has happened when it arrived: what the CMS had changed
+    /// `mark` is what the CMS says. A removal without a time has happened when it arrived: what the CMS had changed
     /// before that must not bring the article back.
-    pub fn new(arrival: i64, received_at: Timestamp, changed_at: Option<Timestamp>, removed: bool) -> Self {
-        let believed = changed_at.filter(|at| *at <= received_at.plus(AHEAD_MAX));
-        let changed_at = believed.or(removed.then_some(received_at));
-        Self { arrival, received_at, changed_at, removed }
+    pub fn new(arrival: i64, received_at: Timestamp, mark: Option<ArticleMark>, removed: bool) -> Self {
+        let (changed_at, number) = match mark {
+            Some(ArticleMark::Time(at)) => (Some(at), None),
+            Some(ArticleMark::Number(number)) => (None, Some(number)),
+            None => (None, None),
+        };
+        let changed_at = changed_at.or(removed.then_some(received_at));
+        Self { arrival, received_at, changed_at, number, removed }
     }
 
-    /// Whether this state takes the place of `known`. The later time decides. Of equal times, as of a CMS that writes whole
-    /// seconds, the removal counts, because showing what was withdrawn is worse than missing what was published. Where one
-    /// time is missing, or `known` claims to come from after our arrival, the order of arrival decides.
+    /// Whether this state takes the place of `known`. The later number or time decides. Of equal ones, as of a CMS that
+    /// writes whole seconds, the removal counts, because showing what was withdrawn is worse than missing what was
+    /// published. Where one of them has none, or the CMS's clock was wrong at one of them, the order of arrival decides.
     pub fn replaces(&self, known: &Self) -> bool {
         let by_arrival = self.arrival >= known.arrival;
-        match (self.changed_at, known.changed_at) {
-            (Some(_), Some(at)) if at > self.received_at && !self.is_ahead() => by_arrival,
-            (Some(own), Some(at)) if own != at => own > at,
-            (Some(_), Some(_)) if self.removed != known.removed => self.removed,
+        let publishes = known.removed && !self.removed;
+        if let (Some(own), Some(number)) = (self.number, known.number) {
+            return self.is_later(own.cmp(&number), known);
+        }
+        let (Some(own), Some(at)) = (self.changed_at, known.changed_at) else { return by_arrival };
+        match (self.is_far_ahead(), known.is_far_ahead()) {
+            // `known` claims to come from after our arrival: the clock has been set right since. Until then what was
+            // withdrawn stays so.
+            (false, false) if at > self.received_at && own <= self.received_at && !publishes => by_arrival,
+            (false, false) => self.is_later(own.cmp(&at), known),
+            // The removal had happened when it arrived.
+            (false, true) if publishes => own > known.received_at,
+            (true, true) if self.shares_clock(known) => {
+                (self.removed && by_arrival) || self.is_later(own.cmp(&at), known)
+            }
             _ => by_arrival,
         }
     }
 
-    /// The CMS's clock is ahead of ours, so that its times can be compared with each other alone.
-    fn is_ahead(&self) -> bool {
-        self.changed_at.is_some_and(|at| at > self.received_at)
+    fn is_later(&self, compared: Ordering, known: &Self) -> bool {
+        match compared {
+            Ordering::Greater => true,
+            Ordering::Less => false,
+            Ordering::Equal if self.removed != known.removed => self.removed,
+            Ordering::Equal => self.arrival >= known.arrival,
+        }
+    }
+
+    /// When the state came about, as far as the CMS can be believed.
+    pub fn happened_at(&self) -> Timestamp {
+        self.changed_at.filter(|_| !self.is_far_ahead()).unwrap_or(self.received_at)
+    }
+
+    fn is_far_ahead(&self) -> bool {
+        self.changed_at.is_some_and(|at| at > self.received_at.plus(AHEAD_MAX))
+    }
+
+    /// Both are ahead by about the same.
+    fn shares_clock(&self, known: &Self) -> bool {
+        let ahead = |version: &Self| version.changed_at.map_or(0, |at| at.unix_ms() - version.received_at.unix_ms());
+        u128::from(ahead(self).abs_diff(ahead(known))) < ONE_CLOCK.as_millis()
+    }
+
+    /// What is recorded when this state takes the place of `known`: a number or time that this one lacks stays, so that
+    /// a late change from before is still recognised.
+    pub fn over(self, known: Option<&Self>) -> Self {
+        let number = self.number.or(known.and_then(|known| known.number));
+        let changed_at = self.changed_at.or(known.and_then(|known| known.changed_at));
+        Self { number, changed_at, ..self }
     }
 }
 
@@ -56,7 +102,7 @@ mod tests {
     }
 
     fn state(arrival: i64, received: i64, changed: Option<i64>, removed: bool) -> ArticleVersion {
-        ArticleVersion::new(arrival, at(received), changed.map(at), removed)
+        ArticleVersion::new(arrival, at(received), changed.map(|s| ArticleMark::Time(at(s))), removed)
     }
 
     #[test]
@@ -81,13 +127,46 @@ mod tests {
     #[test]
     fn a_clock_that_runs_ahead_blocks_nothing() {
         let far = state(1, 100, Some(1_000_000), false);
-        assert_eq!(far.changed_at, None);
         assert!(state(2, 101, Some(100), true).replaces(&far));
-        let kept = ArticleVersion { changed_at: Some(at(1_000_000)), ..far };
-        assert!(state(2, 101, Some(100), true).replaces(&kept), "as an older store has it");
+        assert!(state(2, 101, Some(100), false).replaces(&far), "the clock was set right");
+        assert!(state(2, 101, Some(9_000_000), false).replaces(&far));
         let ahead = state(1, 100, Some(130), false);
         assert!(state(2, 101, Some(101), true).replaces(&ahead), "the clock was set right");
         assert!(!state(2, 101, Some(129), true).replaces(&ahead), "the same clock, out of order");
         assert!(state(2, 101, Some(130), true).replaces(&ahead));
+        assert_eq!(far.happened_at(), at(100));
+        assert_eq!(ahead.happened_at(), at(130));
+    }
+
+    #[test]
+    fn a_clock_that_runs_ahead_brings_nothing_back() {
+        // An hour ahead: written, withdrawn, and the writing delivered again.
+        let removal = state(2, 101, Some(3_701), true);
+        assert!(!state(3, 160, Some(3_700), false).replaces(&removal));
+        assert!(state(3, 160, Some(3_702), false).replaces(&removal), "published again");
+        assert!(!state(3, 160, Some(99), false).replaces(&removal), "from before, by a clock that was right");
+        assert!(state(3, 160, Some(150), false).replaces(&removal), "after the clock was set right");
+        // Three minutes ahead.
+        let removal = state(2, 60, Some(240), true);
+        assert!(!state(3, 210, Some(180), false).replaces(&removal));
+        assert!(state(3, 260, Some(250), false).replaces(&removal));
+    }
+
+    #[test]
+    fn numbers_are_compared_like_times() {
+        let numbered = |arrival, number: Option<i64>, removed| {
+            ArticleVersion::new(arrival, at(arrival), number.map(ArticleMark::Number), removed)
+        };
+        let write = numbered(1, Some(7), false);
+        assert!(numbered(2, Some(8), false).replaces(&write) && !numbered(2, Some(6), true).replaces(&write));
+        let removal = numbered(2, Some(7), true);
+        assert!(
+            removal.replaces(&write) && !numbered(3, Some(7), false).replaces(&removal),
+            "of equal ones the removal"
+        );
+        let unnumbered = numbered(2, None, true).over(Some(&write));
+        assert!(!numbered(3, Some(7), false).replaces(&unnumbered), "the removal keeps the number that it followed");
+        assert!(numbered(3, Some(8), false).replaces(&unnumbered));
+        assert!(state(4, 300, Some(200), false).replaces(&write), "a number and a time: by arrival");
     }
 }

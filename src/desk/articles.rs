@@ -1,34 +1,110 @@
-//! Help articles, which are public.
+//! Help articles: which a customer may read, in which language, and what becomes of a reported state.
 
-use super::{Applied, ArticleChange, ArticlePage, ArticleVersion, Call, Decision, Desk, DeskError, Verdict};
-use crate::domain::{Article, ArticleHit, ArticleId};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Applied, ArticleOrigin, ArticlePage, ArticleReader, ArticleVersion, Call, Decision, Desk, DeskError, Verdict,
+};
+use crate::{
+    domain::{Article, ArticleHit, ArticleId, ArticleState, Language, Level},
+    identity::Caller,
+};
+
+/// Options of help articles.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "articles")]
+pub struct ArticleOptions {
+    /// The language of articles that have only one (BCP 47, as `en` or `de-AT`), and what is shown where an article is
+    /// not there in the language that is asked for.
+    pub language: Language,
+    /// Languages that are shown, in this order, where there is nothing in the language that is asked for. By default
+    /// the one in `language`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Vec<Language>>,
+}
+
+impl Default for ArticleOptions {
+    fn default() -> Self {
+        Self { language: Language::english(), fallback: None }
+    }
+}
 
 impl Desk {
-    pub async fn search_articles(&self, call: &Call, query: &str, limit: u32) -> Result<Vec<ArticleHit>, DeskError> {
-        let hits = self.knowledge.search(query, limit).await?;
+    /// `language` is what the agent asks for; otherwise the customer's own counts.
+    pub async fn search_articles(
+        &self,
+        call: &Call,
+        query: &str,
+        language: Option<&Language>,
+        limit: u32,
+    ) -> Result<Vec<ArticleHit>, DeskError> {
+        let reader = self.reader(Some(&call.caller), language);
+        let hits = self.knowledge.search(query, &reader, limit).await?;
         self.note(call, Decision::new(Verdict::Allowed)).await?;
         Ok(hits)
     }
 
-    /// Applies a change and copies it to the mirrors. A change older than the stored version is ignored.
-    pub async fn change_article(&self, change: &ArticleChange, version: ArticleVersion) -> Result<Applied, DeskError> {
-        let applied = self.knowledge.apply(change, version).await?;
-        if applied == Applied::Done {
-            for mirror in &self.mirrors {
-                match change {
-                    ArticleChange::Written(article) => mirror.upsert(article).await?,
-                    ArticleChange::Removed(id) => mirror.remove(id).await?,
+    /// Takes over a state of an article and copies it to the mirrors. A state older than the known one is ignored.
+    pub async fn apply_article(
+        &self,
+        state: &ArticleState,
+        version: ArticleVersion,
+        origin: &ArticleOrigin,
+    ) -> Result<Applied, DeskError> {
+        let applied = self.knowledge.apply(state, version, origin).await?;
+        if applied == Applied::Overtaken {
+            return Ok(applied);
+        }
+        for mirror in &self.mirrors {
+            match &state.content {
+                // A mirror is public: what is for some customers alone is not copied there.
+                Some(content) if content.audience == Level::Anonymous => {
+                    let article = Article {
+                        id: state.article.clone(),
+                        variant: state.variant.clone(),
+                        title: content.title.clone(),
+                        body: content.body.clone(),
+                        url: content.url.clone(),
+                        audience: content.audience,
+                        updated_at: version.happened_at(),
+                    };
+                    mirror.upsert(&article).await?;
                 }
+                _ => mirror.remove(&state.article, state.variant.as_ref()).await?,
             }
         }
         Ok(applied)
     }
 
-    pub async fn article(&self, id: &ArticleId) -> Result<Option<Article>, DeskError> {
-        Ok(self.knowledge.get(id).await?)
+    /// One article, if the caller may see it. Without a caller, what everybody may see.
+    pub async fn article(
+        &self,
+        caller: Option<&Caller>,
+        id: &ArticleId,
+        language: Option<&Language>,
+    ) -> Result<Option<Article>, DeskError> {
+        Ok(self.knowledge.get(id, &self.reader(caller, language)).await?)
     }
 
-    pub async fn articles(&self, after: Option<&ArticleId>, limit: u32) -> Result<ArticlePage, DeskError> {
-        Ok(self.knowledge.list(after, limit).await?)
+    pub async fn articles(
+        &self,
+        caller: Option<&Caller>,
+        after: Option<&ArticleId>,
+        limit: u32,
+    ) -> Result<ArticlePage, DeskError> {
+        Ok(self.knowledge.list(&self.reader(caller, None), after, limit).await?)
+    }
+
+    /// What a caller may see, and in which languages.
+    fn reader(&self, caller: Option<&Caller>, language: Option<&Language>) -> ArticleReader {
+        let customer = caller.and_then(Caller::customer);
+        let wanted = language.or(customer.and_then(|customer| customer.language.as_ref()));
+        let own = || vec![self.articles.language.clone()];
+        ArticleReader {
+            level: customer.map_or(Level::Anonymous, |customer| customer.level),
+            wanted: wanted.cloned().into_iter().collect(),
+            fallback: self.articles.fallback.clone().unwrap_or_else(own),
+        }
     }
 }

@@ -28,6 +28,7 @@ impl Desk {
             email: Some(email),
             email_verified: true,
             name: Some("Front desk".to_owned()),
+            language: None,
             typed: false,
         };
         let remark = format!(

@@ -30,6 +30,7 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use article_version::ArticleVersion;
+pub use articles::ArticleOptions;
 pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudit, Verdict};
 pub use contacts::{ContactChange, ContactUpdate};
 pub use effect_key::{EffectKey, Fingerprint, IdempotencyKey};
@@ -39,8 +40,8 @@ pub use locks::{Fence, SharedLocks};
 pub use ownership::{OwnedContact, OwnedOrder};
 pub use port_error::{Cause, PortError, PortErrorKind, System};
 pub use ports::{
-    Applied, ArticleChange, ArticleChanges, ArticleMirror, ArticlePage, Created, Crm, Helpdesk, KnowledgeBase,
-    OrderSystem, SavedContact,
+    Applied, ArticleChanges, ArticleMirror, ArticleOrigin, ArticlePage, ArticleReader, ArticleReport, Created, Crm,
+    Helpdesk, KnowledgeBase, OrderSystem, SavedContact,
 };
 pub use requests::{Queued, QueuedTicket, TicketRequests};
 pub use settlement::{Resend, Settlement};
@@ -86,13 +87,20 @@ pub struct Desk {
     requests: Option<Arc<dyn TicketRequests>>,
     mirrors: Vec<Arc<dyn ArticleMirror>>,
     options: Options,
+    articles: ArticleOptions,
     clock: Clock,
     keyed_locks: KeyedLocks,
     denials: Denials,
 }
 
 impl Desk {
-    pub fn new(ports: Ports, options: Options, limits: &limits::Options, clock: Clock) -> Self {
+    pub fn new(
+        ports: Ports,
+        options: Options,
+        articles: ArticleOptions,
+        limits: &limits::Options,
+        clock: Clock,
+    ) -> Self {
         let Ports { orders, helpdesk, crm, knowledge, changes, ledger, audit, locks, requests, mirrors } = ports;
         Self {
             orders,
@@ -106,6 +114,7 @@ impl Desk {
             requests,
             mirrors,
             options,
+            articles,
             clock,
             keyed_locks: KeyedLocks::default(),
             denials: Denials::new(limits),

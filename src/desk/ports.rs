@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use super::{ArticleVersion, PortError, Settlement};
 use crate::{
     domain::{
-        Article, ArticleEntry, ArticleHit, ArticleId, Comment, Contact, ContactFields, ContactId, Customer, EffectId,
-        NewTicket, NoteId, Order, OrderId, Ticket, TicketId,
+        Article, ArticleEntry, ArticleHit, ArticleId, ArticleState, Comment, Contact, ContactFields, ContactId,
+        Customer, EffectId, Language, Level, NewTicket, NoteId, Order, OrderId, Ticket, TicketId,
     },
     identity::Caller,
 };
@@ -86,26 +86,38 @@ pub trait Crm: Send + Sync {
     fn keyed_by_customer(&self) -> bool;
 }
 
-/// The knowledge base. Help articles are public, so there is no customer.
+/// The knowledge base.
 #[async_trait]
 pub trait KnowledgeBase: Send + Sync {
-    /// Full-text search, best match first.
-    async fn search(&self, query: &str, limit: u32) -> Result<Vec<ArticleHit>, PortError>;
+    /// Full-text search in what `reader` may see, best match first, each article once.
+    async fn search(&self, query: &str, reader: &ArticleReader, limit: u32) -> Result<Vec<ArticleHit>, PortError>;
 
-    async fn get(&self, id: &ArticleId) -> Result<Option<Article>, PortError>;
+    /// The article in the language that suits `reader` best.
+    async fn get(&self, id: &ArticleId, reader: &ArticleReader) -> Result<Option<Article>, PortError>;
 
-    /// Writes or removes an article, unless a later version was applied.
-    async fn apply(&self, change: &ArticleChange, version: ArticleVersion) -> Result<Applied, PortError>;
+    /// Takes over a state of an article, unless a later one is known.
+    async fn apply(
+        &self,
+        state: &ArticleState,
+        version: ArticleVersion,
+        origin: &ArticleOrigin,
+    ) -> Result<Applied, PortError>;
 
-    /// Articles ordered by id, starting after `after`.
-    async fn list(&self, after: Option<&ArticleId>, limit: u32) -> Result<ArticlePage, PortError>;
+    /// Articles ordered by id, starting after `after`, each once.
+    async fn list(
+        &self,
+        reader: &ArticleReader,
+        after: Option<&ArticleId>,
+        limit: u32,
+    ) -> Result<ArticlePage, PortError>;
 }
 
 /// Detects changes of help articles.
 #[async_trait]
 pub trait ArticleChanges: Send + Sync {
-    /// A number that differs from the previous one if any process has changed an article.
-    async fn generation(&self) -> Result<i64, PortError>;
+    /// A number for customers of each level, lowest first. It differs from the previous one if any process has changed an
+    /// article that they may see.
+    async fn generations(&self) -> Result<[i64; 3], PortError>;
 }
 
 /// A copy of the help articles elsewhere. Its operations are idempotent.
@@ -113,30 +125,45 @@ pub trait ArticleChanges: Send + Sync {
 pub trait ArticleMirror: Send + Sync {
     async fn upsert(&self, article: &Article) -> Result<(), PortError>;
 
-    async fn remove(&self, id: &ArticleId) -> Result<(), PortError>;
+    /// Removes a variant, or without one the whole article.
+    async fn remove(&self, id: &ArticleId, variant: Option<&Language>) -> Result<(), PortError>;
 }
 
-/// A change of an article.
+/// Who reads articles, and in which language.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArticleChange {
-    Written(Article),
-    Removed(ArticleId),
+pub struct ArticleReader {
+    pub level: Level,
+    /// The languages that are wanted, best first.
+    pub wanted: Vec<Language>,
+    /// The languages that are shown where there is nothing in a wanted one.
+    pub fallback: Vec<Language>,
 }
 
-impl ArticleChange {
-    pub fn article(&self) -> &ArticleId {
-        match self {
-            Self::Written(article) => &article.id,
-            Self::Removed(id) => id,
-        }
-    }
+/// What reported a state of an article.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArticleOrigin {
+    /// The webhook source, or the upstream that lists articles.
+    pub source: String,
+    pub report: ArticleReport,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArticleReport {
+    /// The event of that number.
+    Event(i64),
+    /// The listing of that number.
+    Listing(i64),
+}
+
+/// What became of a state of an article.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// Applied, or already in effect.
-    Done,
-    /// A later version has been applied.
+    Published,
+    Updated,
+    Unpublished,
+    /// It was so already.
+    Unchanged,
+    /// A later state is known.
     Overtaken,
 }
 

@@ -90,6 +90,7 @@ impl QueuedTicket {
                     email_verified: self.email_verified,
                     name: self.name.clone(),
                     // Agents do not act for visitors with a typed address.
+                    language: None,
                     typed: false,
                 }),
                 agent: self.agent.clone(),

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Email,
+    Email, Language,
     parsed::{Invalid, text_conversions},
 };
 
@@ -139,6 +139,8 @@ pub struct Customer {
     pub email: Option<Email>,
     pub email_verified: bool,
     pub name: Option<String>,
+    /// The language in which they read help articles.
+    pub language: Option<Language>,
     /// The visitor typed name and address and is not authenticated. The address receives replies and proves nothing.
     pub typed: bool,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArticleId, ConversationId, Email, Link, Timestamp};
+use super::{ArticleState, ConversationId, Email, Timestamp};
 
 /// An event that has an effect here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,17 +13,9 @@ pub enum Event {
     Escalated(Escalation),
     #[serde(rename = "conversation.ended")]
     Ended(EndedConversation),
-    #[serde(rename = "article.published")]
-    ArticlePublished(ArticleText),
-    #[serde(rename = "article.updated")]
-    ArticleUpdated(ArticleText),
-    #[serde(rename = "article.unpublished")]
-    ArticleUnpublished {
-        article: ArticleId,
-        /// Time of the change, if the CMS sends it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        changed_at: Option<Timestamp>,
-    },
+    /// The state of a help article.
+    #[serde(rename = "article.changed")]
+    Article(ArticleState),
 }
 
 /// The conversation of an event and its customer, as stated by the platform that signed the webhook.
@@ -101,30 +93,17 @@ pub enum Speaker {
     Unknown,
 }
 
-/// The content of a published article, in plain text or Markdown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ArticleText {
-    pub article: ArticleId,
-    pub title: String,
-    pub body: String,
-    pub url: Option<Link>,
-    /// Time of the change, if the CMS sends it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changed_at: Option<Timestamp>,
-}
-
 impl Event {
+    /// The kind of articles' states.
+    pub const ARTICLE: &'static str = "article.changed";
     /// Every kind of event.
-    pub const KINDS: [&'static str; 5] =
-        ["conversation.escalated", "conversation.ended", "article.published", "article.updated", "article.unpublished"];
+    pub const KINDS: [&'static str; 3] = ["conversation.escalated", "conversation.ended", Self::ARTICLE];
 
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Escalated(_) => "conversation.escalated",
             Self::Ended(_) => "conversation.ended",
-            Self::ArticlePublished(_) => "article.published",
-            Self::ArticleUpdated(_) => "article.updated",
-            Self::ArticleUnpublished { .. } => "article.unpublished",
+            Self::Article(_) => Self::ARTICLE,
         }
     }
 
@@ -134,8 +113,7 @@ impl Event {
             Self::Escalated(Escalation { details, .. }) | Self::Ended(EndedConversation { details, .. }) => {
                 format!("conversation:{}", details.conversation)
             }
-            Self::ArticlePublished(text) | Self::ArticleUpdated(text) => format!("article:{}", text.article),
-            Self::ArticleUnpublished { article, .. } => format!("article:{article}"),
+            Self::Article(state) => format!("article:{}", state.article),
         }
     }
 

@@ -45,11 +45,12 @@ impl Event {
                 clean(&mut escalation.reason, line);
             }
             Self::Ended(ended) => details(&mut ended.details),
-            Self::ArticlePublished(text) | Self::ArticleUpdated(text) => {
-                clean(&mut text.title, line);
-                clean(&mut text.body, lines);
+            Self::Article(state) => {
+                if let Some(content) = &mut state.content {
+                    clean(&mut content.title, line);
+                    clean(&mut content.body, lines);
+                }
             }
-            Self::ArticleUnpublished { .. } => {}
         }
         self
     }

@@ -1,12 +1,11 @@
-//! `article.published`, `article.updated`, `article.unpublished`: updates the knowledge base, in the order of the CMS's
-//! timestamps, or else of arrival.
+//! `article.changed`: takes over the state of an article, in the order of the CMS's versions, or else of arrival.
 
 use async_trait::async_trait;
 
-use super::{EventError, Handler, Work};
+use super::{Arrival, EventError, Handler, Work};
 use crate::{
-    desk::{Applied, ArticleChange, ArticleVersion, System},
-    domain::{Article, Event},
+    desk::{Applied, ArticleOrigin, ArticleReport, ArticleVersion, System},
+    domain::Event,
 };
 
 pub(super) struct Articles;
@@ -14,7 +13,7 @@ pub(super) struct Articles;
 #[async_trait]
 impl Handler for Articles {
     fn kinds(&self) -> &'static [&'static str] {
-        &["article.published", "article.updated", "article.unpublished"]
+        &[Event::ARTICLE]
     }
 
     fn system(&self) -> System {
@@ -22,27 +21,20 @@ impl Handler for Articles {
     }
 
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
-        let arrival = work.arrival.id;
-        let (change, changed_at) = match event {
-            Event::ArticlePublished(text) | Event::ArticleUpdated(text) => {
-                let article = Article {
-                    id: text.article,
-                    title: text.title,
-                    body: text.body,
-                    url: text.url,
-                    updated_at: work.desk.now(),
-                };
-                (ArticleChange::Written(article), text.changed_at)
-            }
-            Event::ArticleUnpublished { article, changed_at } => (ArticleChange::Removed(article), changed_at),
-            _ => return Err(EventError::Unhandled),
+        let Event::Article(state) = event else { return Err(EventError::Unhandled) };
+        let Arrival { id, at, source } = work.arrival;
+        let version = ArticleVersion::new(id, at, state.version, state.content.is_none());
+        let origin = ArticleOrigin { source: source.to_owned(), report: ArticleReport::Event(id) };
+        let what = match work.desk.apply_article(&state, version, &origin).await? {
+            Applied::Published => "published",
+            Applied::Updated => "updated",
+            Applied::Unpublished => "unpublished",
+            Applied::Unchanged => "unchanged",
+            Applied::Overtaken => return Ok("superseded".to_owned()),
         };
-        let id = change.article().clone();
-        let removed = matches!(change, ArticleChange::Removed(_));
-        let version = ArticleVersion::new(arrival, work.arrival.at, changed_at, removed);
-        Ok(match work.desk.change_article(&change, version).await? {
-            Applied::Done => format!("article:{id}"),
-            Applied::Overtaken => "superseded".to_owned(),
+        Ok(match &state.variant {
+            Some(variant) => format!("article:{} {variant} {what}", state.article),
+            None => format!("article:{} {what}", state.article),
         })
     }
 }

@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn opened(escalation: &Escalation) -> EscalationTicket {
-        ticket(escalation, Arrival { id: 7, at: escalation.details.at })
+        ticket(escalation, Arrival { id: 7, at: escalation.details.at, source: "chatbot" })
     }
 
     #[test]

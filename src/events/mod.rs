@@ -40,18 +40,20 @@ fn all() -> Vec<Box<dyn Handler>> {
     ]
 }
 
-/// Id and time of an event, the same for every attempt.
+/// Id, time and source of an event, the same for every attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
+pub struct Arrival<'a> {
     /// Ascending in the order of arrival.
     pub id: i64,
     pub at: Timestamp,
+    /// The webhook source.
+    pub source: &'a str,
 }
 
 /// The context of an event that is being processed.
 struct Work<'a> {
     desk: &'a Desk,
-    arrival: Arrival,
+    arrival: Arrival<'a>,
     /// The system of the platform's customer ids.
     system: &'a SystemId,
 }
@@ -164,7 +166,13 @@ impl Handlers {
     }
 
     /// Processes an event with its JSON payload. Returns a reference to the effect, as `ticket:T-1001`.
-    pub async fn handle(&self, desk: &Desk, arrival: Arrival, kind: &str, payload: &str) -> Result<String, EventError> {
+    pub async fn handle(
+        &self,
+        desk: &Desk,
+        arrival: Arrival<'_>,
+        kind: &str,
+        payload: &str,
+    ) -> Result<String, EventError> {
         // This kind is not an `Event`, so that no webhook source can send it.
         if kind == ticket_requested::KIND {
             return ticket_requested::handle(desk, payload).await;
@@ -193,6 +201,7 @@ fn call(system: &SystemId, kind: &'static str, details: &ConversationDetails) ->
         email: details.email.clone(),
         email_verified: verified && details.email.is_some(),
         name: details.name.clone(),
+        language: None,
         typed: !verified,
     };
     // Not the id of the stored event: two sources that report the same event have one effect.

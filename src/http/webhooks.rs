@@ -78,6 +78,9 @@ pub(super) async fn receive(
                     return overloaded(wait);
                 }
             };
+            if body.len() > webhooks.bodies.bytes_max {
+                tracing::info!(source = label, bytes = body.len(), "webhook longer than http.body_bytes_max is read");
+            }
             let raw = RawWebhook { headers, body, path, address };
             match route.is_handshake(&raw) {
                 true => (Json(json!({ "received": true })).into_response(), "handshake"),
@@ -88,7 +91,10 @@ pub(super) async fn receive(
             if !why.is_empty() {
                 webhooks.refused(Some(route), unread, response.status(), &why);
             }
-            (*response, "invalid")
+            match response.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => (*response, "too_long"),
+                _ => (*response, "invalid"),
+            }
         }
     };
     count(label, outcome);

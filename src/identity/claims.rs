@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Caller, Subject};
-use crate::domain::{AgentId, ConversationId, Customer, CustomerId, Email, Level, SystemId, Timestamp};
+use crate::domain::{AgentId, ConversationId, Customer, CustomerId, Email, Language, Level, SystemId, Timestamp};
 
 /// Longest lifetime of a customer context, from `iat` to `exp`, in seconds.
 pub const LIFETIME_S_MAX: i64 = 15 * 60;
@@ -78,6 +78,9 @@ pub(super) struct Claims {
     pub email_verified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The customer's language (OpenID Connect's claim).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub linked: Vec<String>,
 }
@@ -120,6 +123,8 @@ impl Claims {
                 email: self.email.as_deref().map(Email::parse).transpose().map_err(refused("email"))?,
                 email_verified: self.email_verified,
                 name: self.name,
+                // A preference: one that cannot be read counts as none.
+                language: self.locale.and_then(|tag| Language::parse(&tag).ok()),
                 typed: false,
             }),
             agent: match expected.agent {

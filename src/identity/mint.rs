@@ -21,6 +21,7 @@ pub struct Mint {
     pub email: Option<String>,
     pub email_verified: bool,
     pub name: Option<String>,
+    pub locale: Option<String>,
     pub linked: Vec<String>,
     pub azp: Option<String>,
 }
@@ -56,6 +57,7 @@ pub fn mint(mint: Mint, key: &SigningKey, now: Timestamp) -> Result<String, Mint
         email: mint.email,
         email_verified: mint.email_verified,
         name: mint.name,
+        locale: mint.locale,
         linked: mint.linked,
     };
     jsonwebtoken::encode(&header, &claims, &key.encoding()?).map_err(MintError::Sign)

@@ -173,6 +173,7 @@ fn own_token(agent: Option<&Agent>, system: &SystemId) -> Result<Customer, Refus
         email_verified: email.is_some() && person.email_verified,
         email,
         name: person.name.clone(),
+        language: None,
         typed: false,
     })
 }

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::{
-    Article, ArticleId, Contact, ContactId, Currency, CustomerId, Day, Email, FieldName, FieldValue, Invalid, LineItem,
-    Link, Money, Order, OrderId, OrderOwner, OrderStatus, Quantity, Record, Refund, ShipTo, SystemId, Timestamp,
-    Totals, Tracking,
+    Article, ArticleId, Contact, ContactId, Currency, CustomerId, Day, Email, FieldName, FieldValue, Invalid, Language,
+    Level, LineItem, Link, Money, Order, OrderId, OrderOwner, OrderStatus, Quantity, Record, Refund, ShipTo, SystemId,
+    Timestamp, Totals, Tracking,
 };
 
 /// One line of an import file (JSON Lines). Unknown members are errors.
@@ -109,6 +109,10 @@ pub struct ArticleLine {
     title: String,
     /// Plain text or Markdown.
     body: String,
+    /// The language, as de, where the article has several: one line for each.
+    language: Option<Language>,
+    /// The level from which customers may read it; everybody, if left out.
+    audience: Option<Level>,
     url: Option<String>,
     /// RFC 3339.
     updated_at: String,
@@ -209,6 +213,8 @@ impl ArticleLine {
     fn article(self) -> Result<Article, Invalid> {
         Ok(Article {
             id: ArticleId::parse(&self.id)?,
+            variant: self.language,
+            audience: self.audience.unwrap_or(Level::Anonymous),
             title: self.title,
             body: self.body,
             url: self.url.as_deref().map(Link::parse).transpose()?,

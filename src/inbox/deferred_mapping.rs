@@ -77,7 +77,8 @@ impl Intake {
                 self.queue().keep_unmappable(unmappable).await.map_err(|error| later(&error))?;
                 handled("stored as a dead letter: it could not be mapped")
             }
-            Mapped::Events { dedup_key, events, compared, .. } => {
+            Mapped::Events { dedup_key, events, compared, faults, .. } => {
+                self.keep_faulty(&webhook, &events, &faults).await.map_err(|error| later(&error))?;
                 let delivery = self.delivery(&webhook, dedup_key, events, compared).map_err(|error| later(&error))?;
                 match self.queue().accept(delivery).await {
                     Ok(Accepted::Full) => {

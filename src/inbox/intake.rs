@@ -13,7 +13,7 @@ use super::{
     timeout_counts::TimeoutCounts,
 };
 use crate::{
-    domain::Clock,
+    domain::{Clock, Event},
     limits::{self, Limiter, Wait},
     telemetry::failpoint,
     webhooks::{Mapped, RawWebhook, Rejection, Route, VerifiedWebhook},
@@ -113,7 +113,14 @@ impl Intake {
             }
             Mapped::NotNow { why } => self.mapping_timed_out(&webhook, why).await,
             Mapped::Unmappable { kind, faults, dedup_key } => self.unmappable(&webhook, kind, faults, dedup_key).await,
-            Mapped::Events { dedup_key, events, acknowledgement, compared } => {
+            Mapped::Events { dedup_key, events, mut acknowledgement, compared, faults } => {
+                // First what is left out: without an answer the sender sends all of it again.
+                if let Err(error) = self.keep_faulty(&webhook, &events, &faults).await {
+                    return Received::Unavailable(error);
+                }
+                if !faults.is_empty() {
+                    acknowledgement["unmappable"] = faults.into();
+                }
                 match self.delivery(&webhook, dedup_key, events, compared) {
                     Ok(delivery) => self.accept(delivery, acknowledgement).await,
                     Err(error) => Received::Unavailable(error),
@@ -159,6 +166,21 @@ impl Intake {
             Ok(Accepted::Full) => Received::Full,
             Err(error) => Received::Unavailable(error),
         }
+    }
+
+    /// Keeps a delivery as a dead letter of which some events could not be mapped.
+    pub(super) async fn keep_faulty(
+        &self,
+        webhook: &VerifiedWebhook,
+        events: &[Event],
+        faults: &[String],
+    ) -> Result<(), QueueError> {
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let kind = events.first().map_or("unknown", Event::kind).to_owned();
+        let unmappable = Unmappable { why: faults.join("; "), ..self.unmappable_of(webhook, kind, None) };
+        self.queue.keep_unmappable(unmappable).await
     }
 
     async fn unmappable(

@@ -10,8 +10,8 @@ use std::{
 use futures::FutureExt;
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolRequestParams, CallToolResult, ContentBlock, RequestMetaObject},
-    service::RequestContext,
+    model::{CallToolRequestParams, CallToolResult, ContentBlock, Extensions, RequestMetaObject},
+    service::{NotificationContext, RequestContext},
 };
 
 use tracing::{Instrument, Span};
@@ -20,7 +20,7 @@ use super::Services;
 use crate::{
     desk::Verdict,
     domain::{AgentId, Secret},
-    identity::{CONTEXT_META, Evidence, Refusal, Resolved, STAFF_REASON_META, StaffReason},
+    identity::{CONTEXT_META, Caller, Evidence, Refusal, Resolved, STAFF_REASON_META, StaffReason},
     telemetry::{causes, metrics, traces, traces::RequestSpan},
     tools::{CallerSource, Request, ToolError, ToolReply},
 };
@@ -167,10 +167,36 @@ pub(super) fn request_span(context: &RequestContext<RoleServer>) -> Span {
     request.map_or_else(Span::none, |request| RequestSpan::of(&request.extensions))
 }
 
+/// The caller that the evidence of a request names, for what everybody may read and some may read more of. One that
+/// cannot be confirmed counts as nobody.
+pub(super) fn reader(services: &Services, context: &RequestContext<RoleServer>) -> Option<Box<Caller>> {
+    reader_of(services, &evidence(context))
+}
+
+/// The same for a notification, which has no `_meta` of ours.
+pub(super) fn notifying_reader(services: &Services, context: &NotificationContext<RoleServer>) -> Option<Box<Caller>> {
+    reader_of(services, &of_http(&context.extensions))
+}
+
+fn reader_of(services: &Services, evidence: &Evidence) -> Option<Box<Caller>> {
+    match services.identity.resolve(evidence) {
+        Ok(Resolved::Caller(caller)) => Some(caller),
+        Ok(Resolved::FromArgument) | Err(Refusal::Absent | Refusal::NotSignedIn) => None,
+        Err(refusal) => {
+            tracing::warn!(reason = %refusal, "customer context refused; only public articles are shown");
+            None
+        }
+    }
+}
+
+fn of_http(extensions: &Extensions) -> Evidence {
+    let evidence = extensions.get::<http::request::Parts>().and_then(|parts| parts.extensions.get::<Evidence>());
+    evidence.cloned().unwrap_or_default()
+}
+
 /// The evidence of the transport and of `_meta`.
 fn evidence(context: &RequestContext<RoleServer>) -> Evidence {
-    let of_http = context.extensions.get::<http::request::Parts>().and_then(|parts| parts.extensions.get::<Evidence>());
-    let mut evidence = of_http.cloned().unwrap_or_default();
+    let mut evidence = of_http(&context.extensions);
     let meta: &RequestMetaObject = &context.meta;
     match meta.get(CONTEXT_META) {
         None => {}

@@ -21,7 +21,8 @@ use tracing::Instrument;
 
 use super::{Services, article_watcher::ArticleWatcher, call, message, resources, scopes};
 use crate::{
-    identity::{Evidence, agents::Agent},
+    domain::Level,
+    identity::{Caller, Evidence, agents::Agent},
     tools::Spec,
 };
 
@@ -84,6 +85,11 @@ fn agent(context: &RequestContext<RoleServer>) -> Option<Arc<Agent>> {
     parts.extensions.get::<Evidence>()?.agent.clone()
 }
 
+/// The level of a caller, who may be nobody.
+fn level(caller: Option<&Caller>) -> Level {
+    caller.and_then(Caller::customer).map_or(Level::Anonymous, |customer| customer.level)
+}
+
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
@@ -134,7 +140,8 @@ impl ServerHandler for Handler {
         if self.reach == Reach::Answers || self.telling.swap(true, Ordering::SeqCst) {
             return;
         }
-        let mut changes = match self.watcher.listen().await {
+        let level = level(call::notifying_reader(&self.services, &context).as_deref());
+        let mut changes = match self.watcher.listen(level).await {
             Ok(changes) => changes,
             Err(error) => {
                 return tracing::error!(%error, "failed to watch articles; the client is not notified of changes");
@@ -200,7 +207,8 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let mut result = Box::pin(resources::list(&self.services, request)).await?;
+        let caller = call::reader(&self.services, &context);
+        let mut result = Box::pin(resources::list(&self.services, caller.as_deref(), request)).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
     }
@@ -223,7 +231,8 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let mut result = Box::pin(resources::read(&self.services, &request.uri)).await?;
+        let caller = call::reader(&self.services, &context);
+        let mut result = Box::pin(resources::read(&self.services, caller.as_deref(), &request.uri)).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result.into())
     }
@@ -272,7 +281,8 @@ impl ServerHandler for Handler {
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let mut changes = match context.accepted().resources_list_changed {
             Some(true) => {
-                let changes = self.watcher.listen().await;
+                let level = level(call::reader(&self.services, context.request_context()).as_deref());
+                let changes = self.watcher.listen(level).await;
                 Some(changes.map_err(|_| ErrorData::internal_error("the articles are not available", None))?)
             }
             _ => None,

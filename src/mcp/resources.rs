@@ -1,4 +1,4 @@
-//! Help articles as resources: `article://{id}`.
+//! Help articles as resources: `article://{id}`, in the customer's language or the one in `?language=`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rmcp::{
@@ -10,7 +10,12 @@ use rmcp::{
 };
 
 use super::Services;
-use crate::{desk::DeskError, domain::ArticleId, telemetry::causes};
+use crate::{
+    desk::DeskError,
+    domain::{ArticleId, Language},
+    identity::Caller,
+    telemetry::causes,
+};
 
 const SCHEME: &str = "article://";
 const MIME_TYPE: &str = "text/markdown";
@@ -22,14 +27,15 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 pub(super) async fn list(
     services: &Services,
+    caller: Option<&Caller>,
     request: Option<PaginatedRequestParams>,
 ) -> Result<ListResourcesResult, ErrorData> {
     let after = request
         .and_then(|request| request.cursor)
         .filter(|cursor| !cursor.is_empty())
-        .map(|cursor| article_id(&cursor).ok_or_else(unknown_cursor))
+        .map(|cursor| parse(&cursor).map(|(id, _)| id).ok_or_else(unknown_cursor))
         .transpose()?;
-    let page = services.desk.articles(after.as_ref(), PAGE).await.map_err(unavailable)?;
+    let page = services.desk.articles(caller, after.as_ref(), PAGE).await.map_err(unavailable)?;
     let next_cursor = page.articles.last().filter(|_| page.more).map(|article| uri(&article.id));
     let resources = page
         .articles
@@ -42,29 +48,39 @@ pub(super) async fn list(
         })
         .collect();
     let mut result =
-        ListResourcesResult::with_all_items(resources).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public);
+        ListResourcesResult::with_all_items(resources).with_ttl_ms(TTL_MS).with_cache_scope(cache_scope(caller));
     result.next_cursor = next_cursor;
     Ok(result)
 }
 
 pub(super) fn templates() -> ListResourceTemplatesResult {
-    let template = ResourceTemplate::new("article://{id}", "article")
+    let template = ResourceTemplate::new("article://{id}{?language}", "article")
         .with_title("Help article")
         .with_description("One published help article; search_articles finds its id.")
         .with_mime_type(MIME_TYPE);
     ListResourceTemplatesResult::with_all_items(vec![template]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public)
 }
 
-pub(super) async fn read(services: &Services, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+/// What is shown depends on the customer, where one is named.
+fn cache_scope(caller: Option<&Caller>) -> CacheScope {
+    if caller.is_some() { CacheScope::Private } else { CacheScope::Public }
+}
+
+pub(super) async fn read(
+    services: &Services,
+    caller: Option<&Caller>,
+    uri: &str,
+) -> Result<ReadResourceResult, ErrorData> {
     let not_found = || {
         let data = serde_json::json!({ "uri": uri });
         ErrorData::resource_not_found("there is no such resource; resources/list names those there are", Some(data))
     };
-    let id = article_id(uri).ok_or_else(not_found)?;
-    let article = services.desk.article(&id).await.map_err(unavailable)?.ok_or_else(not_found)?;
+    let (id, language) = parse(uri).ok_or_else(not_found)?;
+    let article =
+        services.desk.article(caller, &id, language.as_ref()).await.map_err(unavailable)?.ok_or_else(not_found)?;
     let text = format!("# {}\n\n{}", article.title, article.body);
     let contents = ResourceContents::text(text, uri).with_mime_type(MIME_TYPE);
-    Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
+    Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(cache_scope(caller)))
 }
 
 /// The error for an unknown cursor of any list.
@@ -76,10 +92,15 @@ fn uri(id: &ArticleId) -> String {
     format!("{SCHEME}{}", utf8_percent_encode(id.as_str(), RESERVED))
 }
 
-fn article_id(uri: &str) -> Option<ArticleId> {
-    let encoded = uri.strip_prefix(SCHEME)?;
+/// The article of a URI, and the language in `?language=`.
+fn parse(uri: &str) -> Option<(ArticleId, Option<Language>)> {
+    let rest = uri.strip_prefix(SCHEME)?;
+    let (encoded, language) = match rest.split_once('?') {
+        Some((encoded, query)) => (encoded, Some(Language::parse(query.strip_prefix("language=")?).ok()?)),
+        None => (rest, None),
+    };
     let id = percent_decode_str(encoded).decode_utf8().ok()?;
-    ArticleId::parse(&id).ok()
+    Some((ArticleId::parse(&id).ok()?, language))
 }
 
 fn unavailable(error: DeskError) -> ErrorData {

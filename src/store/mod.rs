@@ -3,6 +3,7 @@
 //! One writer thread commits commands in groups; readers have their own connections. Several processes may open the
 //! file.
 
+mod article_states;
 mod audit;
 mod audit_buffer;
 mod backup;
@@ -32,6 +33,7 @@ mod readers;
 mod requests;
 mod retention;
 mod scrub;
+mod search_terms;
 mod subject;
 mod tickets;
 mod tokens;
@@ -48,7 +50,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     desk::{PortError, PortErrorKind, System},
-    domain::Clock,
+    domain::{Clock, Language},
     inbox::SoleWorker,
 };
 
@@ -179,7 +181,19 @@ impl StoreError {
 impl Store {
     /// Opens the store, creates it if there is none, and brings its format up to date.
     pub fn open(path: &Path, clock: Clock) -> Result<Self, StoreError> {
-        let (connection, key) = open::writable(path).map_err(|error| check::blocked(path).unwrap_or(error))?;
+        Self::open_as(path, clock, None)
+    }
+
+    /// The same, and records the language of articles that have only one.
+    pub fn open_in(path: &Path, clock: Clock, article_language: &Language) -> Result<Self, StoreError> {
+        Self::open_as(path, clock, Some(article_language))
+    }
+
+    fn open_as(path: &Path, clock: Clock, article_language: Option<&Language>) -> Result<Self, StoreError> {
+        let (mut connection, key) = open::writable(path).map_err(|error| check::blocked(path).unwrap_or(error))?;
+        if let Some(language) = article_language {
+            Self::set_article_language(&mut connection, language)?;
+        }
         Ok(Self {
             writer: writer::Writer::start(connection)?,
             readers: Arc::new(readers::Readers::new(path, key.clone())),

@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Durat
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{StoreError, keyed_hash::HashKey};
+use super::{StoreError, keyed_hash::HashKey, search_terms};
 
 /// SQLite's `application_id`: "FDsk" in the file header, so that another program's database is not mistaken for a
 /// store.
@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_waiting.sql"),
     include_str!("migrations/0009_privacy.sql"),
     include_str!("migrations/0010_order_case.sql"),
+    include_str!("migrations/0011_article_states.sql"),
 ];
 
 /// How long a writer waits for another process's transaction.
@@ -39,6 +40,7 @@ pub(super) fn writable(path: &Path) -> Result<(Connection, HashKey), StoreError>
     migrate(&mut connection, path)?;
     let key = hash_key(&connection)?;
     key.register(&connection)?;
+    search_terms::register(&connection)?;
     Ok((connection, key))
 }
 
@@ -94,6 +96,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         if n > 0 {
             hash_key(&transaction)?.register(&transaction)?;
         }
+        search_terms::register(&transaction)?;
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -113,9 +113,9 @@ fn statement(table: &str) -> Option<&'static str> {
                  LIMIT ?3)"
         }
         "article_versions" => {
-            "DELETE FROM article_versions WHERE ?1 > ?2 AND ?4 IS NOT NULL AND article IN (
-                 SELECT article FROM article_versions
-                 WHERE at < ?2 AND article NOT IN (SELECT id FROM articles) LIMIT ?3)"
+            "DELETE FROM article_versions WHERE ?1 > ?2 AND ?4 IS NOT NULL AND (article, variant) IN (
+                 SELECT article, variant FROM article_versions
+                 WHERE at < ?2 AND (article, variant) NOT IN (SELECT id, variant FROM articles) LIMIT ?3)"
         }
         "conversation_tickets" => {
             "DELETE FROM conversation_tickets WHERE ?1 > ?2 AND ?4 IS NOT NULL AND (conversation, customer) IN (

@@ -106,7 +106,7 @@ metrics! {
         "source": SOURCE,
         "outcome": Words(&[
             "acknowledged", "duplicate", "skipped", "handshake", "rejected", "limited", "unmappable", "conflict", "invalid",
-            "full", "unavailable", "unknown"
+            "too_long", "full", "unavailable", "unknown"
         ])
     }
         "Webhooks received, by source and by outcome for the sender. `unknown` is a source that is not configured.";

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     desk::{Call, Desk},
-    domain::{Level, Scope},
+    domain::{Language, Level, Scope},
 };
 
 /// Default number of articles.
@@ -22,9 +22,12 @@ pub(super) struct SearchArticles;
 
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Input {
-    /// A few words in the language of the articles.
+    /// A few words in that language.
     #[schemars(length(min = 1, max = 300))]
     query: String,
+    /// As de; left out: the customer's.
+    #[schemars(length(max = 35))]
+    language: Option<String>,
     /// Articles at most; 0 or left out: 5.
     #[schemars(range(min = 1, max = 10))]
     limit: Option<u32>,
@@ -40,6 +43,8 @@ pub(super) struct Output {
 struct Found {
     /// Whole text: resource article://{article_id}
     article_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
     title: String,
     excerpt: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,11 +68,15 @@ impl Tool for SearchArticles {
     type Output = Output;
 
     async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
-        let hits = desk.search_articles(call, &input.query, input.limit.unwrap_or(LIMIT_DEFAULT)).await?;
+        // A preference: one that cannot be read counts as none.
+        let language = input.language.and_then(|tag| Language::parse(&tag).ok());
+        let hits =
+            desk.search_articles(call, &input.query, language.as_ref(), input.limit.unwrap_or(LIMIT_DEFAULT)).await?;
         let articles = hits
             .into_iter()
             .map(|hit| Found {
                 article_id: hit.id.to_string(),
+                language: hit.variant.map(String::from),
                 title: hit.title,
                 excerpt: hit.excerpt,
                 url: hit.url.map(|url| url.to_string()),
@@ -85,7 +94,8 @@ impl fmt::Display for Output {
         }
         for (n, article) in self.articles.iter().enumerate() {
             let separator = if n == 0 { "" } else { "\n\n" };
-            write!(f, "{separator}{} ({})\n{}", article.title, article.article_id, article.excerpt)?;
+            let language = article.language.iter().fold(String::new(), |_, language| format!(", {language}"));
+            write!(f, "{separator}{} ({}{language})\n{}", article.title, article.article_id, article.excerpt)?;
             if let Some(url) = &article.url {
                 write!(f, "\n{url}")?;
             }

@@ -217,6 +217,8 @@ pub enum Mapped {
         events: Vec<Event>,
         acknowledgement: Value,
         compared: Compared,
+        /// What is wrong with further events of the delivery, which cannot be mapped.
+        faults: Vec<String>,
     },
     /// A kind that has an effect, with missing or invalid members. `faults` names them, without values.
     Unmappable {
@@ -226,9 +228,7 @@ pub enum Mapped {
         dedup_key: Option<String>,
     },
     /// Mapping failed for a reason that may pass, as a time-out.
-    NotNow {
-        why: String,
-    },
+    NotNow { why: String },
 }
 
 /// What two deliveries with the same key have to share; otherwise they conflict.

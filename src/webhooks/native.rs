@@ -5,15 +5,17 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    Compared, DedupKey, Mapped, Source, VerifiedWebhook, Verifier,
-    checks::{self, fault},
+    Compared, DedupKey, Mapped, Source, VerifiedWebhook, Verifier, checks,
     json::{self, Read},
     payload::CmsPayload,
     reader::{self, Form},
     samples::{ENDED, ESCALATED, PUBLISHED},
     scheme::{Encoding, Hash, HmacScheme, Scheme, SchemeError, SecretForm},
 };
-use crate::domain::{ArticleId, ArticleText, ConversationId, Event, Invalid, Link, Secret};
+use crate::domain::{
+    ArticleContent, ArticleId, ArticleMark, ArticleState, ConversationId, Event, Invalid, Language, Level, Link,
+    Secret, Timestamp,
+};
 
 /// Longest timestamp that is part of a deduplication key.
 const TIME_CHARS_MAX: usize = 64;
@@ -103,11 +105,7 @@ impl Source for NativeSource {
 
 /// Parses a payload. The error is a fault without values.
 fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let why = fault(&error.into_inner()).unwrap_or_else(|| "cannot be read".to_owned());
-        if path == "." { why } else { format!("{path}: {why}") }
-    })
+    serde_path_to_error::deserialize(value).map_err(checks::placed)
 }
 
 fn no_json() -> Mapped {
@@ -145,6 +143,7 @@ fn chat(webhook: &VerifiedWebhook, handled: &[&str]) -> Mapped {
         dedup_key: DedupKey::Unique(dedup_key),
         events: vec![event],
         compared: Compared::Body,
+        faults: Vec::new(),
     }
 }
 
@@ -160,7 +159,7 @@ fn needed<T>(member: &str, value: Option<T>, faults: &mut Vec<String>) -> Option
     value
 }
 
-/// An article has to be complete: any fault makes the webhook unmappable.
+/// A visible article has to be complete: any fault makes the webhook unmappable.
 fn cms(body: &[u8]) -> Mapped {
     let Some(Read { value, damaged }) = json::read(body).filter(|read| read.value.is_object()) else {
         return no_json();
@@ -169,39 +168,57 @@ fn cms(body: &[u8]) -> Mapped {
     if !["published", "updated", "unpublished"].contains(&action.as_str()) {
         return Mapped::Skipped;
     }
-    let kind = format!("article.{action}");
+    let visible = action != "unpublished";
     let payload: CmsPayload = match read(value) {
         Ok(payload) => payload,
-        Err(fault) => return Mapped::Unmappable { kind, faults: vec![fault], dedup_key: None },
+        Err(fault) => {
+            return Mapped::Unmappable { kind: Event::ARTICLE.to_owned(), faults: vec![fault], dedup_key: None };
+        }
     };
     let mut faults = Vec::new();
-    if damaged {
+    if damaged && visible {
         faults.push("the body: something of it cannot be kept".to_owned());
     }
-    let article = good("articleId", ArticleId::parse(&payload.article_id), &mut faults);
-    let event = match action.as_str() {
-        "unpublished" => article.map(|article| Event::ArticleUnpublished { article, changed_at: None }),
-        _ => text(article, payload, &mut faults).map(|text| match action.as_str() {
-            "published" => Event::ArticlePublished(text),
-            _ => Event::ArticleUpdated(text),
-        }),
-    };
-    match event {
-        Some(event) if faults.is_empty() => Mapped::Events {
-            dedup_key: DedupKey::Latest(event.subject()),
-            events: vec![event],
-            acknowledgement: json!({ "received": true }),
-            compared: Compared::Body,
-        },
-        _ => Mapped::Unmappable { kind, faults, dedup_key: None },
+    match state(payload, visible, &mut faults) {
+        Some(state) if faults.is_empty() => {
+            let event = Event::Article(state);
+            Mapped::Events {
+                dedup_key: DedupKey::Latest(event.subject()),
+                events: vec![event],
+                acknowledgement: json!({ "received": true }),
+                compared: Compared::Body,
+                faults: Vec::new(),
+            }
+        }
+        _ => Mapped::Unmappable { kind: Event::ARTICLE.to_owned(), faults, dedup_key: None },
     }
 }
 
-fn text(article: Option<ArticleId>, payload: CmsPayload, faults: &mut Vec<String>) -> Option<ArticleText> {
+fn state(payload: CmsPayload, visible: bool, faults: &mut Vec<String>) -> Option<ArticleState> {
+    let article = good("articleId", ArticleId::parse(&payload.article_id), faults);
+    let language = payload.language.as_deref().filter(|tag| !tag.is_empty()).map(Language::parse).transpose();
+    let variant = good("language", language, faults);
+    let changed = payload.updated_at.as_deref().filter(|at| !at.is_empty()).map(Timestamp::parse).transpose();
+    let version = good("updatedAt", changed, faults);
+    let content = match visible {
+        true => Some(content(payload, faults)?),
+        false => None,
+    };
+    Some(ArticleState {
+        article: article?,
+        variant: variant?,
+        variants: None,
+        version: version?.map(ArticleMark::Time),
+        content,
+    })
+}
+
+fn content(payload: CmsPayload, faults: &mut Vec<String>) -> Option<ArticleContent> {
     let title = needed("title", payload.title.filter(|title| !title.trim().is_empty()), faults);
     faults.extend(title.as_deref().and_then(checks::title).map(|why| format!("title: {why}")));
     let body = needed("content", payload.content, faults);
     let url = payload.url.as_deref().filter(|url| !url.is_empty()).map(Link::parse).transpose();
     let url = good("url", url, faults);
-    Some(ArticleText { article: article?, title: title?, body: body?, url: url?, changed_at: None })
+    let audience = payload.audience.unwrap_or(Level::Anonymous);
+    Some(ArticleContent { title: title?, body: body?, url: url?, audience })
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::domain::Level;
+
 /// `POST /webhooks/escalation` and `/webhooks/chatbot`. Other members are ignored.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(title = "Chatbot event")]
@@ -94,4 +96,11 @@ pub struct CmsPayload {
     /// published, updated.
     pub title: Option<String>,
     pub url: Option<String>,
+    /// The language of this variant of the article, as de or de-AT, where it has several. unpublished without it takes
+    /// all of them away.
+    pub language: Option<String>,
+    /// The CMS's time of the change, as RFC 3339. Without it the order of arrival counts.
+    pub updated_at: Option<String>,
+    /// The level from which customers may read it: anonymous (everybody, the default), otp or verified.
+    pub audience: Option<Level>,
 }

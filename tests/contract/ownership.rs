@@ -83,6 +83,7 @@ fn customer() -> impl Strategy<Value = Customer> {
             email,
             email_verified,
             name: None,
+            language: None,
             typed: false,
         },
     )
@@ -191,6 +192,7 @@ async fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
         email: Some(Email::parse("ada@example.com").unwrap()),
         email_verified: true,
         name: Some("Ada".to_owned()),
+        language: None,
         typed: false,
     };
     for id in ["1001", "2001", "3001", "9999"] {

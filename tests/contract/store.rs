@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use frontdesk::{
     desk::{
-        AuditFilter, AuditLog, AuditRecord, Begin, Claim, Crm, Decision, Fingerprint, Helpdesk, KnowledgeBase, Ledger,
-        OrderSystem, PortErrorKind, Verdict,
+        ArticleChanges, AuditFilter, AuditLog, AuditRecord, Begin, Claim, Crm, Decision, Fingerprint, Helpdesk,
+        KnowledgeBase, Ledger, OrderSystem, PortErrorKind, Verdict,
     },
     domain::{
         Clock, Comment, ContactFields, Customer, CustomerId, EffectId, Email, FieldName, FieldValue, Level, NewTicket,
@@ -15,11 +15,11 @@ use frontdesk::{
 };
 use proptest::prelude::*;
 
-use crate::support::block_on;
+use crate::{store_articles::anybody, support::block_on};
 
 /// What a desk asks of an engine.
-pub trait Engine: OrderSystem + Helpdesk + Crm + KnowledgeBase + Ledger + AuditLog {}
-impl<T: OrderSystem + Helpdesk + Crm + KnowledgeBase + Ledger + AuditLog> Engine for T {}
+pub trait Engine: OrderSystem + Helpdesk + Crm + KnowledgeBase + ArticleChanges + Ledger + AuditLog {}
+impl<T: OrderSystem + Helpdesk + Crm + KnowledgeBase + ArticleChanges + Ledger + AuditLog> Engine for T {}
 
 pub struct Fixture {
     pub engine: Arc<dyn Engine>,
@@ -52,6 +52,7 @@ fn ada() -> Customer {
         email: Some(Email::parse("ada@example.com").unwrap()),
         email_verified: true,
         name: None,
+        language: None,
         typed: false,
     }
 }
@@ -356,7 +357,7 @@ proptest! {
     fn no_query_breaks_the_search(query in "\\PC{0,60}") {
         block_on(async {
             let fixture = sqlite().await;
-            fixture.engine.search(&query, 5).await.unwrap();
+            fixture.engine.search(&query, &anybody(), 5).await.unwrap();
         });
     }
 }
@@ -371,8 +372,8 @@ async fn an_import_replaces_and_the_old_words_are_gone() {
         frontdesk::import::read_lines(line.as_bytes()).collect::<Result<Vec<Record>, _>>().unwrap()
     };
     store.import(article("zebra")).await.unwrap();
-    assert_eq!(store.search("zebra", 5).await.unwrap().len(), 1);
+    assert_eq!(store.search("zebra", &anybody(), 5).await.unwrap().len(), 1);
     store.import(article("giraffe")).await.unwrap();
-    assert!(store.search("zebra", 5).await.unwrap().is_empty());
-    assert_eq!(store.search("giraffes", 5).await.unwrap().len(), 1);
+    assert!(store.search("zebra", &anybody(), 5).await.unwrap().is_empty());
+    assert_eq!(store.search("giraffes", &anybody(), 5).await.unwrap().len(), 1);
 }

@@ -69,9 +69,11 @@ fn retention(config: &Config, faults: &mut Faults) {
 
 fn identity(config: &Config, faults: &mut Faults) {
     let identity = &config.identity;
-    for (key, there) in
-        [("identity.customer", identity.customer.is_some()), ("identity.email", identity.email.is_some())]
-    {
+    for (key, there) in [
+        ("identity.customer", identity.customer.is_some()),
+        ("identity.email", identity.email.is_some()),
+        ("identity.language", identity.language.is_some()),
+    ] {
         if there && identity.mode != Mode::Fixed {
             faults.value(key, "is only for identity.mode = \"fixed\"; remove one of the two");
         }

@@ -213,10 +213,11 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     // Keyed hashes of dedup keys and bodies.
     TableEntry { table: "deliveries", kept: Kept::Days(Age::Deliveries), ..OF_NOBODY },
     TableEntry { table: "article_versions", kept: Kept::Days(Age::ArticleVersions), ..OF_NOBODY },
-    // Help articles are public.
+    // Help articles are about nobody.
     TableEntry { table: "articles", ..OF_NOBODY },
     TableEntry { table: "articles_text", ..OF_NOBODY },
     TableEntry { table: "articles_text_config", ..OF_NOBODY },
+    TableEntry { table: "articles_text_content", ..OF_NOBODY },
     TableEntry { table: "articles_text_data", ..OF_NOBODY },
     TableEntry { table: "articles_text_docsize", ..OF_NOBODY },
     TableEntry { table: "articles_text_idx", ..OF_NOBODY },

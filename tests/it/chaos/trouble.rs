@@ -153,6 +153,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         email: None,
         email_verified: false,
         name: None,
+        language: None,
         typed: false,
     };
     let system = ada.id.system().clone();

@@ -89,7 +89,7 @@ async fn articles_are_resources() {
             assert_eq!(read["contents"][0]["uri"], uri);
         }
         let templates = client.result(era, "resources/templates/list", json!({})).await;
-        assert_eq!(templates["resourceTemplates"][0]["uriTemplate"], "article://{id}");
+        assert_eq!(templates["resourceTemplates"][0]["uriTemplate"], "article://{id}{?language}");
         let missing = client.request(era, "resources/read", json!({ "uri": "article://nothing" })).await.json();
         let code = if era == Era::Legacy { -32002 } else { -32602 };
         assert_eq!(missing["error"]["code"], code, "{missing}");

@@ -93,7 +93,7 @@ async fn metrics_count_what_happens_under_few_labels() {
         "frontdesk_webhooks_received_total{source=\"escalation\",outcome=\"acknowledged\"} 1",
         "frontdesk_webhooks_received_total{source=\"unknown\",outcome=\"unknown\"} 2",
         "frontdesk_events_total{kind=\"conversation.escalated\",outcome=\"done\"} 1",
-        "frontdesk_events_total{kind=\"article.updated\",outcome=\"dead\"} 0",
+        "frontdesk_events_total{kind=\"article.changed\",outcome=\"dead\"} 0",
         "frontdesk_inbox_events{state=\"pending\"} 0",
         "frontdesk_inbox_events{state=\"dead\"} 0",
         "frontdesk_inbox_oldest_seconds 0",

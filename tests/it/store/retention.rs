@@ -16,6 +16,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 fn fill(store: &Path, now: i64, days: i64, n: u32) {
     let (old, young) = (now - (days + 1) * DAY_MS, now - (days - 1) * DAY_MS);
     let connection = rusqlite::Connection::open(store).unwrap();
+    // The index of articles needs it; here nobody searches.
+    let plain = rusqlite::functions::FunctionFlags::SQLITE_UTF8;
+    connection.create_scalar_function("search_terms", 2, plain, |call| call.get::<String>(0)).unwrap();
     let many = format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {n})");
     let event = |states: &[&str], at: i64| {
         let values = states.iter().map(|state| {
@@ -45,8 +48,9 @@ fn fill(store: &Path, now: i64, days: i64, n: u32) {
              ('old', 'c', '{{}}', {old}), ('young', 'c', '{{}}', {young});
          INSERT INTO contact_changes (effect, contact, before, at) VALUES
              ('old', 'c', '{{}}', {old}), ('doubt', 'c', '{{}}', {old}), ('young', 'c', '{{}}', {young});
-         INSERT INTO articles (id, title, body, updated_at) VALUES ('there', 't', 'b', 1);
-         INSERT INTO article_versions (article, arrival, at) VALUES ('there', 1, {old}), ('gone', 2, {old}), ('fresh', 3, {young});",
+         INSERT INTO articles (id, variant, language, title, body, updated_at) VALUES ('there', '', 'en', 't', 'b', 1);
+         INSERT INTO article_versions (article, variant, arrival, at) VALUES
+             ('there', '', 1, {old}), ('gone', '', 2, {old}), ('there', '*', 2, {old}), ('fresh', '', 3, {young});",
         event(&["done", "dead", "discarded", "quarantined", "pending", "claimed"], old),
         event(&["done", "dead"], young),
     );

@@ -23,5 +23,5 @@ pub fn desk(store: &Store, orders: Arc<dyn OrderSystem>, helpdesk: Arc<dyn Helpd
         requests: None,
         mirrors: Vec::new(),
     };
-    Arc::new(Desk::new(ports, Default::default(), &limits::Options::none(), Clock::system()))
+    Arc::new(Desk::new(ports, Default::default(), Default::default(), &limits::Options::none(), Clock::system()))
 }

@@ -77,10 +77,10 @@ async fn an_article_comes_goes_and_comes_again() {
     assert_eq!(
         rows(&setup.store(), "SELECT kind, state, receipt FROM events ORDER BY id"),
         [
-            "article.published|done|article:zeppelins",
-            "article.unpublished|done|article:zeppelins",
-            "article.published|done|article:zeppelins",
-            "article.updated|done|article:zeppelins",
+            "article.changed|done|article:zeppelins published",
+            "article.changed|done|article:zeppelins unpublished",
+            "article.changed|done|article:zeppelins published",
+            "article.changed|done|article:zeppelins updated",
         ]
     );
 }

@@ -189,7 +189,7 @@ async fn an_article_that_was_overtaken_stays_as_it_is() {
     assert!(command(&setup, &["replay", "1"]).status.success());
     settled(&setup.store()).await;
     let receipts = rows(&setup.store(), "SELECT state, receipt FROM events ORDER BY id");
-    assert_eq!(receipts, ["done|superseded", "done|article:a"]);
+    assert_eq!(receipts, ["done|superseded", "done|article:a updated"]);
     assert_eq!(rows(&setup.store(), "SELECT body FROM articles WHERE id = 'a'"), ["Second"]);
     assert_eq!(vendor.seen().len(), 0, "and nothing of it goes outward");
 }

@@ -90,7 +90,7 @@ async fn every_outcome_has_its_reply() {
     settled(&setup.store()).await;
     assert_eq!(
         rows(&setup.store(), "SELECT kind, state FROM events ORDER BY id"),
-        ["conversation.escalated|done", "article.published|done",]
+        ["conversation.escalated|done", "article.changed|done",]
     );
 }
 
