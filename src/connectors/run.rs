@@ -283,9 +283,9 @@ fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<R
         return Err(Failure::NotJson { status });
     }
     match &step.reply {
-        // 204 to a query means not found; after a change the filter still runs.
+        // 204 to a query means not found; after a change the filter still runs, as on a 202 without a body.
         Some(_) if reply.status == StatusCode::NO_CONTENT && step.safe => Ok(ReplyOutcome::Value(None)),
-        Some(_) if is_empty && reply.status != StatusCode::NO_CONTENT => Err(Failure::Empty { status }),
+        Some(_) if is_empty && !may_be_empty(step, reply.status) => Err(Failure::Empty { status }),
         Some(filter) => {
             let output = filter.run(&scope).map_err(|source| Failure::Filter { key: "reply", source })?;
             Ok(match output {
@@ -295,6 +295,11 @@ fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<R
         }
         None => Ok(ReplyOutcome::Value(parsed)),
     }
+}
+
+/// Whether a success says all that it has to say without a body.
+fn may_be_empty(step: &CompiledStep, status: StatusCode) -> bool {
+    status == StatusCode::NO_CONTENT || (status == StatusCode::ACCEPTED && !step.safe)
 }
 
 /// ReplyOutcome of the first matching rule; `Value` if it means success.

@@ -129,7 +129,7 @@ fn judge(plan: &Plan) -> anyhow::Result<()> {
     let filled = plan.variables.iter().map(|variable| {
         let value = match (&variable.value, variable.kind) {
             (Some(value), _) => value,
-            (None, Kind::Address) => "https://example.com",
+            (None, Kind::Address | Kind::Url) => "https://example.com",
             // Valid for every kind of secret, including Standard Webhooks.
             (None, Kind::Secret) => "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
         };

@@ -23,7 +23,10 @@ pub(super) struct Variable {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// A base URL.
     Address,
+    /// Another URL, as of a token endpoint.
+    Url,
     Secret,
 }
 
@@ -44,9 +47,9 @@ pub(super) fn of_ports(file: &VendorFile, ports: &[&str]) -> (BTreeMap<String, K
         }
         let auth = at.and_then(|at| at.auth.as_ref()).unwrap_or(&file.auth);
         let members = serde_json::to_value(auth).unwrap_or_default();
-        for member in members.as_object().into_iter().flat_map(|members| members.values()) {
+        for (key, member) in members.as_object().into_iter().flatten() {
             if let Ok(SecretRef::Env(name)) = serde_json::from_value(member.clone()) {
-                variables.insert(name, Kind::Secret);
+                variables.insert(name, if key.ends_with("_url") { Kind::Url } else { Kind::Secret });
             }
         }
     }

@@ -249,7 +249,7 @@ fn without_a_terminal_every_missing_answer_is_named() {
     }
     assert!(!error.contains("--orders"), "{error}");
     for (flags, expected) in [
-        (&["--yes", "--orders", "zendesk"] as &[&str], "zendesk has no orders; there are builtin, generic, shopify"),
+        (&["--yes", "--orders", "zendesk"] as &[&str], "zendesk has no orders; there are builtin, adobe-commerce"),
         (&["--yes", "--webhooks", "shopify"], "there is no source shopify"),
         (&["--yes", "--base-url", "zendesk=https://a.zendesk.com"], "--base-url zendesk: no such connector was chosen"),
         (
