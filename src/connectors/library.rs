@@ -27,6 +27,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("intercom", include_str!("../../connectors/intercom.toml")),
     ("jira-service-management", include_str!("../../connectors/jira-service-management.toml")),
     ("klaviyo", include_str!("../../connectors/klaviyo.toml")),
+    ("medusa", include_str!("../../connectors/medusa.toml")),
     ("pipedrive", include_str!("../../connectors/pipedrive.toml")),
     ("prestashop", include_str!("../../connectors/prestashop.toml")),
     ("rocketchat", include_str!("../../connectors/rocketchat.toml")),
