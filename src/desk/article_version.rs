@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, time::Duration};
 
-use crate::domain::{ArticleMark, Timestamp};
+use crate::domain::{ArticleMark, Level, Timestamp};
 
 /// How far ahead of our clock a CMS's time is believed. Times beyond that are compared only with each other.
 const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
@@ -19,29 +19,29 @@ pub struct ArticleVersion {
     pub changed_at: Option<Timestamp>,
     /// The CMS's own number of the change, where it counts them.
     pub number: Option<i64>,
-    /// The article is not visible in this state.
-    pub removed: bool,
+    /// The level from which the article is visible in this state. None: it is not visible.
+    pub shown_from: Option<Level>,
 }
 
 impl ArticleVersion {
     /// `mark` is what the CMS says. A removal without a time has happened when it arrived: what the CMS had changed
     /// before that must not bring the article back.
-    pub fn new(arrival: i64, received_at: Timestamp, mark: Option<ArticleMark>, removed: bool) -> Self {
+    pub fn new(arrival: i64, received_at: Timestamp, mark: Option<ArticleMark>, shown_from: Option<Level>) -> Self {
         let (changed_at, number) = match mark {
             Some(ArticleMark::Time(at)) => (Some(at), None),
             Some(ArticleMark::Number(number)) => (None, Some(number)),
             None => (None, None),
         };
-        let changed_at = changed_at.or(removed.then_some(received_at));
-        Self { arrival, received_at, changed_at, number, removed }
+        let changed_at = changed_at.or(shown_from.is_none().then_some(received_at));
+        Self { arrival, received_at, changed_at, number, shown_from }
     }
 
     /// Whether this state takes the place of `known`. The later number or time decides. Of equal ones, as of a CMS that
-    /// writes whole seconds, the removal counts, because showing what was withdrawn is worse than missing what was
-    /// published. Where one of them has none, or the CMS's clock was wrong at one of them, the order of arrival decides.
+    /// writes whole seconds, the removal or restriction counts, because showing what was withdrawn is worse than missing
+    /// what was published. Where one of them has none, or the CMS's clock was wrong at one of them, the order of arrival decides.
     pub fn replaces(&self, known: &Self) -> bool {
         let by_arrival = self.arrival >= known.arrival;
-        let publishes = known.removed && !self.removed;
+        let publishes = self.openness() > known.openness();
         if let (Some(own), Some(number)) = (self.number, known.number) {
             return self.is_later(own.cmp(&number), known);
         }
@@ -52,9 +52,9 @@ impl ArticleVersion {
             (false, false) if at > self.received_at && own <= self.received_at && !publishes => by_arrival,
             (false, false) => self.is_later(own.cmp(&at), known),
             // The removal had happened when it arrived.
-            (false, true) if publishes => own > known.received_at,
+            (false, true) if publishes && known.shown_from.is_none() => own > known.received_at,
             (true, true) if self.shares_clock(known) => {
-                (self.removed && by_arrival) || self.is_later(own.cmp(&at), known)
+                (self.openness() < known.openness() && by_arrival) || self.is_later(own.cmp(&at), known)
             }
             _ => by_arrival,
         }
@@ -64,8 +64,21 @@ impl ArticleVersion {
         match compared {
             Ordering::Greater => true,
             Ordering::Less => false,
-            Ordering::Equal if self.removed != known.removed => self.removed,
-            Ordering::Equal => self.arrival >= known.arrival,
+            Ordering::Equal => match self.openness().cmp(&known.openness()) {
+                Ordering::Less => true,
+                Ordering::Greater => false,
+                Ordering::Equal => self.arrival >= known.arrival,
+            },
+        }
+    }
+
+    /// How many may see the article.
+    fn openness(&self) -> u8 {
+        match self.shown_from {
+            None => 0,
+            Some(Level::Verified) => 1,
+            Some(Level::Otp) => 2,
+            Some(Level::Anonymous) => 3,
         }
     }
 
@@ -84,11 +97,20 @@ impl ArticleVersion {
         u128::from(ahead(self).abs_diff(ahead(known))) < ONE_CLOCK.as_millis()
     }
 
-    /// What is recorded when this state takes the place of `known`: a number or time that this one lacks stays, so that
-    /// a late change from before is still recognised.
+    /// What is recorded when this state takes the place of `known`: a number or time that this one lacks stays, and so does
+    /// a later time of the same clock, so that a late change from before is still recognised.
     pub fn over(self, known: Option<&Self>) -> Self {
-        let number = self.number.or(known.and_then(|known| known.number));
-        let changed_at = self.changed_at.or(known.and_then(|known| known.changed_at));
+        let Some(known) = known else { return self };
+        let number = self.number.max(known.number);
+        let one_clock = match (self.is_far_ahead(), known.is_far_ahead()) {
+            (false, false) => true,
+            (true, true) => self.shares_clock(known),
+            _ => false,
+        };
+        let changed_at = match self.changed_at {
+            Some(own) if !one_clock => Some(own),
+            own => own.max(known.changed_at),
+        };
         Self { number, changed_at, ..self }
     }
 }
@@ -101,8 +123,12 @@ mod tests {
         Timestamp::from_unix_ms(1_700_000_000_000 + s * 1000).unwrap()
     }
 
+    fn shown(removed: bool) -> Option<Level> {
+        (!removed).then_some(Level::Anonymous)
+    }
+
     fn state(arrival: i64, received: i64, changed: Option<i64>, removed: bool) -> ArticleVersion {
-        ArticleVersion::new(arrival, at(received), changed.map(|s| ArticleMark::Time(at(s))), removed)
+        ArticleVersion::new(arrival, at(received), changed.map(|s| ArticleMark::Time(at(s))), shown(removed))
     }
 
     #[test]
@@ -113,6 +139,11 @@ mod tests {
         assert!(state(3, 102, Some(11), false).replaces(&removal));
         assert!(!state(4, 103, Some(9), true).replaces(&write));
         assert!(state(2, 101, Some(10), false).replaces(&write), "two edits of one second: by arrival");
+        let members = ArticleVersion { shown_from: Some(Level::Verified), ..state(2, 101, Some(10), false) };
+        assert!(
+            members.replaces(&write) && !state(3, 102, Some(10), false).replaces(&members),
+            "a restriction counts, too"
+        );
     }
 
     #[test]
@@ -155,7 +186,7 @@ mod tests {
     #[test]
     fn numbers_are_compared_like_times() {
         let numbered = |arrival, number: Option<i64>, removed| {
-            ArticleVersion::new(arrival, at(arrival), number.map(ArticleMark::Number), removed)
+            ArticleVersion::new(arrival, at(arrival), number.map(ArticleMark::Number), shown(removed))
         };
         let write = numbered(1, Some(7), false);
         assert!(numbered(2, Some(8), false).replaces(&write) && !numbered(2, Some(6), true).replaces(&write));

@@ -71,6 +71,11 @@ pub struct ArticleContent {
 }
 
 impl ArticleState {
+    /// The level from which it is visible.
+    pub fn shown_from(&self) -> Option<Level> {
+        self.content.as_ref().map(|content| content.audience)
+    }
+
     /// Whether this state is about every variant of the article.
     pub fn is_of_all_variants(&self) -> bool {
         self.variant.is_none() && self.content.is_none()

@@ -23,7 +23,7 @@ impl Handler for Articles {
     async fn handle(&self, work: &Work<'_>, event: Event) -> Result<String, EventError> {
         let Event::Article(state) = event else { return Err(EventError::Unhandled) };
         let Arrival { id, at, source } = work.arrival;
-        let version = ArticleVersion::new(id, at, state.version, state.content.is_none());
+        let version = ArticleVersion::new(id, at, state.version, state.shown_from());
         let origin = ArticleOrigin { source: source.to_owned(), report: ArticleReport::Event(id) };
         let what = match work.desk.apply_article(&state, version, &origin).await? {
             Applied::Published => "published",

@@ -47,7 +47,7 @@ pub(super) fn apply(
     // A removal of the whole article counts for each variant, and a variant takes the place of the article without one in
     // the same language: the CMS names now what it did not name before.
     let known = known(transaction, id, variant)?;
-    let whole = recorded(transaction, id, ALL)?.map(|whole| ArticleVersion { removed: true, ..whole });
+    let whole = recorded(transaction, id, ALL)?.map(|whole| ArticleVersion { shown_from: None, ..whole });
     let unnamed = match variant {
         "" => None,
         _ if is_own_language(transaction, variant)? => self::known(transaction, id, "")?,
@@ -101,7 +101,7 @@ fn remove_all(transaction: &Transaction<'_>, id: &str, version: ArticleVersion) 
             }
         }
     }
-    let before = recorded(transaction, id, ALL)?.map(|before| ArticleVersion { removed: true, ..before });
+    let before = recorded(transaction, id, ALL)?.map(|before| ArticleVersion { shown_from: None, ..before });
     if before.is_none_or(|before| version.replaces(&before)) {
         record(transaction, id, ALL, version)?;
     }
@@ -120,7 +120,7 @@ fn remove_others(
     named: &[Language],
     version: ArticleVersion,
 ) -> Result<bool, StoreError> {
-    let removal = ArticleVersion { removed: true, ..version };
+    let removal = ArticleVersion { shown_from: None, ..version };
     let mut removed = false;
     for variant in variants(transaction, id)? {
         if variant == own || named.iter().any(|language| language.as_str() == variant) {
@@ -150,8 +150,8 @@ fn is_own_language(transaction: &Transaction<'_>, variant: &str) -> Result<bool,
 /// The recorded version of a variant. One that is not shown was removed.
 fn known(transaction: &Transaction<'_>, id: &str, variant: &str) -> Result<Option<ArticleVersion>, StoreError> {
     let Some(version) = recorded(transaction, id, variant)? else { return Ok(None) };
-    let removed = shown(transaction, id, variant)?.is_none();
-    Ok(Some(ArticleVersion { removed, ..version }))
+    let shown_from = shown(transaction, id, variant)?.map(|(.., audience)| level(audience));
+    Ok(Some(ArticleVersion { shown_from, ..version }))
 }
 
 fn recorded(transaction: &Transaction<'_>, id: &str, variant: &str) -> Result<Option<ArticleVersion>, StoreError> {
@@ -166,7 +166,7 @@ fn recorded(transaction: &Transaction<'_>, id: &str, variant: &str) -> Result<Op
                 received_at: Timestamp::from_unix_ms(row.get(1)?)?,
                 changed_at: changed_at.map(Timestamp::from_unix_ms).transpose()?,
                 number: row.get(3)?,
-                removed: false,
+                shown_from: None,
             })
         })?
         .next()

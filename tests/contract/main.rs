@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail at once")]
 
+mod articles_random;
 mod compile_fail;
 mod ownership;
 mod parking;

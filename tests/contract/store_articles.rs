@@ -52,7 +52,7 @@ async fn report(
 ) -> Applied {
     let mark = changed.map(|s| ArticleMark::Time(start.plus(Duration::from_secs(s))));
     let received_at = start.plus(Duration::from_secs(arrival.unsigned_abs()));
-    let version = ArticleVersion::new(arrival, received_at, mark, state.content.is_none());
+    let version = ArticleVersion::new(arrival, received_at, mark, state.shown_from());
     let origin = ArticleOrigin { source: "cms".to_owned(), report: ArticleReport::Event(arrival) };
     engine.apply(state, version, &origin).await.unwrap()
 }
