@@ -13,14 +13,16 @@ use serde_json::{Map, Value, json};
 use super::{Cli, output, reference};
 use crate::{
     config::Config,
+    connectors,
     import::ImportRecord,
     tools::{self, Spec, document},
     webhooks::{CmsPayload, EndedPayload, EscalatedPayload},
 };
 
-/// Write the JSON Schemas of tools, webhook events, import records and configuration
+/// Write the JSON Schemas of tools, webhook events, import records, configuration and vendor files
 ///
-/// Writes tools/*.json, events/*.json, import.json and config.json into a directory, for the default configuration. With
+/// Writes tools/*.json, events/*.json, import.json, config.json and connector.json into a directory, for the default
+/// configuration. An editor of TOML checks a vendor file by connector.json, which the file's first line names. With
 /// --docs, and where docs/SUMMARY.md is there, also the pages of the documentation that the code knows:
 /// reference/configuration.md, reference/cli.md and reference/metrics.md, and llms.txt, the list of the book's pages.
 #[derive(Args)]
@@ -116,6 +118,7 @@ fn schemas() -> anyhow::Result<BTreeMap<String, String>> {
     add("events/cms-update.json".to_owned(), &Value::Object(cleaned(document::<CmsPayload>())))?;
     add("import.json".to_owned(), &Value::Object(cleaned(document::<ImportRecord>())))?;
     add("config.json".to_owned(), &Value::Object(cleaned(document::<Config>())))?;
+    add("connector.json".to_owned(), &Value::Object(cleaned(connectors::schema())))?;
     Ok(files)
 }
 

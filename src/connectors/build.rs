@@ -1,6 +1,6 @@
 //! Builds configured connectors: a vendor file plus address, credentials and settings of an upstream.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -107,6 +107,8 @@ pub enum ConnectorError {
         #[source]
         source: AuthError,
     },
+    #[error("failed to start a proxy on 127.0.0.1")]
+    Detour(#[source] io::Error),
     #[error("failed to set up TLS")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -141,6 +143,14 @@ pub struct Builder<'a> {
     secrets: SecretReader<'a>,
     tokens: TokenCache,
     clock: Clock,
+    detour: Option<Detour<'a>>,
+}
+
+/// Another way to the upstreams: where a base URL is reached, and what changes in the limits.
+#[derive(Clone, Copy)]
+struct Detour<'a> {
+    through: &'a dyn Fn(&BaseUrl) -> io::Result<BaseUrl>,
+    limits: &'a dyn Fn(&mut Limits),
 }
 
 impl<'a> Builder<'a> {
@@ -151,7 +161,23 @@ impl<'a> Builder<'a> {
         clock: Clock,
     ) -> Result<Self, ConnectorError> {
         let tokens = TokenCache::new(clock.clone()).map_err(|error| ConnectorError::Tls(Box::new(error)))?;
-        Ok(Self { library, upstreams, secrets, tokens, clock })
+        Ok(Self { library, upstreams, secrets, tokens, clock, detour: None })
+    }
+
+    /// The same, with requests that go through something else. Tokens are fetched where they are always fetched.
+    pub fn detoured<'b>(
+        &'b self,
+        through: &'b dyn Fn(&BaseUrl) -> io::Result<BaseUrl>,
+        limits: &'b dyn Fn(&mut Limits),
+    ) -> Builder<'b> {
+        Builder {
+            library: self.library.clone(),
+            upstreams: self.upstreams,
+            secrets: self.secrets,
+            tokens: self.tokens.clone(),
+            clock: self.clock.clone(),
+            detour: Some(Detour { through, limits }),
+        }
     }
 
     /// Builds the connector of an upstream for the given ports. A name without a section under `[upstreams]` means the
@@ -257,7 +283,12 @@ impl<'a> Builder<'a> {
         let auth = options.auth.over(&place.auth.clone().unwrap_or_default());
         let auth = Auth::new(&auth, &base, options.plain_http, self.secrets, &self.tokens)
             .map_err(|source| ConnectorError::Auth { upstream: upstream(), source })?;
-        Upstream::new(name, base, auth, options.limits.clone(), self.clock.clone())
+        let (mut base, mut limits) = (base, options.limits.clone());
+        if let Some(detour) = self.detour {
+            base = (detour.through)(&base).map_err(ConnectorError::Detour)?;
+            (detour.limits)(&mut limits);
+        }
+        Upstream::new(name, base, auth, limits, self.clock.clone())
             .map_err(|error| ConnectorError::Tls(Box::new(error)))
     }
 }

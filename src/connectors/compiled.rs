@@ -165,6 +165,10 @@ impl Operations {
         self.all().find(|operation| operation.name == name)
     }
 
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.all().map(|operation| operation.name).collect()
+    }
+
     fn all(&self) -> impl Iterator<Item = &Operation> {
         let all = [
             &self.find_order,

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Base URL in examples.
-const BASE: &str = "https://vendor.example";
+pub(super) const BASE: &str = "https://vendor.example";
 /// Effect id in examples, as external id and in the idempotency header.
 const EFFECT: &str = "01J00000000000000000000000";
 
@@ -56,7 +56,7 @@ pub async fn run_examples(library: &Library, name: &str) -> Result<Vec<ExampleRe
     Ok(results)
 }
 
-async fn run_one(
+pub(super) async fn run_one(
     file: &VendorFile,
     operations: Arc<Operations>,
     example: &Example,
@@ -120,7 +120,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Runs an operation and returns its result as JSON.
-async fn result(vendor: &Vendor, operation: &str, task: &Task<'_>) -> Result<Value, OperationError> {
+pub(super) async fn result(vendor: &Vendor, operation: &str, task: &Task<'_>) -> Result<Value, OperationError> {
     let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
     Ok(match operation {
         "orders.find" => match vendor.find_order(task).await? {
@@ -148,7 +148,7 @@ fn done(result: Result<(), OperationError>) -> Result<Value, OperationError> {
     result.map(|()| json!("done"))
 }
 
-fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String>, Option<Duration>) {
+pub(super) fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String>, Option<Duration>) {
     let meaning = match &error.failure {
         Failure::NotFound { .. } => ExpectedMeaning::NotFound,
         Failure::Denied { .. } => ExpectedMeaning::Denied,

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    file_values::{Json, Setting},
+    file_values::{Json, OneOrMore, Setting},
     webhook_file::{WebhookExample, WebhookSection},
 };
 use crate::{domain::TextRef, upstream::auth::AuthOptions};
 
 /// A vendor: address, authentication, and how each operation of the desk is performed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VendorFile {
     /// Equal to the file name.
     pub name: String,
+    /// Name of the vendor, for people.
     pub title: String,
     /// URL of the vendor's documentation.
     #[serde(default)]
@@ -29,6 +30,7 @@ pub struct VendorFile {
     /// Example of such an address.
     #[serde(default)]
     pub base_url_example: Option<String>,
+    /// Authentication of all requests; users override it key by key.
     #[serde(default)]
     pub auth: AuthOptions,
     /// Headers of all requests.
@@ -43,44 +45,56 @@ pub struct VendorFile {
     /// Error rules for replies of all operations; an operation's own rules are tried first.
     #[serde(default)]
     pub errors: Vec<ErrorRule>,
+    /// The vendor as the order system.
     #[serde(default)]
     pub orders: Option<Orders>,
+    /// The vendor as the helpdesk.
     #[serde(default)]
     pub helpdesk: Option<Helpdesk>,
+    /// The vendor as the CRM.
     #[serde(default)]
     pub crm: Option<Crm>,
+    /// The vendor as a copy of the help articles.
     #[serde(default)]
     pub knowledge: Option<Knowledge>,
+    /// A request that shows that address and credentials are good, for `check --online`.
     #[serde(default)]
     pub health: Option<Steps>,
+    /// Offline tests of the operations, for `connectors test`.
     #[serde(default)]
     pub examples: Vec<Example>,
+    /// What the vendor sends by itself.
     #[serde(default)]
     pub webhook: Option<WebhookSection>,
+    /// Offline tests of the webhook section.
     #[serde(default)]
     pub webhook_examples: Vec<WebhookExample>,
 }
 
 /// Address and authentication of one port, if they differ from the vendor's.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Place {
+    /// Base URL of this port.
     pub base_url: Option<TextRef>,
+    /// Authentication of this port.
     pub auth: Option<AuthOptions>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Orders {
+    /// Address and authentication, if they differ from the file's.
     #[serde(default)]
     pub at: Place,
     /// Always sends exactly one request.
     pub find: Steps,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Helpdesk {
+    /// Address and authentication, if they differ from the file's.
     #[serde(default)]
     pub at: Place,
     /// The vendor needs the customer's email address for a ticket.
@@ -92,19 +106,23 @@ pub struct Helpdesk {
     /// Lifetime of an idempotency key at the vendor, in seconds.
     #[serde(default)]
     pub idempotency_ttl_s: Option<u64>,
+    /// Opens a ticket.
     pub create_ticket: Steps,
+    /// Finds a ticket by its external id, to settle a lost answer.
     #[serde(default)]
     pub find_ticket: Option<Steps>,
     /// `add_comment` can raise the priority.
     #[serde(default)]
     pub raises_priority: bool,
+    /// Adds an internal comment to a ticket.
     #[serde(default)]
     pub add_comment: Option<Steps>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Crm {
+    /// Address and authentication, if they differ from the file's.
     #[serde(default)]
     pub at: Place,
     /// The vendor needs the customer's email address for a contact.
@@ -116,28 +134,34 @@ pub struct Crm {
     /// Lifetime of an idempotency key at the vendor, in seconds.
     #[serde(default)]
     pub idempotency_ttl_s: Option<u64>,
+    /// Finds the customer's contact.
     pub find_contact: Steps,
+    /// Creates or changes a contact.
     pub upsert_contact: Steps,
+    /// Adds a note to a contact.
     #[serde(default)]
     pub log_activity: Option<Steps>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Knowledge {
+    /// Address and authentication, if they differ from the file's.
     #[serde(default)]
     pub at: Place,
+    /// Creates or changes an article.
     pub upsert_article: Steps,
+    /// Removes an article.
     pub remove_article: Steps,
 }
 
 /// One or several requests; later ones see the earlier replies.
-#[derive(Debug, Clone)]
-pub struct Steps(pub Vec<Step>);
+pub type Steps = OneOrMore<Step>;
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
+    /// HTTP method.
     pub method: Method,
     /// Path below base_url; `{name}` is one path segment.
     pub path: String,
@@ -147,6 +171,7 @@ pub struct Step {
     /// Filter: the query as an object. Null members are omitted.
     #[serde(default)]
     pub query: Option<String>,
+    /// Headers of this request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Filter: the JSON body.
@@ -174,11 +199,12 @@ pub struct Step {
     /// Name of the vendor's idempotency header.
     #[serde(default)]
     pub idempotency_header: Option<String>,
+    /// Error rules for replies to this request, before those of the file.
     #[serde(default)]
     pub errors: Vec<ErrorRule>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     Get,
@@ -189,7 +215,7 @@ pub enum Method {
 }
 
 /// An error rule for replies. The first that matches applies.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorRule {
     /// Statuses that it applies to. Default: all.
@@ -198,6 +224,7 @@ pub struct ErrorRule {
     /// Filter on the body that has to give true.
     #[serde(default)]
     pub when: Option<String>,
+    /// What such a reply means.
     #[serde(rename = "as")]
     pub meaning: Meaning,
     /// Filter, for `invalid`: the input member that was refused; for `misconfigured`: what is not set up.
@@ -209,7 +236,7 @@ pub struct ErrorRule {
 }
 
 /// Meaning of an error for the desk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Meaning {
     /// A success.
@@ -231,15 +258,19 @@ pub enum Meaning {
 }
 
 /// An offline test of an operation: input → expected requests; canned replies → expected result.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
+    /// What the example shows.
     pub name: String,
+    /// The operation, as `orders.find`.
     pub operation: String,
+    /// Values of the file's settings.
     #[serde(default)]
     pub settings: BTreeMap<String, serde_json::Value>,
-    /// JSON.
+    /// JSON: the operation's input; members left out are null.
     pub input: Json,
+    /// The requests that are expected, with their replies.
     #[serde(default)]
     pub exchanges: Vec<Exchange>,
     /// JSON: the domain value; every member written here has to be equal. null means not found.
@@ -250,16 +281,20 @@ pub struct Example {
     pub error: Option<ExpectedError>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+/// A request and its reply.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
+    /// The expected request.
     pub request: ExpectedRequest,
+    /// The vendor's reply.
     pub reply: CannedReply,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedRequest {
+    /// HTTP method.
     pub method: Method,
     /// Path below base_url as it is sent: percent-encoded, with the query.
     pub path: String,
@@ -271,31 +306,37 @@ pub struct ExpectedRequest {
     pub body: Option<Json>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CannedReply {
+    /// HTTP status.
     pub status: u16,
     /// The raw body: JSON or anything else.
     #[serde(default)]
     pub body: String,
+    /// Headers of the reply, as far as `reply_headers` names them.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Seconds of the `Retry-After` header.
     #[serde(default)]
     pub retry_after_s: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub struct ExpectedError {
+    /// The meaning of the error.
     #[serde(rename = "as")]
     pub meaning: ExpectedMeaning,
+    /// The argument that was refused, or what is not set up.
     #[serde(default)]
     pub field: Option<String>,
+    /// Seconds to wait.
     #[serde(default)]
     pub retry_after_s: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpectedMeaning {
     NotFound,
@@ -309,35 +350,6 @@ pub enum ExpectedMeaning {
     EmailRequired,
     Closed,
     Unexpected,
-}
-
-impl<'de> Deserialize<'de> for Steps {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Steps;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a request as a table, or several as an array of tables")
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Steps, A::Error> {
-                Step::deserialize(de::value::MapAccessDeserializer::new(map)).map(|step| Steps(vec![step]))
-            }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Steps, A::Error> {
-                let mut steps = Vec::new();
-                while let Some(step) = items.next_element()? {
-                    steps.push(step);
-                }
-                match steps.is_empty() {
-                    true => Err(de::Error::custom("needs at least one request")),
-                    false => Ok(Steps(steps)),
-                }
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
 }
 
 impl Method {
@@ -372,16 +384,5 @@ impl VendorFile {
             let inner = error.into_inner();
             format!("{}{path}: {}", line(&inner), inner.message())
         })
-    }
-
-    /// Names of the ports that it serves.
-    pub fn ports(&self) -> Vec<&'static str> {
-        let all = [
-            ("orders", self.orders.is_some()),
-            ("helpdesk", self.helpdesk.is_some()),
-            ("crm", self.crm.is_some()),
-            ("knowledge", self.knowledge.is_some()),
-        ];
-        all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
     }
 }

@@ -153,6 +153,23 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// The same with jaq's own words for a failure, which may quote data: for the terminal of whoever tries a file out.
+    pub(super) fn explain(&self, scope: &FilterScope) -> Result<Option<Value>, String> {
+        let context = Ctx::<data::JustLut<Val>>::new(&self.0.lut, Vars::new(scope.variables.clone()));
+        match self.0.id.run((context, scope.dot.clone())).next() {
+            None => Ok(None),
+            Some(Ok(value)) => {
+                let mut left = OUTPUT_BYTES_MAX;
+                from_val(&value, 0, &mut left).map(Some).map_err(|error| error.to_string())
+            }
+            Some(Err(error)) => {
+                Err(error.get_err().map_or_else(|_| "the filter ended itself".to_owned(), |error| error.to_string()))
+            }
+        }
+    }
+}
+
 /// Converts JSON to a filter value. Its depth was bounded by serde_json.
 pub(super) fn to_val(value: &Value) -> Val {
     serde_json::from_value(value.clone()).unwrap_or_default()

@@ -30,6 +30,8 @@ pub(super) trait Transport: Send + Sync {
     fn trip(&self);
     /// Reports that a reply filter gave no output for a reply with a body.
     fn made_nothing(&self, path: &str);
+    /// Shows a step before its request and, with the reply, after it, to explain what its filters do.
+    fn watch(&self, _step: &Arc<CompiledStep>, _scope: &FilterScope, _reply: Option<&Reply>) {}
 }
 
 /// Arguments of a run.
@@ -96,6 +98,7 @@ async fn run_step(
     scope: FilterScope,
     in_doubt: &mut bool,
 ) -> Result<Option<Option<Value>>, Failure> {
+    run.transport.watch(step, &scope, None);
     let prepared = {
         let (step, scope) = (step.clone(), scope.clone());
         // Request filters work on the customer's input: their run time says nothing about the upstream.
@@ -111,6 +114,7 @@ async fn run_step(
             return Err(error.into());
         }
     };
+    run.transport.watch(step, &scope, Some(&reply));
     let (status, earlier) = (reply.status, reply.in_doubt);
     let outcome = {
         let step = step.clone();
@@ -255,13 +259,12 @@ fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Req
     })
 }
 
-fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<ReplyOutcome, Failure> {
-    let status = reply.status.as_u16();
+/// The input of filters on a reply, and the body if it is JSON.
+pub(super) fn of_reply(mut scope: FilterScope, reply: &Reply) -> (FilterScope, Option<Value>) {
     // RFC 8259, section 8.1: parsers may ignore a byte order mark.
     let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
     // Headers stand in for a body.
     let headers = (reply.status.is_success() && !reply.headers.is_empty()).then(|| json!(reply.headers));
-    let is_empty = reply.body.is_empty() && headers.is_none();
     let parsed = match text.trim_ascii() {
         [] => Some(headers.unwrap_or_default()),
         body => serde_json::from_slice(body).ok(),
@@ -271,7 +274,13 @@ fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<R
         // Rules may match a body that is not JSON as a string.
         None => Val::utf8_str(String::from_utf8_lossy(&reply.body).into_owned()),
     };
-    scope.variables[3] = Val::from(usize::from(status));
+    scope.variables[3] = Val::from(usize::from(reply.status.as_u16()));
+    (scope, parsed)
+}
+
+fn judge(step: &CompiledStep, scope: FilterScope, reply: &Reply) -> Result<ReplyOutcome, Failure> {
+    let status = reply.status.as_u16();
+    let (scope, parsed) = of_reply(scope, reply);
     let meaning = match by_rule(step, &scope, reply)? {
         Some(outcome) => return Ok(outcome),
         None => by_status(reply),
@@ -285,7 +294,9 @@ fn judge(step: &CompiledStep, mut scope: FilterScope, reply: &Reply) -> Result<R
     match &step.reply {
         // 204 to a query means not found; after a change the filter still runs, as on a 202 without a body.
         Some(_) if reply.status == StatusCode::NO_CONTENT && step.safe => Ok(ReplyOutcome::Value(None)),
-        Some(_) if is_empty && !may_be_empty(step, reply.status) => Err(Failure::Empty { status }),
+        Some(_) if reply.body.is_empty() && reply.headers.is_empty() && !may_be_empty(step, reply.status) => {
+            Err(Failure::Empty { status })
+        }
         Some(filter) => {
             let output = filter.run(&scope).map_err(|source| Failure::Filter { key: "reply", source })?;
             Ok(match output {

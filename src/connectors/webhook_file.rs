@@ -11,12 +11,13 @@ use crate::{
 };
 
 /// A vendor's webhooks: how they are signed, and how they map to events.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSection {
     /// What a user has to set up at the vendor first.
     #[serde(default)]
     pub about: String,
+    /// How a delivery is signed.
     pub signature: Scheme,
     /// Filter on the body: an array of canonical events. No output, null and an empty array skip the delivery.
     pub events: String,
@@ -42,25 +43,30 @@ pub struct WebhookSection {
 }
 
 /// A captured delivery and its expected mapping.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookExample {
+    /// What the example shows.
     pub name: String,
+    /// Values of the section's settings.
     #[serde(default)]
     pub settings: BTreeMap<String, serde_json::Value>,
     /// Secrets in plain text; they sign nothing else.
     pub secrets: Vec<String>,
     /// Time of arrival.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// Default: `/webhooks/NAME`.
     #[serde(default)]
     pub path: Option<String>,
+    /// The headers that came, with the signature.
     pub headers: BTreeMap<String, String>,
     /// The exact body.
     pub body: String,
     /// JSON: the expected events; every member written here has to be equal.
     #[serde(default)]
     pub events: Option<Json>,
+    /// The deduplication key, if it is to be compared.
     #[serde(default)]
     pub identity: Option<String>,
     /// Expects a delivery without events.

@@ -53,6 +53,11 @@ impl BaseUrl {
         self.0.as_str()
     }
 
+    /// The same path at another address, by plain http.
+    pub(super) fn at(&self, address: std::net::SocketAddr) -> Self {
+        Url::parse(&format!("http://{address}{}", self.0.path())).map_or_else(|_| self.clone(), Self)
+    }
+
     /// The URL of `template` below this base. `{name}` is replaced by a parameter, encoded as one path segment.
     pub fn join<'a>(
         &self,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 const VALUE_CHARS_MAX: usize = 256;
 
 /// The handshake of one vendor. HEAD and GET without parameters are answered for every source.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Handshake {
     /// POST: a form with exactly these members, as WooCommerce's `webhook_id=17`.

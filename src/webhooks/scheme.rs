@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::domain::Timestamp;
 
 /// How a sender authenticates a webhook.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Scheme {
     Hmac(HmacScheme),
@@ -17,13 +17,15 @@ pub enum Scheme {
 }
 
 /// An HMAC in a header.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HmacScheme {
     /// The header with the signature.
     pub header: String,
+    /// The hash; `sha256` if left out.
     #[serde(default)]
     pub hash: Hash,
+    /// The encoding; `hex` if left out.
     #[serde(default)]
     pub encoding: Encoding,
     /// The name of the signature in a header that is a list, as `t=…,v1=…`. It may occur several times.
@@ -41,8 +43,10 @@ pub struct HmacScheme {
     /// The header with the id.
     #[serde(default)]
     pub id: Option<String>,
+    /// Where the time is that is signed.
     #[serde(default)]
     pub timestamp: Option<TimestampPlace>,
+    /// The form of the secret.
     #[serde(default)]
     pub secret: SecretForm,
 }
@@ -52,30 +56,34 @@ fn body() -> String {
 }
 
 /// A shared secret in a header.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StaticScheme {
+    /// The header with the secret.
     pub header: String,
 }
 
 /// Has no settings.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentfulScheme {}
 
 /// Where the timestamp is: in its own header, or a part of the signature header.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimestampPlace {
+    /// A header of its own.
     #[serde(default)]
     pub header: Option<String>,
+    /// A part of the signature's header.
     #[serde(default)]
     pub part: Option<String>,
+    /// Its form.
     pub unit: Unit,
 }
 
 /// The hash of the HMAC.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Hash {
     #[default]
@@ -84,7 +92,7 @@ pub enum Hash {
 }
 
 /// The encoding of a signature.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
     #[default]
@@ -95,7 +103,7 @@ pub enum Encoding {
 }
 
 /// The form of a timestamp: Unix time in seconds or milliseconds, or RFC 3339.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     S,
@@ -104,7 +112,7 @@ pub enum Unit {
 }
 
 /// How the key is derived from the secret.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretForm {
     /// The octets of the secret.

@@ -28,10 +28,13 @@ mod identity {
 }
 
 mod connectors {
+    mod editors;
     mod helpdesks;
     mod order_replies;
     pub mod outcomes;
+    mod probes;
     mod tokens;
+    mod trials;
     mod upstreams;
     mod vendor_refusals;
     mod vendors;

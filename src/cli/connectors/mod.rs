@@ -1,4 +1,8 @@
-//! `frontdesk connectors`: lists, shows and tests vendor files.
+//! `frontdesk connectors`: lists, shows and tests vendor files, and tries them out at the real system.
+
+mod probe;
+mod target;
+mod try_out;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -7,9 +11,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, block_on, output};
-use crate::connectors::{Library, Origin, Setting, VendorFile, run_examples};
+use crate::{
+    config::Loaded,
+    connectors::{Library, Origin, Setting, VendorFile, run_examples},
+};
 
-/// List, show and test connectors
+/// List, show, test and try out connectors
 ///
 /// A connector is a TOML file that defines how the desk's operations are done at one vendor. Some are shipped. Your own
 /// files go into a directory `connectors` beside the configuration file; one with the name of a shipped connector
@@ -25,6 +32,8 @@ enum ConnectorsCommand {
     List(List),
     Show(Show),
     Test(Test),
+    Try(try_out::Try),
+    Probe(probe::ProbeCommand),
 }
 
 /// List connectors with what they serve and where they come from
@@ -78,8 +87,15 @@ struct From {
 
 impl From {
     fn library(&self) -> anyhow::Result<Library> {
-        let configured = self.config.load()?.config.connectors.directory;
-        Ok(Library::with_directory(self.directory.as_deref().or(configured.as_deref()))?)
+        self.open().map(|(library, _)| library)
+    }
+
+    /// The vendor files, and the configuration.
+    fn open(&self) -> anyhow::Result<(Library, Loaded)> {
+        let loaded = self.config.load()?;
+        let configured = loaded.config.connectors.directory.as_deref();
+        let library = Library::with_directory(self.directory.as_deref().or(configured))?;
+        Ok((library, loaded))
     }
 }
 
@@ -89,6 +105,8 @@ impl Connectors {
             ConnectorsCommand::List(list) => list.run(),
             ConnectorsCommand::Show(show) => show.run(),
             ConnectorsCommand::Test(test) => test.run(),
+            ConnectorsCommand::Try(try_out) => try_out.run(),
+            ConnectorsCommand::Probe(probe) => probe.run(),
         }
     }
 }
