@@ -12,6 +12,7 @@ use super::{
     file::{Place, VendorFile},
     filter::to_val,
     library::{Library, LibraryError},
+    order_number,
     threads::FilterThreads,
     vendor::{self, Vendor},
 };
@@ -199,6 +200,13 @@ impl<'a> Builder<'a> {
             .map_err(|source| ConnectorError::Compile { file: self.library.file(&file.name), source })?;
         let settings = vendor::settings(&file.settings, &file.name, &options.settings)
             .map_err(|(key, why)| wrong(&format!("settings.{key}"), why))?;
+        let settings = to_val(&settings);
+        if let Some(filter) = &operations.order_number {
+            order_number::check(filter, &settings).map_err(|why| ConnectorError::Compile {
+                file: self.library.file(&file.name),
+                source: CompileError::Value { key: "orders.number".to_owned(), why },
+            })?;
+        }
         let system = match &options.system {
             Some(system) => system.clone(),
             None => SystemId::parse(name)
@@ -210,6 +218,7 @@ impl<'a> Builder<'a> {
             let place = Place {
                 base_url: own.base_url.clone().or_else(|| file.base_url.clone()),
                 auth: Some(own.auth.clone().unwrap_or_else(|| file.auth.clone())),
+                protocol: None,
             };
             if let Some((_, upstream)) = made.iter().find(|(known, _)| *known == place) {
                 return Ok(Some(upstream.clone()));
@@ -251,12 +260,7 @@ impl<'a> Builder<'a> {
             ticket_needs_email: helpdesk.is_some_and(|port| port.needs_email),
             raises_priority: helpdesk.is_some_and(|port| port.raises_priority),
             contact_needs_email: crm.is_some_and(|port| port.needs_email),
-            vendor: Vendor {
-                operations: Arc::new(operations),
-                settings: to_val(&settings),
-                system,
-                threads: FilterThreads::start(name),
-            },
+            vendor: Vendor { operations: Arc::new(operations), settings, system, threads: FilterThreads::start(name) },
             endpoints,
             clock: self.clock.clone(),
             suspended_until: Default::default(),

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
-    file::{ErrorRule, Meaning, Method, Step, Steps, VendorFile},
+    file::{ErrorRule, Meaning, Step, Steps, VendorFile},
+    file_values::Method,
     filter::{Filter, FilterCompiler, FilterError},
-    outputs, shapes,
+    graphql::Document,
+    graphql_step, outputs, shapes,
 };
 use crate::upstream::BaseUrl;
 
@@ -21,8 +23,13 @@ pub(super) struct Operation {
 }
 
 pub(super) struct CompiledStep {
+    /// The request of the health operation.
+    pub(super) is_health: bool,
     pub(super) method: Method,
     pub(super) path: String,
+    /// For GraphQL: what is sent in place of `body`, with the output of `variables`.
+    pub(super) graphql: Option<Document>,
+    pub(super) variables: Option<Filter>,
     pub(super) headers: HeaderMap,
     pub(super) safe: bool,
     pub(super) preparatory: bool,
@@ -34,11 +41,13 @@ pub(super) struct CompiledStep {
     pub(super) query: Option<Filter>,
     pub(super) body: Option<Filter>,
     pub(super) reply: Option<Filter>,
+    pub(super) complete: Option<Filter>,
     pub(super) errors: Vec<CompiledRule>,
 }
 
 pub(super) struct CompiledRule {
     pub(super) status: Vec<u16>,
+    pub(super) code: Vec<String>,
     pub(super) when: Option<Filter>,
     pub(super) meaning: Meaning,
     pub(super) field: Option<Filter>,
@@ -56,10 +65,16 @@ pub enum CompileError {
 
 /// Operations with an effect id, which the idempotency header carries.
 const WITH_EFFECT: [&str; 3] = ["helpdesk.create_ticket", "helpdesk.add_comment", "crm.log_activity"];
+/// Operations whose empty result proves something.
+const LOOK_UPS: [&str; 3] = ["orders.find", "helpdesk.find_ticket", "crm.find_contact"];
+/// Where GraphQL is, if a request does not say it.
+const GRAPHQL_PATH: &str = "/graphql";
 
 /// The compiled operations of a vendor.
 #[derive(Default)]
 pub(super) struct Operations {
+    /// The normal form of order numbers.
+    pub(super) order_number: Option<Filter>,
     pub(super) find_order: Option<Operation>,
     pub(super) create_ticket: Option<Operation>,
     pub(super) find_ticket: Option<Operation>,
@@ -95,6 +110,9 @@ impl Operations {
                            the last need a when";
                 return Err(CompileError::value("orders.find", why));
             }
+            let number = orders.number.as_deref().map(|code| compiler.compile(code)).transpose();
+            all.order_number =
+                number.map_err(|source| CompileError::Filter { key: "orders.number".to_owned(), source })?;
             let find = compile("orders.find", &orders.find)?;
             all.find_order = find.map(|find| Operation { alternatives: true, ..find });
         }
@@ -220,11 +238,22 @@ impl CompiledStep {
             let compiled = code.as_deref().map(|code| compiler.compile(code)).transpose();
             compiled.map_err(|source| CompileError::Filter { key: format!("{section}.{key}"), source })
         };
+        let wrong = |key: &str, why: &str| CompileError::value(format!("{section}.{key}"), why);
+        let graphql = graphql_step::document(file, operation, step).map_err(|(key, why)| wrong(key, &why))?;
+        let (method, path) = match &graphql {
+            Some(_) => (step.method.unwrap_or(Method::Post), step.path.as_deref().unwrap_or(GRAPHQL_PATH)),
+            None => (
+                step.method.ok_or_else(|| wrong("method", "is missing"))?,
+                step.path.as_deref().ok_or_else(|| wrong("path", "is missing"))?,
+            ),
+        };
         let known = step.params.is_none().then(|| shapes::names(operation));
-        check_template(&step.path, known.as_deref())
-            .map_err(|why| CompileError::value(format!("{section}.path"), why))?;
-        if step.method == Method::Get && step.body.is_some() {
-            return Err(CompileError::value(format!("{section}.body"), "a GET has no body; use query"));
+        check_template(path, known.as_deref()).map_err(|why| wrong("path", &why))?;
+        if method == Method::Get && step.body.is_some() {
+            return Err(wrong("body", "a GET has no body; use query"));
+        }
+        if step.complete.is_some() && !LOOK_UPS.contains(&operation) {
+            return Err(wrong("complete", &format!("is for {}", LOOK_UPS.join(", "))));
         }
         let mut headers = HeaderMap::new();
         for (name, value) in file.headers.iter().chain(&step.headers) {
@@ -247,15 +276,21 @@ impl CompiledStep {
         let own = step.errors.iter().map(|rule| (format!("{section}.errors"), rule));
         let shared = file.errors.iter().map(|rule| ("errors".to_owned(), rule));
         let errors = own.chain(shared).map(|(section, rule)| CompiledRule::new(compiler, &section, rule));
-        let safe = step.safe.unwrap_or(step.method == Method::Get);
+        let safe = step.safe.unwrap_or_else(|| match &graphql {
+            Some(document) => !document.is_mutation,
+            None => method == Method::Get,
+        });
         if safe && (step.repeatable == Some(false) || idempotency_header.is_some()) {
             let why = "what is safe can be repeated, and needs no idempotency_header";
             return Err(CompileError::value(format!("{section}.safe"), why));
         }
-        let repeatable = step.repeatable.unwrap_or(step.method.is_idempotent());
+        let repeatable = step.repeatable.unwrap_or(method.is_idempotent());
         Ok(Self {
-            method: step.method,
-            path: step.path.clone(),
+            is_health: operation == "health",
+            method,
+            path: path.to_owned(),
+            graphql,
+            variables: filter("variables", &step.variables)?,
             headers,
             safe,
             preparatory: step.preparatory,
@@ -273,6 +308,7 @@ impl CompiledStep {
                     .map_err(|source| CompileError::Filter { key: format!("{section}.reply"), source })?,
                 code => filter("reply", code)?,
             },
+            complete: filter("complete", &step.complete)?,
             errors: errors.collect::<Result<_, _>>()?,
         })
     }
@@ -294,8 +330,8 @@ impl CompiledRule {
             let compiled = code.as_deref().map(|code| compiler.compile(code)).transpose();
             compiled.map_err(|source| CompileError::Filter { key: format!("{section}.{key}"), source })
         };
-        if rule.status.is_empty() && rule.when.is_none() {
-            return Err(CompileError::value(section, "a rule needs a status, a when or both"));
+        if rule.status.is_empty() && rule.code.is_empty() && rule.when.is_none() {
+            return Err(CompileError::value(section, "a rule needs a status, a when or both; for GraphQL also a code"));
         }
         if rule.field.is_some() && !matches!(rule.meaning, Meaning::Invalid | Meaning::Misconfigured) {
             let why = "is for as = \"invalid\" and as = \"misconfigured\"";
@@ -309,6 +345,7 @@ impl CompiledRule {
         }
         Ok(Self {
             status: rule.status.clone(),
+            code: rule.code.clone(),
             when: filter("when", &rule.when)?,
             meaning: rule.meaning,
             field: filter("field", &rule.field)?,

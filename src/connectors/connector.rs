@@ -184,10 +184,11 @@ impl<'a> Does<'a> {
 #[async_trait]
 impl OrderSystem for Connector {
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError> {
-        let input = input::find_order(id);
+        let number = self.number(id).await?;
+        let input = input::find_order(id, &number);
         let find = async |task: &Task<'_>| self.vendor.find_order(task).await;
         let found = self.with(&self.endpoints.orders, System::OrderSystem, Does::owned(&input), find).await?;
-        let Some(ReadOrder { order, faults }) = found else { return Ok(None) };
+        let Some(ReadOrder { order, faults, rounded }) = found else { return Ok(None) };
         if !faults.is_empty() {
             tracing::warn!(
                 upstream = self.name,
@@ -195,7 +196,18 @@ impl OrderSystem for Connector {
                 "members of an order are unreadable and left out"
             );
         }
+        if !rounded.is_empty() {
+            tracing::info!(upstream = self.name, rounded = rounded.join("; "), "amounts of an order were rounded");
+        }
         Ok(Some(order))
+    }
+
+    async fn number(&self, id: &OrderId) -> Result<OrderId, PortError> {
+        let number = self.vendor.order_number(id).await;
+        number.map_err(|failure| {
+            let error = OperationError { operation: "orders.find", failure, in_doubt: false };
+            self.port_error(System::OrderSystem, &Does::read(&Value::Null), None, error)
+        })
     }
 
     fn suspend(&self, until: Option<Instant>) {

@@ -279,11 +279,18 @@ impl Known {
 impl Connector {
     async fn see_order(&self, id: &OrderId) -> Seen {
         let Some(upstream) = self.upstream_of("orders.find") else { return Seen::Other("no upstream".to_owned()) };
-        let (transport, input) = (transport(upstream), input::find_order(id));
+        let Ok(number) = self.vendor.order_number(id).await else { return Seen::Other("orders.number".to_owned()) };
+        let (transport, input) = (transport(upstream), input::find_order(id, &number));
         let task = Task { transport: &transport, input: &input, effect: None };
         match self.vendor.find_order(&task).await {
             Ok(None) => Seen::Absent,
-            Ok(Some(ReadOrder { order, .. })) => Seen::Order { id: order.id, owner: order.owner, email: order.email },
+            Ok(Some(ReadOrder { order, .. })) => {
+                // Numbers of the same normal form are the same.
+                let found = self.vendor.order_number(&order.id).await;
+                let same = found.is_ok_and(|found| found.is_same(&number, false));
+                let found = if same { id.clone() } else { order.id };
+                Seen::Order { id: found, owner: order.owner, email: order.email }
+            }
             Err(error) => Seen::of_failure(&error),
         }
     }

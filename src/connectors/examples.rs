@@ -14,11 +14,13 @@ use serde_json::{Value, json};
 
 use super::{
     compiled::Operations,
-    example_result::{ExampleResult, differs},
+    example_file::{Example, Exchange, ExpectedMeaning},
+    example_result::{ExampleResult, differs, differs_exactly},
     failure::{Failure, OperationError},
-    file::{Example, Exchange, ExpectedMeaning, VendorFile},
+    file::VendorFile,
     filter::to_val,
     library::Library,
+    order_number,
     reply::ReadOrder,
     run::Transport,
     shapes,
@@ -27,7 +29,7 @@ use super::{
     webhook, webhook_examples,
 };
 use crate::{
-    domain::SystemId,
+    domain::{OrderId, SystemId},
     upstream::{BaseUrl, CallError, Reply, Request, UpstreamError},
 };
 
@@ -45,8 +47,10 @@ pub async fn run_examples(library: &Library, name: &str) -> Result<Vec<ExampleRe
     let threads = FilterThreads::start(name);
     let mut results = Vec::new();
     for example in &file.examples {
-        let failure = run_one(&file, operations.clone(), example, &threads).await.err();
-        results.push(ExampleResult { example: example.name.clone(), operation: example.operation.clone(), failure });
+        let mut notes = Vec::new();
+        let failure = run_one(&file, operations.clone(), example, &threads, &mut notes).await.err();
+        let (example, operation) = (example.name.clone(), example.operation.clone());
+        results.push(ExampleResult { example, operation, failure, notes });
     }
     if file.webhook.is_some() || !file.webhook_examples.is_empty() {
         let compiled = webhook::compile(&file)
@@ -61,19 +65,24 @@ pub(super) async fn run_one(
     operations: Arc<Operations>,
     example: &Example,
     threads: &FilterThreads,
+    notes: &mut Vec<String>,
 ) -> Result<(), String> {
-    if operations.get(&example.operation).is_none() {
+    let Some(operation) = operations.get(&example.operation) else {
         return Err(format!("there is no operation {} in this file", example.operation));
-    }
-    let input = shapes::complete(&example.operation, &example.input.0, &file.name)?;
+    };
+    let script = Script::new(&example.exchanges, operation.steps.iter().any(|step| step.graphql.is_some()));
+    let mut input = shapes::complete(&example.operation, &example.input.0, &file.name)?;
     let settings = vendor::settings(&file.settings, &file.name, &example.settings)
         .map_err(|(key, why)| format!("settings.{key} {why}"))?;
     let system = SystemId::parse(&file.name).map_err(|invalid| invalid.to_string())?;
     let vendor = Vendor { operations, settings: to_val(&settings), system, threads: threads.clone() };
-    let script = Script::new(&example.exchanges);
+    if let Some(filter) = &vendor.operations.order_number {
+        order_number::check(filter, &vendor.settings).map_err(|why| format!("orders.number {why}"))?;
+        normalise(&vendor, &mut input).await;
+    }
     let effect = input.get("external_id").and_then(Value::as_str).unwrap_or(EFFECT);
     let task = Task { transport: &script, input: &input, effect: Some(effect) };
-    let got = result(&vendor, &example.operation, &task).await;
+    let got = result(&vendor, &example.operation, &task, notes).await;
     let made_nothing = script.made_nothing.load(Ordering::Relaxed);
     match (script.end(), &got) {
         (Ok(()), _) => {}
@@ -119,14 +128,45 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Brings the number of an order into its normal form, as the desk does.
+pub(super) async fn normalise(vendor: &Vendor, input: &mut Value) {
+    let number = input.get("number").and_then(Value::as_str).and_then(|number| OrderId::parse(number).ok());
+    if let Some(number) = number
+        && let Ok(normal) = vendor.order_number(&number).await
+    {
+        input["number"] = normal.number().into();
+    }
+}
+
+/// Whether the order that came back is the one that was asked for, as the desk compares them.
+async fn is_asked(vendor: &Vendor, found: &OrderId, input: &Value) -> bool {
+    let asked = input.get("number").and_then(Value::as_str).and_then(|number| OrderId::parse(number).ok());
+    match (asked, vendor.order_number(found).await) {
+        (Some(asked), Ok(found)) => found.is_same(&asked, false),
+        _ => true,
+    }
+}
+
 /// Runs an operation and returns its result as JSON.
-pub(super) async fn result(vendor: &Vendor, operation: &str, task: &Task<'_>) -> Result<Value, OperationError> {
+pub(super) async fn result(
+    vendor: &Vendor,
+    operation: &str,
+    task: &Task<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Value, OperationError> {
     let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
     Ok(match operation {
         "orders.find" => match vendor.find_order(task).await? {
             None => Value::Null,
-            Some(ReadOrder { order, faults }) if faults.is_empty() => json(serde_json::to_value(order)),
-            Some(ReadOrder { faults, .. }) => json!({ "left out": faults }),
+            Some(ReadOrder { faults, .. }) if !faults.is_empty() => json!({ "left out": faults }),
+            Some(ReadOrder { order, .. }) if !is_asked(vendor, &order.id, task.input).await => {
+                notes.push(format!("id: {} is another number than was asked for, which is not found", order.id));
+                Value::Null
+            }
+            Some(ReadOrder { order, rounded, .. }) => {
+                notes.extend(rounded);
+                json(serde_json::to_value(order))
+            }
         },
         "helpdesk.create_ticket" => json(serde_json::to_value(vendor.create_ticket(task).await?)),
         "helpdesk.find_ticket" => json(serde_json::to_value(vendor.find_ticket(task).await?)),
@@ -162,6 +202,7 @@ pub(super) fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String
         _ if error.in_doubt => ExpectedMeaning::InDoubt,
         Failure::Unavailable { .. } | Failure::Upstream(_) => ExpectedMeaning::Unavailable,
         Failure::InDoubt { .. } => ExpectedMeaning::InDoubt,
+        Failure::Incomplete => ExpectedMeaning::Incomplete,
         _ => ExpectedMeaning::Unexpected,
     };
     (meaning, None, None)
@@ -170,6 +211,8 @@ pub(super) fn meaning(error: &OperationError) -> (ExpectedMeaning, Option<String
 /// A transport that plays the vendor.
 struct Script {
     base: BaseUrl,
+    /// The requests are those of GraphQL.
+    graphql: bool,
     made_nothing: AtomicBool,
     state: Mutex<State>,
 }
@@ -181,10 +224,10 @@ struct State {
 }
 
 impl Script {
-    fn new(exchanges: &[Exchange]) -> Self {
+    fn new(exchanges: &[Exchange], graphql: bool) -> Self {
         let base = BaseUrl::parse(BASE, false).unwrap_or_else(|_| unreachable!("the base of examples is a good one"));
         let state = State { exchanges: exchanges.iter().cloned().collect(), sent: 0, failure: None };
-        Self { base, made_nothing: AtomicBool::new(false), state: Mutex::new(state) }
+        Self { base, graphql, made_nothing: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// The first unexpected request, or the number of missing ones.
@@ -219,7 +262,7 @@ impl Transport for Script {
             let why = format!("{what} was not expected: {} {path}", request.method);
             return refuse(&mut state, why);
         };
-        match compare(&what, &exchange, &request) {
+        match compare(&what, self.graphql, &exchange, &request) {
             Some(why) => refuse(&mut state, why),
             None => Ok(Reply {
                 status: http::StatusCode::from_u16(exchange.reply.status).unwrap_or_default(),
@@ -243,16 +286,20 @@ impl Transport for Script {
     }
 }
 
-fn compare(what: &str, exchange: &Exchange, request: &Request) -> Option<String> {
+fn compare(what: &str, graphql: bool, exchange: &Exchange, request: &Request) -> Option<String> {
     let expected = &exchange.request;
     let path = request.url.as_str().trim_start_matches(BASE);
-    if request.method != expected.method.http() || path != expected.path {
-        return Some(format!(
-            "{what}: expected {} {}, got {} {path}",
-            expected.method.http(),
-            expected.path,
-            request.method
-        ));
+    let (method, expected_path) = match (expected.method, expected.path.as_deref()) {
+        (Some(method), Some(path)) => (method.http(), path),
+        // For GraphQL both are the step's, and say nothing.
+        (method, there) if graphql => {
+            (method.map_or_else(|| request.method.clone(), |method| method.http()), there.unwrap_or(path))
+        }
+        (None, _) => return Some(format!("{what}: method is missing")),
+        (_, None) => return Some(format!("{what}: path is missing")),
+    };
+    if request.method != method || path != expected_path {
+        return Some(format!("{what}: expected {method} {expected_path}, got {} {path}", request.method));
     }
     for (name, value) in &expected.headers {
         let got = request.headers.get(name).and_then(|value| value.to_str().ok());
@@ -260,17 +307,19 @@ fn compare(what: &str, exchange: &Exchange, request: &Request) -> Option<String>
             return Some(format!("{what}: expected header {name}: {value}, got {got:?}"));
         }
     }
-    let body = request.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
-    match (&expected.body, body) {
-        (None, None) => None,
-        (Some(expected), Some(body)) if expected.0 == body => None,
-        (expected, got) => {
-            let show = |value: Option<&Value>| value.map_or("none".to_owned(), ToString::to_string);
-            Some(format!(
-                "{what}: expected the body {}, got {}",
-                show(expected.as_ref().map(|json| &json.0)),
-                show(got.as_ref())
-            ))
+    let body: Option<Value> = request.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+    match (&expected.body, &expected.variables, body) {
+        (Some(_), Some(_), _) => Some(format!("{what}: write body or variables, not both")),
+        (None, Some(_), _) if !graphql => Some(format!("{what}: variables are for protocol = \"graphql\"")),
+        // The query is the step's.
+        (None, variables, Some(body)) if graphql => {
+            let expected = variables.as_ref().map_or(Value::Null, |json| json.0.clone());
+            let got = body.get("variables").unwrap_or(&Value::Null);
+            differs_exactly(&format!("{what}: variables"), &expected, got)
         }
+        (None, _, None) => None,
+        (Some(expected), None, Some(body)) => differs_exactly(&format!("{what}: body"), &expected.0, &body),
+        (Some(expected), None, None) => Some(format!("{what}: expected the body {}, got none", expected.0)),
+        (None, _, Some(body)) => Some(format!("{what}: expected no body, got {body}")),
     }
 }

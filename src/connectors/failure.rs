@@ -55,6 +55,15 @@ pub enum Failure {
     NotJson { status: u16 },
     #[error("the reply is empty (status {status})")]
     Empty { status: u16 },
+    /// `code` is the `extensions.code` of the first error.
+    #[error("the reply has GraphQL errors (status {status}{})", named(code))]
+    GraphQl { status: u16, code: Option<String> },
+    #[error("the reply says itself that it is an error (status {status})")]
+    SaysError { status: u16 },
+    #[error("health.reply gave null, false or nothing (status {status})")]
+    NotHealthy { status: u16 },
+    #[error("nothing was found, and the reply is not the whole: complete did not give true")]
+    Incomplete,
     #[error("{key}")]
     Filter {
         key: &'static str,
@@ -95,8 +104,12 @@ impl Failure {
             | Self::Closed { status }
             | Self::Status { status }
             | Self::NotJson { status }
-            | Self::Empty { status } => Some(*status),
-            Self::Filter { .. }
+            | Self::Empty { status }
+            | Self::GraphQl { status, .. }
+            | Self::SaysError { status }
+            | Self::NotHealthy { status } => Some(*status),
+            Self::Incomplete
+            | Self::Filter { .. }
             | Self::Output { .. }
             | Self::NotThere
             | Self::Misfit(_)
@@ -120,6 +133,7 @@ impl Failure {
     pub(super) fn is_unreadable(&self) -> bool {
         match self {
             Self::NotJson { .. } | Self::Empty { .. } | Self::Status { .. } | Self::Misfit(_) => true,
+            Self::GraphQl { .. } | Self::SaysError { .. } | Self::Incomplete => true,
             Self::Invalid { .. } | Self::Conflict { .. } | Self::EmailRequired { .. } | Self::Forbidden { .. } => true,
             Self::Filter { key, source } => key.starts_with("reply") && *source != RunError::NoThread,
             Self::Upstream(error) => matches!(error.error, CallError::TooLong { .. }),

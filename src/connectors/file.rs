@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    file_values::{Json, OneOrMore, Setting},
+    example_file::Example,
+    file_values::{Method, OneOrMore, Protocol, Query, Setting},
     webhook_file::{WebhookExample, WebhookSection},
 };
 use crate::{domain::TextRef, upstream::auth::AuthOptions};
@@ -33,6 +34,9 @@ pub struct VendorFile {
     /// Authentication of all requests; users override it key by key.
     #[serde(default)]
     pub auth: AuthOptions,
+    /// Protocol of all requests, where a port does not name another.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// Headers of all requests.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -69,6 +73,9 @@ pub struct VendorFile {
     /// Offline tests of the webhook section.
     #[serde(default)]
     pub webhook_examples: Vec<WebhookExample>,
+    /// Texts of the files NAME.graphql beside it, by file name.
+    #[serde(skip)]
+    pub queries: BTreeMap<String, String>,
 }
 
 /// Address and authentication of one port, if they differ from the vendor's.
@@ -79,6 +86,8 @@ pub struct Place {
     pub base_url: Option<TextRef>,
     /// Authentication of this port.
     pub auth: Option<AuthOptions>,
+    /// Protocol of this port.
+    pub protocol: Option<Protocol>,
 }
 
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -87,6 +96,9 @@ pub struct Orders {
     /// Address and authentication, if they differ from the file's.
     #[serde(default)]
     pub at: Place,
+    /// Filter on an order number, as a string: its normal form. Numbers are compared by it, and `find` gets it.
+    #[serde(default)]
+    pub number: Option<String>,
     /// Always sends exactly one request.
     pub find: Steps,
 }
@@ -161,10 +173,18 @@ pub type Steps = OneOrMore<Step>;
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// HTTP method.
-    pub method: Method,
-    /// Path below base_url; `{name}` is one path segment.
-    pub path: String,
+    /// Required, except for GraphQL: POST.
+    #[serde(default)]
+    pub method: Option<Method>,
+    /// Path below base_url; `{name}` is one path segment. Required, except for GraphQL: `/graphql`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// The GraphQL document, with one operation.
+    #[serde(default)]
+    pub graphql: Option<Query>,
+    /// Filter: the variables of the GraphQL operation, as an object.
+    #[serde(default)]
+    pub variables: Option<String>,
     /// Filter: values of the names in `path`. Default: the input's members.
     #[serde(default)]
     pub params: Option<String>,
@@ -183,10 +203,14 @@ pub struct Step {
     /// Headers that stand in for the body of a reply that has none, as an object by their names in lower case.
     #[serde(default)]
     pub reply_headers: Vec<String>,
+    /// Filter on the reply's body, for look-ups: unless it gives true, an empty result is an error, because what was
+    /// looked for may be in the part that did not come.
+    #[serde(default)]
+    pub complete: Option<String>,
     /// Filter: unless it gives true, this request is skipped and its entry in `$replies` is null.
     #[serde(default)]
     pub when: Option<String>,
-    /// The request changes nothing, for example a search by POST. Default: true for GET.
+    /// The request changes nothing, for example a search by POST. Default: true for GET and for a GraphQL query.
     #[serde(default)]
     pub safe: Option<bool>,
     /// The request is idempotent. Default: true for GET, PUT, DELETE and safe requests.
@@ -204,16 +228,6 @@ pub struct Step {
     pub errors: Vec<ErrorRule>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Method {
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
 /// An error rule for replies. The first that matches applies.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -221,6 +235,9 @@ pub struct ErrorRule {
     /// Statuses that it applies to. Default: all.
     #[serde(default)]
     pub status: Vec<u16>,
+    /// For GraphQL: `extensions.code` of errors that it applies to. Default: all.
+    #[serde(default)]
+    pub code: Vec<String>,
     /// Filter on the body that has to give true.
     #[serde(default)]
     pub when: Option<String>,
@@ -255,118 +272,6 @@ pub enum Meaning {
     EmailRequired,
     /// The ticket takes no more comments: it is closed, merged or deleted.
     Closed,
-}
-
-/// An offline test of an operation: input → expected requests; canned replies → expected result.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Example {
-    /// What the example shows.
-    pub name: String,
-    /// The operation, as `orders.find`.
-    pub operation: String,
-    /// Values of the file's settings.
-    #[serde(default)]
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// JSON: the operation's input; members left out are null.
-    pub input: Json,
-    /// The requests that are expected, with their replies.
-    #[serde(default)]
-    pub exchanges: Vec<Exchange>,
-    /// JSON: the domain value; every member written here has to be equal. null means not found.
-    #[serde(default)]
-    pub expect: Option<Json>,
-    /// The expected error instead.
-    #[serde(default)]
-    pub error: Option<ExpectedError>,
-}
-
-/// A request and its reply.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Exchange {
-    /// The expected request.
-    pub request: ExpectedRequest,
-    /// The vendor's reply.
-    pub reply: CannedReply,
-}
-
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExpectedRequest {
-    /// HTTP method.
-    pub method: Method,
-    /// Path below base_url as it is sent: percent-encoded, with the query.
-    pub path: String,
-    /// Required headers.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// JSON. Default: no body.
-    #[serde(default)]
-    pub body: Option<Json>,
-}
-
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CannedReply {
-    /// HTTP status.
-    pub status: u16,
-    /// The raw body: JSON or anything else.
-    #[serde(default)]
-    pub body: String,
-    /// Headers of the reply, as far as `reply_headers` names them.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// Seconds of the `Retry-After` header.
-    #[serde(default)]
-    pub retry_after_s: Option<u64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub struct ExpectedError {
-    /// The meaning of the error.
-    #[serde(rename = "as")]
-    pub meaning: ExpectedMeaning,
-    /// The argument that was refused, or what is not set up.
-    #[serde(default)]
-    pub field: Option<String>,
-    /// Seconds to wait.
-    #[serde(default)]
-    pub retry_after_s: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExpectedMeaning {
-    NotFound,
-    Denied,
-    Forbidden,
-    Misconfigured,
-    RateLimited,
-    Invalid,
-    Unavailable,
-    InDoubt,
-    EmailRequired,
-    Closed,
-    Unexpected,
-}
-
-impl Method {
-    pub(super) fn http(self) -> http::Method {
-        match self {
-            Self::Get => http::Method::GET,
-            Self::Post => http::Method::POST,
-            Self::Put => http::Method::PUT,
-            Self::Patch => http::Method::PATCH,
-            Self::Delete => http::Method::DELETE,
-        }
-    }
-
-    /// RFC 9110, section 9.2.2.
-    pub(super) fn is_idempotent(self) -> bool {
-        !matches!(self, Self::Post | Self::Patch)
-    }
 }
 
 impl VendorFile {

@@ -1,4 +1,4 @@
-//! Types shared by sections of a vendor file: settings, JSON in a string, one table or several.
+//! Types shared by sections of a vendor file: settings, JSON in a string, one table or several, protocols and queries.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -80,5 +80,60 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
             }
         }
         deserializer.deserialize_any(Visitor(PhantomData))
+    }
+}
+
+/// The protocol of a port's requests and replies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// HTTP methods, paths and statuses.
+    #[default]
+    Rest,
+    /// One address, and errors in replies of status 200.
+    Graphql,
+}
+
+/// A GraphQL document: its text, or the name of a file beside the vendor file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a query as a string, or { file = \"NAME.graphql\" }")]
+pub enum Query {
+    Text(String),
+    File(QueryFile),
+}
+
+/// The name of a file beside the vendor file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryFile {
+    /// Name of the file, as `order.graphql`.
+    pub file: String,
+}
+
+/// An HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    pub(super) fn http(self) -> http::Method {
+        match self {
+            Self::Get => http::Method::GET,
+            Self::Post => http::Method::POST,
+            Self::Put => http::Method::PUT,
+            Self::Patch => http::Method::PATCH,
+            Self::Delete => http::Method::DELETE,
+        }
+    }
+
+    /// RFC 9110, section 9.2.2.
+    pub(super) fn is_idempotent(self) -> bool {
+        !matches!(self, Self::Post | Self::Patch)
     }
 }

@@ -7,8 +7,9 @@ use crate::domain::{
     SystemId, TicketId, Timestamp,
 };
 
-pub(super) fn find_order(id: &OrderId) -> Value {
-    json!({ "id": id.as_str(), "number": id.number() })
+/// `number` is its normal form.
+pub(super) fn find_order(id: &OrderId, number: &OrderId) -> Value {
+    json!({ "id": id.as_str(), "number": number.number() })
 }
 
 /// A customer. The email is included only if it is verified or a visitor typed it. Ids of an anonymous customer are

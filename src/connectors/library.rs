@@ -50,6 +50,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Library {
     files: BTreeMap<String, Entry>,
+    /// GraphQL documents beside the user's own files, by file name.
+    queries: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone)]
@@ -87,10 +89,12 @@ impl Library {
     /// The shipped files only.
     pub fn shipped() -> Self {
         let entry = |text: &str| Entry { text: text.to_owned(), origin: Origin::Shipped };
-        Self { files: SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), entry(text))).collect() }
+        let files = SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), entry(text))).collect();
+        Self { files, queries: BTreeMap::new() }
     }
 
-    /// The shipped files, overridden by every `NAME.toml` of a directory.
+    /// The shipped files, overridden by every `NAME.toml` of a directory. These may name a `NAME.graphql` beside them;
+    /// shipped ones hold their queries, so that a copy is whole.
     pub fn with_directory(directory: Option<&Path>) -> Result<Self, LibraryError> {
         let mut library = Self::shipped();
         let Some(directory) = directory else { return Ok(library) };
@@ -100,14 +104,21 @@ impl Library {
         };
         for entry in fs::read_dir(directory).map_err(failed(directory))? {
             let path = entry.map_err(failed(directory))?.path();
-            let name = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
-            let Some(name) = name.filter(|_| path.extension().is_some_and(|extension| extension == "toml")) else {
-                continue;
+            let is_query = match path.extension().and_then(|extension| extension.to_str()) {
+                Some("toml") => false,
+                Some("graphql") => true,
+                _ => continue,
             };
+            let name = if is_query { path.file_name() } else { path.file_stem() };
+            let Some(name) = name.and_then(|name| name.to_str()).map(str::to_owned) else { continue };
             if fs::metadata(&path).map_err(failed(&path))?.len() > FILE_BYTES_MAX {
                 return Err(LibraryError::TooLong { path });
             }
             let text = fs::read_to_string(&path).map_err(failed(&path))?;
+            if is_query {
+                library.queries.insert(name, text);
+                continue;
+            }
             // The shell creates an empty file before `connectors show NAME --file > NAME.toml` runs.
             if text.trim().is_empty() {
                 continue;
@@ -133,7 +144,10 @@ impl Library {
     pub fn parse(&self, name: &str) -> Result<VendorFile, LibraryError> {
         let entry = self.entry(name)?;
         let failed = |why| LibraryError::File { file: entry.origin.describe(name), why };
-        let file = VendorFile::parse(&entry.text).map_err(failed)?;
+        let mut file = VendorFile::parse(&entry.text).map_err(failed)?;
+        if entry.origin != Origin::Shipped {
+            file.queries = self.queries.clone();
+        }
         match file.name == name {
             true => Ok(file),
             false => {

@@ -9,6 +9,8 @@ use jaq_core::load::{
 /// Member names of an object, with those of nested objects.
 pub(super) type Shape = &'static [(&'static str, &'static [&'static str])];
 
+const AMOUNT: &[&str] = &["minor", "digits"];
+
 const ORDER: Shape = &[
     ("id", &[]),
     ("customer", &["system", "id"]),
@@ -20,10 +22,10 @@ const ORDER: Shape = &[
     ("tracking", &["carrier", "number", "url"]),
     ("items", &["name", "quantity", "sku", "unit_price"]),
     ("currency", &[]),
-    ("subtotal", &[]),
-    ("shipping", &[]),
-    ("tax", &[]),
-    ("total", &[]),
+    ("subtotal", AMOUNT),
+    ("shipping", AMOUNT),
+    ("tax", AMOUNT),
+    ("total", AMOUNT),
     ("refunds", &["amount", "at"]),
     ("ship_to", &["city", "country"]),
 ];
@@ -100,6 +102,15 @@ fn unknown_inner(term: &Term<&str>, known: &[&str]) -> Option<String> {
         unknown = unknown.take().or_else(|| names.map(str::to_owned).find(|name| !known.contains(&name.as_str())));
     });
     unknown
+}
+
+/// Member names of a filter's output; none if it is not one object that is written out.
+pub(super) fn literal_members(term: &Term<&str>) -> Option<Vec<String>> {
+    match term {
+        Term::Obj(members) => members.iter().map(|(name, _)| literal(name).map(str::to_owned)).collect(),
+        Term::Def(_, last) | Term::BinOp(_, BinaryOp::Pipe(_), last) => literal_members(last),
+        _ => None,
+    }
 }
 
 /// Calls `found` with every object literal in output position, also inside an array.

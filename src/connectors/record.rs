@@ -122,10 +122,11 @@ async fn attempt(
         body: body.clone().into(),
         in_doubt: false,
     }));
-    let complete = shapes::complete(trial.operation, &input, &file.name)?;
+    let mut complete = shapes::complete(trial.operation, &input, &file.name)?;
+    examples::normalise(vendor, &mut complete).await;
     let effect = complete.get("external_id").and_then(Value::as_str);
     let task = Task { transport: &script, input: &complete, effect };
-    let got = examples::result(vendor, trial.operation, &task).await;
+    let got = examples::result(vendor, trial.operation, &task, &mut Vec::new()).await;
     // Of an order with unreadable members an example shows these.
     let left_out = json!({ "left out": trial.left_out });
     let real = if trial.left_out.is_empty() { trial.result.as_ref() } else { Ok(&left_out) };
@@ -215,11 +216,11 @@ fn example<'a>(
 async fn check(file: &VendorFile, vendor: &Vendor, text: &str) -> Result<(), String> {
     #[derive(serde::Deserialize)]
     struct Entries {
-        examples: Vec<super::file::Example>,
+        examples: Vec<super::example_file::Example>,
     }
     let entries: Entries = toml::from_str(text).map_err(|error| error.message().to_owned())?;
     for entry in &entries.examples {
-        examples::run_one(file, vendor.operations.clone(), entry, &vendor.threads).await?;
+        examples::run_one(file, vendor.operations.clone(), entry, &vendor.threads, &mut Vec::new()).await?;
     }
     Ok(())
 }

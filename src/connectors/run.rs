@@ -1,19 +1,21 @@
 //! Runs an operation: builds requests, judges and maps replies, and tracks whether the effect may exist.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use jaq_json::Val;
 use serde_json::{Value, json};
 
 use super::{
     compiled::{CompiledStep, Operation},
     failure::{Failure, OperationError},
-    file::Meaning,
     filter::{FilterScope, to_val},
+    graphql::Document,
     input::{argument, is_setup_name},
+    judge::{ReplyOutcome, judge},
+    text::plain,
     threads::{FilterThreads, RunError},
 };
 use crate::upstream::{BaseUrl, Reply, Request, UpstreamError};
@@ -51,25 +53,32 @@ struct Prepared {
     body: Option<Bytes>,
 }
 
-/// ReplyOutcome on a reply.
-enum ReplyOutcome {
-    Value(Option<Value>),
-    /// The filter gave no output for a body, which may be a fault in the file.
-    Nothing,
-    Failed(Failure),
+/// Result of a run.
+pub(super) struct Output {
+    /// Output of the last request's `reply` filter; none if that is empty or null.
+    pub(super) value: Option<Value>,
+    /// False: what is not in the replies may be in what did not come.
+    pub(super) whole: bool,
+}
+
+/// What is known so far of a run.
+struct Progress {
+    in_doubt: bool,
+    whole: bool,
 }
 
 impl Operation {
-    /// Runs the steps. Returns the output of the last request's `reply` filter; none if that is empty or null.
-    pub(super) async fn run(&self, run: &Run<'_>) -> Result<Option<Value>, OperationError> {
+    /// Runs the steps.
+    pub(super) async fn run(&self, run: &Run<'_>) -> Result<Output, OperationError> {
         let input = to_val(run.input);
-        let (mut replies, mut last, mut in_doubt) = (Vec::new(), None, false);
+        let (mut replies, mut last) = (Vec::new(), None);
+        let mut progress = Progress { in_doubt: false, whole: true };
         for step in &self.steps {
             let scope = FilterScope {
                 dot: input.clone(),
                 variables: [input.clone(), run.settings.clone(), replies.iter().cloned().collect(), Val::Null],
             };
-            match run_step(run, step, scope, &mut in_doubt).await {
+            match run_step(run, step, scope, &mut progress).await {
                 Ok(None) => replies.push(Val::Null),
                 Ok(Some(value)) => {
                     replies.push(value.as_ref().map(to_val).unwrap_or_default());
@@ -78,10 +87,17 @@ impl Operation {
                         break;
                     }
                 }
-                Err(failure) => return Err(OperationError { operation: self.name, failure, in_doubt }),
+                Err(failure) => {
+                    return Err(OperationError { operation: self.name, failure, in_doubt: progress.in_doubt });
+                }
             }
         }
-        Ok(last.filter(|value| !value.is_null()))
+        Ok(Output { value: last.filter(|value| !value.is_null()), whole: progress.whole })
+    }
+
+    /// The error of a look-up.
+    pub(super) fn failed(&self, failure: Failure) -> OperationError {
+        OperationError { operation: self.name, failure, in_doubt: false }
     }
 
     /// The error for an unusable result. The effect of the operation, if it has one, exists by then.
@@ -96,7 +112,7 @@ async fn run_step(
     run: &Run<'_>,
     step: &Arc<CompiledStep>,
     scope: FilterScope,
-    in_doubt: &mut bool,
+    progress: &mut Progress,
 ) -> Result<Option<Option<Value>>, Failure> {
     run.transport.watch(step, &scope, None);
     let prepared = {
@@ -110,7 +126,7 @@ async fn run_step(
     let reply = match sent {
         Ok(reply) => reply,
         Err(error) => {
-            *in_doubt |= error.in_doubt && step.is_effect();
+            progress.in_doubt |= error.in_doubt && step.is_effect();
             return Err(error.into());
         }
     };
@@ -124,7 +140,10 @@ async fn run_step(
         run.transport.trip();
     }
     let outcome = match outcome {
-        Ok(Ok(outcome)) => outcome,
+        Ok(Ok(judged)) => {
+            progress.whole &= judged.whole;
+            judged.outcome
+        }
         Ok(Err(failure)) | Err(failure) => ReplyOutcome::Failed(failure),
     };
     let outcome = match outcome {
@@ -138,12 +157,12 @@ async fn run_step(
         ReplyOutcome::Nothing => Ok(Some(None)),
         ReplyOutcome::Value(value) => {
             // This request has taken effect, even if a later one fails.
-            *in_doubt |= step.is_effect();
+            progress.in_doubt |= step.is_effect();
             Ok(Some(value))
         }
         ReplyOutcome::Failed(failure) => {
             let keyed = step.idempotency_header.is_some();
-            *in_doubt |= step.is_effect() && failure.is_unclear(status, earlier, keyed);
+            progress.in_doubt |= step.is_effect() && failure.is_unclear(status, earlier, keyed);
             // A vendor may send anything as the field: only a known argument or setup name is kept.
             Err(match failure {
                 Failure::Invalid { status, field } => {
@@ -153,6 +172,10 @@ async fn run_step(
                 Failure::Misconfigured { status, field } => {
                     let field = field.filter(|field| is_setup_name(run.input, field));
                     Failure::Misconfigured { status, field }
+                }
+                Failure::GraphQl { status, code } => {
+                    let code = code.filter(|code| is_setup_name(run.input, code));
+                    Failure::GraphQl { status, code }
                 }
                 other => other,
             })
@@ -185,8 +208,11 @@ fn prepare(step: &CompiledStep, scope: &FilterScope) -> Result<Option<Prepared>,
     };
     let params = there("params", &step.params)?.unwrap_or(Value::Null);
     let query = query(there("query", &step.query)?)?;
-    let body = match run("body", &step.body)? {
-        None if step.body.is_some() => return Err(Failure::Output { key: "body", why: "nothing" }),
+    let body = match &step.graphql {
+        Some(document) => Some(graphql_body(document, there("variables", &step.variables)?)?),
+        None => there("body", &step.body)?,
+    };
+    let body = match body {
         None => None,
         Some(body) => {
             let text = body.to_string();
@@ -197,6 +223,15 @@ fn prepare(step: &CompiledStep, scope: &FilterScope) -> Result<Option<Prepared>,
         }
     };
     Ok(Some(Prepared { params, query, body }))
+}
+
+/// The body of a GraphQL request, as its clients send it over HTTP.
+fn graphql_body(document: &Document, variables: Option<Value>) -> Result<Value, Failure> {
+    match variables {
+        None | Some(Value::Null) => Ok(json!({ "query": document.text })),
+        Some(Value::Object(variables)) => Ok(json!({ "query": document.text, "variables": variables })),
+        Some(_) => Err(Failure::Output { key: "variables", why: "something else than an object" }),
+    }
 }
 
 fn query(output: Option<Value>) -> Result<Vec<(String, String)>, Failure> {
@@ -218,16 +253,6 @@ fn query(output: Option<Value>) -> Result<Vec<(String, String)>, Failure> {
         }
     }
     Ok(pairs)
-}
-
-/// A string, number or boolean as text.
-pub(super) fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
-    }
 }
 
 fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Request, Failure> {
@@ -256,117 +281,5 @@ fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Req
         body: prepared.body,
         repeatable: step.repeatable,
         reply_headers: step.reply_headers.clone(),
-    })
-}
-
-/// The input of filters on a reply, and the body if it is JSON.
-pub(super) fn of_reply(mut scope: FilterScope, reply: &Reply) -> (FilterScope, Option<Value>) {
-    // RFC 8259, section 8.1: parsers may ignore a byte order mark.
-    let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
-    // Headers stand in for a body.
-    let headers = (reply.status.is_success() && !reply.headers.is_empty()).then(|| json!(reply.headers));
-    let parsed = match text.trim_ascii() {
-        [] => Some(headers.unwrap_or_default()),
-        body => serde_json::from_slice(body).ok(),
-    };
-    scope.dot = match &parsed {
-        Some(body) => to_val(body),
-        // Rules may match a body that is not JSON as a string.
-        None => Val::utf8_str(String::from_utf8_lossy(&reply.body).into_owned()),
-    };
-    scope.variables[3] = Val::from(usize::from(reply.status.as_u16()));
-    (scope, parsed)
-}
-
-fn judge(step: &CompiledStep, scope: FilterScope, reply: &Reply) -> Result<ReplyOutcome, Failure> {
-    let status = reply.status.as_u16();
-    let (scope, parsed) = of_reply(scope, reply);
-    let meaning = match by_rule(step, &scope, reply)? {
-        Some(outcome) => return Ok(outcome),
-        None => by_status(reply),
-    };
-    if let Some(failure) = meaning {
-        return Ok(ReplyOutcome::Failed(failure));
-    }
-    if parsed.is_none() {
-        return Err(Failure::NotJson { status });
-    }
-    match &step.reply {
-        // 204 to a query means not found; after a change the filter still runs, as on a 202 without a body.
-        Some(_) if reply.status == StatusCode::NO_CONTENT && step.safe => Ok(ReplyOutcome::Value(None)),
-        Some(_) if reply.body.is_empty() && reply.headers.is_empty() && !may_be_empty(step, reply.status) => {
-            Err(Failure::Empty { status })
-        }
-        Some(filter) => {
-            let output = filter.run(&scope).map_err(|source| Failure::Filter { key: "reply", source })?;
-            Ok(match output {
-                None if parsed.is_some_and(|body| !body.is_null()) => ReplyOutcome::Nothing,
-                output => ReplyOutcome::Value(output),
-            })
-        }
-        None => Ok(ReplyOutcome::Value(parsed)),
-    }
-}
-
-/// Whether a success says all that it has to say without a body.
-fn may_be_empty(step: &CompiledStep, status: StatusCode) -> bool {
-    status == StatusCode::NO_CONTENT || (status == StatusCode::ACCEPTED && !step.safe)
-}
-
-/// ReplyOutcome of the first matching rule; `Value` if it means success.
-fn by_rule(step: &CompiledStep, scope: &FilterScope, reply: &Reply) -> Result<Option<ReplyOutcome>, Failure> {
-    let status = reply.status.as_u16();
-    for rule in &step.errors {
-        if !rule.status.is_empty() && !rule.status.contains(&status) {
-            continue;
-        }
-        if let Some(when) = &rule.when
-            // A rule whose filter fails on the body does not match.
-            && !matches!(when.run(scope), Ok(Some(Value::Bool(true))))
-        {
-            continue;
-        }
-        let output = |filter: &Option<super::filter::Filter>| {
-            filter.as_ref().and_then(|filter| filter.run(scope).ok().flatten())
-        };
-        return Ok(Some(match rule.meaning {
-            Meaning::Ok => ReplyOutcome::Value(None),
-            Meaning::NotFound => ReplyOutcome::Failed(Failure::NotFound { status }),
-            Meaning::Denied => ReplyOutcome::Failed(Failure::Denied { status }),
-            Meaning::Forbidden => ReplyOutcome::Failed(Failure::Forbidden { status }),
-            Meaning::Misconfigured => {
-                let field = output(&rule.field).as_ref().and_then(plain);
-                ReplyOutcome::Failed(Failure::Misconfigured { status, field })
-            }
-            Meaning::RateLimited => {
-                let seconds = output(&rule.retry_after_s).and_then(|seconds| seconds.as_f64());
-                let said = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.ceil()).ok());
-                ReplyOutcome::Failed(Failure::RateLimited { status, retry_after: reply.retry_after.or(said) })
-            }
-            Meaning::Invalid => {
-                let field = output(&rule.field).as_ref().and_then(Value::as_str).map(str::to_owned);
-                ReplyOutcome::Failed(Failure::Invalid { status, field })
-            }
-            Meaning::Unavailable => ReplyOutcome::Failed(Failure::Unavailable { status }),
-            Meaning::InDoubt => ReplyOutcome::Failed(Failure::InDoubt { status }),
-            Meaning::EmailRequired => ReplyOutcome::Failed(Failure::EmailRequired { status }),
-            Meaning::Closed => ReplyOutcome::Failed(Failure::Closed { status }),
-        }));
-    }
-    Ok(None)
-}
-
-/// Default meaning of a status.
-fn by_status(reply: &Reply) -> Option<Failure> {
-    let status = reply.status.as_u16();
-    Some(match status {
-        200..=299 => return None,
-        401 | 403 | 407 => Failure::Denied { status },
-        404 | 410 => Failure::NotFound { status },
-        429 => Failure::RateLimited { status, retry_after: reply.retry_after },
-        409 => Failure::Conflict { status },
-        400 | 413 | 422 => Failure::Invalid { status, field: None },
-        408 | 500..=599 => Failure::Unavailable { status },
-        _ => Failure::Status { status },
     })
 }

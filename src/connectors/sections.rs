@@ -1,6 +1,10 @@
 //! What a vendor file has: its ports and its operations, by name.
 
-use super::file::{Method, Steps, VendorFile};
+use super::{
+    file::{Steps, VendorFile},
+    file_values::{Method, Protocol},
+    graphql_step,
+};
 
 impl VendorFile {
     /// Names of the ports that it serves.
@@ -16,11 +20,14 @@ impl VendorFile {
 
     /// Whether an operation asks in GraphQL, where errors come with status 200.
     pub fn is_graphql(&self, operation: &str) -> bool {
+        if graphql_step::protocol(self, operation.split('.').next().unwrap_or(operation)) == Protocol::Graphql {
+            return true;
+        }
         let steps =
             self.operations().into_iter().filter(|(name, _)| *name == operation).flat_map(|(_, steps)| &steps.0);
-        let mut posts = steps.filter(|step| step.method == Method::Post);
+        let mut posts = steps.filter(|step| step.method == Some(Method::Post));
         posts.any(|step| {
-            let named = step.path.trim_end_matches(".json").ends_with("graphql");
+            let named = step.path.as_ref().is_some_and(|path| path.trim_end_matches(".json").ends_with("graphql"));
             named || step.body.as_ref().is_some_and(|body| body.contains("query: \""))
         })
     }

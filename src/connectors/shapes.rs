@@ -137,7 +137,7 @@ mod tests {
         let fields = ContactFields::new();
         let own = &SystemId::parse("crm").unwrap();
         let earnest = [
-            ("orders.find", input::find_order(&OrderId::parse("#1").unwrap())),
+            ("orders.find", input::find_order(&OrderId::parse("#1").unwrap(), &OrderId::parse("1").unwrap())),
             ("helpdesk.create_ticket", input::create_ticket(&ticket, &effect, own)),
             ("helpdesk.find_ticket", input::find_ticket(&effect)),
             ("helpdesk.add_comment", input::add_comment(&TicketId::parse("t").unwrap(), &comment, &effect)),

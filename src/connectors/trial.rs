@@ -18,8 +18,9 @@ use super::{
     file::{Meaning, VendorFile},
     filter::{Filter, FilterCompiler, FilterScope},
     input,
+    judge::{fits, of_reply},
     reply::ReadOrder,
-    run::{Transport, of_reply},
+    run::Transport,
     shapes,
     vendor::Task,
 };
@@ -152,7 +153,8 @@ impl Connector {
             let request = format!("{} {}", step.method.http(), step.path);
             return Err(TrialError::Writes { operation: found.name, request });
         }
-        let input = self.complete(found.name, input).map_err(TrialError::Input)?;
+        let mut input = self.complete(found.name, input).map_err(TrialError::Input)?;
+        examples::normalise(&self.vendor, &mut input).await;
         let upstream = self
             .upstream_of(found.name)
             .ok_or_else(|| TrialError::Input(format!("{} is not set up for {}", self.name, found.name)))?;
@@ -161,11 +163,13 @@ impl Connector {
         let task = Task { transport: &watching, input: &input, effect };
         let (result, left_out) = match found.name {
             "orders.find" => match self.vendor.find_order(&task).await {
-                Ok(Some(ReadOrder { order, faults })) => (Ok(serde_json::to_value(order).unwrap_or_default()), faults),
+                Ok(Some(ReadOrder { order, faults, .. })) => {
+                    (Ok(serde_json::to_value(order).unwrap_or_default()), faults)
+                }
                 Ok(None) => (Ok(Value::Null), Vec::new()),
                 Err(error) => (Err(error), Vec::new()),
             },
-            name => (examples::result(&self.vendor, name, &task).await, Vec::new()),
+            name => (examples::result(&self.vendor, name, &task, &mut Vec::new()).await, Vec::new()),
         };
         let seen = watching.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         let replies = reply_filters(file, found)?;
@@ -179,7 +183,8 @@ impl Connector {
         if operation == "orders.find" {
             let told = input["id"].as_str().or(input["number"].as_str()).map(str::to_owned);
             let told = told.ok_or("an order is found by its number; write --input '{\"id\":\"1001\"}'")?;
-            input = input::find_order(&OrderId::parse(&told).map_err(|invalid| format!("id {}", invalid.why))?);
+            let id = OrderId::parse(&told).map_err(|invalid| format!("id {}", invalid.why))?;
+            input = input::find_order(&id, &id);
         } else if input.get("external_id").is_some_and(Value::is_null) && operation != "helpdesk.find_ticket" {
             input["external_id"] = json!(EffectId::fresh().as_str());
         }
@@ -255,7 +260,13 @@ fn outputs(moment: &Moment, reply_filter: Option<&Filter>) -> (Vec<Output>, bool
     };
     let mut all = Vec::new();
     let Some(reply) = &moment.reply else {
-        let filters = [("when", &step.when), ("params", &step.params), ("query", &step.query), ("body", &step.body)];
+        let filters = [
+            ("when", &step.when),
+            ("params", &step.params),
+            ("query", &step.query),
+            ("body", &step.body),
+            ("variables", &step.variables),
+        ];
         for (key, filter) in filters {
             let Some(filter) = filter else { continue };
             let gave = gave(filter, &moment.scope);
@@ -270,21 +281,23 @@ fn outputs(moment: &Moment, reply_filter: Option<&Filter>) -> (Vec<Output>, bool
     };
     let (scope, parsed) = of_reply(moment.scope.clone(), reply);
     for rule in &step.errors {
-        let by_status = rule.status.is_empty() || rule.status.contains(&reply.status.as_u16());
-        let by_body = || rule.when.as_ref().is_none_or(|when| when.run(&scope) == Ok(Some(Value::Bool(true))));
-        if by_status && by_body() {
+        if fits(rule, &scope, parsed.as_ref(), reply) {
             let statuses: Vec<String> = rule.status.iter().map(u16::to_string).collect();
-            let on = match (statuses.is_empty(), rule.when.is_some()) {
-                (false, true) => format!("status {}, when", statuses.join(", ")),
-                (false, false) => format!("status {}", statuses.join(", ")),
-                (true, _) => "when".to_owned(),
-            };
+            let on = [
+                (!statuses.is_empty()).then(|| format!("status {}", statuses.join(", "))),
+                (!rule.code.is_empty()).then(|| format!("code {}", rule.code.join(", "))),
+                rule.when.as_ref().map(|_| "when".to_owned()),
+            ];
+            let on = on.into_iter().flatten().collect::<Vec<_>>().join(", ");
             all.push(Output { key: format!("errors ({on})"), gave: Gave::Means(rule.meaning) });
             return (all, true);
         }
     }
     if let (Some(filter), true, true) = (reply_filter, reply.status.is_success(), parsed.is_some()) {
         all.push(Output { key: "reply".to_owned(), gave: gave(filter, &scope) });
+    }
+    if let (Some(filter), true, true) = (&step.complete, reply.status.is_success(), parsed.is_some()) {
+        all.push(Output { key: "complete".to_owned(), gave: gave(filter, &scope) });
     }
     (all, true)
 }

@@ -9,13 +9,14 @@ use super::{
     compiled::{Operation, Operations},
     failure::{Failure, OperationError},
     file_values::Setting,
+    order_number,
     reply::{self, ContactOut, IdOut, OrderOut, ReadOrder, TicketOut},
-    run::{Run, Transport},
+    run::{Output, Run, Transport},
     threads::FilterThreads,
 };
 use crate::{
     desk::{Resend, Settlement},
-    domain::{Contact, ContactId, NoteId, SystemId, Ticket},
+    domain::{Contact, ContactId, NoteId, OrderId, SystemId, Ticket},
 };
 
 /// A compiled vendor file with the user's settings.
@@ -37,11 +38,33 @@ pub(super) struct Task<'a> {
 impl Vendor {
     pub(super) async fn find_order(&self, task: &Task<'_>) -> Result<Option<ReadOrder>, OperationError> {
         let operation = needed(&self.operations.find_order, "orders.find")?;
-        self.find(operation, task, |out: OrderOut| {
-            let read = out.order(&self.system)?;
-            Ok(ReadOrder { order: read.order.normalised(), ..read })
-        })
-        .await
+        let (read, whole) = self
+            .find(operation, task, |out: OrderOut| {
+                let read = out.order(&self.system)?;
+                Ok(ReadOrder { order: read.order.normalised(), ..read })
+            })
+            .await?;
+        if !whole && let Some(read) = &read {
+            // Another order is no answer, and the one that was asked for may be in what did not come.
+            let found = self.order_number(&read.order.id).await.map_err(|failure| operation.failed(failure))?;
+            let asked = task.input.get("number").and_then(Value::as_str).unwrap_or_default();
+            if !found.number().eq_ignore_ascii_case(asked) {
+                return Err(operation.failed(Failure::Incomplete));
+            }
+        }
+        Ok(read)
+    }
+
+    /// The normal form of an order number, by which numbers are compared: what the file's filter gives, or the number
+    /// itself if that is no order number.
+    pub(super) async fn order_number(&self, id: &OrderId) -> Result<OrderId, Failure> {
+        let Some(filter) = self.operations.order_number.clone() else { return Ok(id.clone()) };
+        let scope = order_number::scope(id.number(), &self.settings);
+        match self.threads.run(move || filter.run(&scope)).await {
+            Ok(Some(Value::String(number))) => Ok(OrderId::parse(&number).unwrap_or_else(|_| id.clone())),
+            Err(source) if source.is_not_now() => Err(Failure::Filter { key: "orders.number", source }),
+            _ => Ok(id.clone()),
+        }
     }
 
     pub(super) async fn create_ticket(&self, task: &Task<'_>) -> Result<Ticket, OperationError> {
@@ -52,7 +75,10 @@ impl Vendor {
     pub(super) async fn find_ticket(&self, task: &Task<'_>) -> Result<Option<Ticket>, OperationError> {
         let operation = needed(&self.operations.find_ticket, "helpdesk.find_ticket")?;
         // Only an empty output proves that there is no ticket: a 404 may come from a wrong address.
-        let Some(output) = self.run(operation, task).await? else { return Ok(None) };
+        let output = self.run(operation, task).await?;
+        let Some(output) = output.value else {
+            return if output.whole { Ok(None) } else { Err(operation.failed(Failure::Incomplete)) };
+        };
         let ticket = reply::read(output).and_then(TicketOut::ticket);
         ticket.map(Some).map_err(|why| operation.misfit(why))
     }
@@ -63,7 +89,7 @@ impl Vendor {
 
     pub(super) async fn find_contact(&self, task: &Task<'_>) -> Result<Option<Contact>, OperationError> {
         let operation = needed(&self.operations.find_contact, "crm.find_contact")?;
-        self.find(operation, task, |out: ContactOut| out.contact(&self.system)).await
+        self.find(operation, task, |out: ContactOut| out.contact(&self.system)).await.map(|(contact, _)| contact)
     }
 
     pub(super) async fn upsert_contact(&self, task: &Task<'_>) -> Result<ContactId, OperationError> {
@@ -88,20 +114,26 @@ impl Vendor {
         self.act(needed(&self.operations.health, "health")?, task).await
     }
 
-    /// Runs a look-up: not found and an empty output are none.
+    /// Runs a look-up: not found and an empty output are none. Also gives whether the reply was the whole.
     async fn find<O: serde::de::DeserializeOwned, T>(
         &self,
         operation: &Operation,
         task: &Task<'_>,
         convert: impl FnOnce(O) -> Result<T, String>,
-    ) -> Result<Option<T>, OperationError> {
+    ) -> Result<(Option<T>, bool), OperationError> {
         let output = match self.run(operation, task).await {
             Ok(output) => output,
-            Err(OperationError { failure: Failure::NotFound { .. }, .. }) => return Ok(None),
+            Err(OperationError { failure: Failure::NotFound { .. }, .. }) => return Ok((None, true)),
             Err(error) => return Err(error),
         };
-        let Some(output) = output else { return Ok(None) };
-        reply::read(output).and_then(convert).map(Some).map_err(|why| operation.misfit(why))
+        match output.value {
+            Some(value) => {
+                let read = reply::read(value).and_then(convert).map_err(|why| operation.misfit(why))?;
+                Ok((Some(read), output.whole))
+            }
+            None if output.whole => Ok((None, true)),
+            None => Err(operation.failed(Failure::Incomplete)),
+        }
     }
 
     /// Runs an operation that creates a record, and reads it.
@@ -112,7 +144,7 @@ impl Vendor {
         convert: impl FnOnce(O) -> Result<T, String>,
     ) -> Result<T, OperationError> {
         let output = self.run(operation, task).await?;
-        let output = output.ok_or_else(|| operation.misfit("the reply filter gave nothing".to_owned()))?;
+        let output = output.value.ok_or_else(|| operation.misfit("the reply filter gave nothing".to_owned()))?;
         reply::read(output).and_then(convert).map_err(|why| operation.misfit(why))
     }
 
@@ -121,7 +153,7 @@ impl Vendor {
         self.run(operation, task).await.map(|_| ())
     }
 
-    async fn run(&self, operation: &Operation, task: &Task<'_>) -> Result<Option<Value>, OperationError> {
+    async fn run(&self, operation: &Operation, task: &Task<'_>) -> Result<Output, OperationError> {
         let run = Run {
             transport: task.transport,
             threads: &self.threads,

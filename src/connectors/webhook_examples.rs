@@ -22,7 +22,8 @@ pub(super) async fn run(file: &VendorFile, compiled: &CompiledWebhook, threads: 
     let mut results = Vec::new();
     for example in &file.webhook_examples {
         let failure = run_one(file, compiled, threads, example).await.err();
-        results.push(ExampleResult { example: example.name.clone(), operation: OPERATION.to_owned(), failure });
+        let (example, operation) = (example.name.clone(), OPERATION.to_owned());
+        results.push(ExampleResult { example, operation, failure, notes: Vec::new() });
     }
     results
 }

@@ -169,7 +169,7 @@ pub struct Options {
     /// only.
     pub article_mirrors: Vec<String>,
     /// Whether order numbers are case-sensitive. If false, order `K1001` also answers to `k1001`. A leading `#` never
-    /// tells orders apart.
+    /// tells orders apart. Prefixes and zeros are for `orders.number` of the connector's file.
     pub order_case_sensitive: bool,
     /// Mailbox of the company, for example `support@example.com`. If the helpdesk requires an email address and the
     /// customer has none, the ticket of an escalation is opened under it and says so. Without it the event is parked

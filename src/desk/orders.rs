@@ -17,6 +17,7 @@ impl Desk {
             let source = "no order of several in a row could be read";
             return Err(PortError::new(System::OrderSystem, kind, source).into());
         }
+        let asked = self.orders.number(id).await?;
         let (found, unreadable) = match self.orders.find(id).await {
             Ok(found) => (found, false),
             Err(error) if error.kind == PortErrorKind::Unreadable => {
@@ -29,12 +30,22 @@ impl Desk {
             Err(error) => return Err(error.into()),
         };
         // A vendor's search may be fuzzy; only the requested order is an answer.
-        let same = |found: &OrderId| found.is_same(id, self.options.order_case_sensitive);
-        if found.as_ref().is_some_and(|order| !same(&order.id)) {
+        let (same, unnamed) = match &found {
+            None => (false, false),
+            Some(order) => match self.orders.number(&order.id).await {
+                Ok(number) => (number.is_same(&asked, self.options.order_case_sensitive), false),
+                Err(error) => {
+                    tracing::warn!(error = causes(&error), "the number of an order is unreadable; it is not shown");
+                    (false, true)
+                }
+            },
+        };
+        if found.is_some() && !same && !unnamed {
             tracing::warn!("the order system returned an order of another number; treated as not found");
         }
-        let found = found.filter(|order| same(&order.id));
-        let unreadable = unreadable || found.as_ref().is_some_and(|order| order.owner == OrderOwner::Unreadable);
+        let found = found.filter(|_| same);
+        let unreadable =
+            unreadable || unnamed || found.as_ref().is_some_and(|order| order.owner == OrderOwner::Unreadable);
         if !unreadable && found.is_some() {
             self.readable_reply();
         }

@@ -21,6 +21,11 @@ pub trait OrderSystem: Send + Sync {
     /// an answer. A reply that does not say whose order it is gives [`PortErrorKind::Unreadable`](super::PortErrorKind::Unreadable).
     async fn find(&self, id: &OrderId) -> Result<Option<Order>, PortError>;
 
+    /// The normal form of an order number, by which [`OrderId::is_same`] compares what was asked for and what came back.
+    async fn number(&self, id: &OrderId) -> Result<OrderId, PortError> {
+        Ok(id.clone())
+    }
+
     /// Reports that look-ups are suspended until that time because replies are unreadable; none ends it. For status and
     /// metrics.
     fn suspend(&self, _until: Option<Instant>) {}

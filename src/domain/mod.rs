@@ -34,7 +34,7 @@ pub use ids::{AgentId, ArticleId, ContactId, ConversationId, EffectId, NoteId, O
 pub use language::Language;
 pub use link::Link;
 pub use loopback::{is_loopback, is_loopback_origin, names_loopback};
-pub use money::{Currency, Money};
+pub use money::{Currency, Money, Rounded};
 pub use order::{LineItem, Order, OrderOwner, OrderPart, OrderStatus, Refund, ShipTo, Totals, Tracking};
 pub use parsed::Invalid;
 pub use quantity::Quantity;

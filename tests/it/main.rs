@@ -29,6 +29,7 @@ mod identity {
 
 mod connectors {
     mod editors;
+    mod engine;
     mod helpdesks;
     mod order_replies;
     pub mod outcomes;

@@ -271,10 +271,11 @@ impl Test {
                 match (&result.failure, self.json) {
                     (_, true) => output::line(json!({
                         "connector": name, "operation": result.operation, "example": result.example,
-                        "failure": result.failure,
+                        "failure": result.failure, "notes": result.notes,
                     }))?,
                     (None, false) => {
-                        output::line(format_args!("ok    {name}  {}: {}", result.operation, result.example))?
+                        output::line(format_args!("ok    {name}  {}: {}", result.operation, result.example))?;
+                        result.notes.iter().try_for_each(|note| output::line(format_args!("      note: {note}")))?;
                     }
                     (Some(why), false) => output::line(format_args!(
                         "FAIL  {name}  {}: {}\n      {why}",

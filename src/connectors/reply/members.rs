@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Word, read};
-use crate::domain::OrderPart;
+use super::{Word, amount::Amount, kind, read};
+use crate::domain::{Currency, Money, OrderPart};
 
 /// Most faults reported of one order.
 const FAULTS_MAX: usize = 16;
@@ -21,6 +21,8 @@ pub(super) struct Members {
 #[derive(Default)]
 pub(super) struct Source {
     pub(super) faults: Vec<String>,
+    /// Amounts that were rounded.
+    pub(super) rounded: Vec<String>,
     pub(super) unreadable: BTreeSet<OrderPart>,
 }
 
@@ -66,6 +68,13 @@ impl Members {
         }
     }
 
+    /// Notes that a required member is missing.
+    pub(super) fn require(&mut self, name: &str, part: OrderPart) {
+        if !self.members.contains_key(name) {
+            self.fault(name, part, "is missing");
+        }
+    }
+
     /// Reads a required member.
     pub(super) fn needed<O: DeserializeOwned, T>(
         &mut self,
@@ -73,10 +82,21 @@ impl Members {
         part: OrderPart,
         convert: impl FnOnce(O) -> Result<T, String>,
     ) -> Option<T> {
-        if !self.members.contains_key(name) {
-            self.fault(name, part, "is missing");
-        }
+        self.require(name, part);
         self.take(name, Some(part), convert)
+    }
+
+    /// Reads an optional amount. One that is finer than its currency is rounded and noted.
+    pub(super) fn amount(&mut self, name: &str, part: OrderPart, currency: Option<Currency>) -> Option<Money> {
+        // An amount without a currency is meaningless.
+        let known = || currency.ok_or_else(|| "its currency is not known".to_owned());
+        let read = self.take(name, Some(part), |amount: Amount| amount.money(known()?))?;
+        if !read.exact {
+            let digits = read.money.currency.exponent();
+            let why = format!("has more digits than the {digits} of {}, and was rounded", read.money.currency);
+            self.source.round(format!("{name}: {why}"));
+        }
+        Some(read.money)
     }
 
     pub(super) fn word(&mut self, name: &str, part: OrderPart) -> Option<String> {
@@ -95,8 +115,8 @@ impl Members {
 
     pub(super) fn list<T>(&mut self, name: &str, part: OrderPart, convert: impl Fn(&mut Self) -> Option<T>) -> Vec<T> {
         let items: Vec<Value> = self.take(name, Some(part), Ok).unwrap_or_default();
-        let there = items.into_iter().filter(|item| !item.is_null());
-        there.filter_map(|item| self.inner(name, part, item, &convert)).collect()
+        let there = items.into_iter().enumerate().filter(|(_, item)| !item.is_null());
+        there.filter_map(|(n, item)| self.inner(&format!("{name}[{n}]"), part, item, &convert)).collect()
     }
 
     fn inner<T>(
@@ -107,15 +127,14 @@ impl Members {
         convert: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<T> {
         let Value::Object(members) = value else {
-            self.fault(name, part, "expected an object");
+            self.fault(name, part, &format!("expected an object, is {}", kind(&value)));
             return None;
         };
         let mut inner = Self::new(members);
         let converted = convert(&mut inner);
-        let Source { faults, unreadable } = inner.end();
-        for fault in faults {
-            self.source.note(format!("{name}.{fault}"));
-        }
+        let Source { faults, rounded, unreadable } = inner.end();
+        faults.into_iter().for_each(|fault| self.source.note(format!("{name}.{fault}")));
+        rounded.into_iter().for_each(|which| self.source.round(format!("{name}.{which}")));
         self.source.unreadable.extend(unreadable);
         converted
     }
@@ -134,8 +153,14 @@ impl Members {
 
 impl Source {
     fn note(&mut self, fault: String) {
-        if self.faults.len() < FAULTS_MAX && !self.faults.contains(&fault) {
+        if self.faults.len() < FAULTS_MAX {
             self.faults.push(fault);
+        }
+    }
+
+    fn round(&mut self, which: String) {
+        if self.rounded.len() < FAULTS_MAX {
+            self.rounded.push(which);
         }
     }
 }

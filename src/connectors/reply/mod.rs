@@ -1,5 +1,6 @@
 //! Outputs of `reply` filters, converted to domain values. Errors name the member.
 
+mod amount;
 mod members;
 mod order;
 
@@ -10,25 +11,58 @@ use serde_json::Value;
 
 pub(super) use order::{OrderOut, ReadOrder};
 
-use super::run::plain;
+use super::text::plain;
 use crate::domain::{
     Contact, ContactFields, ContactId, CustomerId, Email, FieldName, FieldValue, Invalid, Link, NoteId, SystemId,
     Ticket, TicketId, TicketStatus,
 };
 
-/// Deserializes a filter's output. The error names the missing or wrong member, without its value.
+/// Deserializes a filter's output. The error names the missing or wrong member and what is expected, without its value.
 pub(super) fn read<T: DeserializeOwned>(output: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(output).map_err(|error| {
         let path = error.path().to_string();
-        let why = error.into_inner().to_string();
-        // serde's messages contain values (`invalid type: string "…"`); only the expectation is kept.
-        let why = match why.split_once(", expected ") {
-            Some((_, expected)) => format!("expected {expected}"),
-            None if why.starts_with("missing field") || why.starts_with("unknown field") => why,
-            None => "cannot be read".to_owned(),
-        };
+        let why = without_value(&error.into_inner().to_string());
         if path == "." { why } else { format!("{path}: {why}") }
     })
+}
+
+/// serde's messages contain values (`invalid type: string "…", expected …`); what was expected and the type are kept.
+fn without_value(why: &str) -> String {
+    if why.starts_with("missing field") || why.starts_with("unknown field") {
+        return why.to_owned();
+    }
+    // A value may hold the words, too, and the expectation stands last.
+    let Some((_, expected)) = why.rsplit_once(", expected ") else { return "cannot be read".to_owned() };
+    let given = why.strip_prefix("invalid type: ").and_then(|given| {
+        let kinds = [
+            ("null", "null"),
+            ("unit", "null"),
+            ("boolean", "a boolean"),
+            ("integer", "a number"),
+            ("floating point", "a number"),
+            ("number", "a number"),
+            ("string", "a string"),
+            ("sequence", "an array"),
+            ("map", "an object"),
+        ];
+        kinds.into_iter().find(|(kind, _)| given.starts_with(kind))
+    });
+    match given {
+        Some((_, kind)) => format!("expected {expected}, is {kind}"),
+        None => format!("expected {expected}"),
+    }
+}
+
+/// The type of a value, for messages.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
 }
 
 fn at(member: &'static str) -> impl Fn(Invalid) -> String {
@@ -41,10 +75,18 @@ struct Word(String);
 
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        match value {
-            Value::String(_) | Value::Number(_) => Ok(Self(plain(&value).unwrap_or_default())),
-            _ => Err(serde::de::Error::custom("invalid type, expected a string or a number")),
+        match Value::deserialize(deserializer)? {
+            value @ (Value::String(_) | Value::Number(_)) => Ok(Self(plain(&value).unwrap_or_default())),
+            other => {
+                use serde::de::Unexpected;
+                let unexpected = match other {
+                    Value::Null => Unexpected::Unit,
+                    Value::Bool(boolean) => Unexpected::Bool(boolean),
+                    Value::Array(_) => Unexpected::Seq,
+                    _ => Unexpected::Map,
+                };
+                Err(serde::de::Error::invalid_type(unexpected, &"a string or a number"))
+            }
         }
     }
 }

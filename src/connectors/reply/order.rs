@@ -12,19 +12,20 @@ use super::{
     read,
 };
 use crate::domain::{
-    Currency, Day, Email, LineItem, Link, Money, Order, OrderId, OrderOwner, OrderPart, OrderStatus, Quantity, Refund,
-    ShipTo, SystemId, Timestamp, Totals, Tracking,
+    Currency, Day, Email, LineItem, Link, Order, OrderId, OrderOwner, OrderPart, OrderStatus, Quantity, Refund, ShipTo,
+    SystemId, Timestamp, Totals, Tracking,
 };
 
 /// The output for an order. Only its number is required; other unreadable members are left out and reported.
 #[derive(Debug, Deserialize)]
 pub(in crate::connectors) struct OrderOut(Map<String, Value>);
 
-/// An order, and the reply's unreadable members.
+/// An order, the reply's unreadable members, and the amounts that were rounded.
 #[derive(Debug)]
 pub(in crate::connectors) struct ReadOrder {
     pub(in crate::connectors) order: Order,
     pub(in crate::connectors) faults: Vec<String>,
+    pub(in crate::connectors) rounded: Vec<String>,
 }
 
 impl OrderOut {
@@ -37,16 +38,11 @@ impl OrderOut {
         let email = all.take("email", None, |text: String| Email::parse(&text).map_err(at("email")));
         let currency = all
             .take("currency", None, |code: String| Currency::parse(&code.to_ascii_uppercase()).map_err(at("currency")));
-        let money = move |amount: Word| match currency {
-            Some(currency) => Money::from_decimal(&amount.0, currency).map_err(at("amount")),
-            // An amount without a currency is meaningless.
-            None => Err("its currency is not known".to_owned()),
-        };
         let totals = Totals {
-            subtotal: all.take("subtotal", Some(OrderPart::Totals), money),
-            shipping: all.take("shipping", Some(OrderPart::Totals), money),
-            tax: all.take("tax", Some(OrderPart::Totals), money),
-            total: all.take("total", Some(OrderPart::Totals), money),
+            subtotal: all.amount("subtotal", OrderPart::Totals, currency),
+            shipping: all.amount("shipping", OrderPart::Totals, currency),
+            tax: all.amount("tax", OrderPart::Totals, currency),
+            total: all.amount("total", OrderPart::Totals, currency),
         };
         let items = all.list("items", OrderPart::Items, |item| {
             let sku = item.word("sku", OrderPart::Items);
@@ -54,7 +50,7 @@ impl OrderOut {
             let quantity = item.needed("quantity", OrderPart::Items, |number: Word| {
                 Quantity::parse(&number.0).map_err(at("quantity"))
             });
-            let unit_price = item.take("unit_price", Some(OrderPart::Prices), money);
+            let unit_price = item.amount("unit_price", OrderPart::Prices, currency);
             if name.is_none() {
                 item.fault("name", OrderPart::Items, "is missing");
             }
@@ -62,7 +58,8 @@ impl OrderOut {
         });
         let refunds = all.list("refunds", OrderPart::Refunds, |refund| {
             let refunded_at = refund.take("at", Some(OrderPart::Refunds), |text: String| time("at", &text));
-            let amount = refund.needed("amount", OrderPart::Refunds, money)?;
+            refund.require("amount", OrderPart::Refunds);
+            let amount = refund.amount("amount", OrderPart::Refunds, currency)?;
             Some(Refund { amount, refunded_at })
         });
         let tracking = all.list("tracking", OrderPart::Tracking, |parcel| {
@@ -82,7 +79,7 @@ impl OrderOut {
         let placed_at = all.take("placed_at", Some(OrderPart::PlacedAt), |text: String| time("placed_at", &text));
         let estimated_delivery =
             all.take("estimated_delivery", Some(OrderPart::EstimatedDelivery), |text: String| day(&text));
-        let Source { faults, unreadable } = all.end();
+        let Source { faults, rounded, unreadable } = all.end();
         let order = Order {
             id,
             owner,
@@ -98,7 +95,7 @@ impl OrderOut {
             ship_to,
             unreadable,
         };
-        Ok(ReadOrder { order, faults })
+        Ok(ReadOrder { order, faults, rounded })
     }
 }
 
@@ -188,6 +185,47 @@ mod tests {
     }
 
     #[test]
+    fn amounts_are_decimals_or_units_with_digits_and_rounding_is_said() {
+        let read = read_order(json!({
+            "id": "1", "customer": "7", "currency": "EUR", "subtotal": { "minor": 12900, "digits": 2 },
+            "shipping": { "minor": "490" }, "tax": { "minor": 24_715, "digits": 3 }, "total": 0.1 + 0.2,
+            "items": [{ "name": "Lamp", "quantity": 1, "unit_price": 10 },
+                { "name": "Screw", "quantity": 200, "unit_price": 0.125 }],
+            "refunds": [{ "amount": { "minor": 500.0, "digits": 2 } }],
+        }))
+        .unwrap();
+        let totals = read.order.totals.unwrap();
+        let minor = |amount: Option<crate::domain::Money>| amount.unwrap().amount_minor;
+        assert_eq!(
+            [totals.subtotal, totals.shipping, totals.tax, totals.total].map(minor),
+            [12_900, 490, 2_472, 30],
+            "{:?}",
+            read.faults
+        );
+        assert_eq!(read.order.items.iter().map(|item| minor(item.unit_price)).collect::<Vec<_>>(), [1_000, 13]);
+        assert_eq!(read.order.refunds[0].amount.amount_minor, 500);
+        assert!(read.faults.is_empty() && read.order.unreadable.is_empty(), "{:?}", read.faults);
+        let which: Vec<&str> = read.rounded.iter().map(|which| which.split(':').next().unwrap()).collect();
+        assert_eq!(which, ["tax", "total", "items[1].unit_price"]);
+        // What is no amount costs itself alone, and is named.
+        for (odd, said) in [
+            (json!({ "minor": 1.5, "digits": 2 }), "minor: must be an integer"),
+            (json!({ "digits": 2 }), "missing field `minor`"),
+            (json!({ "minor": 1, "digit": 2 }), "unknown field `digit`"),
+            (json!({ "minor": 1, "digits": "2" }), "expected u32, is a string"),
+            (json!({ "minor": [] }), "expected a string or a number, is an array"),
+            (json!(true), "expected a string or a number, is a boolean"),
+            (json!("a lot"), "must be a decimal number"),
+        ] {
+            let item = json!({ "name": "Screw", "quantity": 1, "unit_price": odd });
+            let read = read_order(json!({ "id": "1", "currency": "EUR", "items": [item] })).unwrap();
+            assert_eq!((read.order.items.len(), read.order.items[0].unit_price), (1, None), "{odd}");
+            let fault = &read.faults[0];
+            assert!(fault.starts_with("items[0].unit_price: ") && fault.contains(said), "{odd}: {fault}");
+        }
+    }
+
+    #[test]
     fn a_misfit_names_the_member_and_no_value() {
         assert!(order(json!({ "status": "shipped" })).unwrap_err().starts_with("id: "));
         for misfit in [json!({ "id": "CANARY/..", "status": "x" }), json!({ "id": ["CANARY"] }), json!("CANARY")] {
@@ -250,7 +288,7 @@ mod tests {
         }
         // What can be shown of it is there.
         let odd = json!({
-            "id": "1", "status": "shipped", "currency": "GBP", "total": "10.005", "tax": "1.00",
+            "id": "1", "status": "shipped", "currency": "GBP", "total": "10.0.5", "tax": "1.00",
             "items": [{ "name": "n", "quantity": "many" }, { "sku": "S", "quantity": 2 }, null, { "quantity": 3 }],
             "refunds": [{ "amount": "1", "at": "yesterday" }],
             "tracking": [{}, { "url": "" }], "ship_to": { "city": "" },
