@@ -197,14 +197,14 @@ impl<'a> Builder<'a> {
             return Err(wrong("connector", why));
         }
         let operations = Operations::compile(&file)
-            .map_err(|source| ConnectorError::Compile { file: self.library.file(&file.name), source })?;
+            .map_err(|source| ConnectorError::Compile { file: self.library.place(&file.name, &source), source })?;
         let settings = vendor::settings(&file.settings, &file.name, &options.settings)
             .map_err(|(key, why)| wrong(&format!("settings.{key}"), why))?;
         let settings = to_val(&settings);
         if let Some(filter) = &operations.order_number {
-            order_number::check(filter, &settings).map_err(|why| ConnectorError::Compile {
-                file: self.library.file(&file.name),
-                source: CompileError::Value { key: "orders.number".to_owned(), why },
+            order_number::check(filter, &settings).map_err(|why| {
+                let source = CompileError::Value { key: "orders.number".to_owned(), why };
+                ConnectorError::Compile { file: self.library.place(&file.name, &source), source }
             })?;
         }
         let system = match &options.system {

@@ -88,6 +88,20 @@ pub(super) struct Operations {
 }
 
 impl CompileError {
+    pub(super) fn key(&self) -> &str {
+        match self {
+            Self::Filter { key, .. } | Self::Value { key, .. } => key,
+        }
+    }
+
+    /// The line of the filter that does not compile.
+    pub(super) fn line(&self) -> Option<usize> {
+        match self {
+            Self::Filter { source, .. } => source.line,
+            Self::Value { .. } => None,
+        }
+    }
+
     fn value(key: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Value { key: key.into(), why: why.into() }
     }
@@ -273,8 +287,8 @@ impl CompiledStep {
         let idempotency_header = step.idempotency_header.as_ref();
         let idempotency_header = idempotency_header.map(|name| header_name("idempotency_header", name)).transpose()?;
         let reply_headers = step.reply_headers.iter().map(|name| header_name("reply_headers", name));
-        let own = step.errors.iter().map(|rule| (format!("{section}.errors"), rule));
-        let shared = file.errors.iter().map(|rule| ("errors".to_owned(), rule));
+        let own = step.errors.iter().enumerate().map(|(n, rule)| (format!("{section}.errors[{n}]"), rule));
+        let shared = file.errors.iter().enumerate().map(|(n, rule)| (format!("errors[{n}]"), rule));
         let errors = own.chain(shared).map(|(section, rule)| CompiledRule::new(compiler, &section, rule));
         let safe = step.safe.unwrap_or_else(|| match &graphql {
             Some(document) => !document.is_mutation,

@@ -42,19 +42,20 @@ const EFFECT: &str = "01J00000000000000000000000";
 pub async fn run_examples(library: &Library, name: &str) -> Result<Vec<ExampleResult>, super::ConnectorError> {
     let file = library.parse(name)?;
     let operations = Operations::compile(&file)
-        .map_err(|source| super::ConnectorError::Compile { file: library.file(name), source })?;
+        .map_err(|source| super::ConnectorError::Compile { file: library.place(name, &source), source })?;
     let operations = Arc::new(operations);
     let threads = FilterThreads::start(name);
     let mut results = Vec::new();
-    for example in &file.examples {
+    for (n, example) in file.examples.iter().enumerate() {
         let mut notes = Vec::new();
         let failure = run_one(&file, operations.clone(), example, &threads, &mut notes).await.err();
+        let failure = failure.map(|why| format!("{}: {why}", library.line(name, &format!("examples[{n}]"), None)));
         let (example, operation) = (example.name.clone(), example.operation.clone());
         results.push(ExampleResult { example, operation, failure, notes });
     }
     if file.webhook.is_some() || !file.webhook_examples.is_empty() {
         let compiled = webhook::compile(&file)
-            .map_err(|source| super::ConnectorError::Compile { file: library.file(name), source })?;
+            .map_err(|source| super::ConnectorError::Compile { file: library.place(name, &source), source })?;
         results.extend(webhook_examples::run(&file, &compiled, &threads).await);
     }
     Ok(results)

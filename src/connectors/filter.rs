@@ -50,8 +50,16 @@ pub(super) struct Filter(Arc<Program>);
 
 /// Why a filter does not compile, with its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("is not a jq filter that can be run here: {0}")]
-pub struct FilterError(String);
+#[error("is not a jq filter that can be run here: {}{why}", in_line(*line))]
+pub struct FilterError {
+    /// Line of the filter, from 1.
+    pub(super) line: Option<usize>,
+    why: String,
+}
+
+fn in_line(line: Option<usize>) -> String {
+    line.filter(|line| *line > 1).map(|line| format!("in its line {line}, ")).unwrap_or_default()
+}
 
 /// Compiles filters. The allowed definitions are parsed once and shared.
 pub(super) struct FilterCompiler {
@@ -66,14 +74,18 @@ impl FilterCompiler {
         let definitions = jq_functions::linear(all.filter(|definition| is_allowed(definition.name)));
         let compiler = Self { definitions, shared: shared.trim_end().to_owned() };
         // A fault in the shared definitions is reported once.
-        compiler.compile(".")?;
+        compiler.compile_whole(&format!("{}\n.", compiler.shared))?;
         Ok(compiler)
     }
 
     pub(super) fn compile(&self, code: &str) -> Result<Filter, FilterError> {
         match self.shared.is_empty() {
             true => self.compile_whole(code),
-            false => self.compile_whole(&format!("{}\n{code}", self.shared)),
+            false => self.compile_whole(&format!("{}\n{code}", self.shared)).map_err(|error| {
+                // Lines are those of the filter as it is written.
+                let before = self.shared.matches('\n').count() + 1;
+                FilterError { line: error.line.and_then(|line| line.checked_sub(before)), ..error }
+            }),
         }
     }
 
@@ -87,17 +99,17 @@ impl FilterCompiler {
         let arena = Arena::default();
         let loader = Loader::new(self.definitions.iter().cloned().chain([shielded]));
         let Ok(modules) = loader.load(&arena, File { code: SHIELDED, path: () }) else { return Ok(plain) };
-        Ok(Self::program(modules).map_or(plain, |program| Filter(Arc::new(program))))
+        Ok(Self::program(modules, &whole).map_or(plain, |program| Filter(Arc::new(program))))
     }
 
     fn compile_whole(&self, code: &str) -> Result<Filter, FilterError> {
         let arena = Arena::default();
         let loader = Loader::new(self.definitions.iter().cloned());
         let modules = loader.load(&arena, File { code, path: () }).map_err(|errors| syntax(code, &errors))?;
-        Self::program(modules).map(|program| Filter(Arc::new(program)))
+        Self::program(modules, code).map(|program| Filter(Arc::new(program)))
     }
 
-    fn program(modules: Modules<&str, ()>) -> Result<Program, FilterError> {
+    fn program(modules: Modules<&str, ()>, code: &str) -> Result<Program, FilterError> {
         let functions =
             jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs()).chain(text_functions::functions());
         Compiler::default()
@@ -105,30 +117,34 @@ impl FilterCompiler {
             .with_global_vars(VARIABLES)
             .compile(modules)
             .map_err(|errors| {
-                let unknown = errors.iter().flat_map(|(_, errors)| errors);
+                let unknown: Vec<_> = errors.iter().flat_map(|(_, errors)| errors).collect();
                 let names: Vec<String> =
-                    unknown.map(|(name, kind)| format!("there is no {} {name} here", kind.as_str())).collect();
-                FilterError(names.join("; "))
+                    unknown.iter().map(|(name, kind)| format!("there is no {} {name} here", kind.as_str())).collect();
+                let line = unknown.first().and_then(|(name, _)| line(code, name));
+                FilterError { line, why: names.join("; ") }
             })
     }
 }
 
+/// The line in which a part of the code begins; none if it is no part of it.
+fn line(code: &str, part: &str) -> Option<usize> {
+    let start = (part.as_ptr() as usize).checked_sub(code.as_ptr() as usize)?;
+    Some(code.get(..start)?.matches('\n').count() + 1)
+}
+
 fn syntax(code: &str, errors: &jaq_core::load::Errors<&str, ()>) -> FilterError {
     use jaq_core::load::Error;
-    let place = |part: &str| {
-        let line = code[..jaq_core::load::span(code, part).start].lines().count().max(1);
-        format!("line {line}")
-    };
     let mut all = errors.iter().map(|(_, error)| match error {
         Error::Lex(errors) => {
-            errors.first().map(|(expected, at)| format!("{}: expected {}", place(at), expected.as_str()))
+            errors.first().map(|(expected, at)| (line(code, at), format!("expected {}", expected.as_str())))
         }
         Error::Parse(errors) => {
-            errors.first().map(|(expected, at)| format!("{}: expected {}", place(at), expected.as_str()))
+            errors.first().map(|(expected, at)| (line(code, at), format!("expected {}", expected.as_str())))
         }
-        Error::Io(_) => Some("it must not import anything".to_owned()),
+        Error::Io(_) => Some((None, "it must not import anything".to_owned())),
     });
-    FilterError(all.find_map(|text| text).unwrap_or_else(|| "it cannot be parsed".to_owned()))
+    let (line, why) = all.find_map(|fault| fault).unwrap_or_else(|| (None, "it cannot be parsed".to_owned()));
+    FilterError { line, why }
 }
 
 /// The input of a filter: `.` and the variables in the order of [`VARIABLES`].
@@ -243,6 +259,20 @@ mod tests {
     }
 
     #[test]
+    fn every_function_on_the_list_is_in_the_reference() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/connectors.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (_, section) = page.split_once("\n### Functions\n").unwrap();
+        let rows = section.split("\n### ").next().unwrap().lines().filter(|line| line.starts_with("| "));
+        let listed = rows.filter_map(|row| row.split('|').nth(2)).flat_map(|names| names.split('`').skip(1).step_by(2));
+        let mut listed: Vec<&str> = listed.collect();
+        let mut allowed: Vec<&str> = FUNCTIONS.split_ascii_whitespace().collect();
+        listed.sort_unstable();
+        allowed.sort_unstable();
+        assert_eq!(listed, allowed);
+    }
+
+    #[test]
     fn filters_see_their_input_and_the_variables() {
         assert_eq!(run(".a + 1", json!({"a": 1})), Ok(Some(json!(2))));
         assert_eq!(run("$input.id, 2", json!(null)), Ok(Some(json!("7"))));
@@ -296,7 +326,10 @@ mod tests {
         let shared = FilterCompiler::new("def twice: . * 2;\n").unwrap();
         let scope = FilterScope { dot: to_val(&json!(4)), variables: std::array::from_fn(|_| Val::Null) };
         assert_eq!(shared.compile("twice").unwrap().run(&scope), Ok(Some(json!(8))));
-        assert!(FilterCompiler::new("def twice: nosuch;").is_err());
+        assert_eq!(FilterCompiler::new("\ndef twice: nosuch;").err().unwrap().line, Some(2));
+        // Lines are counted from the filter's own first one.
+        let lines = |code: &str| shared.compile(code).err().unwrap().line;
+        assert_eq!([lines("nosuch"), lines("{\n  id: nosuch }"), lines("{\n\n id: }")], [Some(1), Some(2), Some(3)]);
     }
 
     #[test]

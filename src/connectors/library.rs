@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::file::VendorFile;
+use super::{compiled::CompileError, file::VendorFile, lines};
 
 /// Shipped vendors. A new one is one file and one line here.
 const SHIPPED: &[(&str, &str)] = &[
@@ -156,8 +156,19 @@ impl Library {
         }
     }
 
-    pub(super) fn file(&self, name: &str) -> String {
-        self.files.get(name).map_or_else(|| name.to_owned(), |entry| entry.origin.describe(name))
+    /// File and line of a fault.
+    pub(super) fn place(&self, name: &str, fault: &CompileError) -> String {
+        self.line(name, fault.key(), fault.line())
+    }
+
+    /// File and line of a key; `within` is a line of its text.
+    pub(super) fn line(&self, name: &str, key: &str, within: Option<usize>) -> String {
+        let Some(entry) = self.files.get(name) else { return name.to_owned() };
+        let file = entry.origin.describe(name);
+        match lines::line(&entry.text, key, within) {
+            Some(line) => format!("{file}: line {line}"),
+            None => file,
+        }
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, LibraryError> {

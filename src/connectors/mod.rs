@@ -21,6 +21,7 @@ mod input;
 mod jq_functions;
 mod judge;
 mod library;
+mod lines;
 mod order_number;
 mod outputs;
 mod probe;

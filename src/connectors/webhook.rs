@@ -62,8 +62,8 @@ impl WebhookSource {
         if file.webhook.is_none() {
             return Err(wrong("connector", format!("{} sends no webhooks that are understood here", file.name)));
         }
-        let compiled =
-            compile(&file).map_err(|source| ConnectorError::Compile { file: library.file(&file.name), source })?;
+        let compiled = compile(&file)
+            .map_err(|source| ConnectorError::Compile { file: library.place(&file.name, &source), source })?;
         compiled.source(&file, threads, setup).map_err(|(key, why)| wrong(&key, why))
     }
 }

@@ -102,6 +102,7 @@ fn the_command_line_lists_shows_and_tests_them() {
     let tested = run(&["test", "generic"]);
     assert!(!tested.status.success());
     assert!(stdout(&tested).contains("expected POST /tickets, got POST /cases"), "{}", stdout(&tested));
+    assert!(stdout(&tested).contains("connectors/generic.toml: line "), "{}", stdout(&tested));
     assert!(stdout(&run(&["list"])).contains("connectors/generic.toml"));
 }
 
@@ -146,7 +147,16 @@ fn mistakes_in_a_vendor_file_are_named() {
         ),
         (graphql("{ a }", "").replace("graphql = \"{ a }\"", "graphql = 7"), "expected a query as a string"),
         (graphql("{ a }", "").replace("graphql = \"{ a }\"", "path = \"/x\""), "orders.find.graphql: is missing"),
-        (good.replace("{ id }", "{ id: }"), "orders.find.reply"),
+        (good.replace("{ id }", "{ id: }"), "own.toml: line 6: orders.find.reply"),
+        (good.replace("'{ id }'", "'''\n{\n  id: nosuch\n}'''"), "own.toml: line 8: orders.find.reply"),
+        (
+            format!("definitions = 'def x: .;'\n{}", good.replace("{ id }", "nosuch")),
+            "own.toml: line 7: orders.find.reply",
+        ),
+        (
+            good.to_owned() + "[[errors]]\nstatus = [1]\nas = \"ok\"\n[[errors]]\nas = \"ok\"\n",
+            "line 10: errors[1]: a rule needs",
+        ),
         (good.replace("{ id }", "env.SECRET"), "there is no filter env"),
         (good.replace("{ id }", "now"), "there is no filter now"),
         (good.replace("/o/{id}", "o"), "orders.find.path"),
