@@ -141,6 +141,16 @@ fn advice(base_url: &str, health: Option<&str>, error: &ProbeError) -> String {
         (_, Some(Failure::RateLimited { .. })) => "it answers that there are too many requests: try again later",
         (_, Some(Failure::Status { status: 300..=399 })) => "check the path of base_url",
         (_, Some(failure)) if is_absent(failure) => "check the path of base_url",
+        (
+            _,
+            Some(
+                Failure::SaysError { .. }
+                | Failure::NotHealthy { .. }
+                | Failure::GraphQl { .. }
+                | Failure::Misfit(_)
+                | Failure::NotJson { status: 200..=299 },
+            ),
+        ) => "it answers, and not as a request with good credentials is: check auth and the path of base_url",
         (_, Some(Failure::Unavailable { .. })) => "it answers, and fails: see its own status page",
         _ => "check base_url, DNS, proxy and firewall",
     };
@@ -173,7 +183,9 @@ mod tests {
             (health(Failure::NotJson { status: 404 }), "check the path of base_url"),
             (health(Failure::Status { status: 302 }), "check the path of base_url"),
             (health(Failure::Unavailable { status: 503 }), "it answers, and fails"),
-            (health(Failure::NotJson { status: 200 }), "check base_url, DNS"),
+            (health(Failure::NotJson { status: 200 }), "check auth and the path of base_url"),
+            (health(Failure::SaysError { status: 200 }), "check auth and the path of base_url"),
+            (health(Failure::GraphQl { status: 200, code: None }), "check auth and the path of base_url"),
             (
                 health(Failure::Upstream(UpstreamError { error: CallError::Late, in_doubt: false })),
                 "check base_url, DNS",

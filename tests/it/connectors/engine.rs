@@ -65,7 +65,7 @@ async fn errors_of_graphql_are_failures_and_partial_data_is_no_success() {
         let answer = ask(errors(denied, json!(null))).await;
         assert!(text(&answer).contains("only the company can repair"), "{denied}: {answer}");
     }
-    assert!(text(&ask(errors("THROTTLED", json!(null))).await).contains("Too many requests"));
+    assert!(text(&ask(errors("THROTTLED", json!(null))).await).contains("is busy"));
     // Whatever comes beside an error, and what is no reply of GraphQL, is like an order that is not there.
     for unreadable in [
         errors("SOMETHING", json!({ "order": own })),
