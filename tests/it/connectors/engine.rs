@@ -229,3 +229,44 @@ reply = '{ id, customer, currency, total: { minor: .total, digits: 2 }, items: [
     let (_, log) = server.terminate();
     assert!(log.contains("amounts of an order were rounded") && log.contains("items[1].unit_price"), "{log}");
 }
+
+#[test]
+fn mistakes_in_a_file_of_graphql_are_named() {
+    let here = tempfile::tempdir().unwrap();
+    let good =
+        "name = \"own\"\ntitle = \"Own\"\n[orders.find]\nmethod = \"GET\"\npath = \"/o/{id}\"\nreply = '{ id }'\n";
+    let graphql = |query: &str, more: &str| {
+        format!(
+            "name = \"own\"\ntitle = \"Own\"\nprotocol = \"graphql\"\n[orders.find]\ngraphql = \"{query}\"\n{more}\n"
+        )
+    };
+    for (bad, said) in [
+        (good.to_owned() + "graphql = \"{ a }\"\n", "orders.find.graphql: is for protocol = \"graphql\""),
+        (good.to_owned() + "variables = '{}'\n", "orders.find.variables: is for protocol = \"graphql\""),
+        (good.to_owned() + "[[errors]]\ncode = [\"X\"]\nas = \"denied\"\n", "code is for protocol = \"graphql\""),
+        (
+            graphql("query($n: ID!) { a(n: $n) }", "variables = '{ m: .number }'"),
+            "gives m, which the query does not declare",
+        ),
+        (graphql("query($n: ID!) { a(n: $n) }", ""), "orders.find.variables: is missing: the query declares $n"),
+        (graphql("{ a } { b }", ""), "orders.find.graphql: must hold one query or mutation, and holds 2"),
+        (graphql("{ a ", ""), "without its partner"),
+        (graphql("{ a }", "body = '{}'"), "orders.find.body: belongs to graphql"),
+        (graphql("{ a }", "method = \"GET\""), "orders.find.method: is POST"),
+        (
+            graphql("{ a }", "").replace("graphql = \"{ a }\"", "graphql = { file = \"a.graphql\" }"),
+            "there is no file a.graphql",
+        ),
+        (graphql("{ a }", "").replace("graphql = \"{ a }\"", "graphql = 7"), "expected a query as a string"),
+        (graphql("{ a }", "").replace("graphql = \"{ a }\"", "path = \"/x\""), "orders.find.graphql: is missing"),
+    ] {
+        std::fs::write(here.path().join("own.toml"), &bad).unwrap();
+        let tested =
+            frontdesk(here.path(), &["connectors", "test", "own", "--directory", here.path().to_str().unwrap()]);
+        let error = stderr(&tested);
+        assert!(
+            !tested.status.success() && error.contains(said) && error.contains("own.toml: line "),
+            "{said}: {error}\n{bad}"
+        );
+    }
+}

@@ -112,11 +112,6 @@ fn mistakes_in_a_vendor_file_are_named() {
     let webhook = "name = \"own\"\ntitle = \"Own\"\n[webhook]\nidentity = '.id'\nevents = '[]'\n[webhook.signature]\nkind = \"hmac\"\nheader = \"x-sig\"\n";
     let good =
         "name = \"own\"\ntitle = \"Own\"\n[orders.find]\nmethod = \"GET\"\npath = \"/o/{id}\"\nreply = '{ id }'\n";
-    let graphql = |query: &str, more: &str| {
-        format!(
-            "name = \"own\"\ntitle = \"Own\"\nprotocol = \"graphql\"\n[orders.find]\ngraphql = \"{query}\"\n{more}\n"
-        )
-    };
     for (bad, said) in [
         (good.replace("method = \"GET\"", "method = \"FETCH\""), "orders.find.method"),
         (good.replace("reply", "replay"), "orders.find.replay"),
@@ -128,25 +123,7 @@ fn mistakes_in_a_vendor_file_are_named() {
             "health.complete: is for orders.find",
         ),
         (good.replace("[orders.find]", "[orders]\nnumber = '.x ='\n[orders.find]"), "orders.number"),
-        (good.to_owned() + "graphql = \"{ a }\"\n", "orders.find.graphql: is for protocol = \"graphql\""),
-        (good.to_owned() + "variables = '{}'\n", "orders.find.variables: is for protocol = \"graphql\""),
-        (good.to_owned() + "[[errors]]\ncode = [\"X\"]\nas = \"denied\"\n", "code is for protocol = \"graphql\""),
         (good.replace("{ id }", "{ id, total: { minr: 5 } }"), "total.minr"),
-        (
-            graphql("query($n: ID!) { a(n: $n) }", "variables = '{ m: .number }'"),
-            "gives m, which the query does not declare",
-        ),
-        (graphql("query($n: ID!) { a(n: $n) }", ""), "orders.find.variables: is missing: the query declares $n"),
-        (graphql("{ a } { b }", ""), "orders.find.graphql: must hold one query or mutation, and holds 2"),
-        (graphql("{ a ", ""), "without its partner"),
-        (graphql("{ a }", "body = '{}'"), "orders.find.body: belongs to graphql"),
-        (graphql("{ a }", "method = \"GET\""), "orders.find.method: is POST"),
-        (
-            graphql("{ a }", "").replace("graphql = \"{ a }\"", "graphql = { file = \"a.graphql\" }"),
-            "there is no file a.graphql",
-        ),
-        (graphql("{ a }", "").replace("graphql = \"{ a }\"", "graphql = 7"), "expected a query as a string"),
-        (graphql("{ a }", "").replace("graphql = \"{ a }\"", "path = \"/x\""), "orders.find.graphql: is missing"),
         (good.replace("{ id }", "{ id: }"), "own.toml: line 6: orders.find.reply"),
         (good.replace("'{ id }'", "'''\n{\n  id: nosuch\n}'''"), "own.toml: line 8: orders.find.reply"),
         (
