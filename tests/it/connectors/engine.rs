@@ -270,3 +270,33 @@ fn mistakes_in_a_file_of_graphql_are_named() {
         );
     }
 }
+
+#[test]
+fn a_test_that_tests_nothing_and_an_output_that_vanishes_are_failures() {
+    let directory = tempfile::tempdir().unwrap();
+    let test = |text: &str| {
+        std::fs::write(directory.path().join("own.toml"), text).unwrap();
+        let path = directory.path().to_str().unwrap();
+        frontdesk(directory.path(), &["connectors", "test", "own", "--directory", path])
+    };
+    let find = |reply: &str, expect: &str| {
+        format!(
+            "name = \"own\"\ntitle = \"Own\"\nbase_url = \"https://own.example\"\n[crm.find_contact]\nmethod = \"GET\"\n\
+             path = \"/c\"\nreply = '{reply}'\n[crm.upsert_contact]\nmethod = \"PUT\"\npath = \"/c\"\nreply = '{{ id: .id }}'\n\
+             [[examples]]\nname = \"one\"\noperation = \"crm.find_contact\"\ninput = '{{}}'\nexpect = '{expect}'\n\
+             [[examples.exchanges]]\nrequest = {{ method = \"GET\", path = \"/c\" }}\nreply = {{ status = 200, body = '{{\"id\":7}}' }}\n"
+        )
+    };
+    let good = test(&find("{ id: .id }", "{ \"id\": \"7\" }"));
+    assert!(good.status.success(), "{}{}", stdout(&good), stderr(&good));
+    let bare = find("{ id: .id }", "null");
+    let bare = test(bare.split("[[examples]]").next().unwrap());
+    assert!(!bare.status.success() && stderr(&bare).contains("has no examples"), "{}", stderr(&bare));
+    let vanished = test(&find("{ id: .id, fields: { phone: first(empty) } }", "{ \"id\": \"7\" }"));
+    let said = format!("{}{}", stdout(&vanished), stderr(&vanished));
+    assert!(!vanished.status.success() && said.contains("gave no output for a reply with a body"), "{said}");
+    assert!(test(&find("first(empty)", "null")).status.success(), "an example says that it is meant");
+    let misspelt = test(&find("{ id: .id, emial: .email }", "{ \"id\": \"7\" }"));
+    let said = format!("{}{}", stdout(&misspelt), stderr(&misspelt));
+    assert!(!misspelt.status.success() && said.contains("emial"), "{said}");
+}
