@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use async_trait::async_trait;
 
 use super::run::Transport;
-use crate::upstream::{BaseUrl, Reply, Request, Upstream, UpstreamError};
+use crate::upstream::{BaseUrl, Reply, Request, SentWith, Upstream, UpstreamError, auth::Refusal};
 
 /// The upstream of each port; usually one for all.
 pub(super) struct Endpoints {
@@ -52,6 +52,14 @@ impl Transport for UpstreamTransport<'_> {
 
     async fn send(&self, request: Request) -> Result<Reply, UpstreamError> {
         self.upstream.call(&request, self.deadline).await
+    }
+
+    fn renew(&self, sent_with: SentWith, refusal: Refusal) -> bool {
+        self.upstream.renew(sent_with, refusal)
+    }
+
+    fn renewal_helped(&self) {
+        self.upstream.renewal_helped();
     }
 
     fn made_nothing(&self, path: &str) {

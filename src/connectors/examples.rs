@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     domain::{OrderId, SystemId},
-    upstream::{BaseUrl, CallError, Reply, Request, UpstreamError},
+    upstream::{BaseUrl, CallError, Reply, Request, SentWith, UpstreamError, auth::Refusal},
 };
 
 /// Base URL in examples.
@@ -276,9 +276,18 @@ impl Transport for Script {
                 },
                 body: exchange.reply.body.into(),
                 in_doubt: false,
+                sent_with: SentWith::default(),
             }),
         }
     }
+
+    /// An example that has another exchange after a `token_expired` shows the request that is sent again.
+    fn renew(&self, _: SentWith, refusal: Refusal) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal == Refusal::Expired && !state.exchanges.is_empty()
+    }
+
+    fn renewal_helped(&self) {}
 
     fn trip(&self) {}
 

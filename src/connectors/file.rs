@@ -261,6 +261,8 @@ pub enum Meaning {
     NotFound,
     /// The credentials are refused.
     Denied,
+    /// The token is no longer valid: it is renewed, and the request is sent again once.
+    TokenExpired,
     /// The credentials are valid but have no access to this record.
     Forbidden,
     /// Something is not set up at the vendor or in the settings, such as a custom field or a permission.

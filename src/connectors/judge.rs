@@ -14,7 +14,7 @@ use super::{
     graphql,
     text::plain,
 };
-use crate::upstream::Reply;
+use crate::upstream::{Reply, auth::Refusal};
 
 /// A judged reply.
 pub(super) struct Judged {
@@ -28,6 +28,20 @@ pub(super) enum ReplyOutcome {
     /// The filter gave no output for a body, which may be a fault in the file.
     Nothing,
     Failed(Failure),
+    TokenExpired {
+        status: u16,
+    },
+}
+
+impl ReplyOutcome {
+    /// Whether the token was refused, so that the request was not done and may succeed with a new one.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::TokenExpired { .. } => Some(Refusal::Expired),
+            Self::Failed(Failure::Denied { .. }) => Some(Refusal::Denied),
+            _ => None,
+        }
+    }
 }
 
 /// The input of filters on a reply, and the body if it is JSON.
@@ -134,6 +148,7 @@ fn by_rule(step: &CompiledStep, scope: &FilterScope, parsed: Option<&Value>, rep
             Meaning::Ok => ReplyOutcome::Value(None),
             Meaning::NotFound => ReplyOutcome::Failed(Failure::NotFound { status }),
             Meaning::Denied => ReplyOutcome::Failed(Failure::Denied { status }),
+            Meaning::TokenExpired => ReplyOutcome::TokenExpired { status },
             Meaning::Forbidden => ReplyOutcome::Failed(Failure::Forbidden { status }),
             Meaning::Misconfigured => {
                 let field = output(&rule.field).as_ref().and_then(plain);

@@ -14,11 +14,11 @@ use super::{
     filter::{FilterScope, to_val},
     graphql::Document,
     input::{argument, is_setup_name},
-    judge::{ReplyOutcome, judge},
+    judge::{self, ReplyOutcome, judge},
     text::plain,
     threads::{FilterThreads, RunError},
 };
-use crate::upstream::{BaseUrl, Reply, Request, UpstreamError};
+use crate::upstream::{BaseUrl, Reply, Request, SentWith, UpstreamError, auth::Refusal};
 
 /// Longest request body, in bytes.
 const BODY_BYTES_MAX: usize = 512 * 1024;
@@ -28,6 +28,10 @@ const BODY_BYTES_MAX: usize = 512 * 1024;
 pub(super) trait Transport: Send + Sync {
     fn base(&self) -> &BaseUrl;
     async fn send(&self, request: Request) -> Result<Reply, UpstreamError>;
+    /// Renews the token that a reply refuses. Returns whether the request may be sent again.
+    fn renew(&self, sent_with: SentWith, refusal: Refusal) -> bool;
+    /// Reports that the new token was accepted.
+    fn renewal_helped(&self);
     /// Opens the breaker, because a reply filter overran.
     fn trip(&self);
     /// Reports that a reply filter gave no output for a reply with a body.
@@ -65,6 +69,17 @@ pub(super) struct Output {
 struct Progress {
     in_doubt: bool,
     whole: bool,
+}
+
+/// A reply, judged.
+struct Exchanged {
+    outcome: ReplyOutcome,
+    /// What `complete` says of it.
+    whole: bool,
+    status: StatusCode,
+    /// Whether an earlier attempt may have been acted upon.
+    earlier: bool,
+    sent_with: SentWith,
 }
 
 impl Operation {
@@ -122,45 +137,37 @@ async fn run_step(
     };
     let Some(prepared) = prepared else { return Ok(None) };
     let request = request(run, step, prepared)?;
-    let sent = run.transport.send(request).await;
-    let reply = match sent {
-        Ok(reply) => reply,
-        Err(error) => {
-            progress.in_doubt |= error.in_doubt && step.is_effect();
-            return Err(error.into());
+    let mut judged = exchange(run, step, &scope, request.clone(), progress).await?;
+    // The vendor refused the request before doing anything, so even a write is sent again.
+    if let Some(refusal) = judged.outcome.refusal()
+        && run.transport.renew(judged.sent_with, refusal)
+    {
+        let earlier = judged.earlier;
+        let again = exchange(run, step, &scope, request, progress).await;
+        judged = again.inspect_err(|_| progress.in_doubt |= earlier && step.is_effect())?;
+        judged.earlier |= earlier;
+        if judged.outcome.refusal().is_none() {
+            run.transport.renewal_helped();
         }
-    };
-    run.transport.watch(step, &scope, Some(&reply));
-    let (status, earlier) = (reply.status, reply.in_doubt);
-    let outcome = {
-        let step = step.clone();
-        filters(run, "reply filters", move || judge(&step, scope, &reply)).await
-    };
-    if matches!(&outcome, Err(Failure::Filter { source: RunError::Overran, .. })) {
-        run.transport.trip();
     }
-    let outcome = match outcome {
-        Ok(Ok(judged)) => {
-            progress.whole &= judged.whole;
-            judged.outcome
-        }
-        Ok(Err(failure)) | Err(failure) => ReplyOutcome::Failed(failure),
-    };
-    let outcome = match outcome {
+    let Exchanged { outcome, status, earlier, whole, .. } = judged;
+    progress.whole &= whole;
+    let result = match outcome {
+        ReplyOutcome::Value(value) => Ok(value),
         ReplyOutcome::Nothing => {
             run.transport.made_nothing(&step.path);
-            ReplyOutcome::Value(None)
+            Ok(None)
         }
-        outcome => outcome,
+        ReplyOutcome::TokenExpired { status } => Err(Failure::Denied { status }),
+        ReplyOutcome::Failed(failure) => Err(failure),
     };
-    match outcome {
-        ReplyOutcome::Nothing => Ok(Some(None)),
-        ReplyOutcome::Value(value) => {
+    match result {
+        Ok(value) => {
             // This request has taken effect, even if a later one fails.
             progress.in_doubt |= step.is_effect();
             Ok(Some(value))
         }
-        ReplyOutcome::Failed(failure) => {
+        Err(failure) => {
             let keyed = step.idempotency_header.is_some();
             progress.in_doubt |= step.is_effect() && failure.is_unclear(status, earlier, keyed);
             // A vendor may send anything as the field: only a known argument or setup name is kept.
@@ -181,6 +188,39 @@ async fn run_step(
             })
         }
     }
+}
+
+/// Sends the request and judges the reply.
+async fn exchange(
+    run: &Run<'_>,
+    step: &Arc<CompiledStep>,
+    scope: &FilterScope,
+    request: Request,
+    progress: &mut Progress,
+) -> Result<Exchanged, Failure> {
+    let reply = match run.transport.send(request).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            progress.in_doubt |= error.in_doubt && step.is_effect();
+            return Err(error.into());
+        }
+    };
+    run.transport.watch(step, scope, Some(&reply));
+    let (status, earlier, sent_with) = (reply.status, reply.in_doubt, reply.sent_with);
+    let outcome = {
+        let (step, scope) = (step.clone(), scope.clone());
+        filters(run, "reply filters", move || judge(&step, scope, &reply)).await
+    };
+    if matches!(&outcome, Err(Failure::Filter { source: RunError::Overran, .. })) {
+        run.transport.trip();
+    }
+    let judge::Judged { outcome, whole } = match outcome {
+        Ok(Ok(judged)) => judged,
+        Ok(Err(failure)) | Err(failure) => {
+            judge::Judged { outcome: ReplyOutcome::Failed(failure), whole: true }
+        }
+    };
+    Ok(Exchanged { outcome, whole, status, earlier, sent_with })
 }
 
 /// Runs filters on the filter threads.

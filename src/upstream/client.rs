@@ -14,7 +14,7 @@ use tracing::Instrument;
 use super::{
     BaseUrl, Limits,
     attempt::{self, Answer, CallError},
-    auth::{Auth, Generation, TokenError},
+    auth::{Auth, Generation, Refusal, TokenError},
     breaker::Breaker,
     budget::Budget,
     plain::USER_AGENT,
@@ -56,6 +56,14 @@ pub struct Reply {
     pub body: Bytes,
     /// Whether an earlier attempt of the same request may have been acted upon, whatever this reply says.
     pub in_doubt: bool,
+    pub sent_with: SentWith,
+}
+
+/// The token that a request was sent with, and whether it had been renewed for that request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SentWith {
+    generation: Generation,
+    renewed: bool,
 }
 
 /// Why there is no reply, and whether an attempt may have been acted upon.
@@ -128,7 +136,7 @@ impl Upstream {
             if let Ok((answer, generation)) = &outcome
                 && answer.status == StatusCode::UNAUTHORIZED
                 && !renewed
-                && self.auth.refused(*generation)
+                && self.auth.refused(*generation, Refusal::Expired)
             {
                 renewed = true;
                 continue;
@@ -152,18 +160,30 @@ impl Upstream {
                 None => {
                     metrics::upstream_call(&self.name, made - 1);
                     return match outcome {
-                        Ok((answer, _)) => Ok(Reply {
+                        Ok((answer, generation)) => Ok(Reply {
                             status: answer.status,
                             retry_after: self.retry_after(&answer),
                             headers: answer.headers,
                             body: answer.body,
                             in_doubt,
+                            sent_with: SentWith { generation, renewed },
                         }),
                         Err(error) => Err(UpstreamError { in_doubt: in_doubt || unclear, error }),
                     };
                 }
             }
         }
+    }
+
+    /// Drops the token that a reply refuses. Returns whether the request may be sent again with a new one: once at
+    /// most, and never if a 401 has already had it renewed.
+    pub fn renew(&self, sent_with: SentWith, refusal: Refusal) -> bool {
+        !sent_with.renewed && self.auth.refused(sent_with.generation, refusal)
+    }
+
+    /// Reports that the new token was accepted after [`Refusal::Denied`].
+    pub fn renewal_helped(&self) {
+        self.auth.accepted_again();
     }
 
     fn retry_after(&self, answer: &Answer) -> Option<Duration> {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attempt::CallError;
 pub use base::{BaseUrl, UrlError};
-pub use client::{Reply, Upstream, UpstreamError};
+pub use client::{Reply, SentWith, Upstream, UpstreamError};
 pub use fault_proxy::{Fault, FaultProxy};
 pub use fetch::{DocumentError, Fetcher};
 pub use post::{Blocking, PostError, WebhookSender, post};

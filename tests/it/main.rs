@@ -34,6 +34,7 @@ mod connectors {
     mod order_replies;
     pub mod outcomes;
     mod probes;
+    mod renewal;
     mod tokens;
     mod trials;
     mod upstreams;

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::{
     cache::{CredentialHash, TokenKey},
+    lifetime::Lifetime,
     options::{Algorithm, AuthError, AuthOptions},
-    slot::{Lifetime, TokenError, TokenGrant, TokenSource},
+    slot::{TokenError, TokenGrant, TokenSource},
 };
 use crate::domain::{Clock, Secret, SecretReader};
 

@@ -2,6 +2,7 @@
 
 mod cache;
 mod jwt;
+mod lifetime;
 mod oauth2;
 mod options;
 mod slot;
@@ -41,9 +42,18 @@ struct Tokens {
     header: Option<HeaderName>,
 }
 
-/// The token that a request was sent with, so that a 401 invalidates that token and no newer one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The token that a request was sent with, so that a refusal invalidates that token and no newer one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Generation(Option<u64>);
+
+/// What a reply says about the token that it was sent with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not valid any more.
+    Expired,
+    /// The credentials are refused: the token may be invalid, or lack a right.
+    Denied,
+}
 
 impl Auth {
     /// Validates the options and reads the secrets. A relative `token_url` is resolved against `base`.
@@ -114,14 +124,24 @@ impl Auth {
         }
     }
 
-    /// Reports a 401. Returns true if a further attempt will have a new token.
-    pub(super) fn refused(&self, generation: Generation) -> bool {
+    /// Reports a refused token. Returns true if a further attempt will have a new one.
+    pub(super) fn refused(&self, generation: Generation, refusal: Refusal) -> bool {
         match (&self.method, generation.0) {
-            (Method::Token(tokens), Some(generation)) => {
-                tokens.slot().invalidate(generation);
-                true
-            }
+            (Method::Token(tokens), Some(generation)) => match refusal {
+                Refusal::Expired => {
+                    tokens.slot().invalidate(generation);
+                    true
+                }
+                Refusal::Denied => tokens.slot().suspect(generation),
+            },
             _ => false,
+        }
+    }
+
+    /// Reports that a new token was accepted after [`Refusal::Denied`].
+    pub(super) fn accepted_again(&self) {
+        if let Method::Token(tokens) = &self.method {
+            tokens.slot().suspicion_was_right();
         }
     }
 

@@ -23,8 +23,9 @@ use serde_json::Value;
 use super::{
     cache::{CredentialHash, TokenCache, TokenKey},
     jwt::Signer,
+    lifetime::Lifetime,
     options::{AuthError, AuthOptions, ClientAuth},
-    slot::{Lifetime, TokenError, TokenGrant, TokenSource},
+    slot::{TokenError, TokenGrant, TokenSource},
 };
 use crate::{
     domain::{Clock, Secret, SecretReader},

@@ -1,4 +1,4 @@
-//! One cached token: a single fetch serves all concurrent callers; renewed before it expires, dropped after a 401.
+//! One cached token: a single fetch serves all concurrent callers; renewed before it expires, dropped when it is refused.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -11,22 +11,18 @@ use futures::FutureExt;
 use http::HeaderValue;
 use tokio::sync::watch;
 
+use super::lifetime::{Lifetime, Moment, life, margin};
 use crate::{
-    domain::{Clock, Secret, Timestamp},
+    domain::{Clock, Secret},
     telemetry::metrics,
 };
 
-/// Lifetime of a token without `expires_in`, which RFC 6749 5.1 only recommends.
-const LIFETIME_DEFAULT: Duration = Duration::from_secs(300);
-/// Longest use of a token, whatever its server says.
-const LIFETIME_MAX: Duration = Duration::from_secs(60 * 60);
-/// Subtracted from a lifetime, since servers round it to seconds.
-const ROUNDING_MAX: Duration = Duration::from_secs(1);
-/// A token is renewed a fifth of its lifetime before it expires, but at most this long before.
-const RENEWAL_MARGIN_MAX: Duration = Duration::from_secs(60);
 /// Pause after a failed fetch; it doubles with each failure in a row.
 const PAUSE_BASE: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Pause after a renewal on suspicion that did not help; it doubles with each in a row.
+const SUSPICION_BASE: Duration = Duration::from_secs(60);
+const SUSPICION_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Fetches or signs tokens.
 #[async_trait]
@@ -38,13 +34,6 @@ pub trait TokenSource: Send + Sync {
 pub struct TokenGrant {
     pub token: Secret,
     pub lifetime: Lifetime,
-}
-
-/// The lifetime that the server states.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Lifetime {
-    Unknown,
-    Seconds(f64),
 }
 
 /// A token as header values, and its number.
@@ -90,6 +79,14 @@ struct State {
     /// The fetch in progress. It is a task of its own, so cancelling a caller does not end it.
     flight: Option<watch::Receiver<Fetched>>,
     failure: Option<Failure>,
+    suspicion: Suspicion,
+}
+
+/// Renewals because of replies that may be about the token, or about a right that it does not have.
+#[derive(Default)]
+struct Suspicion {
+    in_vain: u32,
+    until: Option<Instant>,
 }
 
 struct Token {
@@ -102,24 +99,6 @@ struct Failure {
     error: TokenError,
     in_a_row: u32,
     until: Instant,
-}
-
-/// A time on two clocks: the monotonic one stops while the machine sleeps, and the wall clock can be set. The earlier
-/// one counts.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    monotonic: Instant,
-    wall: Timestamp,
-}
-
-impl Moment {
-    fn plus(self, by: Duration) -> Self {
-        Self { monotonic: self.monotonic + by, wall: self.wall.plus(by) }
-    }
-
-    fn has_come(self, now: Self) -> bool {
-        now.monotonic >= self.monotonic || now.wall >= self.wall
-    }
 }
 
 impl TokenSlot {
@@ -157,6 +136,30 @@ impl TokenSlot {
         if state.token.as_ref().is_some_and(|token| token.granted.generation == generation) {
             state.token = None;
         }
+    }
+
+    /// Drops the token of that generation, unless this was in vain a short time ago. Returns whether there will be
+    /// another token than that one.
+    pub(super) fn suspect(&self, generation: u64) -> bool {
+        let mut state = self.lock();
+        if state.token.as_ref().is_none_or(|token| token.granted.generation != generation) {
+            return true;
+        }
+        let now = Instant::now();
+        if state.suspicion.until.is_some_and(|until| now < until) {
+            return false;
+        }
+        // In vain until the contrary is reported.
+        let in_vain = state.suspicion.in_vain + 1;
+        let pause = doubling(SUSPICION_BASE, SUSPICION_MAX, in_vain);
+        state.suspicion = Suspicion { in_vain, until: Some(now + pause) };
+        state.token = None;
+        true
+    }
+
+    /// Reports that a renewal on suspicion has helped.
+    pub(super) fn suspicion_was_right(&self) {
+        self.lock().suspicion = Suspicion::default();
     }
 
     fn start(self: &Arc<Self>, state: &mut State) -> watch::Receiver<Fetched> {
@@ -223,25 +226,12 @@ impl State {
     }
 }
 
-/// How long a token is used, a little shorter than its server says because of rounding. None for a lifetime that is not
-/// positive.
-fn life(lifetime: Lifetime) -> Option<Duration> {
-    let said = match lifetime {
-        Lifetime::Unknown => LIFETIME_DEFAULT,
-        Lifetime::Seconds(s) if s.is_nan() || s <= 0.0 => return None,
-        Lifetime::Seconds(s) => Duration::from_secs_f64(s.min(LIFETIME_MAX.as_secs_f64())),
-    };
-    Some(said - ROUNDING_MAX.min(said / 2))
-}
-
-/// How long before its expiry a token is renewed; up to a quarter earlier at random, so that processes do not renew in
-/// step.
-fn margin(life: Duration, random: f64) -> Duration {
-    (life / 5).min(RENEWAL_MARGIN_MAX).mul_f64(1.0 + random / 4.0)
-}
-
 fn pause(failures: u32) -> Duration {
-    PAUSE_BASE.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(PAUSE_MAX)
+    doubling(PAUSE_BASE, PAUSE_MAX, failures)
+}
+
+fn doubling(base: Duration, max: Duration, in_a_row: u32) -> Duration {
+    base.saturating_mul(2u32.saturating_pow(in_a_row.saturating_sub(1))).min(max)
 }
 
 #[cfg(test)]
@@ -326,6 +316,27 @@ mod tests {
     }
 
     #[test]
+    fn a_renewal_on_suspicion_that_was_in_vain_is_not_repeated_at_once() {
+        run(async {
+            let (slot, source, _) = slot(Lifetime::Seconds(3600.0), false);
+            let first = slot.get().await.unwrap();
+            assert!(slot.suspect(first.generation));
+            assert!(slot.suspect(first.generation), "other callers were sent with the same token");
+            let second = slot.get().await.unwrap();
+            assert!(!slot.suspect(second.generation), "the new one is suspected for the same reason");
+            slot.suspicion_was_right();
+            assert!(slot.suspect(second.generation));
+            slot.get().await.unwrap();
+            assert_eq!(source.fetches.load(Ordering::SeqCst), 3);
+        });
+        assert_eq!(
+            [1, 2, 20].map(|n| doubling(SUSPICION_BASE, SUSPICION_MAX, n).as_secs()),
+            [60, 120, 3600],
+            "the pause doubles up to an hour"
+        );
+    }
+
+    #[test]
     fn a_token_expires_on_the_wall_clock_too_and_a_clock_set_back_changes_nothing() {
         run(async {
             let (slot, source, clock) = slot(Lifetime::Seconds(3600.0), false);
@@ -336,10 +347,6 @@ mod tests {
             assert_eq!(token(&slot).await, "Bearer token-2");
             assert_eq!(source.fetches.load(Ordering::SeqCst), 2);
         });
-        let now = Moment { monotonic: Instant::now(), wall: Clock::system().now() };
-        let expiry = now.plus(Duration::from_secs(10));
-        let set_back = Moment { monotonic: now.monotonic + Duration::from_secs(11), wall: now.wall.minus(DAY) };
-        assert!(expiry.has_come(set_back), "a clock that is set back does not lengthen a life");
     }
 
     #[test]
@@ -370,19 +377,6 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_are_bounded() {
-        let ms = |lifetime| life(lifetime).map(|life| life.as_millis());
-        assert_eq!(ms(Lifetime::Unknown), Some(299_000));
-        assert_eq!(ms(Lifetime::Seconds(1e18)), Some(3_599_000));
-        assert_eq!(ms(Lifetime::Seconds(f64::INFINITY)), Some(3_599_000));
-        assert_eq!(ms(Lifetime::Seconds(2.0)), Some(1_000));
-        assert_eq!(ms(Lifetime::Seconds(0.5)), Some(250));
-        assert_eq!(margin(Duration::from_secs(100), 0.0), Duration::from_secs(20));
-        assert_eq!(margin(Duration::from_secs(3600), 1.0), Duration::from_secs(75));
-        assert_eq!([1, 2, 3, 20].map(pause), [250, 500, 1000, 30_000].map(Duration::from_millis));
-    }
-
-    #[test]
     fn a_failure_is_remembered_for_a_moment() {
         run(async {
             let (slot, source, _) = slot(Lifetime::Unknown, true);
@@ -394,5 +388,6 @@ mod tests {
             slot.get().await.unwrap_err();
             assert_eq!(source.fetches.load(Ordering::SeqCst), 2);
         });
+        assert_eq!([1, 2, 3, 20].map(pause), [250, 500, 1000, 30_000].map(Duration::from_millis));
     }
 }
