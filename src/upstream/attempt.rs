@@ -54,7 +54,7 @@ impl CallError {
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Token(TokenError::Refused { status: 400 | 401 | 403, code })
             if !matches!(code.as_deref(), Some("temporarily_unavailable" | "server_error" | "slow_down")))
-            || matches!(self, Self::Token(TokenError::Characters | TokenError::Signing))
+            || matches!(self, Self::Token(TokenError::Characters | TokenError::Signing | TokenError::NoToken { .. }))
     }
 
     /// Whether the failure counts for the circuit breaker.

@@ -49,6 +49,10 @@ impl BaseUrl {
         Ok(base)
     }
 
+    pub(super) fn url(&self) -> &Url {
+        &self.0
+    }
+
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }

@@ -130,10 +130,14 @@ fn advice(base_url: &str, health: Option<&str>, error: &ProbeError) -> String {
         );
     }
     let step = match (error.token(), error.failure()) {
-        (Some(TokenError::Unreachable(_)), _) => "check auth.token_url, DNS, proxy and firewall",
+        (Some(TokenError::NoToken { .. }), _) => {
+            "see in the vendor's documentation where a login's reply has its token, and check token_pointer, \
+             token_header or token_cookie and the credentials in login_body"
+        }
+        (Some(TokenError::Unreachable(_)), _) => "check auth.token_url or auth.login_url, DNS, proxy and firewall",
         (Some(TokenError::Unreadable), _) => "check auth.token_url: what is there answers, and gives no token",
         (Some(TokenError::Refused { status: 400..=499, .. }), _) => {
-            "check auth.token_url, client_id and the client's secret or key"
+            "check auth.token_url, client_id and the client's secret or key; of a session login_url and login_body"
         }
         (Some(TokenError::Refused { .. }), _) => "the token endpoint answers, and fails: see its own status page",
         (_, Some(Failure::Denied { .. })) => "check the credentials in auth, and what they are allowed",
@@ -171,7 +175,8 @@ mod tests {
         let refused = |status| TokenError::Refused { status, code: None };
         let within = |error| Failure::Upstream(UpstreamError { error: CallError::Token(error), in_doubt: false });
         for (error, step) in [
-            (ProbeError::Token(TokenError::Unreachable("no answer")), "check auth.token_url, DNS"),
+            (ProbeError::Token(TokenError::Unreachable("no answer")), "check auth.token_url or auth.login_url, DNS"),
+            (ProbeError::Token(TokenError::NoToken { status: 200 }), "check token_pointer"),
             (ProbeError::Token(TokenError::Unreadable), "what is there answers, and gives no token"),
             (ProbeError::Token(refused(401)), "client_id"),
             (ProbeError::Token(refused(503)), "the token endpoint answers, and fails"),

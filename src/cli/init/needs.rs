@@ -47,13 +47,22 @@ pub(super) fn of_ports(file: &VendorFile, ports: &[&str]) -> (BTreeMap<String, K
         }
         let auth = at.and_then(|at| at.auth.as_ref()).unwrap_or(&file.auth);
         let members = serde_json::to_value(auth).unwrap_or_default();
-        for (key, member) in members.as_object().into_iter().flatten() {
-            if let Ok(SecretRef::Env(name)) = serde_json::from_value(member.clone()) {
-                variables.insert(name, if key.ends_with("_url") { Kind::Url } else { Kind::Secret });
-            }
-        }
+        collect("auth", &members, &mut variables);
     }
     (variables, needs_address)
+}
+
+/// Collects the references to environment variables, at any depth: the body of a login has some.
+fn collect(key: &str, value: &Value, variables: &mut BTreeMap<String, Kind>) {
+    if let Ok(SecretRef::Env(name)) = serde_json::from_value(value.clone()) {
+        variables.insert(name, if key.ends_with("_url") { Kind::Url } else { Kind::Secret });
+        return;
+    }
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, member)| collect(key, member, variables)),
+        Value::Array(items) => items.iter().for_each(|item| collect(key, item, variables)),
+        _ => {}
+    }
 }
 
 /// Parses a setting's value by the type of its default, or of the first example that sets it.

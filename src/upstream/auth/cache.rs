@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::slot::{TokenSlot, TokenSource};
+use super::{slot::TokenSlot, source::TokenSource};
 use crate::domain::{Clock, Secret};
 
 /// Most tokens kept: far more than there are upstreams.

@@ -8,7 +8,7 @@ use super::{
     cache::{CredentialHash, TokenKey},
     lifetime::Lifetime,
     options::{Algorithm, AuthError, AuthOptions},
-    slot::{TokenError, TokenGrant, TokenSource},
+    source::{TokenError, TokenGrant, TokenSource},
 };
 use crate::domain::{Clock, Secret, SecretReader};
 
@@ -112,6 +112,6 @@ impl TokenSource for ServiceToken {
     async fn fetch(&self) -> Result<TokenGrant, TokenError> {
         let now_s = self.clock.now().unix_s();
         let token = self.signer.sign(&self.issuer, &self.subject, self.audience.as_deref(), now_s, self.lifetime_s)?;
-        Ok(TokenGrant { token, lifetime: Lifetime::Seconds(f64::from(self.lifetime_s)) })
+        Ok(TokenGrant { token, more: Vec::new(), lifetime: Lifetime::Seconds(f64::from(self.lifetime_s)) })
     }
 }

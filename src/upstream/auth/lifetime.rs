@@ -8,6 +8,8 @@ use crate::domain::Timestamp;
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(300);
 /// Longest use of a token, whatever its server says.
 const LIFETIME_MAX: Duration = Duration::from_secs(60 * 60);
+/// Longest use of a session's token: logins are not repeated each hour, since vendors count or announce them.
+const SESSION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Subtracted from a lifetime, since servers round it to seconds.
 const ROUNDING_MAX: Duration = Duration::from_secs(1);
 /// A token is renewed a fifth of its lifetime before it expires, but at most this long before.
@@ -18,6 +20,8 @@ const RENEWAL_MARGIN_MAX: Duration = Duration::from_secs(60);
 pub enum Lifetime {
     Unknown,
     Seconds(f64),
+    /// That of a session, in seconds. None: until it is refused.
+    Session(Option<f64>),
 }
 
 /// A time on two clocks: the monotonic one stops while the machine sleeps, and the wall clock can be set. The earlier
@@ -43,8 +47,10 @@ impl Moment {
 pub(super) fn life(lifetime: Lifetime) -> Option<Duration> {
     let said = match lifetime {
         Lifetime::Unknown => LIFETIME_DEFAULT,
-        Lifetime::Seconds(s) if s.is_nan() || s <= 0.0 => return None,
+        Lifetime::Session(None) => SESSION_MAX,
+        Lifetime::Seconds(s) | Lifetime::Session(Some(s)) if s.is_nan() || s <= 0.0 => return None,
         Lifetime::Seconds(s) => Duration::from_secs_f64(s.min(LIFETIME_MAX.as_secs_f64())),
+        Lifetime::Session(Some(s)) => Duration::from_secs_f64(s.min(SESSION_MAX.as_secs_f64())),
     };
     Some(said - ROUNDING_MAX.min(said / 2))
 }
@@ -66,6 +72,9 @@ mod tests {
         assert_eq!(ms(Lifetime::Unknown), Some(299_000));
         assert_eq!(ms(Lifetime::Seconds(1e18)), Some(3_599_000));
         assert_eq!(ms(Lifetime::Seconds(f64::INFINITY)), Some(3_599_000));
+        assert_eq!(ms(Lifetime::Session(None)), Some(86_399_000));
+        assert_eq!(ms(Lifetime::Session(Some(1e9))), Some(86_399_000));
+        assert_eq!(ms(Lifetime::Session(Some(0.0))), None);
         assert_eq!(ms(Lifetime::Seconds(2.0)), Some(1_000));
         assert_eq!(ms(Lifetime::Seconds(0.5)), Some(250));
         assert_eq!(margin(Duration::from_secs(100), 0.0), Duration::from_secs(20));

@@ -1,11 +1,15 @@
-//! Authentication at upstreams: API key, Basic, Bearer, OAuth 2 client credentials, signed service tokens.
+//! Authentication at upstreams: API key, Basic, Bearer, OAuth 2, signed service tokens, sessions.
 
 mod cache;
+mod checks;
+mod exchange;
 mod jwt;
 mod lifetime;
 mod oauth2;
 mod options;
+mod session;
 mod slot;
+mod source;
 
 use std::sync::Arc;
 
@@ -13,8 +17,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub use cache::{TokenCache, TokenKey};
-pub use options::{Algorithm, AuthError, AuthOptions, ClientAuth, Kind};
-pub use slot::{Granted, TokenError, TokenSlot, TokenSource};
+pub use options::{Algorithm, AuthError, AuthOptions, ClientAuth, ExpiresUnit, Kind, LoginEncoding, LoginMethod};
+pub use slot::{Granted, TokenSlot};
+pub use source::{TokenError, TokenSource};
 
 use super::BaseUrl;
 use crate::domain::{Secret, SecretReader};
@@ -97,6 +102,10 @@ impl Auth {
                 let signer = jwt::ServiceToken::new(options, secrets, cache.clock().clone())?;
                 token(signer.key(), Arc::new(signer))
             }
+            Kind::Session => {
+                let (key, source, header) = session::source(options, base, plain_http, secrets, cache)?;
+                Method::Token(Box::new(Tokens { cache: cache.clone(), key, source, header: Some(header) }))
+            }
         };
         Ok(Self { kind, method })
     }
@@ -119,6 +128,7 @@ impl Auth {
                     Some(name) => headers.insert(name.clone(), granted.token),
                     None => headers.insert(header::AUTHORIZATION, granted.bearer),
                 };
+                headers.extend(granted.more.iter().cloned());
                 Ok(Generation(Some(granted.generation)))
             }
         }

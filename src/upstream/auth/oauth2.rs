@@ -22,18 +22,17 @@ use serde_json::Value;
 
 use super::{
     cache::{CredentialHash, TokenCache, TokenKey},
+    exchange::{Reply, exchange, why},
     jwt::Signer,
     lifetime::Lifetime,
     options::{AuthError, AuthOptions, ClientAuth},
-    slot::{TokenError, TokenGrant, TokenSource},
+    source::{TokenError, TokenGrant, TokenSource},
 };
 use crate::{
     domain::{Clock, Secret, SecretReader},
     upstream::BaseUrl,
 };
 
-/// Longest token response that is read.
-const REPLY_BYTES_MAX: usize = 64 * 1024;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 type Endpoints = Client<
@@ -99,7 +98,7 @@ impl TokenResponse for TokenReply {
     fn expires_in(&self) -> Option<Duration> {
         match self.lifetime() {
             Lifetime::Seconds(s) => Duration::try_from_secs_f64(s).ok(),
-            Lifetime::Unknown => None,
+            Lifetime::Unknown | Lifetime::Session(_) => None,
         }
     }
 
@@ -234,7 +233,8 @@ impl TokenSource for Endpoint {
                 RequestTokenError::Parse(..) | RequestTokenError::Other(_) => TokenError::Unreadable,
             }
         })?;
-        Ok(TokenGrant { token: Secret::new(reply.access_token.secret().clone()), lifetime: reply.lifetime() })
+        let token = Secret::new(reply.access_token.secret().clone());
+        Ok(TokenGrant { token, more: Vec::new(), lifetime: reply.lifetime() })
     }
 }
 
@@ -250,29 +250,9 @@ fn code(refusal: &StandardErrorResponse<BasicErrorResponseType>) -> String {
 /// Sends the request and normalises the response for the library, which accepts only 200 with a JSON Content-Type.
 /// Servers answer with any 2xx, with other types, or with 200 for an error; so the body decides.
 async fn send(http: &reqwest::Client, request: HttpRequest, seen: &AtomicU16) -> Result<HttpResponse, SendError> {
-    let why = |error: reqwest::Error| {
-        SendError::Http(if error.is_timeout() {
-            "it took too long"
-        } else if error.is_connect() {
-            "no connection"
-        } else {
-            "the connection broke"
-        })
-    };
-    let request = reqwest::Request::try_from(request).map_err(why)?;
-    let mut response = http.execute(request).await.map_err(why)?;
-    seen.store(response.status().as_u16(), Ordering::Relaxed);
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(why)? {
-        if body.len() + chunk.len() > REPLY_BYTES_MAX {
-            return Err(SendError::Http("its reply is too long"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let status = response.status();
-    if let Some(rest) = body.strip_prefix(b"\xef\xbb\xbf") {
-        body = rest.to_vec();
-    }
+    let request = reqwest::Request::try_from(request).map_err(|error| SendError::Http(why(error)))?;
+    let Reply { status, body, .. } = exchange(http, request).await.map_err(SendError::Http)?;
+    seen.store(status.as_u16(), Ordering::Relaxed);
     let mut answer = HttpResponse::new(body);
     *answer.status_mut() = match status.is_success() {
         true if is_refusal(answer.body()) => StatusCode::BAD_REQUEST,

@@ -1,6 +1,9 @@
 //! Options of the authentication: one flat table, so that a user can override a single key of a vendor file.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::{Secret, SecretError, SecretReader, SecretRef, TextRef};
 
@@ -9,21 +12,23 @@ use crate::domain::{Secret, SecretError, SecretReader, SecretRef, TextRef};
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "upstream authentication")]
 pub struct AuthOptions {
-    /// none, api_key, basic, bearer, oauth2 (client credentials, RFC 6749 4.4) or jwt (a service token that frontdesk
-    /// signs).
+    /// none, api_key, basic, bearer, oauth2 (client credentials, RFC 6749 4.4), jwt (a service token that frontdesk
+    /// signs) or session (a login request whose reply holds a token).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
     /// `api_key`: name of the header for the key; `X-API-Key` by default. `oauth2`, `jwt`: name of a header for the
-    /// bare token, for upstreams that do not accept `Authorization: Bearer`.
+    /// bare token, for upstreams that do not accept `Authorization: Bearer`. `session`: name of the header for the token,
+    /// after `prefix`; `Authorization` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// `api_key`: the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<SecretRef>,
-    /// `basic`: the user name, or a reference to it, since for some APIs it is the secret.
+    /// `basic`: the user name, or a reference to it, since for some APIs it is the secret. `session`: of a login that
+    /// takes `Authorization: Basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<TextRef>,
-    /// `basic`: the password; empty by default.
+    /// `basic`: the password; empty by default. `session` with `username`: required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
     /// `bearer`: the token.
@@ -69,10 +74,55 @@ pub struct AuthOptions {
     /// `jwt`: the sub claim; issuer by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// `jwt`: lifetime of a token in seconds, 30 to 300; 300 by default.
+    /// `jwt`: lifetime of a token in seconds, 30 to 300; 300 by default. `session`: the same of the vendor's token, where
+    /// the reply does not say it. A token without any lifetime is used until it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 30, max = 300))]
+    #[schemars(range(min = 1, max = 31_536_000))]
     pub lifetime_s: Option<u32>,
+    /// `session`: URL of the login, or a path on the host of `base_url`. For example `/auth/login`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_url: Option<TextRef>,
+    /// `session`: POST (default), GET or PUT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_method: Option<LoginMethod>,
+    /// `session`: headers of the login request; each is a text or a reference to a secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_headers: Option<BTreeMap<String, TextRef>>,
+    /// `session`: body of the login request. At any depth `{ env = "NAME" }` or `{ file = "PATH" }` is replaced by that
+    /// secret. For example `{ email = "desk@example.com", password = { env = "SHOP_PASSWORD" } }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_body: Option<serde_json::Map<String, Value>>,
+    /// `session`: how `login_body` is sent: `json` (default) or `form`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_encoding: Option<LoginEncoding>,
+    /// `session`: JSON pointer (RFC 6901) to the token in the login's reply. For example `/data/access_token`; empty if
+    /// the body itself is the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_pointer: Option<String>,
+    /// `session`: name of the header of the login's reply that holds the token, instead of `token_pointer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_header: Option<String>,
+    /// `session`: name of the cookie that the login sets, instead of `token_pointer`. It is sent back as that cookie,
+    /// unless `cookie` or `header` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_cookie: Option<String>,
+    /// `session`: further headers of every request, with JSON pointers to their values in the login's reply. For
+    /// example `{ X-User-Id = "/data/userId" }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_headers: Option<BTreeMap<String, String>>,
+    /// `session`: JSON pointer to the token's lifetime, or its end, in the login's reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_pointer: Option<String>,
+    /// `session` with `expires_pointer`: seconds (`s`, default), milliseconds (`ms`), or the `time` at which it ends (RFC
+    /// 3339, or seconds since 1970).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_unit: Option<ExpiresUnit>,
+    /// `session`: what stands before the token in `header`. `Bearer ` by default, or nothing if `header` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// `session`: name of the cookie that the token is sent as, instead of `header`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -85,6 +135,33 @@ pub enum Kind {
     Bearer,
     Oauth2,
     Jwt,
+    Session,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LoginMethod {
+    Get,
+    #[default]
+    Post,
+    Put,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginEncoding {
+    #[default]
+    Json,
+    Form,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpiresUnit {
+    #[default]
+    S,
+    Ms,
+    Time,
 }
 
 /// Client authentication at the token endpoint (OpenID Connect Core 9).
@@ -134,11 +211,12 @@ impl Kind {
             Self::Bearer => "bearer",
             Self::Oauth2 => "oauth2",
             Self::Jwt => "jwt",
+            Self::Session => "session",
         }
     }
 
     /// The keys that this kind allows besides `kind`.
-    fn keys(self) -> &'static [&'static str] {
+    pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
             Self::None => &[],
             Self::ApiKey => &["header", "key"],
@@ -161,6 +239,25 @@ impl Kind {
             Self::Jwt => {
                 &["header", "private_key", "algorithm", "key_id", "issuer", "subject", "audience", "lifetime_s"]
             }
+            Self::Session => &[
+                "login_url",
+                "login_method",
+                "login_headers",
+                "login_body",
+                "login_encoding",
+                "username",
+                "password",
+                "token_pointer",
+                "token_header",
+                "token_cookie",
+                "token_headers",
+                "expires_pointer",
+                "expires_unit",
+                "lifetime_s",
+                "header",
+                "prefix",
+                "cookie",
+            ],
         }
     }
 }
@@ -195,7 +292,20 @@ impl AuthOptions {
             key_id,
             issuer,
             subject,
-            lifetime_s
+            lifetime_s,
+            login_url,
+            login_method,
+            login_headers,
+            login_body,
+            login_encoding,
+            token_pointer,
+            token_header,
+            token_cookie,
+            token_headers,
+            expires_pointer,
+            expires_unit,
+            prefix,
+            cookie
         );
         // Another client authentication drops the credential of the lower one.
         if self.client_auth.is_some_and(|own| own != lower.client_auth.unwrap_or_default()) {
@@ -205,45 +315,6 @@ impl AuthOptions {
             }
         }
         layered
-    }
-
-    /// Validates the options. A key that `kind` does not use is an error, since it would be ignored.
-    pub fn check(&self) -> Result<(), AuthError> {
-        let kind = self.kind.unwrap_or_default();
-        let set = serde_json::to_value(self).unwrap_or_default();
-        let foreign = set
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.as_str())
-            .find(|name| *name != "kind" && !kind.keys().contains(name));
-        if let Some(name) = foreign {
-            let known = match kind.keys() {
-                [] => "write auth.kind first: api_key, basic, bearer, oauth2 or jwt".to_owned(),
-                keys => format!("kind {} has {}", kind.as_str(), keys.join(", ")),
-            };
-            return Err(AuthError::value("kind", format!("{name} does not belong to kind {}; {known}", kind.as_str())));
-        }
-        if kind == Kind::Oauth2 {
-            let by_key = self.client_auth == Some(ClientAuth::PrivateKeyJwt);
-            if by_key && self.client_secret.is_some() {
-                return Err(AuthError::value("client_secret", "is not used by private_key_jwt; remove it"));
-            }
-            let of_a_key = self.private_key.is_some() || self.assertion_audience.is_some() || self.key_id.is_some();
-            if !by_key && (of_a_key || self.algorithm.is_some()) {
-                let why =
-                    "private_key, algorithm, key_id and assertion_audience are for client_auth = \"private_key_jwt\"";
-                return Err(AuthError::value("client_auth", why));
-            }
-        }
-        if kind == Kind::Basic && self.password.is_none() && matches!(self.username, Some(TextRef::Plain(_))) {
-            let why = "stands alone, so it is the secret; write { env = \"NAME\" } or { file = \"PATH\" }";
-            return Err(AuthError::value("username", why));
-        }
-        if self.lifetime_s.is_some_and(|lifetime_s| !(30..=300).contains(&lifetime_s)) {
-            return Err(AuthError::value("lifetime_s", "must be 30 to 300"));
-        }
-        Ok(())
     }
 
     pub(super) fn secret(
@@ -291,19 +362,5 @@ mod tests {
         let vendor = options("kind = 'oauth2'\nclient_secret = { env = 'S' }");
         let by_key = options("client_auth = 'private_key_jwt'\nprivate_key = { file = 'k' }").over(&vendor);
         assert!(by_key.client_secret.is_none() && by_key.check().is_ok());
-    }
-
-    #[test]
-    fn keys_that_would_be_ignored_are_errors() {
-        for bad in [
-            "token = { env = 'T' }",
-            "kind = 'bearer'\nusername = 'u'",
-            "kind = 'oauth2'\nprivate_key = { file = 'k' }",
-            "kind = 'oauth2'\nclient_auth = 'private_key_jwt'\nclient_secret = { env = 'S' }",
-            "kind = 'jwt'\nlifetime_s = 301",
-            "kind = 'basic'\nusername = 'the-secret-itself'",
-        ] {
-            assert!(options(bad).check().is_err(), "{bad}");
-        }
     }
 }

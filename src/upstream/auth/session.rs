@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 
 use super::{
     cache::{CredentialHash, TokenCache, TokenKey},
+    exchange::exchange,
     lifetime::Lifetime,
-    oauth2::read_reply,
     options::{AuthError, AuthOptions, ExpiresUnit, LoginEncoding, LoginMethod},
-    slot::{TokenError, TokenGrant, TokenSource},
+    source::{TokenError, TokenGrant, TokenSource},
 };
 use crate::{
     domain::{Clock, Secret, SecretReader, SecretRef, Timestamp},
@@ -113,7 +113,7 @@ impl Login {
             credential: CredentialHash::of(&Secret::new(credential)),
         };
         Ok(Self {
-            url: url.into_url(),
+            url: url.url().clone(),
             method: match options.login_method.unwrap_or_default() {
                 LoginMethod::Get => Method::GET,
                 LoginMethod::Post => Method::POST,
@@ -159,9 +159,8 @@ impl Login {
             Expiry::None => Lifetime::Session(cookie_age_s),
             Expiry::At(pointer, unit) => {
                 let said = body.and_then(|body| body.pointer(pointer));
-                said.and_then(|said| seconds(said, *unit, self.clock.now())).map_or(Lifetime::Unknown, |seconds| {
-                    Lifetime::Session(Some(seconds))
-                })
+                said.and_then(|said| seconds(said, *unit, self.clock.now()))
+                    .map_or(Lifetime::Unknown, |seconds| Lifetime::Session(Some(seconds)))
             }
         }
     }
@@ -187,10 +186,11 @@ fn with_secrets(members: &Map<String, Value>, secrets: SecretReader<'_>) -> Resu
                     Value::String(secret.expose().to_owned())
                 }
                 Err(_) => Value::Object(
-                    members
-                        .iter()
-                        .map(|(name, value)| Ok((name.clone(), read(value, secrets)?)))
-                        .collect::<Result<_, AuthError>>()?,
+                    members.iter().map(|(name, value)| Ok((name.clone(), read(value, secrets)?))).collect::<Result<
+                        _,
+                        AuthError,
+                    >>(
+                    )?,
                 ),
             },
             Value::Array(items) => {
@@ -276,7 +276,7 @@ impl TokenSource for Login {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
         *request.headers_mut() = self.headers.clone();
         *request.body_mut() = self.body.as_ref().map(|body| body.expose().to_owned().into());
-        let reply = read_reply(&self.http, request).await.map_err(TokenError::Unreachable)?;
+        let reply = exchange(&self.http, request).await.map_err(TokenError::Unreachable)?;
         let status = reply.status.as_u16();
         // A login form answers with a redirect and a cookie.
         let redirects = reply.status.is_redirection() && !matches!(self.place, Place::Pointer(_));
@@ -287,7 +287,9 @@ impl TokenSource for Login {
         let body = body.as_ref();
         let (token, cookie_age_s) = match &self.place {
             Place::Pointer(pointer) => (at(body, &reply.body, pointer), None),
-            Place::Header(name) => (reply.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned), None),
+            Place::Header(name) => {
+                (reply.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned), None)
+            }
             Place::Cookie(name) => cookie(&reply.headers, name).map_or((None, None), |(value, age)| (Some(value), age)),
         };
         let is_page = body.is_none() && reply.status == StatusCode::OK && reply.body.trim_ascii().starts_with(b"<");

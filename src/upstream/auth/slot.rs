@@ -6,12 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use futures::FutureExt;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use tokio::sync::watch;
 
-use super::lifetime::{Lifetime, Moment, life, margin};
+use super::{
+    lifetime::{Moment, life, margin},
+    source::{TokenError, TokenGrant, TokenSource},
+};
 use crate::{
     domain::{Clock, Secret},
     telemetry::metrics,
@@ -24,18 +26,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const SUSPICION_BASE: Duration = Duration::from_secs(60);
 const SUSPICION_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// Fetches or signs tokens.
-#[async_trait]
-pub trait TokenSource: Send + Sync {
-    async fn fetch(&self) -> Result<TokenGrant, TokenError>;
-}
-
-/// A newly issued token.
-pub struct TokenGrant {
-    pub token: Secret,
-    pub lifetime: Lifetime,
-}
-
 /// A token as header values, and its number.
 #[derive(Debug, Clone)]
 pub struct Granted {
@@ -43,24 +33,9 @@ pub struct Granted {
     pub bearer: HeaderValue,
     /// The bare token.
     pub token: HeaderValue,
+    /// Further headers.
+    pub more: Arc<[(HeaderName, HeaderValue)]>,
     pub generation: u64,
-}
-
-/// Why there is no token. Never holds a token, a secret or text of a server's response.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    #[error("the token endpoint cannot be reached ({0})")]
-    Unreachable(&'static str),
-    #[error("the token endpoint answered {status}{}", code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
-    Refused { status: u16, code: Option<String> },
-    #[error("the token endpoint answered with something that is not a token reply")]
-    Unreadable,
-    #[error("the token has characters that cannot stand in a header")]
-    Characters,
-    #[error("failed to sign a token")]
-    Signing,
-    #[error("fetching a token was cut short")]
-    Aborted,
 }
 
 type Fetched = Option<Result<Granted, TokenError>>;
@@ -179,18 +154,22 @@ impl TokenSlot {
     fn settle(&self, asked_at: Moment, fetched: Result<TokenGrant, TokenError>) -> Result<Granted, TokenError> {
         let mut state = self.lock();
         state.flight = None;
-        let headers = |grant: TokenGrant| {
+        let headers = |grant: TokenGrant| -> Result<(_, _, Arc<[_]>, _), TokenError> {
             let bearer = super::bearer(&grant.token).map_err(|_| TokenError::Characters)?;
-            let token = super::sensitive(grant.token.expose(), "token").map_err(|_| TokenError::Characters)?;
-            Ok((bearer, token, grant.lifetime))
+            let value = |text: &Secret| super::sensitive(text.expose(), "token").map_err(|_| TokenError::Characters);
+            let mut more = Vec::new();
+            for (name, text) in &grant.more {
+                more.push((name.clone(), value(text)?));
+            }
+            Ok((bearer, value(&grant.token)?, more.into(), grant.lifetime))
         };
         let fetched = fetched.and_then(headers);
         metrics::token_fetch(fetched.is_ok());
         match fetched {
-            Ok((bearer, token, lifetime)) => {
+            Ok((bearer, token, more, lifetime)) => {
                 state.failure = None;
                 state.generation += 1;
-                let granted = Granted { bearer, token, generation: state.generation };
+                let granted = Granted { bearer, token, more, generation: state.generation };
                 // A token without a lifetime serves the callers that wait for it now, and none after them.
                 state.token = life(lifetime).map(|life| Token {
                     granted: granted.clone(),
@@ -238,7 +217,10 @@ fn doubling(base: Duration, max: Duration, in_a_row: u32) -> Duration {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::upstream::auth::lifetime::Lifetime;
 
     /// Issues `token-1`, `token-2` … with a fixed lifetime, 50 ms after the request.
     struct Counting {
@@ -254,7 +236,10 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
             match self.fails {
                 true => Err(TokenError::Unreadable),
-                false => Ok(TokenGrant { token: Secret::new(format!("token-{n}")), lifetime: self.lifetime }),
+                false => {
+                    let token = Secret::new(format!("token-{n}"));
+                    Ok(TokenGrant { token, more: Vec::new(), lifetime: self.lifetime })
+                }
             }
         }
     }
