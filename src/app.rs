@@ -9,6 +9,7 @@ mod reload;
 mod requests;
 mod scrape;
 mod secrets;
+mod settlement;
 mod sources;
 mod status;
 mod upstreams;
@@ -22,13 +23,13 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, ConfigError, Loaded, Secrets},
+    config::{Config, Loaded, Secrets},
     desk::{Desk, Ports},
     domain::{Clock, Secret, is_loopback},
     events::Handlers,
     http::{self, AgentAuth, Operations, OperationsOptions, ServeError},
     identity::{Identity, Mode},
-    inbox::{self, Intake, Queue, Watch, Worker},
+    inbox::{self, AlertSink, Intake, Queue, Watch, Worker},
     limits::Gate,
     mcp::{self, EndpointOptions, Services, Shutdown},
     store::Store,
@@ -42,6 +43,7 @@ pub use faults::{Diagnosis, faults, try_addresses};
 use reload::{Reloader, ReplaceableDispatch, Sites};
 use scrape::Scrape;
 use secrets::{KeptTls, operations_token, tls};
+use settlement::check_settlement;
 pub use sources::webhook_source;
 pub use status::Status;
 pub use upstreams::{Connectors, Mirrors, article_mirrors, connectors, upstreams_in_use};
@@ -51,9 +53,6 @@ const WRITES_DRAIN: Duration = Duration::from_secs(10);
 
 /// Connection limit of the operations listener: operators and metrics scrapers.
 const OPERATIONS_CONNECTIONS_MAX: usize = 64;
-/// Longest duration of a request and its repeat.
-const SETTLE_MARGIN: Duration = Duration::from_secs(240);
-
 /// A fully built server that does not serve yet.
 pub struct App {
     http: http::Options,
@@ -70,6 +69,7 @@ pub struct App {
     shutdown: Shutdown,
     /// The configuration that it was built from, to compare with reloaded ones.
     config: Config,
+    secrets: Secrets,
     intake: Arc<Intake>,
     worker: Worker,
     watch: Watch,
@@ -190,6 +190,7 @@ impl App {
             store_path: config.store.path.clone(),
             shutdown,
             config: config.clone(),
+            secrets: secrets.clone(),
             warnings,
         })
     }
@@ -260,8 +261,11 @@ impl App {
         let (service, service_beside) = (sites.main.clone(), sites.operations.clone());
         let dispatch = Arc::new(ReplaceableDispatch::new(self.worker.dispatch.clone()));
         self.worker.dispatch = dispatch.clone();
+        let alerts = self.watch.sink.take().map(|sink| Arc::new(alerts::ReplaceableSink::new(sink)));
+        self.watch.sink = alerts.clone().map(|sink| sink as Arc<dyn AlertSink>);
         let reloader = Reloader {
             running: self.config,
+            secrets: self.secrets,
             store: self.store.clone(),
             arrived: self.worker.arrived.clone(),
             handle,
@@ -269,6 +273,7 @@ impl App {
             generation: self.services.shutdown.clone(),
             sites,
             dispatch,
+            alerts,
         };
         tokio::spawn(reloader.run(reloads));
         let tls = self.tls.map(|(tls, options, reader)| {
@@ -349,23 +354,6 @@ fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: reque
         mirrors: upstreams::mirrors(config, connectors),
     };
     Desk::new(ports, options, config.articles.clone(), &config.limits, clock)
-}
-
-/// Checks that `desk.repeat_window_s` is longer than it takes to find out whether the first request took effect.
-fn check_settlement(desk: &Desk) -> Result<(), ConfigError> {
-    let settlement = desk.ticket_settlement();
-    let settle_after = settlement.search_after().filter(|_| !settlement.is_unique());
-    match settle_after.filter(|after| desk.options().repeat_window() <= *after + SETTLE_MARGIN) {
-        None => Ok(()),
-        Some(after) => {
-            let why = format!(
-                "must be more than 240 s longer than the {} s after which {} is believed to have no ticket",
-                after.as_secs(),
-                desk.options().helpdesk
-            );
-            Err(ConfigError::value("desk.repeat_window_s", why))
-        }
-    }
 }
 
 /// Fetches verification keys before the first call.

@@ -1,6 +1,6 @@
 //! Sends alerts of the inbox as signed webhooks.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,6 +32,27 @@ pub(super) fn sink(config: &Config, secrets: &Secrets) -> Result<Option<Arc<dyn 
     let wrong = |_| ConfigError::value("inbox.alerts.secret", "what follows whsec_ must be base64");
     let key = standard(&secret).map_err(wrong)?;
     Ok(Some(Arc::new(Webhook { to, key })))
+}
+
+/// A sink that can be replaced while alerts are sent.
+pub(super) struct ReplaceableSink(RwLock<Arc<dyn AlertSink>>);
+
+impl ReplaceableSink {
+    pub(super) fn new(sink: Arc<dyn AlertSink>) -> Self {
+        Self(RwLock::new(sink))
+    }
+
+    pub(super) fn replace(&self, sink: Arc<dyn AlertSink>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sink;
+    }
+}
+
+#[async_trait]
+impl AlertSink for ReplaceableSink {
+    async fn send(&self, alert: &Alert) -> Result<(), AlertError> {
+        let now = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        now.send(alert).await
+    }
 }
 
 #[async_trait]

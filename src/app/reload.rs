@@ -2,16 +2,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{MissedTickBehavior, interval},
+};
 
-use super::{App, AppError};
+use super::{
+    App, AppError,
+    alerts::{self, ReplaceableSink},
+};
 use crate::{
-    config::{Config, Loaded},
+    config::{Config, Loaded, Secrets},
     http::HttpService,
     inbox::{Claimed, Dispatch, Failure, Handled},
     mcp::Shutdown,
@@ -37,6 +45,9 @@ const FIXED: &[&str] = &[
     "http.streams_max",
     "http.drain_timeout_ms",
 ];
+
+/// How often the files of secrets are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The event dispatcher, replaceable at a reload.
 pub(super) struct ReplaceableDispatch(RwLock<Arc<dyn Dispatch>>);
@@ -79,6 +90,7 @@ pub(super) struct Sites {
 /// The replaceable parts of a running server.
 pub(super) struct Reloader {
     pub(super) running: Config,
+    pub(super) secrets: Secrets,
     pub(super) store: Store,
     pub(super) arrived: Arc<Notify>,
     pub(super) handle: Option<PrometheusHandle>,
@@ -87,26 +99,71 @@ pub(super) struct Reloader {
     pub(super) generation: Shutdown,
     pub(super) sites: Sites,
     pub(super) dispatch: Arc<ReplaceableDispatch>,
+    pub(super) alerts: Option<Arc<ReplaceableSink>>,
 }
 
 impl Reloader {
-    /// Applies received configurations until the server stops.
+    /// Applies received configurations, and secrets whose files have changed, until the server stops.
     pub(super) async fn run(mut self, mut reloads: mpsc::Receiver<Loaded>) {
         let closing = self.shutdown.closing.clone();
-        while let Some(Some(loaded)) = closing.run_until_cancelled(reloads.recv()).await {
-            if let Err(error) = self.reload(&loaded) {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                Some(loaded) = reloads.recv() => self.reload(&loaded),
+                _ = looks.tick() => {
+                    let secrets = self.secrets.clone();
+                    // A directory of secrets may be on a network.
+                    let changed = tokio::task::spawn_blocking(move || secrets.changed_files()).await;
+                    if let Some(changed) = changed.ok().filter(|changed| !changed.is_empty()) {
+                        self.reload_secrets(&changed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn reload(&mut self, loaded: &Loaded) {
+        match self.build(&loaded.config, &loaded.secrets) {
+            Ok(()) => {
+                let (taken, fixed): (Vec<String>, Vec<String>) =
+                    changed(&self.running, &loaded.config).into_iter().partition(|key| !is_fixed(key));
+                tracing::info!(changed = list(&taken), "reloaded: secrets were read again");
+                if !fixed.is_empty() {
+                    tracing::warn!(keys = list(&fixed), "these changes take effect only after a restart");
+                }
+                self.running = with_fixed(loaded.config.clone(), &self.running);
+                self.secrets = loaded.secrets.clone();
+            }
+            Err(error) => {
                 tracing::error!(error = causes(&error), "not reloaded; the previous configuration stays in effect");
             }
         }
     }
 
-    fn reload(&mut self, loaded: &Loaded) -> Result<(), AppError> {
-        let (config, generation) = (&loaded.config, self.shutdown.generation());
+    /// Takes over secrets whose files have changed. The configuration stays the running one.
+    fn reload_secrets(&mut self, files: &[PathBuf]) {
+        let files = list(&files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>());
+        let (running, secrets) = (self.running.clone(), self.secrets.clone());
+        match self.build(&running, &secrets) {
+            Ok(()) => tracing::info!(files, "secrets were read again, because their files have changed"),
+            Err(error) => {
+                let error = causes(&error);
+                tracing::error!(files, error, "the new secrets cannot be used; the old ones stay in use");
+            }
+        }
+    }
+
+    fn build(&mut self, config: &Config, secrets: &Secrets) -> Result<(), AppError> {
+        let generation = self.shutdown.generation();
         let clock = self.store.clock();
+        // Where alerts go is fixed, and how they are signed is not.
+        let sink = alerts::sink(&self.running, secrets)?;
         let new = App::on(
             self.store.clone(),
             config,
-            &loaded.secrets,
+            secrets,
             clock,
             (self.shutdown.clone(), generation.clone()),
             self.arrived.clone(),
@@ -117,13 +174,9 @@ impl Reloader {
         self.dispatch.replace(new.worker.dispatch);
         // Ends the old event streams; clients reconnect under the new configuration.
         std::mem::replace(&mut self.generation, generation).closing.cancel();
-        let (taken, fixed): (Vec<String>, Vec<String>) =
-            changed(&self.running, config).into_iter().partition(|key| !is_fixed(key));
-        tracing::info!(changed = list(&taken), "reloaded: secrets were read again");
-        if !fixed.is_empty() {
-            tracing::warn!(keys = list(&fixed), "these changes take effect only after a restart");
+        if let (Some(alerts), Some(sink)) = (&self.alerts, sink) {
+            alerts.replace(sink);
         }
-        self.running = with_fixed(config.clone(), &self.running);
         Ok(())
     }
 }

@@ -20,7 +20,8 @@ pub(super) type KeptTls = (Tls, TlsOptions, http::Reader);
 
 pub(super) fn tls(config: &Config, secrets: &Secrets) -> Result<Option<KeptTls>, AppError> {
     let Some(options) = config.http.tls.clone() else { return Ok(None) };
-    let secrets = secrets.clone();
+    // TLS looks at its files by itself.
+    let secrets = secrets.apart();
     let reader: http::Reader = Arc::new(move |place: &SecretRef| secrets.read(place));
     Ok(Some((Tls::new(&options, &reader).map_err(AppError::Tls)?, options, reader)))
 }

@@ -7,6 +7,7 @@ mod dot_env;
 mod identity;
 mod layers;
 mod secret;
+mod secret_files;
 mod typed;
 
 use std::{

@@ -2,35 +2,40 @@
 
 use std::{env::VarError, path::PathBuf};
 
-use super::dot_env::DotEnv;
+use super::{
+    dot_env::DotEnv,
+    secret_files::{SecretFiles, clean},
+};
 use crate::domain::{Secret, SecretError, SecretRef};
 
-/// Looks secrets up in the process environment first, then in `.env`. No `Debug`, since it holds secrets.
+/// Looks secrets up in the process environment first, then in `.env`. No `Debug`, since it holds secrets. Clones share
+/// what is known of the files.
 #[derive(Clone, Default)]
 pub struct Secrets {
     pub(super) dot_env: DotEnv,
     pub(super) directory: PathBuf,
+    files: SecretFiles,
 }
 
 impl Secrets {
-    /// Reads a secret. Trailing line breaks are removed, since editors and `echo` add them.
+    /// Reads a secret. Trailing line breaks are removed, since editors and `echo` add them. A file that has become
+    /// unreadable or empty since it was first read keeps its secret.
     pub fn read(&self, secret: &SecretRef) -> Result<Secret, SecretError> {
-        let text = match secret {
-            SecretRef::Env(name) => self.variable(name)?,
-            SecretRef::File(path) => {
-                let path = self.directory.join(path);
-                std::fs::read_to_string(&path).map_err(|source| SecretError::File { path, source })?
-            }
-        };
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim_end_matches(['\r', '\n']);
-        if text.trim().is_empty() {
-            return Err(SecretError::Empty(secret.clone()));
+        match secret {
+            SecretRef::Env(name) => clean(&self.variable(name)?, secret),
+            SecretRef::File(path) => self.files.read(&self.directory.join(path), secret),
         }
-        Ok(Secret::new(match text.starts_with("-----BEGIN ") && !text.contains('\n') {
-            // A PEM key written on one line.
-            true => text.replace("\\r", "").replace("\\n", "\n"),
-            false => text.to_owned(),
-        }))
+    }
+
+    /// Paths of the files whose secrets have changed since they were read. A file counts when two looks in a row find
+    /// it the same, so that it is not read half-written.
+    pub fn changed_files(&self) -> Vec<PathBuf> {
+        self.files.changed()
+    }
+
+    /// The same secrets, without a share in what is known of the files: for a reader that watches its own.
+    pub fn apart(&self) -> Self {
+        Self { files: SecretFiles::default(), ..self.clone() }
     }
 
     fn variable(&self, name: &str) -> Result<String, SecretError> {
