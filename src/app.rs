@@ -13,6 +13,7 @@ mod settlement;
 mod sources;
 mod status;
 mod upstreams;
+mod vault;
 mod worker;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -122,7 +123,8 @@ impl App {
         // Cheap checks first: a configuration fault must not leave a new store behind.
         let options = config.identity.options(secrets)?;
         let identity = Identity::new(options, config.identity.subject_system.clone(), clock.clone())?;
-        let connectors = connectors(config, secrets, &clock)?;
+        let vault = vault::vault(config, secrets, &clock)?;
+        let connectors = upstreams::connectors_with(config, secrets, &clock, vault.clone())?;
         let routes = sources::routes(config, secrets)?;
         let timed = routes.iter().filter(|route| route.source.verifier().signs_time());
         let timed = timed.map(|route| route.source.name().to_owned()).collect();
@@ -133,6 +135,9 @@ impl App {
             Some(running) => running.clone(),
             None => Store::open_in(&config.store.path, clock.clone(), &config.articles.language)?,
         };
+        if let Some(vault) = vault {
+            vault.bind(&store, &shutdown.writes);
+        }
         let auth = Arc::new(agents::auth(config, &store, clock.clone())?);
         let requests = requests::Requests {
             store: store.clone(),

@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::AppError;
+use super::{
+    AppError,
+    vault::{Vault, vault},
+};
 use crate::{
     config::{Config, Secrets},
     connectors::{Builder, Connector, Library, Port},
     desk::{ArticleMirror, BUILTIN},
     domain::{Clock, SecretRef},
+    upstream::auth::TokenVault,
 };
 
 /// Connectors in use, by upstream name.
@@ -25,12 +29,23 @@ pub type Mirrors = Vec<(String, Arc<dyn ArticleMirror>)>;
 pub fn article_mirrors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Mirrors, AppError> {
     let names = &config.desk.article_mirrors;
     let used: Vec<(&str, Port)> = names.iter().map(|name| (name.as_str(), Port::Knowledge)).collect();
-    let built = build(config, secrets, clock, &used)?;
+    let built = build(config, secrets, clock, vault(config, secrets, clock)?, &used)?;
     Ok(built.into_iter().map(|(name, connector)| (name, connector as Arc<dyn ArticleMirror>)).collect())
 }
 
-/// Builds the connectors that the desk uses. Without any, no vendor file is compiled.
+/// Builds the connectors that the desk uses. Refresh tokens are kept in the configured store, which is opened, and
+/// created, when one is renewed.
 pub fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<Connectors, AppError> {
+    connectors_with(config, secrets, clock, vault(config, secrets, clock)?)
+}
+
+/// Builds the connectors that the desk uses. Without any, no vendor file is compiled.
+pub(super) fn connectors_with(
+    config: &Config,
+    secrets: &Secrets,
+    clock: &Clock,
+    vault: Option<Arc<Vault>>,
+) -> Result<Connectors, AppError> {
     let used = used(config);
     if let Some(name) = config.upstreams.keys().find(|name| used.iter().all(|(used, _)| used != name)) {
         tracing::warn!(
@@ -38,7 +53,7 @@ pub fn connectors(config: &Config, secrets: &Secrets, clock: &Clock) -> Result<C
             "an upstream is configured and not used; name it in desk.orders, desk.helpdesk, desk.crm or desk.article_mirrors"
         );
     }
-    build(config, secrets, clock, &used)
+    build(config, secrets, clock, vault, &used)
 }
 
 /// Names of the upstreams that the desk uses.
@@ -59,20 +74,31 @@ fn used(config: &Config) -> Vec<(&str, Port)> {
 pub(super) fn faults(config: &Config, secrets: &Secrets, clock: &Clock) -> Vec<AppError> {
     let all = used(config);
     let names: std::collections::BTreeSet<&str> = all.iter().map(|(name, _)| *name).collect();
+    let vault = match vault(config, secrets, clock) {
+        Ok(vault) => vault,
+        Err(error) => return vec![error.into()],
+    };
     let one = |name: &&str| {
         let used: Vec<(&str, Port)> = all.iter().filter(|(used, _)| used == name).copied().collect();
-        build(config, secrets, clock, &used).err()
+        build(config, secrets, clock, vault.clone(), &used).err()
     };
     names.iter().filter_map(one).collect()
 }
 
-fn build(config: &Config, secrets: &Secrets, clock: &Clock, used: &[(&str, Port)]) -> Result<Connectors, AppError> {
+fn build(
+    config: &Config,
+    secrets: &Secrets,
+    clock: &Clock,
+    vault: Option<Arc<Vault>>,
+    used: &[(&str, Port)],
+) -> Result<Connectors, AppError> {
     if used.is_empty() {
         return Ok(Connectors::new());
     }
     let library = Library::with_directory(config.connectors.directory.as_deref())?;
     let read = |secret: &SecretRef| secrets.read(secret);
-    let builder = Builder::new(library, &config.upstreams, &read, clock.clone())?;
+    let vault = vault.map(|vault| vault as Arc<dyn TokenVault>);
+    let builder = Builder::new(library, &config.upstreams, &read, clock.clone(), vault)?;
     let mut built = Connectors::new();
     for (name, _) in used {
         if !built.contains_key(*name) {

@@ -14,7 +14,7 @@ use crate::domain::{Secret, SecretError, SecretRef};
 pub struct Secrets {
     pub(super) dot_env: DotEnv,
     pub(super) directory: PathBuf,
-    files: SecretFiles,
+    pub(super) files: SecretFiles,
 }
 
 impl Secrets {

@@ -20,7 +20,7 @@ use crate::{
     domain::{Clock, SecretError, SecretReader, SystemId, TextRef},
     upstream::{
         BaseUrl, Limits, Upstream, UrlError,
-        auth::{Auth, AuthError, AuthOptions, TokenCache},
+        auth::{Auth, AuthError, AuthOptions, TokenCache, TokenVault},
     },
 };
 
@@ -160,8 +160,9 @@ impl<'a> Builder<'a> {
         upstreams: &'a BTreeMap<String, UpstreamOptions>,
         secrets: SecretReader<'a>,
         clock: Clock,
+        vault: Option<Arc<dyn TokenVault>>,
     ) -> Result<Self, ConnectorError> {
-        let tokens = TokenCache::new(clock.clone()).map_err(|error| ConnectorError::Tls(Box::new(error)))?;
+        let tokens = TokenCache::new(clock.clone(), vault).map_err(|error| ConnectorError::Tls(Box::new(error)))?;
         Ok(Self { library, upstreams, secrets, tokens, clock, detour: None })
     }
 

@@ -33,10 +33,12 @@ mod readers;
 mod requests;
 mod retention;
 mod scrub;
+mod sealing;
 mod search_terms;
 mod subject;
 mod tickets;
 mod tokens;
+mod upstream_tokens;
 mod watch;
 mod writer;
 
@@ -50,7 +52,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     desk::{PortError, PortErrorKind, System},
-    domain::{Clock, Language},
+    domain::{Clock, Language, SecretRef},
     inbox::SoleWorker,
 };
 
@@ -60,8 +62,10 @@ pub use erase::{Erased, HeldData, HeldRows};
 pub use import::Imported;
 pub use retention::RetentionOptions;
 pub use scrub::Scrubbed;
+pub use sealing::SealingKey;
 pub use subject::SubjectQuery;
 pub use tickets::StoredTicket;
+pub use upstream_tokens::{KeptToken, TokenLock};
 
 /// Options of the store.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -72,11 +76,16 @@ pub struct Options {
     /// path in the configuration file is taken from the directory of that file; in a flag or an environment variable,
     /// from the working directory.
     pub path: PathBuf,
+    /// Key under which refresh tokens of upstreams are encrypted in the store: 32 octets in hexadecimal or base64, as
+    /// `openssl rand -hex 32` makes them. Required by `auth.grant = "refresh_token"`. Keep it apart from the store's
+    /// backups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<SecretRef>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { path: PathBuf::from("frontdesk.db") }
+        Self { path: PathBuf::from("frontdesk.db"), encryption_key: None }
     }
 }
 

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::{auth::TokenError, request::Request};
+use super::{
+    auth::{TokenError, VaultError},
+    request::Request,
+};
 use crate::telemetry::traces;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -55,6 +58,7 @@ impl CallError {
         matches!(self, Self::Token(TokenError::Refused { status: 400 | 401 | 403, code })
             if !matches!(code.as_deref(), Some("temporarily_unavailable" | "server_error" | "slow_down")))
             || matches!(self, Self::Token(TokenError::Characters | TokenError::Signing | TokenError::NoToken { .. }))
+            || matches!(self, Self::Token(TokenError::Vault(VaultError::Key)))
     }
 
     /// Whether the failure counts for the circuit breaker.

@@ -34,7 +34,9 @@ mod connectors {
     mod order_replies;
     pub mod outcomes;
     mod probes;
+    mod refresh_tokens;
     mod renewal;
+    mod sessions;
     mod tokens;
     mod trials;
     mod upstreams;
@@ -80,6 +82,7 @@ mod operations {
     mod alerts;
     mod lifecycle;
     mod monitoring;
+    mod secret_files;
     mod traces;
 }
 

@@ -11,7 +11,10 @@ use crate::{
     connectors::{Asked, Failure, ProbeError},
     domain::Clock,
     telemetry::causes,
-    upstream::{auth::TokenError, post},
+    upstream::{
+        auth::{TokenError, VaultError},
+        post,
+    },
 };
 
 /// Result for one upstream or the collector.
@@ -43,7 +46,7 @@ pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answ
                     Ok(Asked::Nothing) => {
                         (None, "its connector has no [health]: only a token was requested".to_owned())
                     }
-                    Err(error) => (Some(false), advice(&probe.base_url, probe.health.as_deref(), error)),
+                    Err(error) => (Some(false), advice(probe.auth, &probe.base_url, probe.health.as_deref(), error)),
                 };
                 answers.push(Answer {
                     upstream: probe.upstream.to_string(),
@@ -120,7 +123,7 @@ pub(super) fn table(answers: &[Answer]) -> String {
 }
 
 /// The likely cause of an error, and what to check.
-fn advice(base_url: &str, health: Option<&str>, error: &ProbeError) -> String {
+fn advice(auth: &str, base_url: &str, health: Option<&str>, error: &ProbeError) -> String {
     let why = causes(error);
     let is_absent = |failure: &Failure| matches!(failure, Failure::NotFound { .. }) || failure.status() == Some(404);
     if let (true, Some(health)) = (error.failure().is_some_and(is_absent), health) {
@@ -130,14 +133,25 @@ fn advice(base_url: &str, health: Option<&str>, error: &ProbeError) -> String {
         );
     }
     let step = match (error.token(), error.failure()) {
+        (Some(TokenError::Vault(VaultError::Key)), _) => "check store.encryption_key",
+        (Some(TokenError::Vault(_)), _) => "check that the store can be written, and that no other process hangs",
+        (Some(TokenError::Refused { code: Some(code), .. }), _)
+            if matches!(code.as_str(), "invalid_grant" | "invalid_code") =>
+        {
+            "the refresh token is not accepted any more: authorize frontdesk at the vendor again, and put the new token \
+             where auth.refresh_token says"
+        }
         (Some(TokenError::NoToken { .. }), _) => {
             "see in the vendor's documentation where a login's reply has its token, and check token_pointer, \
              token_header or token_cookie and the credentials in login_body"
         }
         (Some(TokenError::Unreachable(_)), _) => "check auth.token_url or auth.login_url, DNS, proxy and firewall",
         (Some(TokenError::Unreadable), _) => "check auth.token_url: what is there answers, and gives no token",
+        (Some(TokenError::Refused { status: 400..=499, .. }), _) if auth == "session" => {
+            "check auth.login_url, and the credentials in login_body, login_headers or username and password"
+        }
         (Some(TokenError::Refused { status: 400..=499, .. }), _) => {
-            "check auth.token_url, client_id and the client's secret or key; of a session login_url and login_body"
+            "check auth.token_url, client_id and the client's secret or key"
         }
         (Some(TokenError::Refused { .. }), _) => "the token endpoint answers, and fails: see its own status page",
         (_, Some(Failure::Denied { .. })) => "check the credentials in auth, and what they are allowed",
@@ -176,6 +190,12 @@ mod tests {
         let within = |error| Failure::Upstream(UpstreamError { error: CallError::Token(error), in_doubt: false });
         for (error, step) in [
             (ProbeError::Token(TokenError::Unreachable("no answer")), "check auth.token_url or auth.login_url, DNS"),
+            (ProbeError::Token(TokenError::Vault(VaultError::Key)), "check store.encryption_key"),
+            (ProbeError::Token(TokenError::Vault(VaultError::Busy)), "that no other process hangs"),
+            (
+                ProbeError::Token(TokenError::Refused { status: 400, code: Some("invalid_grant".to_owned()) }),
+                "authorize frontdesk at the vendor again",
+            ),
             (ProbeError::Token(TokenError::NoToken { status: 200 }), "check token_pointer"),
             (ProbeError::Token(TokenError::Unreadable), "what is there answers, and gives no token"),
             (ProbeError::Token(refused(401)), "client_id"),
@@ -196,10 +216,13 @@ mod tests {
                 "check base_url, DNS",
             ),
         ] {
-            let advice = advice("https://api.example.com", None, &error);
+            let advice = advice("oauth2", "https://api.example.com", None, &error);
             assert!(advice.contains(step) && advice.contains("(https://api.example.com: "), "{error:?}: {advice}");
         }
-        let absent = advice("https://api.example.com", Some("GET /me"), &health(Failure::NotFound { status: 404 }));
+        let login = advice("session", "https://api.example.com", None, &ProbeError::Token(refused(401)));
+        assert!(login.contains("check auth.login_url"), "{login}");
+        let absent =
+            advice("none", "https://api.example.com", Some("GET /me"), &health(Failure::NotFound { status: 404 }));
         assert!(absent.starts_with("there is nothing at GET /me below base_url"), "{absent}");
     }
 }

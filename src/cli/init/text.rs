@@ -7,8 +7,18 @@ use serde_json::Value;
 use super::{identity::Identity, needs::Variable, plan::Plan};
 
 /// Ignored files: secrets, and files of a store.
-const IGNORED: [&str; 9] =
-    [".env", "*.db", "*.db-wal", "*.db-shm", "*.db-erasures", "*.replaced", ".frontdesk-worker-*", "*.token", "*.key"];
+const IGNORED: [&str; 10] = [
+    ".env",
+    "*.db",
+    "*.db-wal",
+    "*.db-shm",
+    "*.db-erasures",
+    "*.replaced",
+    ".frontdesk-worker-*",
+    ".frontdesk-token-*",
+    "*.token",
+    "*.key",
+];
 
 /// Text of `frontdesk.toml`. Paths below `beside` are written relative to it.
 pub(super) fn config(plan: &Plan, beside: Option<&Path>) -> String {

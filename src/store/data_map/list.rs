@@ -228,6 +228,8 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     TableEntry { table: "agent_token", ..OF_NOBODY },
     TableEntry { table: "dead_letters", ..OF_NOBODY },
     TableEntry { table: "event_counts", ..OF_NOBODY },
+    // Encrypted tokens of upstreams.
+    TableEntry { table: "upstream_tokens", ..OF_NOBODY },
     // Names of upstreams.
     TableEntry { table: "holds", ..OF_NOBODY },
     TableEntry { table: "hold_alerts", ..OF_NOBODY },

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::{slot::TokenSlot, source::TokenSource};
+use super::{slot::TokenSlot, source::TokenSource, vault::TokenVault};
 use crate::domain::{Clock, Secret};
 
 /// Most tokens kept: far more than there are upstreams.
@@ -45,17 +45,19 @@ pub struct TokenCache {
     slots: Cache<TokenKey, Arc<TokenSlot>>,
     http: reqwest::Client,
     clock: Clock,
+    vault: Option<Arc<dyn TokenVault>>,
 }
 
 impl TokenCache {
-    pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
+    /// `vault` keeps refresh tokens; without it upstreams that need one are refused.
+    pub fn new(clock: Clock, vault: Option<Arc<dyn TokenVault>>) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(FETCH_TIMEOUT)
             .user_agent(crate::upstream::plain::USER_AGENT)
             .build()?;
-        Ok(Self { slots: Cache::builder().max_capacity(SLOTS_MAX).time_to_idle(IDLE_MAX).build(), http, clock })
+        Ok(Self { slots: Cache::builder().max_capacity(SLOTS_MAX).time_to_idle(IDLE_MAX).build(), http, clock, vault })
     }
 
     pub(super) fn slot(&self, key: &TokenKey, source: &Arc<dyn TokenSource>) -> Arc<TokenSlot> {
@@ -64,6 +66,10 @@ impl TokenCache {
 
     pub(super) fn http(&self) -> &reqwest::Client {
         &self.http
+    }
+
+    pub(super) fn vault(&self) -> Option<Arc<dyn TokenVault>> {
+        self.vault.clone()
     }
 
     pub(super) fn clock(&self) -> &Clock {

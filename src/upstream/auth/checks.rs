@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::options::{AuthError, AuthOptions, ClientAuth, Kind};
+use super::options::{AuthError, AuthOptions, ClientAuth, Grant, Kind};
 use crate::domain::{SecretRef, TextRef};
 
 /// Longest stated lifetime of a session: a year.
@@ -37,6 +37,9 @@ impl AuthOptions {
                     "private_key, algorithm, key_id and assertion_audience are for client_auth = \"private_key_jwt\"";
                 return Err(AuthError::value("client_auth", why));
             }
+        }
+        if self.refresh_token.is_some() && self.grant != Some(Grant::RefreshToken) {
+            return Err(AuthError::value("refresh_token", "is for grant = \"refresh_token\"; write that too"));
         }
         if kind == Kind::Basic && self.password.is_none() && matches!(self.username, Some(TextRef::Plain(_))) {
             let why = "stands alone, so it is the secret; write { env = \"NAME\" } or { file = \"PATH\" }";
@@ -122,6 +125,7 @@ mod tests {
             "kind = 'oauth2'\nclient_auth = 'private_key_jwt'\nclient_secret = { env = 'S' }",
             "kind = 'jwt'\nlifetime_s = 301",
             "kind = 'basic'\nusername = 'the-secret-itself'",
+            "kind = 'oauth2'\nrefresh_token = { env = 'R' }",
             "kind = 'session'",
             "kind = 'session'\ntoken_pointer = '/t'\ntoken_cookie = 'sid'",
             "kind = 'session'\ntoken_pointer = 'data.token'",

@@ -7,9 +7,11 @@ mod jwt;
 mod lifetime;
 mod oauth2;
 mod options;
+mod refresh;
 mod session;
 mod slot;
 mod source;
+mod vault;
 
 use std::sync::Arc;
 
@@ -17,12 +19,19 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub use cache::{TokenCache, TokenKey};
-pub use options::{Algorithm, AuthError, AuthOptions, ClientAuth, ExpiresUnit, Kind, LoginEncoding, LoginMethod};
+pub use options::{
+    Algorithm, AuthError, AuthOptions, ClientAuth, ExpiresUnit, Grant, Kind, LoginEncoding, LoginMethod,
+};
 pub use slot::{Granted, TokenSlot};
 pub use source::{TokenError, TokenSource};
+pub use vault::{HeldToken, TokenVault, VaultError};
 
 use super::BaseUrl;
 use crate::domain::{Secret, SecretReader};
+
+const NO_VAULT: &str = "refresh_token needs store.encryption_key, since the vendor may give a new refresh token with each \
+    renewal, and the store keeps it encrypted: make a key with `openssl rand -hex 32`, and write [store] encryption_key = \
+    { env = \"STORE_KEY\" }";
 
 /// The authentication of one upstream.
 pub struct Auth {
@@ -45,6 +54,8 @@ struct Tokens {
     source: Arc<dyn TokenSource>,
     /// Header for the bare token; `Authorization: Bearer` if None.
     header: Option<HeaderName>,
+    /// What stands before the token instead of `Bearer`.
+    prefix: Option<String>,
 }
 
 /// The token that a request was sent with, so that a refusal invalidates that token and no newer one.
@@ -73,8 +84,10 @@ impl Auth {
         let kind = options.kind.unwrap_or_default();
         let header = options.header.as_deref().map(HeaderName::try_from).transpose();
         let header = header.map_err(|_| AuthError::value("header", "is not a header name"))?;
-        let token =
-            |key, source| Method::Token(Box::new(Tokens { cache: cache.clone(), key, source, header: header.clone() }));
+        let token = |key, source| {
+            let (header, prefix) = (header.clone(), options.prefix.clone());
+            Method::Token(Box::new(Tokens { cache: cache.clone(), key, source, header, prefix }))
+        };
         let method = match kind {
             Kind::None => Method::None,
             Kind::ApiKey => {
@@ -96,7 +109,15 @@ impl Auth {
             }
             Kind::Oauth2 => {
                 let endpoint = oauth2::Endpoint::new(options, base, plain_http, secrets, cache)?;
-                token(endpoint.key(), Arc::new(endpoint))
+                match options.grant.unwrap_or_default() {
+                    Grant::ClientCredentials => token(endpoint.key(), Arc::new(endpoint)),
+                    Grant::RefreshToken => {
+                        let first = options.secret("refresh_token", &options.refresh_token, secrets)?;
+                        let vault = cache.vault().ok_or_else(|| AuthError::value("grant", NO_VAULT))?;
+                        let refreshing = refresh::Refreshing::new(endpoint, first, vault, cache.clock().clone());
+                        token(refreshing.key(), Arc::new(refreshing))
+                    }
+                }
             }
             Kind::Jwt => {
                 let signer = jwt::ServiceToken::new(options, secrets, cache.clock().clone())?;
@@ -104,7 +125,13 @@ impl Auth {
             }
             Kind::Session => {
                 let (key, source, header) = session::source(options, base, plain_http, secrets, cache)?;
-                Method::Token(Box::new(Tokens { cache: cache.clone(), key, source, header: Some(header) }))
+                Method::Token(Box::new(Tokens {
+                    cache: cache.clone(),
+                    key,
+                    source,
+                    header: Some(header),
+                    prefix: None,
+                }))
             }
         };
         Ok(Self { kind, method })
@@ -124,10 +151,13 @@ impl Auth {
             }
             Method::Token(tokens) => {
                 let granted = tokens.slot().get().await?;
-                match &tokens.header {
-                    Some(name) => headers.insert(name.clone(), granted.token),
-                    None => headers.insert(header::AUTHORIZATION, granted.bearer),
+                let name = tokens.header.clone().unwrap_or(header::AUTHORIZATION);
+                let value = match &tokens.prefix {
+                    Some(prefix) => prefixed(prefix, &granted.token).ok_or(TokenError::Characters)?,
+                    None if tokens.header.is_some() => granted.token,
+                    None => granted.bearer,
                 };
+                headers.insert(name, value);
                 headers.extend(granted.more.iter().cloned());
                 Ok(Generation(Some(granted.generation)))
             }
@@ -173,6 +203,12 @@ fn sensitive(text: &str, key: &'static str) -> Result<HeaderValue, AuthError> {
         .map_err(|_| AuthError::value(key, "has a character that cannot stand in a header, as a line break"))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+fn prefixed(prefix: &str, token: &HeaderValue) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(&[prefix.as_bytes(), token.as_bytes()].concat()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, AuthError> {

@@ -1,7 +1,8 @@
-//! Client of a token endpoint: OAuth 2 client credentials (RFC 6749 4.4), with a secret or a signed assertion (RFC
-//! 7523).
+//! Client of a token endpoint: OAuth 2 client credentials (RFC 6749 4.4) and refresh tokens (RFC 6749 6), with a secret or
+//! a signed assertion (RFC 7523).
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU16, Ordering},
@@ -78,6 +79,16 @@ struct TokenReply {
     token_type: BasicTokenType,
     #[serde(default)]
     expires_in: Value,
+    #[serde(default)]
+    refresh_token: Option<RefreshToken>,
+}
+
+/// What a refresh token was exchanged for.
+pub(super) struct Refreshed {
+    pub(super) access: Secret,
+    pub(super) lifetime: Lifetime,
+    /// The refresh token that takes the place of the one that was sent.
+    pub(super) refresh: Option<Secret>,
 }
 
 fn bearer() -> BasicTokenType {
@@ -103,7 +114,7 @@ impl TokenResponse for TokenReply {
     }
 
     fn refresh_token(&self) -> Option<&RefreshToken> {
-        None
+        self.refresh_token.as_ref()
     }
 
     fn scopes(&self) -> Option<&Vec<Scope>> {
@@ -192,49 +203,79 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Exchanges a refresh token.
+    pub(super) async fn refresh(&self, token: &str) -> Result<Refreshed, TokenError> {
+        let token = RefreshToken::new(token.to_owned());
+        let mut request =
+            self.client.exchange_refresh_token(&token).add_scopes(self.scopes.iter().cloned().map(Scope::new));
+        for (name, value) in self.extra()? {
+            request = request.add_extra_param(name, value);
+        }
+        let (send, answered) = self.sender();
+        let reply = request.request_async(&send).await.map_err(|error| failed(error, &answered))?;
+        let lifetime = reply.lifetime();
+        let refresh = reply.refresh_token.map(|token| Secret::new(token.into_secret()));
+        Ok(Refreshed { access: Secret::new(reply.access_token.into_secret()), lifetime, refresh })
+    }
+
+    /// Parameters that are not the grant's own.
+    fn extra(&self) -> Result<Vec<(&'static str, String)>, TokenError> {
+        let mut extra = Vec::new();
+        extra.extend(self.audience.clone().map(|audience| ("audience", audience)));
+        extra.extend(self.resource.clone().map(|resource| ("resource", resource)));
+        if let ClientCredential::Assertion { signer, audience } = &self.credential {
+            let client = self.client.client_id().as_str();
+            let assertion = signer.assertion(client, audience, self.clock.now().unix_s())?;
+            extra.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
+            extra.push(("client_assertion", assertion.expose().to_owned()));
+        }
+        Ok(extra)
+    }
+
+    /// Sends a request for the library, and where the status goes: the library loses it when the body is no OAuth error.
+    fn sender(&self) -> (impl Fn(HttpRequest) -> Sent + use<>, Arc<AtomicU16>) {
+        let answered = Arc::new(AtomicU16::new(0));
+        let (http, seen) = (self.http.clone(), answered.clone());
+        let sender = move |request| -> Sent {
+            let (http, seen) = (http.clone(), seen.clone());
+            Box::pin(async move { send(&http, request, &seen).await })
+        };
+        (sender, answered)
+    }
+}
+
+type Sent = Pin<Box<dyn Future<Output = Result<HttpResponse, SendError>> + Send>>;
+
+type ExchangeError = RequestTokenError<SendError, StandardErrorResponse<BasicErrorResponseType>>;
+
+fn failed(error: ExchangeError, answered: &AtomicU16) -> TokenError {
+    let status = answered.load(Ordering::Relaxed);
+    match error {
+        RequestTokenError::ServerResponse(refusal) => {
+            TokenError::Refused { status, code: Some(code(&refusal)).filter(|code| !code.is_empty()) }
+        }
+        RequestTokenError::Request(SendError::Http(why)) => TokenError::Unreachable(why),
+        // The library's error may hold the body, so it is dropped.
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) if status != 0 && !(200..300).contains(&status) => {
+            TokenError::Refused { status, code: None }
+        }
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => TokenError::Unreadable,
+    }
+}
+
 #[async_trait]
 impl TokenSource for Endpoint {
     async fn fetch(&self) -> Result<TokenGrant, TokenError> {
         let mut request =
             self.client.exchange_client_credentials().add_scopes(self.scopes.iter().cloned().map(Scope::new));
-        if let Some(audience) = &self.audience {
-            request = request.add_extra_param("audience", audience);
+        for (name, value) in self.extra()? {
+            request = request.add_extra_param(name, value);
         }
-        if let Some(resource) = &self.resource {
-            request = request.add_extra_param("resource", resource);
-        }
-        if let ClientCredential::Assertion { signer, audience } = &self.credential {
-            let client = self.client.client_id().as_str();
-            let assertion = signer.assertion(client, audience, self.clock.now().unix_s())?;
-            request = request
-                .add_extra_param("client_assertion_type", ASSERTION_TYPE)
-                .add_extra_param("client_assertion", assertion.expose().to_owned());
-        }
-        // The library loses the status when the body is no OAuth error.
-        let answered = Arc::new(AtomicU16::new(0));
-        let (http, seen) = (self.http.clone(), answered.clone());
-        let send = move |request| {
-            let (http, seen) = (http.clone(), seen.clone());
-            async move { send(&http, request, &seen).await }
-        };
-        let reply = request.request_async(&send).await.map_err(|error| {
-            let status = answered.load(Ordering::Relaxed);
-            match error {
-                RequestTokenError::ServerResponse(refusal) => {
-                    TokenError::Refused { status, code: Some(code(&refusal)).filter(|code| !code.is_empty()) }
-                }
-                RequestTokenError::Request(SendError::Http(why)) => TokenError::Unreachable(why),
-                // The library's error may hold the body, so it is dropped.
-                RequestTokenError::Parse(..) | RequestTokenError::Other(_)
-                    if status != 0 && !(200..300).contains(&status) =>
-                {
-                    TokenError::Refused { status, code: None }
-                }
-                RequestTokenError::Parse(..) | RequestTokenError::Other(_) => TokenError::Unreadable,
-            }
-        })?;
-        let token = Secret::new(reply.access_token.secret().clone());
-        Ok(TokenGrant { token, more: Vec::new(), lifetime: reply.lifetime() })
+        let (send, answered) = self.sender();
+        let reply = request.request_async(&send).await.map_err(|error| failed(error, &answered))?;
+        let lifetime = reply.lifetime();
+        Ok(TokenGrant { token: Secret::new(reply.access_token.into_secret()), more: Vec::new(), lifetime })
     }
 }
 

@@ -47,6 +47,14 @@ pub struct AuthOptions {
     /// `oauth2` with `client_secret_basic` or `client_secret_post`: the client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretRef>,
+    /// `oauth2`: `client_credentials` (default), or `refresh_token` for vendors that have nothing else for servers. It
+    /// needs `store.encryption_key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+    /// `oauth2` with `refresh_token`: the first refresh token, from an authorization at the vendor. Later ones are in the
+    /// store. Another first token takes their place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<SecretRef>,
     /// `oauth2`: the scopes to request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
@@ -117,7 +125,8 @@ pub struct AuthOptions {
     /// 3339, or seconds since 1970).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_unit: Option<ExpiresUnit>,
-    /// `session`: what stands before the token in `header`. `Bearer ` by default, or nothing if `header` is set.
+    /// `oauth2`, `jwt`, `session`: what stands before the token in the header, as `Zoho-oauthtoken `. `Bearer ` by
+    /// default, or nothing if `header` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// `session`: name of the cookie that the token is sent as, instead of `header`.
@@ -175,6 +184,14 @@ pub enum ClientAuth {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    #[default]
+    ClientCredentials,
+    RefreshToken,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Algorithm {
     #[default]
     #[serde(rename = "RS256")]
@@ -224,6 +241,9 @@ impl Kind {
             Self::Bearer => &["token"],
             Self::Oauth2 => &[
                 "header",
+                "prefix",
+                "grant",
+                "refresh_token",
                 "token_url",
                 "client_id",
                 "client_auth",
@@ -236,9 +256,17 @@ impl Kind {
                 "algorithm",
                 "key_id",
             ],
-            Self::Jwt => {
-                &["header", "private_key", "algorithm", "key_id", "issuer", "subject", "audience", "lifetime_s"]
-            }
+            Self::Jwt => &[
+                "header",
+                "prefix",
+                "private_key",
+                "algorithm",
+                "key_id",
+                "issuer",
+                "subject",
+                "audience",
+                "lifetime_s",
+            ],
             Self::Session => &[
                 "login_url",
                 "login_method",
@@ -283,6 +311,8 @@ impl AuthOptions {
             client_id,
             client_auth,
             client_secret,
+            grant,
+            refresh_token,
             scopes,
             audience,
             resource,

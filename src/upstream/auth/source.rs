@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use http::HeaderName;
 
-use super::lifetime::Lifetime;
+use super::{lifetime::Lifetime, vault::VaultError};
 use crate::domain::Secret;
 
 /// Fetches or signs tokens.
@@ -35,6 +35,12 @@ pub enum TokenError {
     Characters,
     #[error("failed to sign a token")]
     Signing,
+    #[error("the refresh token cannot be used")]
+    Vault(
+        #[from]
+        #[source]
+        VaultError,
+    ),
     #[error("fetching a token was cut short")]
     Aborted,
 }

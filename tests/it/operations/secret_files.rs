@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 
-use crate::support::{Answer, Era, Platform, Server, Setup, Vendor, is_error, sign_hex, text};
+use crate::support::{Answer, Era, Platform, Server, Setup, Vendor, events, is_error, sign_hex, text};
 
 const FIRST: &str = "first-secret-of-the-files";
 const SECOND: &str = "second-secret-of-the-files";
@@ -44,7 +44,7 @@ async fn is_served(server: &Server) -> bool {
 }
 
 async fn status(server: &Server, secret: &str, conversation: &str) -> u16 {
-    let body = Platform::escalated(conversation, 1).to_string();
+    let body = events::escalated(conversation, 1).to_string();
     let mut headers = http::HeaderMap::new();
     headers.insert("x-webhook-signature", sign_hex(body.as_bytes(), secret).parse().unwrap());
     Platform::new(server).send("escalation", headers, body).await.unwrap().status.as_u16()
