@@ -7,14 +7,12 @@ use jaq_core::{
     load::{Arena, File, Loader, Modules, parse::Def},
 };
 use jaq_json::Val;
-use serde_json::{Map, Number, Value};
+use serde_json::Value;
 
-use super::{jq_functions, outputs, text_functions, threads::RunError};
+use super::{jq_functions, outputs, text_functions, threads::RunError, values};
 
 /// Largest output of a filter, in bytes.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
-/// Deepest nesting of an output; parsing bounds replies to the same depth.
-const DEPTH_MAX: usize = 96;
 
 /// Name of the definition that holds a shielded filter.
 const SHIELDED: &str = "shielded_output";
@@ -35,7 +33,7 @@ const FUNCTIONS: &str = "
     @text @json @html @htmld @uri @urid @base64 @base64d
     matches split_matches split_ capture_of_match test match capture scan scan_ sub gsub
     fromdate todate fromdateiso8601 todateiso8601 strptime strftime gmtime mktime
-    replace strip_tags squeeze paragraphs
+    replace strip_tags squeeze paragraphs html_text rich_text rich_text_reason
 ";
 
 fn is_allowed(name: &str) -> bool {
@@ -160,11 +158,11 @@ impl Filter {
         let context = Ctx::<data::JustLut<Val>>::new(&self.0.lut, Vars::new(scope.variables.clone()));
         match self.0.id.run((context, scope.dot.clone())).next() {
             None => Ok(None),
-            Some(Ok(value)) => {
-                let mut left = OUTPUT_BYTES_MAX;
-                from_val(&value, 0, &mut left).map(Some)
+            Some(Ok(value)) => values::from_val(&value, OUTPUT_BYTES_MAX).map(Some).ok_or(RunError::TooLarge),
+            Some(Err(error)) => {
+                let reason = error.get_err().ok().and_then(|error| text_functions::reason(&error.into_val()));
+                Err(reason.map_or(RunError::Failed, RunError::Text))
             }
-            Some(Err(_)) => Err(RunError::Failed),
         }
     }
 }
@@ -189,45 +187,6 @@ impl Filter {
 /// Converts JSON to a filter value. Its depth was bounded by serde_json.
 pub(super) fn to_val(value: &Value) -> Val {
     serde_json::from_value(value.clone()).unwrap_or_default()
-}
-
-fn from_val(value: &Val, depth: usize, left: &mut usize) -> Result<Value, RunError> {
-    let mut take = |bytes: usize| {
-        *left = left.checked_sub(bytes).ok_or(RunError::TooLarge)?;
-        Ok(())
-    };
-    if depth > DEPTH_MAX {
-        return Err(RunError::TooLarge);
-    }
-    Ok(match value {
-        Val::Null => Value::Null,
-        Val::Bool(truth) => Value::Bool(*truth),
-        Val::Num(number) => {
-            let text = number.to_string();
-            take(text.len())?;
-            text.parse::<Number>().map_or(Value::Null, Value::Number)
-        }
-        Val::BStr(text) | Val::TStr(text) => {
-            take(text.len())?;
-            Value::String(String::from_utf8_lossy(text).into_owned())
-        }
-        Val::Arr(items) => {
-            take(items.len())?;
-            Value::Array(items.iter().map(|item| from_val(item, depth + 1, left)).collect::<Result<_, _>>()?)
-        }
-        Val::Obj(members) => {
-            take(members.len())?;
-            let mut object = Map::new();
-            for (name, member) in members.iter() {
-                let name = match from_val(name, depth + 1, left)? {
-                    Value::String(name) => name,
-                    other => other.to_string(),
-                };
-                object.insert(name, from_val(member, depth + 1, left)?);
-            }
-            Value::Object(object)
-        }
-    })
 }
 
 #[cfg(test)]

@@ -168,10 +168,20 @@ pub(super) fn shielded<'a>(term: Term<&'a str>) -> Term<&'a str> {
     }
 }
 
-/// `try term catch [[]]`: a value that is neither a string nor an object nor an array of them.
+/// `try term catch [[rich_text_reason]]`: a value that is neither a string nor an object nor an array of them. It holds
+/// the reason, where that is known.
 fn kept(term: Term<&str>) -> Term<&str> {
-    let unreadable = Term::Arr(Some(Box::new(Term::Arr(None))));
+    let reason = Term::Call("rich_text_reason", Vec::new());
+    let unreadable = Term::Arr(Some(Box::new(Term::Arr(Some(Box::new(reason))))));
     Term::TryCatch(Box::new(term), Some(Box::new(unreadable)))
+}
+
+/// The reason that a shielded member holds in the place of its value.
+pub(super) fn reason(member: &serde_json::Value) -> Option<&str> {
+    match member.as_array()?.as_slice() {
+        [serde_json::Value::Array(inner)] => inner.first()?.as_str(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@ use jaq_core::{
 };
 use jaq_json::{Error, Val, ValR};
 
+use super::{rich_text, values};
+
 type Data = data::JustLut<Val>;
 
 /// The functions by name.
 pub(super) fn functions() -> impl Iterator<Item = Fun<Data>> {
-    let all: [(&'static str, usize, RunPtr<Data>); 4] = [
+    let all: [(&'static str, usize, RunPtr<Data>); 7] = [
         ("replace", 2, |mut cv| {
             // Arguments are popped in reverse order.
             let (to, from) = (cv.0.pop_var(), cv.0.pop_var());
@@ -22,6 +24,9 @@ pub(super) fn functions() -> impl Iterator<Item = Fun<Data>> {
         ("strip_tags", 0, |cv| bome(text(&cv.1).map(|text| Val::from(strip_tags(text))))),
         ("squeeze", 0, |cv| bome(text(&cv.1).map(|text| Val::from(squeeze(text))))),
         ("paragraphs", 0, |cv| bome(text(&cv.1).map(|text| paragraphs(text).into_iter().map(Val::from).collect()))),
+        ("html_text", 0, |cv| bome(html_text(&cv.1))),
+        ("rich_text", 0, |cv| bome(rich_text(&cv.1))),
+        ("rich_text_reason", 0, |cv| Box::new(reason(&cv.1).map(|reason| Ok(Val::from(reason))).into_iter())),
     ];
     all.into_iter().map(|(name, arguments, run)| native::run::<Data>((name, v(arguments), run)))
 }
@@ -32,6 +37,32 @@ fn text(value: &Val) -> Result<&str, Error> {
         other => return Err(Error::typ(other.clone(), "string")),
     };
     std::str::from_utf8(octets).map_err(Error::str)
+}
+
+/// Largest document of rich text, in bytes.
+const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// HTML as Markdown. What is not there stays so.
+fn html_text(value: &Val) -> ValR {
+    match value {
+        Val::Null => Ok(Val::Null),
+        value => text(value).map(|text| Val::from(rich_text::html_text(text))),
+    }
+}
+
+/// A document of rich text as Markdown.
+fn rich_text(value: &Val) -> ValR {
+    if *value == Val::Null {
+        return Ok(Val::Null);
+    }
+    let document =
+        values::from_val(value, DOCUMENT_BYTES_MAX).ok_or_else(|| Error::str("the document is too large"))?;
+    rich_text::rich_text(&document).map(Val::from).map_err(Error::str)
+}
+
+/// The sentence of an error of [`rich_text`], which holds nothing of the document's text.
+pub(super) fn reason(error: &Val) -> Option<String> {
+    rich_text::reason(text(error).ok()?)
 }
 
 /// Replaces every occurrence of a literal string.

@@ -25,6 +25,9 @@ const THREADS: usize = 2;
 pub enum RunError {
     #[error("the filter failed: it cannot work on what it was given")]
     Failed,
+    /// The sentence of an error of `rich_text`.
+    #[error("{0}")]
+    Text(String),
     #[error("the filter ran for longer than {} ms and was abandoned", CPU_MAX.as_millis())]
     Overran,
     #[error("the filter's output is larger or deeper than allowed")]

@@ -235,6 +235,7 @@ impl WebhookSource {
         let several = events.len() > 1;
         let (mut read, mut faults, mut faulty) = (Vec::new(), Vec::new(), None);
         for (n, event) in events.into_iter().enumerate() {
+            let reasons = reasons(&event);
             let result = read_event(event, arrived).and_then(|event| match &event {
                 // A truncated article is never published.
                 Event::Article(ArticleState { content: Some(_), .. }) if damaged => {
@@ -246,6 +247,7 @@ impl WebhookSource {
                 Ok(event) => read.push(event),
                 Err((kind, whys)) => {
                     faulty.get_or_insert(kind);
+                    let whys = if reasons.is_empty() { whys } else { reasons };
                     faults.extend(whys.into_iter().map(|why| if several { format!("events[{n}] {why}") } else { why }));
                 }
             }
@@ -268,6 +270,12 @@ impl WebhookSource {
             },
         }
     }
+}
+
+/// Why members of an event could not be made, where that is known.
+fn reasons(event: &Value) -> Vec<String> {
+    let members = event.as_object().into_iter().flatten();
+    members.filter_map(|(name, value)| Some(format!("{name}: {}", outputs::reason(value)?))).collect()
 }
 
 /// The subject of a delivery that holds only states of articles with a version. They may be taken over again without
