@@ -2,9 +2,11 @@
 
 mod agents;
 mod alerts;
+mod desk;
 mod error;
 mod faults;
 mod health;
+mod reconcile;
 mod reload;
 mod requests;
 mod scrape;
@@ -25,7 +27,6 @@ use tokio::{
 
 use crate::{
     config::{Config, Loaded, Secrets},
-    desk::{Desk, Ports},
     domain::{Clock, Secret, is_loopback},
     events::Handlers,
     http::{self, AgentAuth, Operations, OperationsOptions, ServeError},
@@ -38,9 +39,12 @@ use crate::{
     tools::Registry,
 };
 
+use desk::{check_settlement, desk};
 pub use error::AppError;
 use faults::warnings;
 pub use faults::{Diagnosis, faults, try_addresses};
+pub use reconcile::Reconciliations;
+use reconcile::ReplaceableReconciliations;
 use reload::{Reloader, ReplaceableDispatch, Sites};
 use scrape::Scrape;
 use secrets::{KeptTls, operations_token, tls};
@@ -54,6 +58,7 @@ const WRITES_DRAIN: Duration = Duration::from_secs(10);
 
 /// Connection limit of the operations listener: operators and metrics scrapers.
 const OPERATIONS_CONNECTIONS_MAX: usize = 64;
+
 /// A fully built server that does not serve yet.
 pub struct App {
     http: http::Options,
@@ -75,6 +80,7 @@ pub struct App {
     worker: Worker,
     watch: Watch,
     retention: worker::Retention,
+    reconciliations: Arc<Reconciliations>,
     /// Warnings about permitted but risky settings.
     warnings: Vec<String>,
 }
@@ -146,6 +152,7 @@ impl App {
         };
         let desk = Arc::new(desk(config, &store, &connectors, requests, clock.clone()));
         check_settlement(&desk)?;
+        let reconciliations = Arc::new(Reconciliations::new(config, &store, desk.clone(), &connectors));
         let by_argument = identity.mode() == Mode::Argument;
         let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
         let mut warnings = warnings(config);
@@ -189,6 +196,7 @@ impl App {
                 desk,
                 shutdown: generation,
             },
+            reconciliations,
             retention: worker::Retention { store: store.clone(), options: config.retention.clone(), timed },
             store,
             connectors,
@@ -232,7 +240,8 @@ impl App {
         let health = Arc::new(health::Checks::new(store.clone(), connectors.clone(), closing));
         let clock = self.worker.clock.clone();
         let sources = self.intake.sources().map(str::to_owned).collect();
-        let scrape = Scrape { handle, store, connectors, clock, health: health.clone(), sources };
+        let listed = self.config.articles.sources.clone();
+        let scrape = Scrape { handle, store, connectors, clock, health: health.clone(), sources, listed };
         scrape.begin(&self.intake);
         let operations = Operations {
             metrics: Arc::new(scrape),
@@ -268,6 +277,7 @@ impl App {
         self.worker.dispatch = dispatch.clone();
         let alerts = self.watch.sink.take().map(|sink| Arc::new(alerts::ReplaceableSink::new(sink)));
         self.watch.sink = alerts.clone().map(|sink| sink as Arc<dyn AlertSink>);
+        let reconciliations = Arc::new(ReplaceableReconciliations::new(self.reconciliations));
         let reloader = Reloader {
             running: self.config,
             secrets: self.secrets,
@@ -279,6 +289,7 @@ impl App {
             sites,
             dispatch,
             alerts,
+            reconciliations: reconciliations.clone(),
         };
         tokio::spawn(reloader.run(reloads));
         let tls = self.tls.map(|(tls, options, reader)| {
@@ -299,6 +310,7 @@ impl App {
             self.worker,
             self.watch,
             self.retention,
+            reconciliations,
             self.store_path,
             shutdown.closing.clone(),
         ));
@@ -322,6 +334,7 @@ impl App {
             self.worker,
             self.watch,
             self.retention,
+            Arc::new(ReplaceableReconciliations::new(self.reconciliations)),
             self.store_path,
             shutdown.closing.clone(),
         ));
@@ -331,34 +344,6 @@ impl App {
         finish(&shutdown, &self.store).await?;
         Ok(ended?)
     }
-}
-
-/// Builds the desk: each port is a configured connector, or the store.
-fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: requests::Requests, clock: Clock) -> Desk {
-    let embedded = Arc::new(store.clone());
-    let options = config.desk.clone();
-    let ports = Ports {
-        orders: match connectors.get(&options.orders) {
-            Some(connector) => connector.clone(),
-            None => embedded.clone(),
-        },
-        helpdesk: match connectors.get(&options.helpdesk) {
-            Some(connector) => connector.clone(),
-            None => embedded.clone(),
-        },
-        crm: match connectors.get(&options.crm) {
-            Some(connector) => connector.clone(),
-            None => embedded.clone(),
-        },
-        knowledge: embedded.clone(),
-        changes: embedded.clone(),
-        ledger: embedded.clone(),
-        locks: embedded.clone(),
-        requests: Some(Arc::new(requests)),
-        audit: embedded,
-        mirrors: upstreams::mirrors(config, connectors),
-    };
-    Desk::new(ports, options, config.articles.clone(), &config.limits, clock)
 }
 
 /// Fetches verification keys before the first call.

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     App, AppError,
     alerts::{self, ReplaceableSink},
+    reconcile::ReplaceableReconciliations,
 };
 use crate::{
     config::{Config, Loaded, Secrets},
@@ -100,6 +101,7 @@ pub(super) struct Reloader {
     pub(super) sites: Sites,
     pub(super) dispatch: Arc<ReplaceableDispatch>,
     pub(super) alerts: Option<Arc<ReplaceableSink>>,
+    pub(super) reconciliations: Arc<ReplaceableReconciliations>,
 }
 
 impl Reloader {
@@ -172,6 +174,7 @@ impl Reloader {
         self.sites.main.replace(&sites.main);
         self.sites.operations.replace(&sites.operations);
         self.dispatch.replace(new.worker.dispatch);
+        self.reconciliations.replace(new.reconciliations);
         // Ends the old event streams; clients reconnect under the new configuration.
         std::mem::replace(&mut self.generation, generation).closing.cancel();
         if let (Some(alerts), Some(sink)) = (&self.alerts, sink) {

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Connectors, Status};
 use crate::{
+    desk::ArticleIndex,
     domain::{Clock, Event, Timestamp},
     http::{Health, Metrics},
     inbox::{Intake, Queue},
@@ -24,6 +25,8 @@ pub(super) struct Scrape {
     pub(super) clock: Clock,
     pub(super) health: Arc<dyn Health>,
     pub(super) sources: Vec<String>,
+    /// Sources whose articles are reconciled.
+    pub(super) listed: Vec<String>,
 }
 
 /// Runs the upkeep until `closing` is cancelled.
@@ -39,6 +42,7 @@ pub(super) fn keep(handle: Option<PrometheusHandle>, closing: CancellationToken)
 impl Scrape {
     /// Initialises known series at 0: `rate()` cannot see the first event of a new series.
     pub(super) fn begin(&self, intake: &Intake) {
+        metrics::begin_reconciliations(self.listed.iter().map(String::as_str));
         metrics::begin(intake.sources(), Event::KINDS.into_iter().chain(["ticket.requested"]));
     }
 
@@ -57,6 +61,11 @@ impl Scrape {
             let since = |at: Timestamp| self.clock.now().unix_ms().saturating_sub(at.unix_ms());
             let age_ms = vitals.oldest.map_or(0, |oldest| since(oldest.received_at));
             metrics::inbox_oldest(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)));
+        }
+        if let Ok(reconciliations) = self.store.last_reconciliations().await {
+            for last in reconciliations.iter().filter(|last| last.state.is_over()) {
+                metrics::removals_waiting(&last.source, last.counts.waiting);
+            }
         }
         for (name, connector) in &self.connectors {
             metrics::breaker(name, connector.is_open());

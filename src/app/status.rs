@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Connectors;
 use crate::{
+    desk::{ArticleIndex, Reconciliation},
     domain::{Clock, Timestamp},
     inbox::{Depths, EventFilter, EventState, Queue, QueueError},
     store::Store,
@@ -35,6 +36,9 @@ pub struct Status {
     pub upstreams: Option<Vec<Breaker>>,
     /// When each source last sent a webhook; none if the store knows of none.
     pub sources: BTreeMap<String, Option<Timestamp>>,
+    /// The last reconciliation of each source of articles.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub articles: Vec<Reconciliation>,
 }
 
 #[derive(Debug, Serialize)]
@@ -106,6 +110,7 @@ impl Status {
             dead,
             upstreams: None,
             sources: heard,
+            articles: store.last_reconciliations().await.unwrap_or_default(),
         })
     }
 

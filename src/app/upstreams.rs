@@ -50,7 +50,8 @@ pub(super) fn connectors_with(
     if let Some(name) = config.upstreams.keys().find(|name| used.iter().all(|(used, _)| used != name)) {
         tracing::warn!(
             upstream = name,
-            "an upstream is configured and not used; name it in desk.orders, desk.helpdesk, desk.crm or desk.article_mirrors"
+            "an upstream is configured and not used; name it in desk.orders, desk.helpdesk, desk.crm, desk.article_mirrors \
+             or articles.sources"
         );
     }
     build(config, secrets, clock, vault, &used)
@@ -67,7 +68,8 @@ fn used(config: &Config) -> Vec<(&str, Port)> {
     let ports = [(&desk.orders, Port::Orders), (&desk.helpdesk, Port::Helpdesk), (&desk.crm, Port::Crm)];
     let ports = ports.into_iter().filter(|(name, _)| *name != BUILTIN);
     let mirrors = desk.article_mirrors.iter().map(|name| (name, Port::Knowledge));
-    ports.chain(mirrors).map(|(name, port)| (name.as_str(), port)).collect()
+    let lists = config.articles.sources.iter().map(|name| (name, Port::Articles));
+    ports.chain(mirrors).chain(lists).map(|(name, port)| (name.as_str(), port)).collect()
 }
 
 /// Faults of the upstreams, each built on its own.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use super::reconcile::ReplaceableReconciliations;
 use crate::{
     desk::{BUILTIN, Desk, DeskError, System},
     events::{Arrival, EventError, Handlers, Remedy},
@@ -29,6 +30,7 @@ pub(super) async fn run(
     worker: Worker,
     watch: Watch,
     retention: Retention,
+    reconciliations: Arc<ReplaceableReconciliations>,
     store: PathBuf,
     closing: CancellationToken,
 ) {
@@ -39,7 +41,8 @@ pub(super) async fn run(
                 let payloads = inbox::keep_retention(queue, clock, options, closing.clone());
                 let Retention { store, options, timed } = retention;
                 let rows = store.keep_retention(options, timed, closing.clone());
-                tokio::join!(worker.run(alone, closing.clone()), watch.run(closing), payloads, rows);
+                let articles = reconciliations.run(closing.clone());
+                tokio::join!(worker.run(alone, closing.clone()), watch.run(closing), payloads, rows, articles);
                 return;
             }
             Ok(None) => {}

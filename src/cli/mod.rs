@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. `anyhow` is used here alone.
 
+mod articles;
 mod audit;
 mod backup;
 mod check;
@@ -60,6 +61,7 @@ enum Command {
     Stdio(stdio::Stdio),
     Import(import::Import),
     Context(context::Context),
+    Articles(articles::Articles),
     Audit(audit::Audit),
     Events(events::Events),
     Status(status::StatusCommand),
@@ -145,6 +147,7 @@ pub fn run() -> ExitCode {
         Command::Stdio(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Context(command) => command.run(),
+        Command::Articles(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Events(command) => command.run(),
         Command::Status(command) => command.run(),

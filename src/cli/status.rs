@@ -128,5 +128,11 @@ fn screen(status: &Value, base: &str, store: &str) -> String {
         true => "sources: none".to_owned(),
         false => output::table(&["source", "last heard"], &sources),
     });
+    let articles =
+        rows(&status["articles"], &["source", "state", "listed", "written", "removed", "waiting", "ended_at"]);
+    if !articles.is_empty() {
+        let titles = ["articles", "reconciled", "listed", "written", "removed", "waiting", "ended"];
+        lines.extend([String::new(), output::table(&titles, &articles)]);
+    }
     lines.join("\n")
 }

@@ -123,7 +123,10 @@ pub enum Port {
     Orders,
     Helpdesk,
     Crm,
+    /// A mirror of articles.
     Knowledge,
+    /// A list of articles.
+    Articles,
 }
 
 impl Port {
@@ -133,6 +136,7 @@ impl Port {
             Self::Helpdesk => "helpdesk",
             Self::Crm => "crm",
             Self::Knowledge => "knowledge",
+            Self::Articles => "articles",
         }
     }
 }
@@ -215,7 +219,8 @@ impl<'a> Builder<'a> {
         };
         let mut made: Vec<(Place, Arc<Upstream>)> = Vec::new();
         let mut place = |port: Port, own: Option<&Place>| -> Result<Option<Arc<Upstream>>, ConnectorError> {
-            let Some(own) = own.filter(|_| ports.contains(&port)) else { return Ok(None) };
+            let lists = port == Port::Knowledge && ports.contains(&Port::Articles);
+            let Some(own) = own.filter(|_| lists || ports.contains(&port)) else { return Ok(None) };
             let place = Place {
                 base_url: own.base_url.clone().or_else(|| file.base_url.clone()),
                 auth: Some(own.auth.clone().unwrap_or_else(|| file.auth.clone())),

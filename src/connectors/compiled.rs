@@ -70,6 +70,9 @@ const LOOK_UPS: [&str; 3] = ["orders.find", "helpdesk.find_ticket", "crm.find_co
 /// Where GraphQL is, if a request does not say it.
 const GRAPHQL_PATH: &str = "/graphql";
 
+/// Operations of whose output a member that cannot be made costs itself alone.
+const SHIELDED: [&str; 3] = ["orders.find", "knowledge.list", "knowledge.get"];
+
 /// The compiled operations of a vendor.
 #[derive(Default)]
 pub(super) struct Operations {
@@ -84,6 +87,8 @@ pub(super) struct Operations {
     pub(super) log_activity: Option<Operation>,
     pub(super) upsert_article: Option<Operation>,
     pub(super) remove_article: Option<Operation>,
+    pub(super) list_articles: Option<Operation>,
+    pub(super) get_article: Option<Operation>,
     pub(super) health: Option<Operation>,
 }
 
@@ -156,8 +161,26 @@ impl Operations {
             }
         }
         if let Some(knowledge) = &file.knowledge {
-            all.upsert_article = compile("knowledge.upsert_article", &knowledge.upsert_article)?;
-            all.remove_article = compile("knowledge.remove_article", &knowledge.remove_article)?;
+            all.upsert_article = optional("knowledge.upsert_article", &knowledge.upsert_article)?;
+            all.remove_article = optional("knowledge.remove_article", &knowledge.remove_article)?;
+            all.list_articles = optional("knowledge.list", &knowledge.list)?;
+            all.get_article = optional("knowledge.get", &knowledge.get)?;
+            if knowledge.upsert_article.is_some() != knowledge.remove_article.is_some() {
+                let why = "upsert_article and remove_article go together: a mirror follows every change";
+                return Err(CompileError::value("knowledge.remove_article", why));
+            }
+            if knowledge.get.is_some() && knowledge.list.is_none() {
+                return Err(CompileError::value("knowledge.get", "reads what knowledge.list lists, which is missing"));
+            }
+            if knowledge.list.is_none() && knowledge.upsert_article.is_none() {
+                let why = "has no operation; write list, or upsert_article and remove_article";
+                return Err(CompileError::value("knowledge", why));
+            }
+            let reads = [&all.list_articles, &all.get_article].into_iter().flatten();
+            if let Some(writes) = reads.into_iter().find(|one| one.steps.iter().any(|step| !step.safe)) {
+                let why = "only reads: its requests are GET, or say safe = true";
+                return Err(CompileError::value(writes.name, why));
+            }
         }
         all.check_keys()?;
         for name in file.settings.keys() {
@@ -212,6 +235,8 @@ impl Operations {
             &self.log_activity,
             &self.upsert_article,
             &self.remove_article,
+            &self.list_articles,
+            &self.get_article,
             &self.health,
         ];
         all.into_iter().flatten()
@@ -316,7 +341,7 @@ impl CompiledStep {
             query: filter("query", &step.query)?,
             body: filter("body", &step.body)?,
             reply: match &step.reply {
-                Some(code) if operation == "orders.find" => compiler
+                Some(code) if SHIELDED.contains(&operation) => compiler
                     .compile_shielded(code)
                     .map(Some)
                     .map_err(|source| CompileError::Filter { key: format!("{section}.reply"), source })?,

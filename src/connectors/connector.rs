@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     desk::{
-        ArticleMirror, Created, Crm, Helpdesk, OrderSystem, PortError, PortErrorKind, SavedContact, Settlement, System,
+        ArticleList, ArticleMirror, Created, Crm, Helpdesk, Listed, ListedPage, OrderSystem, PortError, PortErrorKind,
+        SavedContact, Settlement, System,
     },
     domain::{
         Article, ArticleId, Clock, Comment, Contact, ContactFields, ContactId, Customer, EffectId, Language, NewTicket,
@@ -319,5 +320,20 @@ impl ArticleMirror for Connector {
         let input = input::remove_article(id, variant);
         let remove = async |task: &Task<'_>| self.vendor.remove_article(task).await;
         self.with(&self.endpoints.knowledge, System::KnowledgeBase, Does::write(&input, None), remove).await
+    }
+}
+
+#[async_trait]
+impl ArticleList for Connector {
+    async fn page(&self, cursor: Option<&Value>) -> Result<ListedPage, PortError> {
+        let input = input::list_articles(cursor);
+        let list = async |task: &Task<'_>| self.vendor.list_articles(task).await;
+        self.with(&self.endpoints.knowledge, System::KnowledgeBase, Does::read(&input), list).await
+    }
+
+    async fn read(&self, article: &ArticleId, variant: Option<&Language>) -> Result<Option<Listed>, PortError> {
+        let input = input::get_article(article, variant);
+        let get = async |task: &Task<'_>| self.vendor.get_article(task).await;
+        self.with(&self.endpoints.knowledge, System::KnowledgeBase, Does::read(&input), get).await
     }
 }

@@ -21,7 +21,7 @@ use super::{
     filter::to_val,
     library::Library,
     order_number,
-    reply::ReadOrder,
+    reply::{ReadOrder, listing},
     run::Transport,
     shapes,
     threads::FilterThreads,
@@ -181,6 +181,8 @@ pub(super) async fn result(
         "helpdesk.add_comment" => done(vendor.add_comment(task).await)?,
         "knowledge.upsert_article" => done(vendor.upsert_article(task).await)?,
         "knowledge.remove_article" => done(vendor.remove_article(task).await)?,
+        "knowledge.list" => listing::shown(&vendor.list_articles(task).await?),
+        "knowledge.get" => vendor.get_article(task).await?.as_ref().map_or(Value::Null, listing::one),
         _ => done(vendor.health(task).await)?,
     })
 }

@@ -162,9 +162,17 @@ pub struct Knowledge {
     #[serde(default)]
     pub at: Place,
     /// Creates or changes an article.
-    pub upsert_article: Steps,
+    #[serde(default)]
+    pub upsert_article: Option<Steps>,
     /// Removes an article.
-    pub remove_article: Steps,
+    #[serde(default)]
+    pub remove_article: Option<Steps>,
+    /// Lists the articles that there are, page by page.
+    #[serde(default)]
+    pub list: Option<Steps>,
+    /// Reads one article that the list gives without its text.
+    #[serde(default)]
+    pub get: Option<Steps>,
 }
 
 /// One or several requests; later ones see the earlier replies.

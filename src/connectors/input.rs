@@ -107,6 +107,14 @@ pub(super) fn remove_article(id: &ArticleId, variant: Option<&Language>) -> Valu
     json!({ "id": id.as_str(), "variant": variant.map(Language::as_str) })
 }
 
+pub(super) fn list_articles(cursor: Option<&Value>) -> Value {
+    json!({ "cursor": cursor })
+}
+
+pub(super) fn get_article(article: &ArticleId, variant: Option<&Language>) -> Value {
+    json!({ "article": article.as_str(), "variant": variant.map(Language::as_str) })
+}
+
 /// The tool argument that an input member comes from, if any.
 pub(super) fn argument(input: &Value, member: &str) -> Option<String> {
     const ARGUMENTS: [(&str, &str); 6] = [

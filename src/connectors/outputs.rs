@@ -60,6 +60,20 @@ pub(super) const EVENT: Shape = &[
     ("audience", &[]),
 ];
 
+const STATE: &[&str] = &["article", "variant", "variants", "visible", "version", "title", "body", "url", "audience"];
+const LISTING: Shape = &[("articles", STATE), ("next", &[]), ("complete", &[])];
+const LISTED: Shape = &[
+    ("article", &[]),
+    ("variant", &[]),
+    ("variants", &[]),
+    ("visible", &[]),
+    ("version", &[]),
+    ("title", &[]),
+    ("body", &[]),
+    ("url", &[]),
+    ("audience", &[]),
+];
+
 /// Shape of the last reply filter's output.
 pub(super) fn shape(operation: &str) -> Option<Shape> {
     match operation {
@@ -67,6 +81,8 @@ pub(super) fn shape(operation: &str) -> Option<Shape> {
         "helpdesk.create_ticket" | "helpdesk.find_ticket" => Some(TICKET),
         "crm.find_contact" => Some(CONTACT),
         "crm.upsert_contact" | "crm.log_activity" => Some(ID),
+        "knowledge.list" => Some(LISTING),
+        "knowledge.get" => Some(LISTED),
         _ => None,
     }
 }

@@ -13,7 +13,8 @@ impl VendorFile {
             ("orders", self.orders.is_some()),
             ("helpdesk", self.helpdesk.is_some()),
             ("crm", self.crm.is_some()),
-            ("knowledge", self.knowledge.is_some()),
+            ("knowledge", self.knowledge.as_ref().is_some_and(|port| port.upsert_article.is_some())),
+            ("articles", self.knowledge.as_ref().is_some_and(|port| port.list.is_some())),
         ];
         all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
     }
@@ -55,8 +56,10 @@ impl VendorFile {
             ("crm.find_contact", crm.map(|port| &port.find_contact)),
             ("crm.upsert_contact", crm.map(|port| &port.upsert_contact)),
             ("crm.log_activity", crm.and_then(|port| port.log_activity.as_ref())),
-            ("knowledge.upsert_article", knowledge.map(|port| &port.upsert_article)),
-            ("knowledge.remove_article", knowledge.map(|port| &port.remove_article)),
+            ("knowledge.upsert_article", knowledge.and_then(|port| port.upsert_article.as_ref())),
+            ("knowledge.remove_article", knowledge.and_then(|port| port.remove_article.as_ref())),
+            ("knowledge.list", knowledge.and_then(|port| port.list.as_ref())),
+            ("knowledge.get", knowledge.and_then(|port| port.get.as_ref())),
             ("health", self.health.as_ref()),
         ];
         all.into_iter().filter_map(|(name, steps)| Some((name, steps?))).collect()

@@ -23,6 +23,8 @@ fn shape(operation: &str) -> Value {
             json!({ "id": null, "variant": null, "title": null, "body": null, "url": null, "updated_at": null })
         }
         "knowledge.remove_article" => json!({ "id": null, "variant": null }),
+        "knowledge.list" => json!({ "cursor": null }),
+        "knowledge.get" => json!({ "article": null, "variant": null }),
         _ => json!({}),
     }
 }
@@ -146,6 +148,8 @@ mod tests {
             ("crm.log_activity", input::log_activity(&contact, "", &effect, at)),
             ("knowledge.upsert_article", input::upsert_article(&article)),
             ("knowledge.remove_article", input::remove_article(&article.id, None)),
+            ("knowledge.list", input::list_articles(None)),
+            ("knowledge.get", input::get_article(&article.id, None)),
         ];
         for (operation, input) in &earnest {
             assert_eq!(names(&shape(operation)), names(input), "{operation}");

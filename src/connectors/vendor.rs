@@ -10,13 +10,13 @@ use super::{
     failure::{Failure, OperationError},
     file_values::Setting,
     order_number,
-    reply::{self, ContactOut, IdOut, OrderOut, ReadOrder, TicketOut},
+    reply::{self, ContactOut, IdOut, OrderOut, ReadOrder, TicketOut, listing},
     run::{Output, Run, Transport},
     threads::FilterThreads,
 };
 use crate::{
-    desk::{Resend, Settlement},
-    domain::{Contact, ContactId, NoteId, OrderId, SystemId, Ticket},
+    desk::{Listed, ListedPage, Resend, Settlement},
+    domain::{Clock, Contact, ContactId, NoteId, OrderId, SystemId, Ticket},
 };
 
 /// A compiled vendor file with the user's settings.
@@ -108,6 +108,24 @@ impl Vendor {
 
     pub(super) async fn remove_article(&self, task: &Task<'_>) -> Result<(), OperationError> {
         self.act(needed(&self.operations.remove_article, "knowledge.remove_article")?, task).await
+    }
+
+    pub(super) async fn list_articles(&self, task: &Task<'_>) -> Result<ListedPage, OperationError> {
+        let operation = needed(&self.operations.list_articles, "knowledge.list")?;
+        let output = self.run(operation, task).await?;
+        let output = output.ok_or_else(|| operation.misfit("the reply filter gave nothing".to_owned()))?;
+        listing::page(output, Clock::system().now()).map_err(|why| operation.misfit(why))
+    }
+
+    pub(super) async fn get_article(&self, task: &Task<'_>) -> Result<Option<Listed>, OperationError> {
+        let operation = needed(&self.operations.get_article, "knowledge.get")?;
+        let output = match self.run(operation, task).await {
+            Ok(output) => output,
+            Err(OperationError { failure: Failure::NotFound { .. }, .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(output) = output else { return Ok(None) };
+        listing::listed(output, Clock::system().now()).map(Some).map_err(|why| operation.misfit(why))
     }
 
     pub(super) async fn health(&self, task: &Task<'_>) -> Result<(), OperationError> {

@@ -22,11 +22,17 @@ pub struct ArticleOptions {
     /// the one in `language`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Vec<Language>>,
+    /// Upstreams whose connectors list articles (`knowledge.list`). Their articles are compared with what is shown at
+    /// start, every `reconcile_every_s` and by `frontdesk articles reconcile`. A source of webhooks of the same name is
+    /// the same source.
+    pub sources: Vec<String>,
+    /// How often articles are reconciled, in seconds; 0: only at start and when asked for.
+    pub reconcile_every_s: u64,
 }
 
 impl Default for ArticleOptions {
     fn default() -> Self {
-        Self { language: Language::english(), fallback: None }
+        Self { language: Language::english(), fallback: None, sources: Vec::new(), reconcile_every_s: 3600 }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The room defines the ports that the systems behind it implement, and the traits of the ledger and the audit log.
 
+mod article_index;
+mod article_list;
 mod article_version;
 mod articles;
 mod audit;
@@ -19,6 +21,7 @@ mod orders;
 mod ownership;
 mod port_error;
 mod ports;
+mod reconcile;
 mod requests;
 mod settlement;
 mod target;
@@ -29,6 +32,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use article_index::{ArticleIndex, Reconciliation, ReconciliationCounts, ReconciliationState};
+pub use article_list::{
+    ArticleKey, ArticleList, Listed, ListedPage, Listing, ListingBegin, ListingFault, Removal, Shown, ShownArticle,
+    removal, removed_states,
+};
 pub use article_version::ArticleVersion;
 pub use articles::ArticleOptions;
 pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudit, Verdict};
@@ -43,6 +51,7 @@ pub use ports::{
     Applied, ArticleChanges, ArticleMirror, ArticleOrigin, ArticlePage, ArticleReader, ArticleReport, Created, Crm,
     Helpdesk, KnowledgeBase, OrderSystem, SavedContact,
 };
+pub use reconcile::{ReconcileError, Reconciler};
 pub use requests::{Queued, QueuedTicket, TicketRequests};
 pub use settlement::{Resend, Settlement};
 pub use target::{LinkedTicket, Plan, Target};

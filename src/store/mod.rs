@@ -3,6 +3,7 @@
 //! One writer thread commits commands in groups; readers have their own connections. Several processes may open the
 //! file.
 
+mod article_index;
 mod article_states;
 mod audit;
 mod audit_buffer;
@@ -35,6 +36,7 @@ mod retention;
 mod scrub;
 mod sealing;
 mod search_terms;
+mod stored_articles;
 mod subject;
 mod tickets;
 mod tokens;

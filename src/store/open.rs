@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_order_case.sql"),
     include_str!("migrations/0011_article_states.sql"),
     include_str!("migrations/0012_upstream_tokens.sql"),
+    include_str!("migrations/0013_reconciliations.sql"),
 ];
 
 /// How long a writer waits for another process's transaction.

@@ -72,6 +72,16 @@ const ROUTE: Values = Words(&["mcp", "webhooks", "health", "livez", "readyz", "m
 const DONE: Values = Words(&["ok", "failed"]);
 
 metrics! {
+    RECONCILIATIONS = Counter "frontdesk_article_reconciliations_total" {
+        "source": SOURCE, "outcome": Words(&["done", "waiting", "incomplete", "failed"])
+    }
+        "Reconciliations of articles with a CMS, by outcome. `waiting`: removals wait for `--apply`.";
+    RECONCILED = Counter "frontdesk_articles_reconciled_total" {
+        "source": SOURCE, "change": Words(&["written", "removed"])
+    }
+        "Articles that a reconciliation wrote or removed, because events of them were lost.";
+    REMOVALS_WAITING = Gauge "frontdesk_article_removals_waiting" { "source": SOURCE }
+        "Articles that a CMS does not list any more and that stay until `frontdesk articles reconcile --apply`.";
     BUILD_INFO = Gauge "frontdesk_build_info" { "version": Of("the version") }
         "Always 1, labelled with the version.";
     READY = Gauge "frontdesk_ready" {}

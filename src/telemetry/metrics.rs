@@ -10,9 +10,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 pub use super::declared::{ALL, Kind, Label, Metric, Values};
 use super::declared::{
     AUTHENTICATIONS, BREAKER_OPEN, BUILD_INFO, EVENT_DURATION, EVENTS, HTTP_CONNECTIONS, HTTP_DURATION, HTTP_REQUESTS,
-    HTTP_SHED, INBOX_EVENTS, INBOX_OLDEST, KEY_FETCHES, LOCKOUTS, RATE_LIMITED, READY, TOKEN_FETCHES, TOOL_CALLS,
-    TOOL_DURATION, TRACE_EXPORTS, UNREADABLE_ORDERS, UPSTREAM_CALLS, UPSTREAM_DURATION, UPSTREAM_RETRIES,
-    WEBHOOK_REJECTIONS, WEBHOOKS,
+    HTTP_SHED, INBOX_EVENTS, INBOX_OLDEST, KEY_FETCHES, LOCKOUTS, RATE_LIMITED, READY, RECONCILED, RECONCILIATIONS,
+    REMOVALS_WAITING, TOKEN_FETCHES, TOOL_CALLS, TOOL_DURATION, TRACE_EXPORTS, UNREADABLE_ORDERS, UPSTREAM_CALLS,
+    UPSTREAM_DURATION, UPSTREAM_RETRIES, WEBHOOK_REJECTIONS, WEBHOOKS,
 };
 
 /// Histogram buckets in seconds: a look-up in the store takes a millisecond, a helpdesk up to its timeout of five
@@ -62,6 +62,29 @@ pub(crate) fn begin<'a>(sources: impl Iterator<Item = &'a str>, kinds: impl Into
             counter!(EVENTS, "kind" => kind, "outcome" => outcome).absolute(0);
         }
     }
+}
+
+/// Creates the series of sources whose articles are reconciled.
+pub(crate) fn begin_reconciliations<'a>(sources: impl Iterator<Item = &'a str>) {
+    for source in sources {
+        for outcome in ["done", "waiting", "incomplete", "failed"] {
+            counter!(RECONCILIATIONS, "source" => source.to_owned(), "outcome" => outcome).absolute(0);
+        }
+        for change in ["written", "removed"] {
+            counter!(RECONCILED, "source" => source.to_owned(), "change" => change).absolute(0);
+        }
+    }
+}
+
+pub(crate) fn reconciliation(source: &str, outcome: &'static str, written: u64, removed: u64) {
+    counter!(RECONCILIATIONS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
+    for (change, articles) in [("written", written), ("removed", removed)] {
+        counter!(RECONCILED, "source" => source.to_owned(), "change" => change).increment(articles);
+    }
+}
+
+pub(crate) fn removals_waiting(source: &str, articles: u64) {
+    gauge!(REMOVALS_WAITING, "source" => source.to_owned()).set(articles as f64);
 }
 
 fn outcome(good: bool) -> &'static str {

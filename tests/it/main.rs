@@ -52,6 +52,7 @@ mod webhooks {
     pub mod inbox_ops;
     mod parking;
     mod receiving;
+    mod reconciling;
     mod signatures;
     mod visitors;
 }

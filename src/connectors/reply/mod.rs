@@ -1,6 +1,7 @@
 //! Outputs of `reply` filters, converted to domain values. Errors name the member.
 
 mod amount;
+pub(super) mod listing;
 mod members;
 mod order;
 

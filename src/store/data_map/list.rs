@@ -222,6 +222,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     TableEntry { table: "articles_text_docsize", ..OF_NOBODY },
     TableEntry { table: "articles_text_idx", ..OF_NOBODY },
     TableEntry { table: "article_changes", ..OF_NOBODY },
+    TableEntry { table: "reconciliations", ..OF_NOBODY },
     // Short-lived: hashes of keys under a lock.
     TableEntry { table: "locks", ..OF_NOBODY },
     // Agents, sources and counts.

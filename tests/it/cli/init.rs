@@ -106,7 +106,7 @@ fn what_is_written_for_every_connector_can_be_served_once_secrets_are_filled_in(
     let mut tried = 0;
     for name in library.names() {
         let file = library.parse(name).unwrap();
-        for port in file.ports().into_iter().filter(|port| *port != "knowledge") {
+        for port in file.ports().into_iter().filter(|port| *port != "knowledge" && *port != "articles") {
             let directory = tempfile::tempdir().unwrap();
             let flags = required(&file, Some(port));
             let port_flag = format!("--{port}={name}");

@@ -65,6 +65,8 @@ fn operations(file: &toml::Table) -> BTreeSet<&'static str> {
         "crm.log_activity",
         "knowledge.upsert_article",
         "knowledge.remove_article",
+        "knowledge.list",
+        "knowledge.get",
         "health",
         "webhook",
     ]
