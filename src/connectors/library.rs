@@ -16,6 +16,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("chatwoot", include_str!("../../connectors/chatwoot.toml")),
     ("commercetools", include_str!("../../connectors/commercetools.toml")),
     ("contentful", include_str!("../../connectors/contentful.toml")),
+    ("directus", include_str!("../../connectors/directus.toml")),
     ("dynamics-365", include_str!("../../connectors/dynamics-365.toml")),
     ("freshdesk", include_str!("../../connectors/freshdesk.toml")),
     ("front", include_str!("../../connectors/front.toml")),
@@ -40,6 +41,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("strapi", include_str!("../../connectors/strapi.toml")),
     ("voiceflow", include_str!("../../connectors/voiceflow.toml")),
     ("woocommerce", include_str!("../../connectors/woocommerce.toml")),
+    ("wordpress", include_str!("../../connectors/wordpress.toml")),
     ("zendesk", include_str!("../../connectors/zendesk.toml")),
 ];
 
