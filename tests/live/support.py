@@ -84,7 +84,7 @@ class Node:
 
 
 class Scene:
-    """What a script starts. All of it ends with the block, each process by its own id."""
+    """What a script starts. All of it ends with the block, each process by the id of its own group."""
 
     def __init__(self):
         self.processes = []
@@ -97,13 +97,14 @@ class Scene:
 
     def __exit__(self, *_):
         for process in reversed(self.processes):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            # Its group: PHP's server leaves its workers behind.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self, name, command, ready, env=None, cwd=None, wait_s=240):
@@ -112,7 +113,7 @@ class Scene:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [str(word) for word in command],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd, start_new_session=True,
             )
         self.processes.append(process)
         end = time.monotonic() + wait_s
