@@ -29,6 +29,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("jira-service-management", include_str!("../../connectors/jira-service-management.toml")),
     ("klaviyo", include_str!("../../connectors/klaviyo.toml")),
     ("medusa", include_str!("../../connectors/medusa.toml")),
+    ("notion", include_str!("../../connectors/notion.toml")),
+    ("payload", include_str!("../../connectors/payload.toml")),
     ("pipedrive", include_str!("../../connectors/pipedrive.toml")),
     ("prestashop", include_str!("../../connectors/prestashop.toml")),
     ("rocketchat", include_str!("../../connectors/rocketchat.toml")),

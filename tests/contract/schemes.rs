@@ -74,6 +74,19 @@ fn signatures_of_other_implementations_are_good() {
             vec![("sanity-webhook-signature", "t=1795521600000,v1=eUocSnYEa5ZuWXLI4DDle2Hcj2nJuckoo7rMZDVMl18")],
         ),
         (
+            "notion",
+            KEY,
+            vec![("x-notion-signature", "sha256=7ae24b26f5917dbe0c16d727cf12f7828321ef7fac4da11ab867603b41c8793a")],
+        ),
+        (
+            "payload",
+            KEY,
+            vec![
+                ("x-payload-signature", "sha256=794a1c4a76046b966e5972c8e030e57b61dc8f69c9b9c928a3bacc64354c975f"),
+                ("x-payload-time", "1795521600000"),
+            ],
+        ),
+        (
             "contentful",
             KEY,
             vec![
@@ -112,7 +125,7 @@ fn signatures_of_other_implementations_are_good() {
 #[test]
 fn the_window_is_300_seconds_on_both_sides() {
     let signed = Timestamp::parse(AT).unwrap();
-    for vendor in ["standard-webhooks", "zendesk", "chatwoot", "ghost", "sanity", "contentful"] {
+    for vendor in ["standard-webhooks", "zendesk", "chatwoot", "ghost", "sanity", "contentful", "payload"] {
         let secret = if vendor == "standard-webhooks" { "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" } else { KEY };
         let verifier = verifier(vendor, secret);
         let headers = verifier.sign(&format!("/webhooks/{vendor}"), "msg_1", BODY.as_bytes(), signed);
