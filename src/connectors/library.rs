@@ -45,6 +45,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("woocommerce", include_str!("../../connectors/woocommerce.toml")),
     ("wordpress", include_str!("../../connectors/wordpress.toml")),
     ("zendesk", include_str!("../../connectors/zendesk.toml")),
+    ("zoho-desk", include_str!("../../connectors/zoho-desk.toml")),
 ];
 
 /// Longest vendor file, in bytes.
