@@ -149,6 +149,7 @@ pub struct Builder<'a> {
     tokens: TokenCache,
     clock: Clock,
     detour: Option<Detour<'a>>,
+    drafts: bool,
 }
 
 /// Another way to the upstreams: where a base URL is reached, and what changes in the limits.
@@ -167,7 +168,7 @@ impl<'a> Builder<'a> {
         vault: Option<Arc<dyn TokenVault>>,
     ) -> Result<Self, ConnectorError> {
         let tokens = TokenCache::new(clock.clone(), vault).map_err(|error| ConnectorError::Tls(Box::new(error)))?;
-        Ok(Self { library, upstreams, secrets, tokens, clock, detour: None })
+        Ok(Self { library, upstreams, secrets, tokens, clock, detour: None, drafts: false })
     }
 
     /// The same, with requests that go through something else. Tokens are fetched where they are always fetched.
@@ -176,13 +177,19 @@ impl<'a> Builder<'a> {
         through: &'b dyn Fn(&BaseUrl) -> io::Result<BaseUrl>,
         limits: &'b dyn Fn(&mut Limits),
     ) -> Builder<'b> {
+        Builder { detour: Some(Detour { through, limits }), drafts: self.drafts, ..self.with_drafts() }
+    }
+
+    /// The same, which also builds from files with holes, to try them out.
+    pub fn with_drafts(&self) -> Builder<'_> {
         Builder {
             library: self.library.clone(),
             upstreams: self.upstreams,
             secrets: self.secrets,
             tokens: self.tokens.clone(),
             clock: self.clock.clone(),
-            detour: Some(Detour { through, limits }),
+            detour: self.detour,
+            drafts: true,
         }
     }
 
@@ -196,6 +203,9 @@ impl<'a> Builder<'a> {
             LibraryError::Unknown { .. } => wrong("connector", error.to_string()),
             other => other.into(),
         })?;
+        if !self.drafts {
+            self.library.finished(&file.name)?;
+        }
         let there = file.ports();
         if let Some(missing) = ports.iter().find(|port| !there.contains(&port.as_str())) {
             let why = format!("{} has no {}; it has {}", file.name, missing.as_str(), there.join(", "));

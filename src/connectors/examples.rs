@@ -41,6 +41,7 @@ const EFFECT: &str = "01J00000000000000000000000";
 /// Runs all examples of a vendor file. An error means that the file itself is faulty.
 pub async fn run_examples(library: &Library, name: &str) -> Result<Vec<ExampleResult>, super::ConnectorError> {
     let file = library.parse(name)?;
+    library.finished(name)?;
     let operations = Operations::compile(&file)
         .map_err(|source| super::ConnectorError::Compile { file: library.place(name, &source), source })?;
     let operations = Arc::new(operations);

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{compiled::CompileError, file::VendorFile, lines};
+use super::{compiled::CompileError, draft, file::VendorFile, lines};
 
 /// Shipped vendors. A new one is one file and one line here.
 const SHIPPED: &[(&str, &str)] = &[
@@ -88,6 +88,10 @@ pub enum LibraryError {
     Unknown { name: String, known: String },
     #[error("{file}: {why}")]
     File { file: String, why: String },
+    #[error(
+        "{file} is not finished: {left}. Fill in what is marked and remove the marks; frontdesk connectors try runs a draft"
+    )]
+    Unfinished { file: String, left: String },
 }
 
 impl Library {
@@ -174,6 +178,22 @@ impl Library {
             Some(line) => format!("{file}: line {line}"),
             None => file,
         }
+    }
+
+    /// Checks that nothing is left to fill in.
+    pub(super) fn finished(&self, name: &str) -> Result<(), LibraryError> {
+        let holes = draft::holes(self.text(name)?);
+        let Some(first) = holes.first() else { return Ok(()) };
+        let others = match holes.len() - 1 {
+            0 => String::new(),
+            others => format!(", and {others} more"),
+        };
+        let left = format!("line {} ({}){others}", first.line, first.what);
+        Err(LibraryError::Unfinished { file: self.file(name), left })
+    }
+
+    pub(super) fn file(&self, name: &str) -> String {
+        self.files.get(name).map_or_else(|| name.to_owned(), |entry| entry.origin.describe(name))
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, LibraryError> {

@@ -7,6 +7,7 @@ mod build;
 mod compiled;
 mod connector;
 mod distinctions;
+pub mod draft;
 mod endpoints;
 mod example_file;
 mod example_result;

@@ -59,6 +59,7 @@ impl WebhookSource {
             LibraryError::Unknown { .. } => wrong("connector", error.to_string()),
             other => other.into(),
         })?;
+        library.finished(&file.name)?;
         if file.webhook.is_none() {
             return Err(wrong("connector", format!("{} sends no webhooks that are understood here", file.name)));
         }

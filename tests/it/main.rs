@@ -28,6 +28,7 @@ mod identity {
 }
 
 mod connectors {
+    mod drafts;
     mod editors;
     mod engine;
     mod helpdesks;

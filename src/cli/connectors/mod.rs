@@ -1,10 +1,14 @@
 //! `frontdesk connectors`: lists, shows and tests vendor files, and tries them out at the real system.
 
+mod new;
 mod probe;
 mod target;
 mod try_out;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
@@ -16,7 +20,7 @@ use crate::{
     connectors::{Library, Origin, Setting, VendorFile, run_examples},
 };
 
-/// List, show, test and try out connectors
+/// Draft, list, show, test and try out connectors
 ///
 /// A connector is a TOML file that defines how the desk's operations are done at one vendor. Some are shipped. Your own
 /// files go into a directory `connectors` beside the configuration file; one with the name of a shipped connector
@@ -31,6 +35,7 @@ pub(super) struct Connectors {
 enum ConnectorsCommand {
     List(List),
     Show(Show),
+    New(new::New),
     Test(Test),
     Try(try_out::Try),
     Probe(probe::ProbeCommand),
@@ -90,6 +95,16 @@ impl From {
         self.open().map(|(library, _)| library)
     }
 
+    /// The directory of the user's own files, which need not be there yet.
+    fn own_directory(&self) -> anyhow::Result<PathBuf> {
+        let configured = self.config.load()?.config.connectors.directory;
+        let beside = || {
+            let parent = self.config.config.as_deref().and_then(Path::parent);
+            parent.map_or_else(|| PathBuf::from("connectors"), |parent| parent.join("connectors"))
+        };
+        Ok(self.directory.clone().or(configured).unwrap_or_else(beside))
+    }
+
     /// The vendor files, and the configuration.
     fn open(&self) -> anyhow::Result<(Library, Loaded)> {
         let loaded = self.config.load()?;
@@ -104,6 +119,7 @@ impl Connectors {
         match self.command {
             ConnectorsCommand::List(list) => list.run(),
             ConnectorsCommand::Show(show) => show.run(),
+            ConnectorsCommand::New(new) => new.run(),
             ConnectorsCommand::Test(test) => test.run(),
             ConnectorsCommand::Try(try_out) => try_out.run(),
             ConnectorsCommand::Probe(probe) => probe.run(),

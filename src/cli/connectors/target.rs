@@ -81,7 +81,7 @@ impl Opened {
         }
     }
 
-    /// The connector for the port of an operation; of an operation without a port, for all of them.
+    /// The connector, also of a draft, for the port of an operation; of an operation without a port, for all of them.
     pub(super) fn connector(&self, operation: &str) -> anyhow::Result<Connector> {
         let all = [Port::Orders, Port::Helpdesk, Port::Crm, Port::Knowledge];
         let there = self.file.ports();
@@ -91,7 +91,7 @@ impl Opened {
             Some(port) => vec![port],
             None => all.into_iter().filter(has).collect(),
         };
-        self.builder(&|builder| Ok(builder.build(&self.name, &ports)?))
+        self.builder(&|builder| Ok(builder.with_drafts().build(&self.name, &ports)?))
     }
 
     /// Calls `work` with a builder of the configured upstreams.
