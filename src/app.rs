@@ -11,7 +11,6 @@ mod reload;
 mod requests;
 mod scrape;
 mod secrets;
-mod settlement;
 mod sources;
 mod status;
 mod upstreams;
@@ -48,10 +47,10 @@ use reconcile::ReplaceableReconciliations;
 use reload::{Reloader, ReplaceableDispatch, Sites};
 use scrape::Scrape;
 use secrets::{KeptTls, operations_token, tls};
-use settlement::check_settlement;
 pub use sources::webhook_source;
 pub use status::Status;
 pub use upstreams::{Connectors, Mirrors, article_mirrors, connectors, upstreams_in_use};
+pub use vault::token_vault;
 
 /// How long detached writes may take to finish at shutdown.
 const WRITES_DRAIN: Duration = Duration::from_secs(10);

@@ -48,6 +48,15 @@ pub(super) fn vault(config: &Config, secrets: &Secrets, clock: &Clock) -> Result
     })))
 }
 
+/// The vault for a command that talks to an upstream.
+pub fn token_vault(
+    config: &Config,
+    secrets: &Secrets,
+    clock: &Clock,
+) -> Result<Option<Arc<dyn TokenVault>>, ConfigError> {
+    Ok(vault(config, secrets, clock)?.map(|vault| vault as Arc<dyn TokenVault>))
+}
+
 impl Vault {
     /// Uses a store that is open already, and whose end waits for `writes`.
     pub(super) fn bind(&self, store: &Store, writes: &TaskTracker) {

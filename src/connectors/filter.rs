@@ -174,8 +174,8 @@ impl Filter {
         match self.0.id.run((context, scope.dot.clone())).next() {
             None => Ok(None),
             Some(Ok(value)) => {
-                let mut left = OUTPUT_BYTES_MAX;
-                from_val(&value, 0, &mut left).map(Some).map_err(|error| error.to_string())
+                let read = values::from_val(&value, OUTPUT_BYTES_MAX);
+                read.map(Some).ok_or_else(|| RunError::TooLarge.to_string())
             }
             Some(Err(error)) => {
                 Err(error.get_err().map_or_else(|_| "the filter ended itself".to_owned(), |error| error.to_string()))

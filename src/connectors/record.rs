@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     domain::SystemId,
-    upstream::{BaseUrl, CallError, Reply, Request, UpstreamError},
+    upstream::{BaseUrl, CallError, Reply, Request, SentWith, UpstreamError, auth::Refusal},
 };
 
 /// Attempts with other made-up values.
@@ -121,6 +121,7 @@ async fn attempt(
         headers: headers.clone(),
         body: body.clone().into(),
         in_doubt: false,
+        sent_with: SentWith::default(),
     }));
     let mut complete = shapes::complete(trial.operation, &input, &file.name)?;
     examples::normalise(vendor, &mut complete).await;
@@ -335,6 +336,13 @@ impl Transport for Player {
         state.1.push(request);
         state.0.pop_front().ok_or(UpstreamError { error: CallError::Busy, in_doubt: false })
     }
+
+    fn renew(&self, _: SentWith, refusal: Refusal) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal == Refusal::Expired && !state.0.is_empty()
+    }
+
+    fn renewal_helped(&self) {}
 
     fn trip(&self) {}
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use jaq_json::Val;
 use serde_json::{Value, json};
 
@@ -216,9 +216,7 @@ async fn exchange(
     }
     let judge::Judged { outcome, whole } = match outcome {
         Ok(Ok(judged)) => judged,
-        Ok(Err(failure)) | Err(failure) => {
-            judge::Judged { outcome: ReplyOutcome::Failed(failure), whole: true }
-        }
+        Ok(Err(failure)) | Err(failure) => judge::Judged { outcome: ReplyOutcome::Failed(failure), whole: true },
     };
     Ok(Exchanged { outcome, whole, status, earlier, sent_with })
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     domain::{EffectId, OrderId},
-    upstream::{BaseUrl, Reply, Request, Upstream, UpstreamError},
+    upstream::{BaseUrl, Reply, Request, SentWith, Upstream, UpstreamError, auth::Refusal},
 };
 
 /// What was seen of one operation.
@@ -118,6 +118,14 @@ impl Transport for Watching<'_> {
     async fn send(&self, request: Request) -> Result<Reply, UpstreamError> {
         self.seen().requests.push(request.clone());
         self.inner.send(request).await
+    }
+
+    fn renew(&self, sent_with: SentWith, refusal: Refusal) -> bool {
+        self.inner.renew(sent_with, refusal)
+    }
+
+    fn renewal_helped(&self) {
+        self.inner.renewal_helped();
     }
 
     fn trip(&self) {

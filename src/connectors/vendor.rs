@@ -113,7 +113,7 @@ impl Vendor {
     pub(super) async fn list_articles(&self, task: &Task<'_>) -> Result<ListedPage, OperationError> {
         let operation = needed(&self.operations.list_articles, "knowledge.list")?;
         let output = self.run(operation, task).await?;
-        let output = output.ok_or_else(|| operation.misfit("the reply filter gave nothing".to_owned()))?;
+        let output = output.value.ok_or_else(|| operation.misfit("the reply filter gave nothing".to_owned()))?;
         listing::page(output, Clock::system().now()).map_err(|why| operation.misfit(why))
     }
 
@@ -124,7 +124,7 @@ impl Vendor {
             Err(OperationError { failure: Failure::NotFound { .. }, .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Some(output) = output else { return Ok(None) };
+        let Some(output) = output.value else { return Ok(None) };
         listing::listed(output, Clock::system().now()).map(Some).map_err(|why| operation.misfit(why))
     }
 

@@ -270,7 +270,7 @@ impl Reconciler<'_> {
 
 /// When a listing reported a state, and which one.
 fn reported(run: &Reconciliation, state: &ArticleState, begin: ListingBegin) -> (ArticleVersion, ArticleOrigin) {
-    let version = ArticleVersion::new(begin.arrival, begin.at, state.version, state.content.is_none());
+    let version = ArticleVersion::new(begin.arrival, begin.at, state.version, state.shown_from());
     (version, ArticleOrigin { source: run.source.clone(), report: ArticleReport::Listing(run.id) })
 }
 

@@ -41,7 +41,7 @@ pub(super) fn apply(
 ) -> Result<Applied, StoreError> {
     let id = state.article.as_str();
     if state.is_of_all_variants() {
-        return remove_all(transaction, id, version);
+        return remove_all(transaction, id, version, origin);
     }
     let variant = state.variant.as_ref().map_or("", Language::as_str);
     // A removal of the whole article counts for each variant, and a variant takes the place of the article without one in
@@ -53,7 +53,7 @@ pub(super) fn apply(
         _ if is_own_language(transaction, variant)? => self::known(transaction, id, "")?,
         _ => None,
     };
-    if [&known, &whole, &unnamed].into_iter().flatten().any(|known| !version.replaces(known)) {
+    if [&known, &whole, &unnamed].into_iter().flatten().any(|known| !replaces(version, known, origin)) {
         return Ok(Applied::Overtaken);
     }
     record(transaction, id, variant, version.over(known.as_ref()))?;
@@ -62,7 +62,7 @@ pub(super) fn apply(
         None => false,
     };
     let others = match &state.variants {
-        Some(variants) => remove_others(transaction, id, variant, variants, version)?,
+        Some(variants) => remove_others(transaction, id, variant, variants, version, origin)?,
         None => false,
     };
     let Some(content) = &state.content else {
@@ -89,12 +89,25 @@ pub(super) fn apply(
     })
 }
 
+/// A listing tells how it is now: it counts unless an event has come since it began.
+fn replaces(version: ArticleVersion, known: &ArticleVersion, origin: &ArticleOrigin) -> bool {
+    match origin.report {
+        ArticleReport::Listing(_) => version.arrival >= known.arrival,
+        ArticleReport::Event(_) => version.replaces(known),
+    }
+}
+
 /// Removes every variant that is not later than the removal, which is remembered.
-fn remove_all(transaction: &Transaction<'_>, id: &str, version: ArticleVersion) -> Result<Applied, StoreError> {
+fn remove_all(
+    transaction: &Transaction<'_>,
+    id: &str,
+    version: ArticleVersion,
+    origin: &ArticleOrigin,
+) -> Result<Applied, StoreError> {
     let (mut later, mut removed) = (false, false);
     for variant in variants(transaction, id)? {
         match known(transaction, id, &variant)? {
-            Some(known) if !version.replaces(&known) => later = true,
+            Some(known) if !replaces(version, &known, origin) => later = true,
             known => {
                 record(transaction, id, &variant, version.over(known.as_ref()))?;
                 removed |= remove(transaction, id, &variant)?;
@@ -102,7 +115,7 @@ fn remove_all(transaction: &Transaction<'_>, id: &str, version: ArticleVersion) 
         }
     }
     let before = recorded(transaction, id, ALL)?.map(|before| ArticleVersion { shown_from: None, ..before });
-    if before.is_none_or(|before| version.replaces(&before)) {
+    if before.is_none_or(|before| replaces(version, &before, origin)) {
         record(transaction, id, ALL, version)?;
     }
     Ok(match (removed, later) {
@@ -119,6 +132,7 @@ fn remove_others(
     own: &str,
     named: &[Language],
     version: ArticleVersion,
+    origin: &ArticleOrigin,
 ) -> Result<bool, StoreError> {
     let removal = ArticleVersion { shown_from: None, ..version };
     let mut removed = false;
@@ -127,7 +141,7 @@ fn remove_others(
             continue;
         }
         let known = known(transaction, id, &variant)?;
-        if known.as_ref().is_none_or(|known| removal.replaces(known)) {
+        if known.as_ref().is_none_or(|known| replaces(removal, known, origin)) {
             record(transaction, id, &variant, removal.over(known.as_ref()))?;
             removed |= remove(transaction, id, &variant)?;
         }

@@ -1,6 +1,6 @@
 //! The system that a command talks to: an upstream of the configuration, or a vendor file with an address.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -8,9 +8,11 @@ use serde_json::Value;
 
 use super::From;
 use crate::{
+    app,
     config::Secrets,
     connectors::{Builder, Connector, Library, Port, UpstreamOptions, VendorFile},
     domain::{Clock, SecretRef, SystemId, TextRef},
+    upstream::auth::TokenVault,
 };
 
 #[derive(Args)]
@@ -36,11 +38,13 @@ pub(super) struct Opened {
     pub(super) upstreams: BTreeMap<String, UpstreamOptions>,
     library: Library,
     secrets: Secrets,
+    vault: Option<Arc<dyn TokenVault>>,
 }
 
 impl Target {
     pub(super) fn open(&self) -> anyhow::Result<Opened> {
         let (library, loaded) = self.from.open()?;
+        let vault = app::token_vault(&loaded.config, &loaded.secrets, &Clock::system())?;
         let mut upstreams = loaded.config.upstreams;
         let options = upstreams.entry(self.name.clone()).or_default();
         if let Some(url) = &self.base_url {
@@ -64,6 +68,7 @@ impl Target {
             upstreams,
             library,
             secrets: loaded.secrets,
+            vault,
         })
     }
 }
@@ -97,6 +102,6 @@ impl Opened {
     /// Calls `work` with a builder of the configured upstreams.
     pub(super) fn builder<T>(&self, work: &dyn Fn(&Builder<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let read = |secret: &SecretRef| self.secrets.read(secret);
-        work(&Builder::new(self.library.clone(), &self.upstreams, &read, Clock::system())?)
+        work(&Builder::new(self.library.clone(), &self.upstreams, &read, Clock::system(), self.vault.clone())?)
     }
 }

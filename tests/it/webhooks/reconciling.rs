@@ -41,8 +41,6 @@ struct Cms {
     second: Option<Answer>,
     /// A next page that never ends.
     endless: bool,
-    /// Changes the second page and what follows, once.
-    then: Option<(String, Value)>,
 }
 
 impl Cms {
