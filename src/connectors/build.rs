@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    compiled::{CompileError, Operations},
+    compile_error::CompileError,
+    compiled::Operations,
     connector::Connector,
     endpoints::Endpoints,
     file::{Place, VendorFile},

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
+    compile_error::CompileError,
     file::{ErrorRule, Meaning, Step, Steps, VendorFile},
     file_values::Method,
-    filter::{Filter, FilterCompiler, FilterError},
+    filter::{Filter, FilterCompiler},
     graphql::Document,
     graphql_step, outputs, shapes,
 };
@@ -54,15 +55,6 @@ pub(super) struct CompiledRule {
     pub(super) retry_after_s: Option<Filter>,
 }
 
-/// A fault in a vendor file, with its key.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    #[error("{key}: {source}")]
-    Filter { key: String, source: FilterError },
-    #[error("{key}: {why}")]
-    Value { key: String, why: String },
-}
-
 /// Operations with an effect id, which the idempotency header carries.
 const WITH_EFFECT: [&str; 3] = ["helpdesk.create_ticket", "helpdesk.add_comment", "crm.log_activity"];
 /// Operations whose empty result proves something.
@@ -90,26 +82,6 @@ pub(super) struct Operations {
     pub(super) list_articles: Option<Operation>,
     pub(super) get_article: Option<Operation>,
     pub(super) health: Option<Operation>,
-}
-
-impl CompileError {
-    pub(super) fn key(&self) -> &str {
-        match self {
-            Self::Filter { key, .. } | Self::Value { key, .. } => key,
-        }
-    }
-
-    /// The line of the filter that does not compile.
-    pub(super) fn line(&self) -> Option<usize> {
-        match self {
-            Self::Filter { source, .. } => source.line,
-            Self::Value { .. } => None,
-        }
-    }
-
-    fn value(key: impl Into<String>, why: impl Into<String>) -> Self {
-        Self::Value { key: key.into(), why: why.into() }
-    }
 }
 
 impl Operations {

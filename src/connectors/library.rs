@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{compiled::CompileError, draft, file::VendorFile, lines};
+use super::{compile_error::CompileError, draft, file::VendorFile, lines};
 
 /// Shipped vendors. A new one is one file and one line here.
 const SHIPPED: &[(&str, &str)] = &[
@@ -45,6 +45,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("woocommerce", include_str!("../../connectors/woocommerce.toml")),
     ("wordpress", include_str!("../../connectors/wordpress.toml")),
     ("zendesk", include_str!("../../connectors/zendesk.toml")),
+    ("zoho-crm", include_str!("../../connectors/zoho-crm.toml")),
     ("zoho-desk", include_str!("../../connectors/zoho-desk.toml")),
 ];
 

@@ -4,6 +4,7 @@
 //! The shipped files are in `connectors/`; docs/reference/connectors.md is their reference.
 
 mod build;
+mod compile_error;
 mod compiled;
 mod connector;
 mod distinctions;
@@ -47,7 +48,7 @@ mod webhook_examples;
 mod webhook_file;
 
 pub use build::{Builder, ConnectorError, Options, Port, UpstreamOptions};
-pub use compiled::CompileError;
+pub use compile_error::CompileError;
 pub use connector::Connector;
 pub use distinctions::{Bench, Case, Known, PROBED};
 pub use example_result::ExampleResult;

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{
-    compiled::{CompileError, CompiledStep, Operation},
+    compile_error::CompileError,
+    compiled::{CompiledStep, Operation},
     connector::Connector,
     endpoints::{UpstreamTransport, transport},
     examples,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     build::ConnectorError,
-    compiled::CompileError,
+    compile_error::CompileError,
     file::VendorFile,
     filter::{Filter, FilterCompiler, FilterScope, to_val},
     library::{Library, LibraryError},

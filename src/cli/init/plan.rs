@@ -43,6 +43,8 @@ pub(super) struct Upstream {
     /// Its helpdesk opens no ticket without an email address.
     pub needs_email: bool,
     pub settings: BTreeMap<String, Value>,
+    /// It signs in with a refresh token, which the store keeps encrypted.
+    pub refreshes: bool,
 }
 
 pub(super) struct Webhook {
@@ -72,6 +74,11 @@ impl Plan {
         if let Identity::Secret { .. } = identity {
             let about = "Customer contexts (HS256): your backend signs them with this secret.".to_owned();
             let (name, kind) = ("CONTEXT_SECRET".to_owned(), Kind::Secret);
+            variables.insert(0, Variable { name, about, kind, value: Some(secret()?) });
+        }
+        if upstreams.iter().any(|upstream| upstream.refreshes) {
+            let about = "The store's own key: the refresh tokens in it are encrypted under it.".to_owned();
+            let (name, kind) = ("STORE_ENCRYPTION_KEY".to_owned(), Kind::Secret);
             variables.insert(0, Variable { name, about, kind, value: Some(secret()?) });
         }
         Ok(Self { store: Some(store).filter(|store| store != STORE), identity, ports, upstreams, webhooks, variables })
@@ -283,7 +290,15 @@ fn upstreams(
         }
         let helpdesk = file.helpdesk.as_ref().filter(|_| of_it.contains(&"helpdesk"));
         let needs_email = helpdesk.is_some_and(|helpdesk| helpdesk.needs_email);
-        upstreams.push(Upstream { name: name.clone(), title: file.title.clone(), base_url, needs_email, settings });
+        let refreshes = file.auth.grant == Some(Grant::RefreshToken);
+        upstreams.push(Upstream {
+            name: name.clone(),
+            title: file.title.clone(),
+            base_url,
+            needs_email,
+            settings,
+            refreshes,
+        });
     }
     Ok(upstreams)
 }

@@ -26,8 +26,15 @@ pub(super) fn config(plan: &Plan, beside: Option<&Path>) -> String {
         "# What is not here has its default. `frontdesk check` says what is wrong, `frontdesk check --print` what is \
         in effect.\n# Secrets are in .env beside this file.\n"
             .to_owned();
+    let encrypts = plan.upstreams.iter().any(|upstream| upstream.refreshes);
+    if plan.store.is_some() || encrypts {
+        text.push_str("\n[store]\n");
+    }
     if let Some(store) = &plan.store {
-        text.push_str(&format!("\n[store]\npath = {}\n", quoted(store)));
+        text.push_str(&format!("path = {}\n", quoted(store)));
+    }
+    if encrypts {
+        text.push_str("encryption_key = { env = \"STORE_ENCRYPTION_KEY\" }\n");
     }
     text.push_str(&identity(plan, beside));
     if !plan.ports.is_empty() {
