@@ -211,6 +211,12 @@ class Frontdesk:
         return sorted(article["title"] for article in found["structuredContent"]["articles"])
 
 
+    def reconcile(self, checks):
+        """Compares the index with the CMS's list."""
+        done = self.command("articles", "reconcile")
+        checks.that("articles reconcile", done.returncode == 0, done.stdout + done.stderr)
+
+
 class Post:
     """Carries deliveries to `target` as they are, or loses them while `lost` is set."""
 
