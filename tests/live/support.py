@@ -210,7 +210,6 @@ class Frontdesk:
             return found["content"]
         return sorted(article["title"] for article in found["structuredContent"]["articles"])
 
-
     def reconcile(self, checks):
         """Compares the index with the CMS's list."""
         done = self.command("articles", "reconcile")
