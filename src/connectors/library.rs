@@ -40,6 +40,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("shopify", include_str!("../../connectors/shopify.toml")),
     ("shopware", include_str!("../../connectors/shopware.toml")),
     ("standard-webhooks", include_str!("../../connectors/standard-webhooks.toml")),
+    ("storyblok", include_str!("../../connectors/storyblok.toml")),
     ("strapi", include_str!("../../connectors/strapi.toml")),
     ("voiceflow", include_str!("../../connectors/voiceflow.toml")),
     ("woocommerce", include_str!("../../connectors/woocommerce.toml")),

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     connectors::{Library, Setting, VendorFile},
     desk::BUILTIN,
-    upstream::BaseUrl,
+    upstream::{BaseUrl, auth::Grant},
     webhooks::{NativeKind, NativeSource, Scheme},
 };
 
