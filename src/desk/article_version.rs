@@ -24,15 +24,13 @@ pub struct ArticleVersion {
 }
 
 impl ArticleVersion {
-    /// `mark` is what the CMS says. A removal without a time has happened when it arrived: what the CMS had changed
-    /// before that must not bring the article back.
+    /// `mark` is what the CMS says.
     pub fn new(arrival: i64, received_at: Timestamp, mark: Option<ArticleMark>, shown_from: Option<Level>) -> Self {
         let (changed_at, number) = match mark {
             Some(ArticleMark::Time(at)) => (Some(at), None),
             Some(ArticleMark::Number(number)) => (None, Some(number)),
             None => (None, None),
         };
-        let changed_at = changed_at.or(shown_from.is_none().then_some(received_at));
         Self { arrival, received_at, changed_at, number, shown_from }
     }
 
@@ -45,7 +43,7 @@ impl ArticleVersion {
         if let (Some(own), Some(number)) = (self.number, known.number) {
             return self.is_later(own.cmp(&number), known);
         }
-        let (Some(own), Some(at)) = (self.changed_at, known.changed_at) else { return by_arrival };
+        let (Some(own), Some(at)) = (self.time(), known.time()) else { return by_arrival };
         match (self.is_far_ahead(), known.is_far_ahead()) {
             // `known` claims to come from after our arrival: the clock has been set right since. Until then what was
             // withdrawn stays so.
@@ -58,6 +56,21 @@ impl ArticleVersion {
             }
             _ => by_arrival,
         }
+    }
+
+    /// Whether this is how it was before `known`, by what the CMS says of both.
+    pub fn is_before(&self, known: &Self) -> bool {
+        match (self.number.zip(known.number), self.changed_at.zip(known.changed_at)) {
+            (Some((own, number)), _) => own < number,
+            (None, Some((own, at))) => own < at && !self.is_far_ahead() && !known.is_far_ahead(),
+            (None, None) => false,
+        }
+    }
+
+    /// The time that is compared. A removal without one has happened when it arrived: what the CMS had changed before that
+    /// must not bring the article back.
+    fn time(&self) -> Option<Timestamp> {
+        self.changed_at.or(self.shown_from.is_none().then_some(self.received_at))
     }
 
     fn is_later(&self, compared: Ordering, known: &Self) -> bool {
@@ -108,6 +121,7 @@ impl ArticleVersion {
             _ => false,
         };
         let changed_at = match self.changed_at {
+            None if self.shown_from.is_none() => None,
             Some(own) if !one_clock => Some(own),
             own => own.max(known.changed_at),
         };

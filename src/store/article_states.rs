@@ -89,10 +89,11 @@ pub(super) fn apply(
     })
 }
 
-/// A listing tells how it is now: it counts unless an event has come since it began.
+/// A listing tells how it is now, however coarse the CMS's times are: it counts unless an event has come since it began, or
+/// it shows what was before.
 fn replaces(version: ArticleVersion, known: &ArticleVersion, origin: &ArticleOrigin) -> bool {
     match origin.report {
-        ArticleReport::Listing(_) => version.arrival >= known.arrival,
+        ArticleReport::Listing(_) => version.arrival >= known.arrival && !version.is_before(known),
         ArticleReport::Event(_) => version.replaces(known),
     }
 }

@@ -7,6 +7,7 @@ mod support;
 
 mod tools {
     mod arguments;
+    mod articles;
     mod texts;
 }
 

@@ -259,7 +259,9 @@ async fn the_owner_is_shown_what_can_be_shown_and_told_what_is_missing() {
             });
             // What is empty is not there; a key, a time or what makes it a part of another means something else.
             let unreadable = ["= 7", "= true", "= \"n/a\""].iter().any(|wrong| what.ends_with(wrong))
-                && !["/key", "/cancelledAt", "/canceled_at", "/parentId", "/isReturn"].iter().any(|member| what.contains(member));
+                && !["/key", "/cancelledAt", "/canceled_at", "/parentId", "/isReturn"]
+                    .iter()
+                    .any(|member| what.contains(member));
             assert!(
                 missing || !unreadable || lost.is_none(),
                 "{}, {what}: {} is lost",

@@ -239,8 +239,14 @@ async fn the_log_tells_requests_and_events_apart_by_their_ids() {
 async fn every_metric_that_is_scraped_has_the_labels_that_it_is_declared_with() {
     use frontdesk::telemetry::metrics::{ALL, Kind, Label, Values};
     let vendor = Vendor::start(|_| Answer::json(500, json!({})));
-    let setup = Setup::ada().webhooks().shop(&["orders"], &vendor);
+    let lists = format!("[articles]\nsources = [\"cms\"]\n[upstreams.cms]\nbase_url = \"{}\"\n", vendor.url);
+    let setup = Setup::ada().webhooks().shop(&["orders"], &vendor).config(&lists);
+    std::fs::create_dir_all(setup.path().join("connectors")).unwrap();
+    let cms = "name = \"cms\"\ntitle = \"CMS\"\n[knowledge.list]\nmethod = \"GET\"\npath = \"/articles\"\n";
+    std::fs::write(setup.path().join("connectors/cms.toml"), cms).unwrap();
     let server = setup.serve();
+    let reconcile = ["articles", "reconcile", "cms", "--config", "frontdesk.toml"];
+    assert!(!crate::support::frontdesk(setup.path(), &reconcile).status.success(), "the CMS is down");
     for arguments in [json!({ "order_id": "1001" }), json!({ "order_id": "no" })] {
         server.client().call(Era::Modern, "lookup_order", arguments).await;
     }
