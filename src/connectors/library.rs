@@ -186,9 +186,11 @@ impl Library {
     pub(super) fn finished(&self, name: &str) -> Result<(), LibraryError> {
         let holes = draft::holes(self.text(name)?);
         let Some(first) = holes.first() else { return Ok(()) };
-        let others = match holes.len() - 1 {
+        let others: Vec<String> = holes[1..].iter().map(|hole| hole.line.to_string()).collect();
+        let others = match others.len() {
             0 => String::new(),
-            others => format!(", and {others} more"),
+            1 => format!(", and line {}", others[0]),
+            _ => format!(", and lines {}", others.join(", ")),
         };
         let left = format!("line {} ({}){others}", first.line, first.what);
         Err(LibraryError::Unfinished { file: self.file(name), left })

@@ -78,7 +78,9 @@ pub enum Gave {
 pub enum TrialError {
     #[error("{file} has no operation {operation}; it has {known}")]
     Unknown { file: String, operation: String, known: String },
-    #[error("{operation} changes something at the vendor ({request}); it is sent with --write alone")]
+    #[error(
+        "{operation} changes something at the vendor ({request}); it is sent with --write alone. If it only searches, write safe = true under its method"
+    )]
     Writes { operation: &'static str, request: String },
     #[error("the input: {0}")]
     Input(String),

@@ -44,7 +44,7 @@ pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answ
                 let (reachable, advice) = match &probe.result {
                     Ok(Asked::Health) => (Some(true), "nothing".to_owned()),
                     Ok(Asked::Nothing) => {
-                        (None, "its connector has no [health]: only a token was requested".to_owned())
+                        (None, "its connector has no [health] to ask: at most a token was requested".to_owned())
                     }
                     Err(error) => (Some(false), advice(probe.auth, &probe.base_url, probe.health.as_deref(), error)),
                 };

@@ -305,7 +305,8 @@ impl Test {
         }
         match failed {
             0 => Ok(()),
-            failed => bail!("{failed} examples failed"),
+            1 => bail!("1 check failed"),
+            failed => bail!("{failed} checks failed"),
         }
     }
 }

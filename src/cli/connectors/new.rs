@@ -74,10 +74,13 @@ impl New {
         if !draft.missing.is_empty() {
             output::line(format_args!("  not proposed: {}", draft.missing.join(", ")))?;
         }
+        let first = draft.proposed.iter().map(|(operation, _)| operation.as_str()).find(|one| *one != "health");
+        let operation = first.unwrap_or("health");
         output::line(format_args!(
-            "next: fill in what is marked {}, then frontdesk connectors try {} orders.find --input '{{\"id\":\"1001\"}}'",
+            "next: fill in what is marked {}, then frontdesk connectors try {} {operation}{}",
             draft::HOLE,
-            self.name
+            self.name,
+            input(operation)
         ))
     }
 
@@ -91,6 +94,18 @@ impl New {
             }
             (None, None) => Ok(draft::blank(&self.name)),
         }
+    }
+}
+
+/// An input to try an operation with.
+fn input(operation: &str) -> &'static str {
+    match operation {
+        "orders.find" => " --input '{\"id\":\"1001\"}'",
+        "crm.find_contact" => " --input '{\"customer\":{\"email\":\"ada@example.org\"}}'",
+        "helpdesk.create_ticket" => {
+            " --write --input '{\"external_id\":\"TEST1\",\"subject\":\"Test\",\"description\":\"Test\",\"priority\":\"normal\"}'"
+        }
+        _ => "",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::From;
 use crate::{
     app,
     config::Secrets,
-    connectors::{Builder, Connector, Library, Port, UpstreamOptions, VendorFile},
+    connectors::{Builder, Connector, ConnectorError, Library, Port, UpstreamOptions, VendorFile},
     domain::{Clock, SecretRef, SystemId, TextRef},
     upstream::auth::TokenVault,
 };
@@ -102,6 +102,10 @@ impl Opened {
     /// Calls `work` with a builder of the configured upstreams.
     pub(super) fn builder<T>(&self, work: &dyn Fn(&Builder<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let read = |secret: &SecretRef| self.secrets.read(secret);
-        work(&Builder::new(self.library.clone(), &self.upstreams, &read, Clock::system(), self.vault.clone())?)
+        let builder = Builder::new(self.library.clone(), &self.upstreams, &read, Clock::system(), self.vault.clone())?;
+        work(&builder).map_err(|error| match error.downcast_ref() {
+            Some(ConnectorError::Value { key, .. }) if key == "base_url" => anyhow!("{error}, or add --base-url URL"),
+            _ => error,
+        })
     }
 }

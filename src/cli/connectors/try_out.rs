@@ -36,7 +36,7 @@ pub(super) struct Try {
     /// Add the exchange to this vendor file as an example; without FILE, print it
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     record: Option<PathBuf>,
-    /// Name of the example [default: the operation and what it gave]
+    /// Name of the example [default: what the operation gave, numbered if there is one of that name]
     #[arg(long, value_name = "TEXT", requires = "record")]
     example: Option<String>,
     /// Show long bodies as a whole
@@ -155,7 +155,7 @@ impl Try {
             Ok(_) => "as recorded".to_owned(),
             Err(error) => error.failure.to_string(),
         };
-        let name = self.example.clone().unwrap_or_else(|| format!("{}: {gave}", trial.operation));
+        let name = self.example.clone().unwrap_or_else(|| unused(&gave, trial, &file));
         let settings = opened.options().settings;
         let system = opened.system()?;
         let example = block_on(async { Ok(record(&text, trial, &settings, &system, &name).await?) })?;
@@ -171,6 +171,13 @@ impl Try {
         ));
         Ok(())
     }
+}
+
+/// The name, with a number where an example of the operation has it.
+fn unused(name: &str, trial: &Trial, file: &VendorFile) -> String {
+    let known = |name: &str| file.examples.iter().any(|one| one.operation == trial.operation && one.name == name);
+    let numbered = (2..).map(|n| format!("{name} ({n})"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| !known(name)).unwrap_or_default()
 }
 
 fn describe_output(output: &Output, text: &mut String) {

@@ -72,7 +72,7 @@ impl<'a> Document<'a> {
         let shape = parameter.get("schema").map(|schema| self.shape(schema, 0)).unwrap_or_default();
         let about = parameter.get("description").and_then(Value::as_str).unwrap_or_default();
         let about: String = about.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(60).collect();
-        format!("a {}{}", shape.kind.word(), if about.is_empty() { String::new() } else { format!(": {about}") })
+        format!("{}{}", shape.kind.word(), if about.is_empty() { String::new() } else { format!(": {about}") })
     }
 
     pub(super) fn body(&self, operation: &Operation<'a>) -> Option<Shape> {
@@ -109,7 +109,8 @@ impl<'a> Document<'a> {
         };
         shape.kind = match word {
             Some("string") => Kind::Text,
-            Some("integer" | "number") => Kind::Number,
+            Some("integer") => Kind::Integer,
+            Some("number") => Kind::Number,
             Some("boolean") => Kind::Boolean,
             Some("array") => Kind::List,
             Some("object") => Kind::Object,

@@ -151,7 +151,8 @@ impl Schema {
                 Shape { kind: Kind::Object, members: members.collect(), ..Shape::default() }
             }
             (Some(_), _) => scalar(Kind::Object),
-            (None, "Int" | "Float") => scalar(Kind::Number),
+            (None, "Int") => scalar(Kind::Integer),
+            (None, "Float") => scalar(Kind::Number),
             (None, "Boolean") => scalar(Kind::Boolean),
             (None, _) => scalar(Kind::Text),
         }
@@ -287,7 +288,7 @@ fn proposal(schema: &Schema, field: &Field, alternatives: Vec<String>) -> Propos
     let mut open = Vec::new();
     for (name, kind) in field.arguments.iter().filter(|(name, kind)| kind.ends_with('!') && *name != argument) {
         sent.push(format!("{name}: null"));
-        open.push(format!("  # {HOLE} the argument {name} is a {kind}\n"));
+        open.push(format!("  # {HOLE} the argument {name}, of type {kind}\n"));
     }
     if field.arguments.iter().any(|(name, _)| name == "first") {
         sent.push("first: 5".to_owned());
@@ -310,6 +311,7 @@ fn proposal(schema: &Schema, field: &Field, alternatives: Vec<String>) -> Propos
         params: Vec::new(),
         query: Vec::new(),
         body: Vec::new(),
+        body_is_list: false,
         safe: true,
         raw_body: Some(format!(
             "{{\n{}  query: {},\n  variables: {{ number: .number }}\n}}",

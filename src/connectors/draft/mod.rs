@@ -5,6 +5,7 @@ mod document;
 mod graphql;
 mod openapi;
 mod propose;
+mod reply;
 mod shape;
 mod text;
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     DraftError,
     document::{Document, Operation},
-    propose::{Fill, Plan, Proposal, input},
+    propose::{BaseUrl, Fill, Plan, Proposal, input},
     shape::{Kind, Shape, snake},
 };
 
@@ -161,10 +161,15 @@ impl<'a> Document<'a> {
                 let own = input(name, &param).or(match name {
                     "orders.find" => Some(".number"),
                     "helpdesk.add_comment" => Some(".ticket_id"),
-                    "crm.log_activity" | "crm.upsert_contact" => Some(".contact_id"),
+                    "crm.log_activity" => Some(".contact_id"),
                     _ => None,
                 });
-                let fill = match own.filter(|_| n + 1 == last) {
+                let is_record = match name {
+                    "orders.find" => operation.path.ends_with('}'),
+                    "helpdesk.add_comment" | "crm.log_activity" => true,
+                    _ => false,
+                };
+                let fill = match own.filter(|_| is_record && n + 1 == last) {
                     Some(expression) => Fill::Expression(expression.to_owned()),
                     None => Fill::Expression(format!("$settings.{}", snake(&param))),
                 };
@@ -183,7 +188,11 @@ impl<'a> Document<'a> {
                 None => {}
             }
         }
-        let body = self.body(operation).map(|shape| fill(name, &shape, 0)).unwrap_or_default();
+        let body = self.body(operation).unwrap_or_default();
+        let (body, body_is_list) = match body.item {
+            Some(item) => (fill(name, &item, 0), true),
+            None => (fill(name, &body, 0), false),
+        };
         let reply = self.reply(operation);
         let searches = operation.segments.last().is_some_and(|last| last == "search");
         let id = operation.value.get("operationId").and_then(Value::as_str).map(|id| format!(" ({id})"));
@@ -194,6 +203,7 @@ impl<'a> Document<'a> {
             params,
             query,
             body,
+            body_is_list,
             safe: !reads && searches,
             raw_body: None,
             reply,
@@ -203,19 +213,23 @@ impl<'a> Document<'a> {
     }
 }
 
-fn base_url(root: &Value) -> Option<String> {
+fn base_url(root: &Value) -> Option<BaseUrl> {
     if let Some(server) = root.pointer("/servers/0") {
         let mut url = server.get("url")?.as_str()?.trim_end_matches('/').to_owned();
+        let mut chosen = Vec::new();
         for (name, variable) in server.get("variables").and_then(Value::as_object).into_iter().flatten() {
-            if let Some(default) = variable.get("default").and_then(Value::as_str).filter(|text| !text.is_empty()) {
-                url = url.replace(&format!("{{{name}}}"), default);
+            let place = format!("{{{name}}}");
+            let default = variable.get("default").and_then(Value::as_str).filter(|text| !text.is_empty());
+            if let Some(default) = default.filter(|_| url.contains(&place)) {
+                url = url.replace(&place, default);
+                chosen.push(default.to_owned());
             }
         }
-        return Some(url);
+        return Some(BaseUrl { url, chosen });
     }
     let host = root.get("host")?.as_str()?;
     let path = root.get("basePath").and_then(Value::as_str).unwrap_or_default();
-    Some(format!("https://{host}{}", path.trim_end_matches('/')))
+    Some(BaseUrl { url: format!("https://{host}{}", path.trim_end_matches('/')), chosen: Vec::new() })
 }
 
 /// Names in braces.
@@ -252,7 +266,7 @@ fn fill(operation: &'static str, shape: &Shape, depth: usize) -> Vec<(String, Fi
                 [] => String::new(),
                 listed => format!(", one of {}", listed.join(", ")),
             };
-            all.push((name, Fill::Hole(format!("a {}{listed}", member.shape.kind.word()))));
+            all.push((name, Fill::Hole(format!("{}{listed}", member.shape.kind.word()))));
         }
     }
     all

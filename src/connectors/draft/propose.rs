@@ -6,9 +6,16 @@ use super::shape::Shape;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) title: Option<String>,
-    pub(super) base_url: Option<String>,
+    pub(super) base_url: Option<BaseUrl>,
     pub(super) auth: AuthPlan,
     pub(super) operations: Vec<Proposal>,
+}
+
+/// An address, and what of it is one of several that the description allows.
+#[derive(Debug, Default, Clone)]
+pub(super) struct BaseUrl {
+    pub(super) url: String,
+    pub(super) chosen: Vec<String>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -34,6 +41,8 @@ pub(super) struct Proposal {
     pub(super) params: Vec<(String, Fill)>,
     pub(super) query: Vec<(String, Fill)>,
     pub(super) body: Vec<(String, Fill)>,
+    /// The body is a list of one such object.
+    pub(super) body_is_list: bool,
     pub(super) safe: bool,
     /// The body as a whole, as for GraphQL.
     pub(super) raw_body: Option<String>,
@@ -70,6 +79,7 @@ impl Plan {
             params: Vec::new(),
             query: Vec::new(),
             body: Vec::new(),
+            body_is_list: false,
             safe: false,
             raw_body: None,
             reply: Reply::default(),
@@ -104,7 +114,18 @@ pub(super) const ORDER: Names = &[
         &["placed_at", "ordered_at", "created_at", "date_created_gmt", "date_created", "created", "order_date"],
     ),
     ("estimated_delivery", &["estimated_delivery", "expected_delivery", "delivery_date", "estimated_delivery_at"]),
-    ("currency", &["currency_code", "currency", "currency_iso_code"]),
+    (
+        "currency",
+        &[
+            "currency_code",
+            "currency",
+            "currency_iso_code",
+            "total_price.currency_code",
+            "total_price.currency",
+            "total.currency_code",
+            "total.currency",
+        ],
+    ),
     ("total", &["total_inc_tax", "grand_total", "total_price", "total", "order_total", "amount_total"]),
     ("tax", &["tax_total", "total_tax", "tax"]),
     ("shipping", &["shipping_total", "shipping_cost_inc_tax", "shipping_amount"]),

@@ -23,6 +23,7 @@ pub(super) enum Kind {
     #[default]
     Unknown,
     Text,
+    Integer,
     Number,
     Boolean,
     Object,
@@ -30,14 +31,16 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// With its article.
     pub(super) fn word(self) -> &'static str {
         match self {
-            Self::Unknown => "value",
-            Self::Text => "string",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::Object => "object",
-            Self::List => "list",
+            Self::Unknown => "a value",
+            Self::Text => "a string",
+            Self::Integer => "an integer",
+            Self::Number => "a number",
+            Self::Boolean => "a boolean",
+            Self::Object => "an object",
+            Self::List => "a list",
         }
     }
 }

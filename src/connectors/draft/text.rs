@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{
     Draft, HOLE,
-    propose::{AuthPlan, CONTACT, Fill, ID, ITEM, ITEMS, Names, ORDER, PLACE, Plan, Proposal, Reply, SHIP_TO, TICKET},
-    shape::{Shape, access},
+    propose::{AuthPlan, BaseUrl, Fill, Plan, Proposal},
+    reply::reply,
+    shape::{access, snake},
 };
 
 /// Operations that a draft may have, in the order of a file.
@@ -19,14 +20,12 @@ const OPERATIONS: [&str; 8] = [
     "crm.upsert_contact",
     "crm.log_activity",
 ];
-const STATUSES: [&str; 8] =
-    ["pending", "processing", "shipped", "out_for_delivery", "delivered", "cancelled", "returned", "refunded"];
 
 pub(super) fn draft(name: &str, plan: &Plan) -> Draft {
     let variable = name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let mut lines = vec![
         "#:schema ../schemas/connector.json".to_owned(),
-        format!("# A draft. Fill in what is marked {HOLE} and remove the mark; then try, record, probe."),
+        "# A draft. Fill in the marked holes and remove the marks; then try, record, probe.".to_owned(),
         String::new(),
         format!("name = \"{name}\""),
         format!("title = {}", toml::Value::from(plan.title.as_deref().unwrap_or(name))),
@@ -34,7 +33,7 @@ pub(super) fn draft(name: &str, plan: &Plan) -> Draft {
             "about = \"Set the variables that [auth] names.\"  # {HOLE} what has to be set up at the vendor, and which rights it needs"
         ),
     ];
-    lines.push(base_url(plan.base_url.as_deref()));
+    lines.push(base_url(plan.base_url.as_ref()));
     lines.extend(auth(&plan.auth, &variable));
     let operations: Vec<&Proposal> = OPERATIONS
         .iter()
@@ -65,14 +64,23 @@ pub(super) fn draft(name: &str, plan: &Plan) -> Draft {
     Draft { text: lines.join("\n") + "\n", proposed, missing }
 }
 
-fn base_url(url: Option<&str>) -> String {
-    match url {
-        Some(url) if url.starts_with("https://") && !url.contains(['{', '$']) => {
-            format!("base_url = {}", toml::Value::from(url))
-        }
-        Some(url) if url.contains("://") => format!(
+fn base_url(base: Option<&BaseUrl>) -> String {
+    match base {
+        Some(base) if base.url.contains("://") && base.url.contains(['{', '$']) => format!(
             "base_url_example = {}  # {HOLE} an example without braces; each account has an address of its own",
-            toml::Value::from(url)
+            toml::Value::from(base.url.as_str())
+        ),
+        Some(base) if base.url.contains("://") && !base.chosen.is_empty() => format!(
+            "base_url_example = {}  # {HOLE} {} is the description's example; base_url, if that is the same for all",
+            toml::Value::from(base.url.as_str()),
+            base.chosen.join(", ")
+        ),
+        Some(base) if base.url.starts_with("https://") => {
+            format!("base_url = {}", toml::Value::from(base.url.as_str()))
+        }
+        Some(base) if base.url.contains("://") => format!(
+            "base_url_example = {}  # {HOLE} the vendor's address, or an example of it",
+            toml::Value::from(base.url.as_str())
         ),
         _ => format!(
             "base_url_example = \"https://api.example.com\"  # {HOLE} the vendor's address, or an example of it"
@@ -148,6 +156,9 @@ fn operation(proposal: &Proposal) -> Vec<String> {
         match proposal.body.as_slice() {
             [] if proposal.operation == "health" => {}
             [] => lines.push(format!("body = {}", filter(&format!("{{}}  # {HOLE} what is sent")))),
+            body if proposal.body_is_list => {
+                lines.push(format!("body = {}", filter(&format!("[{}]", members(body, 0)))));
+            }
             body => lines.push(format!("body = {}", filter(&members(body, 0)))),
         }
     }
@@ -160,9 +171,23 @@ fn operation(proposal: &Proposal) -> Vec<String> {
             "# {HOLE} which codes of .errors mean denied, rate_limited or not_found: a rule for each, before that one"
         ));
     } else if proposal.operation == "orders.find" {
+        if let Some((name, _)) =
+            proposal.params.last().filter(|(name, _)| snake(name) == "id" || snake(name).ends_with("_id"))
+        {
+            lines.push(format!(
+                "# {HOLE} whether {{{name}}} is the number that customers quote; an id that they do not know needs another request"
+            ));
+        }
         lines.push(format!(
             "# {HOLE} whether the vendor says 404 for an order that is not there; if it says something else, an [[errors]] rule"
         ));
+    }
+    match proposal.operation {
+        "helpdesk.add_comment" => lines.push(format!("# {HOLE} whether the team alone sees this; customers must not")),
+        "crm.upsert_contact" => lines.push(format!(
+            "# {HOLE} this makes a contact, also where one is there: two sections [[crm.upsert_contact]], this one with when = '.contact_id == null', and one that changes .contact_id"
+        )),
+        _ => {}
     }
     if proposal.operation == "helpdesk.find_ticket" {
         lines.push("errors = [{ status = [404, 410], as = \"misconfigured\" }]".to_owned());
@@ -199,7 +224,7 @@ fn members(fills: &[(String, Fill)], depth: usize) -> String {
     }
 }
 
-fn without_last_comma(mut lines: Vec<String>) -> Vec<String> {
+pub(super) fn without_last_comma(mut lines: Vec<String>) -> Vec<String> {
     if let Some(last) = lines.pop() {
         lines.push(match last.split_once(",  # ") {
             Some((code, comment)) => format!("{code}  # {comment}"),
@@ -209,120 +234,9 @@ fn without_last_comma(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     match access(name).strip_prefix('.') {
         Some(plain) if !plain.starts_with('[') => plain.to_owned(),
         _ => serde_json::Value::from(name).to_string(),
     }
-}
-
-/// The reply filter; none where nothing is read.
-fn reply(proposal: &Proposal) -> Option<String> {
-    let wanted: Names = match proposal.operation {
-        "orders.find" => ORDER,
-        "helpdesk.create_ticket" | "helpdesk.find_ticket" => TICKET,
-        "crm.find_contact" => CONTACT,
-        "crm.upsert_contact" | "crm.log_activity" => ID,
-        _ => return None,
-    };
-    let Reply { at, list, record } = &proposal.reply;
-    let mut lines = outputs(wanted, record);
-    if proposal.operation == "orders.find" {
-        lines.extend(order_parts(record));
-    }
-    if proposal.operation == "crm.find_contact" {
-        lines.push(format!("customer: null,  # {HOLE} the member with the customer's id, if there is one"));
-    }
-    let lines: Vec<String> = without_last_comma(lines).into_iter().map(|line| format!("  {line}")).collect();
-    let object = format!("{{\n{}\n}}", lines.join("\n"));
-    let found = format!("{at}[]");
-    Some(match (*list, proposal.operation) {
-        (false, _) if at.is_empty() => object,
-        (false, "orders.find") => format!("{at}\n| if . == null then null else {object} end"),
-        (false, _) => format!("{at} | {object}"),
-        (true, "orders.find") => {
-            let id = lines.iter().find_map(|line| line.trim().strip_prefix("id: "));
-            let id = id.and_then(|id| id.split([',', ' ']).next()).filter(|id| id.starts_with('.')).unwrap_or(".id");
-            format!(
-                "first({found} | select(({id} | tostring) == $input.number)) // null\n| if . == null then null else {object} end"
-            )
-        }
-        (true, "crm.find_contact") => format!(
-            "first({found} | select((.email // \"\" | ascii_downcase) == ($input.customer.email // \"\" | ascii_downcase))) // null\n| if . == null then null else {object} end  # {HOLE} compare the address where the vendor writes it"
-        ),
-        (true, "helpdesk.find_ticket") => format!(
-            "first({found} | select(.external_id == $input.external_id)) // null\n| if . == null then null else {object} end  # {HOLE} compare the id where the vendor writes it"
-        ),
-        (true, _) => format!("first({found}) | {object}"),
-    })
-}
-
-fn outputs(wanted: Names, record: &Shape) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (ours, names) in wanted {
-        // A money object has the amount inside.
-        let found = names.iter().find_map(|name| {
-            let (path, shape) = record.at(name)?;
-            match shape.is_scalar() {
-                true => Some((path, shape)),
-                false => ["amount", "value", "id", "name", "cent_amount"].iter().find_map(|inner| {
-                    let (rest, shape) = shape.at(inner)?;
-                    shape.is_scalar().then(|| (format!("{path}{rest}"), shape))
-                }),
-            }
-        });
-        match (found, *ours) {
-            (Some((path, shape)), "status") if !shape.listed.is_empty() => {
-                let listed: Vec<String> = shape
-                    .listed
-                    .iter()
-                    .map(|word| {
-                        let ours = STATUSES.iter().find(|ours| word.to_lowercase().replace(['-', ' '], "_") == **ours);
-                        format!("{}: {}", key(word), serde_json::Value::from(*ours.unwrap_or(&"unknown")))
-                    })
-                    .collect();
-                lines.push(format!(
-                    "status: ({{ {} }}[{path}] // {path}),  # {HOLE} what each of these means",
-                    listed.join(", ")
-                ));
-            }
-            (Some((path, _)), "status") => lines.push(format!("status: {path},  # {HOLE} its words, as ours")),
-            (Some((path, _)), ours) => lines.push(format!("{ours}: {path},")),
-            (None, "id") => {
-                lines.push(format!("id: .id,  # {HOLE} the member with the number; its names were not found"))
-            }
-            (None, "customer") => {
-                lines.push(format!(
-                    "customer: [],  # {HOLE} whose it is: the member with the customer's id; null is a guest"
-                ));
-            }
-            (None, "email") if wanted.len() > 4 => {
-                lines.push(format!("email: null,  # {HOLE} the address on the order, if there is one"));
-            }
-            (None, _) => {}
-        }
-    }
-    lines
-}
-
-/// Items and address of an order.
-fn order_parts(record: &Shape) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some((path, items)) = ITEMS.iter().find_map(|name| record.at(name))
-        && let Some(item) = &items.item
-    {
-        let inner = outputs(ITEM, item);
-        let inner = inner.iter().map(|line| line.trim_end_matches(',')).collect::<Vec<_>>().join(", ");
-        if !inner.is_empty() {
-            lines.push(format!("items: [{path}[]? | {{ {inner} }}],"));
-        }
-    }
-    if let Some((path, place)) = SHIP_TO.iter().find_map(|name| record.at(name)) {
-        let inner = outputs(PLACE, place);
-        let inner = inner.iter().map(|line| line.trim_end_matches(',')).collect::<Vec<_>>().join(", ");
-        if !inner.is_empty() {
-            lines.push(format!("ship_to: ({path} | {{ {inner} }}),"));
-        }
-    }
-    lines
 }

@@ -70,6 +70,70 @@ paths:
     get: { responses: { 200: { description: ok } } }
 "##;
 
+/// Amounts in cents, a search that shows one record, a list as a body, a path of the account, a state as an object.
+const ODD: &str = r##"
+openapi: 3.0.3
+info: { title: Odd, version: "1" }
+servers: [{ url: "https://odd.example/{shop}", variables: { shop: { default: shop_hash } } }]
+components:
+  schemas:
+    Money: { type: object, properties: { centAmount: { type: integer }, currencyCode: { type: string } } }
+    Reference: { type: object, properties: { id: { type: string } } }
+    Customer: { type: object, properties: { id: { type: integer }, email: { type: string } } }
+paths:
+  /{account}/orders/{order_id}:
+    get:
+      responses:
+        200:
+          content:
+            application/json:
+              schema:
+                type: object
+                properties:
+                  id: { type: integer }
+                  state: { $ref: "#/components/schemas/Reference" }
+                  orderState: { type: string, enum: [Open, Canceled] }
+                  totalPrice: { $ref: "#/components/schemas/Money" }
+                  tax: { type: integer }
+                  items:
+                    type: array
+                    items: { type: object, properties: { title: { type: string }, price: { type: integer } } }
+  /{account}/customers:
+    get:
+      parameters: [{ name: email, in: query }]
+      responses:
+        200:
+          content:
+            application/json:
+              schema: { type: object, properties: { customers: { $ref: "#/components/schemas/Customer" } } }
+    post:
+      requestBody:
+        content:
+          application/json:
+            schema:
+              type: array
+              items:
+                type: object
+                required: [email, tags]
+                properties: { email: { type: string }, tags: { type: object } }
+      responses:
+        200:
+          content:
+            application/json:
+              schema: { type: array, items: { $ref: "#/components/schemas/Customer" } }
+  /tickets:
+    post:
+      responses:
+        200:
+          content:
+            application/json:
+              schema:
+                type: object
+                properties: { id: { type: integer }, status: { type: string, enum: [new, hold, solved, odd] } }
+  /tickets/{id}/reply:
+    post: { responses: { 200: { description: ok } } }
+"##;
+
 const SDL: &str = r#"
 """Everything # that is asked."""
 type Query {
@@ -115,7 +179,7 @@ fn a_description_becomes_a_file_with_holes() {
     assert!(output.status.success(), "{}", stderr(&output));
     let parsed: toml::Table = file.parse().unwrap_or_else(|error| panic!("{error}\n{file}"));
     assert_eq!(parsed["title"].as_str(), Some("Lamps & more"));
-    assert_eq!(parsed["base_url"].as_str(), Some("https://eu.lamps.example/api"));
+    assert_eq!(parsed["base_url_example"].as_str(), Some("https://eu.lamps.example/api"));
     assert_eq!(parsed["auth"]["header"].as_str(), Some("X-Lamp-Key"));
     assert_eq!(parsed["orders"]["find"]["path"].as_str(), Some("/orders"), "not the drafts");
     assert_eq!(parsed["orders"]["find"]["query"].as_str(), Some("{ number: .number }"));
@@ -164,6 +228,59 @@ fn a_description_becomes_a_file_with_holes() {
 }
 
 #[test]
+fn a_draft_marks_what_a_description_leaves_open() {
+    let here = here();
+    fs::write(here.path().join("api.yaml"), ODD).unwrap();
+    let (output, file) = new(here.path(), &["odd", "--openapi", "api.yaml"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for part in [
+        "base_url_example = \"https://odd.example/shop_hash\"  # HOLE: shop_hash is the description's example",
+        "total: { minor: .totalPrice.centAmount },",
+        "currency: .totalPrice.currencyCode,",
+        "tax: .tax,  # HOLE: an integer: { minor: .tax }, if it counts cents",
+        "status: ({ Open: \"unknown\", Canceled: \"cancelled\" }[.orderState] // .orderState),  # HOLE:",
+        "items: [.items[]? | { name: .title, unit_price: .price }]  # HOLE: an integer: { minor: .price }",
+        "# HOLE: whether {order_id} is the number that customers quote",
+        "} end  # HOLE: the description shows no list of what is found",
+        "body = '''\n[{\n  email: .customer.email,\n  tags: null  # HOLE: an object\n}]'''",
+        "reply = '''\nfirst(.[]) | {",
+        "# HOLE: this makes a contact, also where one is there",
+        "{ new: \"open\", hold: \"pending\", solved: \"solved\", odd: \"unknown\" }",
+        "# HOLE: whether the team alone sees this; customers must not",
+    ] {
+        assert!(file.contains(part), "{part}: {file}");
+    }
+    assert!(!file.contains(".state.id"), "{file}");
+    let parsed: toml::Table = file.parse().unwrap_or_else(|error| panic!("{error}\n{file}"));
+    let params = parsed["crm"]["upsert_contact"]["params"].as_str();
+    assert_eq!(params, Some("{ account: $settings.account }"), "an account is no contact");
+    // The marks that are counted are those that somebody can fill in, and all their lines are named.
+    let marked: Vec<usize> =
+        file.lines().zip(1..).filter(|(line, _)| line.contains("# HOLE:")).map(|(_, line)| line).collect();
+    assert!(stdout(&output).contains(&format!("with {} holes to fill in", marked.len())), "{}", stdout(&output));
+    let tested = frontdesk(here.path(), &["connectors", "test", "odd"]);
+    let said = stderr(&tested);
+    assert!(said.contains(&format!("is not finished: line {} (", marked[0])), "{said}");
+    let others: Vec<String> = marked[1..].iter().map(ToString::to_string).collect();
+    assert!(said.contains(&format!(", and lines {}.", others.join(", "))), "{said}");
+}
+
+#[test]
+fn the_next_step_is_of_an_operation_that_was_proposed() {
+    let here = here();
+    let without_orders = ODD.replace("/orders/", "/lamps/");
+    fs::write(here.path().join("crm.yaml"), without_orders.replace("/tickets", "/lamps")).unwrap();
+    fs::write(here.path().join("tickets.yaml"), without_orders.replace("/customers", "/lamps")).unwrap();
+    for (name, next) in [
+        ("crm", "connectors try crm crm.find_contact --input '{\"customer\":{\"email\":\"ada@example.org\"}}'"),
+        ("tickets", "connectors try tickets helpdesk.create_ticket --write --input '{\"external_id\":\"TEST1\""),
+    ] {
+        let (output, _) = new(here.path(), &[name, "--openapi", &format!("{name}.yaml")]);
+        assert!(output.status.success() && stdout(&output).contains(next), "{next}: {}", stdout(&output));
+    }
+}
+
+#[test]
 fn a_graphql_schema_becomes_a_query() {
     let here = here();
     fs::write(here.path().join("schema.graphql"), SDL).unwrap();
@@ -175,7 +292,7 @@ fn a_graphql_schema_becomes_a_query() {
         "query FindOrder($number: String!) { orders(number: $number, shop: null, first: 5) { edges { node { id number state",
         "user { id email }",
         "total { amount currency }",
-        "HOLE: the argument shop is a ID!",
+        "HOLE: the argument shop, of type ID!",
     ] {
         assert!(body.contains(part), "{part}: {body}");
     }
@@ -213,6 +330,11 @@ fn a_file_with_holes_is_not_finished() {
             "{arguments:?}: {said}"
         );
     }
+    let mut tried = command(here.path());
+    let tried =
+        tried.env("OWN_TOKEN", "t").args(["connectors", "try", "own", "orders.find", "--input", r#"{"id":"1"}"#]);
+    let said = stderr(&tried.output().unwrap());
+    assert!(said.contains("or add --base-url URL"), "{said}");
     for (arguments, said) in [
         (vec!["Own"], "is no name of a connector"),
         (vec!["x", "--openapi", "nothing.yaml"], "failed to read nothing.yaml"),
@@ -244,6 +366,8 @@ fn a_draft_whose_holes_are_filled_in_passes_its_probe() {
     // What was proposed is right here: the marks are all that is left to remove.
     let finished: Vec<&str> = file.lines().map(|line| line.split("# HOLE:").next().unwrap()).collect();
     fs::write(here.path().join("connectors/lamps.toml"), finished.join("\n")).unwrap();
+    let tested = frontdesk(here.path(), &["connectors", "test", "lamps"]);
+    assert!(stderr(&tested).contains("lamps: has no examples"), "{}", stderr(&tested));
     let mut command = command(here.path());
     command.env("LAMPS_KEY", "right").args(["connectors", "probe", "lamps", "--base-url", &vendor.url]);
     command.args(["--own", "1001", "--foreign", "2001", "--absent", "9", "--customer", "42", "--wrong-credentials"]);

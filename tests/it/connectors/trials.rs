@@ -180,6 +180,9 @@ fn a_recorded_example_passes_and_holds_nothing_real() {
         for kept in ["\"sent\"", "\"EUR\"", "gid://own/Customer/", "@example.com", "true", "\"tax\": 0", "shipped"] {
             assert!(examples.contains(kept), "{kept}: {examples}");
         }
+        for name in ["\"as recorded\"", "\"as recorded (2)\"", "\"absent\""] {
+            assert!(examples.contains(&format!("name = {name}\noperation = \"orders.find\"")), "{name}: {examples}");
+        }
         let tested = command(here.path()).args(["connectors", "test", "own"]).output().unwrap();
         assert!(stdout(&tested).contains("4 passed, 0 failed"), "{}\n{examples}", stdout(&tested));
     }
