@@ -64,9 +64,13 @@ pub(super) fn reply(proposal: &Proposal) -> Option<String> {
                 "first({found} | select(({id} | tostring) == $input.number)) // null\n| if . == null then null else {object} end"
             )
         }
-        (true, "crm.find_contact") => format!(
-            "first({found} | select((.email // \"\" | ascii_downcase) == ($input.customer.email // \"\" | ascii_downcase))) // null\n| if . == null then null else {object} end  # {HOLE} compare the address where the vendor writes it"
-        ),
+        (true, "crm.find_contact") => {
+            let email = lines.iter().find_map(|line| line.trim().strip_prefix("email: "));
+            let email = email.map_or(".email", |email| email.trim_end_matches(','));
+            format!(
+                "first({found} | select($input.customer.email != null and ({email} // \"\" | ascii_downcase) == ($input.customer.email | ascii_downcase))) // null\n| if . == null then null else {object} end  # {HOLE} compare the address where the vendor writes it"
+            )
+        }
         (true, "helpdesk.find_ticket") => format!(
             "first({found} | select(.external_id == $input.external_id)) // null\n| if . == null then null else {object} end  # {HOLE} compare the id where the vendor writes it"
         ),

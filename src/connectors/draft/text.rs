@@ -55,6 +55,10 @@ pub(super) fn draft(name: &str, plan: &Plan) -> Draft {
                 format!("settle_after_s = 900  # {HOLE} for how long a new ticket may stay out of the vendor's search"),
             ]);
         }
+        if own != port && own == "crm" {
+            // Contacts are looked up by their address: without one, the question would be for all of them.
+            lines.extend([String::new(), "[crm]".to_owned(), "needs_email = true".to_owned()]);
+        }
         port = own;
         lines.extend(operation(proposal));
     }

@@ -244,6 +244,7 @@ fn a_draft_marks_what_a_description_leaves_open() {
         "} end  # HOLE: the description shows no list of what is found",
         "body = '''\n[{\n  email: .customer.email,\n  tags: null  # HOLE: an object\n}]'''",
         "reply = '''\nfirst(.[]) | {",
+        "[crm]\nneeds_email = true",
         "# HOLE: this makes a contact, also where one is there",
         "{ new: \"open\", hold: \"pending\", solved: \"solved\", odd: \"unknown\" }",
         "# HOLE: whether the team alone sees this; customers must not",
