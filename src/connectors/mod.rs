@@ -36,6 +36,7 @@ mod schema;
 mod sections;
 mod seen;
 mod shapes;
+mod skip;
 mod text;
 mod text_functions;
 mod threads;

@@ -58,6 +58,7 @@ pub(super) const EVENT: Shape = &[
     ("body", &[]),
     ("url", &[]),
     ("audience", &[]),
+    ("skip", &[]),
 ];
 
 const STATE: &[&str] = &["article", "variant", "variants", "visible", "version", "title", "body", "url", "audience"];

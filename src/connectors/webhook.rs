@@ -12,13 +12,16 @@ use super::{
     file::VendorFile,
     filter::{Filter, FilterCompiler, FilterScope, to_val},
     library::{Library, LibraryError},
-    outputs,
+    outputs, skip,
     threads::FilterThreads,
     vendor,
 };
 use crate::{
     domain::{ArticleState, Event, Secret},
-    webhooks::{Compared, DedupKey, Handshake, Mapped, Read, Source, VerifiedWebhook, Verifier, read_event, read_json},
+    webhooks::{
+        Compared, DedupKey, Handshake, Mapped, NO_EVENT, PING, Read, Source, VerifiedWebhook, Verifier, read_event,
+        read_json,
+    },
 };
 
 /// Most events in one delivery. A CMS may report as many articles as a body holds.
@@ -165,7 +168,7 @@ impl Source for WebhookSource {
     async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {
         // A signed ping.
         if webhook.body().trim_ascii().is_empty() {
-            return Mapped::Skipped;
+            return Mapped::Skipped { why: PING.to_owned() };
         }
         let unmappable = |why: &str| Mapped::Unmappable {
             kind: "unknown".to_owned(),
@@ -196,9 +199,22 @@ impl Source for WebhookSource {
             Ok((events, identity))
         };
         match self.threads.run(run).await {
-            Ok((None | Some(Value::Null), _)) => Mapped::Skipped,
-            Ok((Some(Value::Array(events)), _)) if events.is_empty() => Mapped::Skipped,
-            Ok((Some(Value::Array(events)), identity)) => self.mapped(webhook, damaged, events, identity),
+            Ok((None | Some(Value::Null), _)) => Mapped::Skipped { why: NO_EVENT.to_owned() },
+            Ok((Some(Value::Array(events)), identity)) => {
+                // Their places are those that the filter gave, since faults name them.
+                let several = events.len() > 1;
+                let (skips, events): (Vec<_>, Vec<_>) =
+                    events.into_iter().enumerate().partition(|(_, event)| skip::is_skip(event));
+                let why = skip::why(skips.iter().map(|(_, skip)| skip));
+                if events.is_empty() {
+                    return Mapped::Skipped { why };
+                }
+                if !skips.is_empty() {
+                    tracing::info!(source = self.name, reason = why, "a part of a webhook is skipped");
+                }
+                self.mapped(webhook, damaged, (several, events), identity)
+            }
+            Ok((Some(skip), _)) if skip::is_skip(&skip) => Mapped::Skipped { why: skip::why([&skip].into_iter()) },
             Ok(_) => unmappable("the events filter gave no list"),
             Err(error) if error.is_not_now() => Mapped::NotNow { why: error.to_string() },
             Err(error) => unmappable(&format!("events: {error}")),
@@ -222,8 +238,15 @@ fn cut(value: &mut Value, chars_max: usize) {
 }
 
 impl WebhookSource {
-    fn mapped(&self, webhook: &VerifiedWebhook, damaged: bool, events: Vec<Value>, identity: Option<Value>) -> Mapped {
-        let kind = events.first().map_or("unknown", kind_of).to_owned();
+    /// Reads the events, each with its place, and whether the filter gave several.
+    fn mapped(
+        &self,
+        webhook: &VerifiedWebhook,
+        damaged: bool,
+        (several, events): (bool, Vec<(usize, Value)>),
+        identity: Option<Value>,
+    ) -> Mapped {
+        let kind = events.first().map_or("unknown", |(_, event)| kind_of(event)).to_owned();
         let unmappable = |why: &str| Mapped::Unmappable { kind, faults: vec![why.to_owned()], dedup_key: None };
         if events.len() > EVENTS_MAX {
             return unmappable("holds too many events");
@@ -233,9 +256,8 @@ impl WebhookSource {
             _ => None,
         };
         let arrived = webhook.received_at();
-        let several = events.len() > 1;
         let (mut read, mut faults, mut faulty) = (Vec::new(), Vec::new(), None);
-        for (n, event) in events.into_iter().enumerate() {
+        for (n, event) in events {
             let reasons = reasons(&event);
             let result = read_event(event, arrived).and_then(|event| match &event {
                 // A truncated article is never published.

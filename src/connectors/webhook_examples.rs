@@ -8,7 +8,7 @@ use super::{
     file::VendorFile,
     threads::FilterThreads,
     webhook::{CompiledWebhook, WebhookSetup},
-    webhook_file::WebhookExample,
+    webhook_file::{Skipped, WebhookExample},
 };
 use crate::{
     domain::Secret,
@@ -65,8 +65,14 @@ async fn run_one(
         (Ok(_), Some(check)) => return Err(format!("expected the rejection {check}, and its signature is good")),
         (Ok(webhook), None) => webhook,
     };
-    let got = describe(source.map(&webhook).await);
-    let expected = match (&example.events, example.skipped, &example.unmappable) {
+    let mapped = source.map(&webhook).await;
+    if let (Skipped::Because(part), Mapped::Skipped { why }) = (&example.skipped, &mapped)
+        && !why.contains(part.as_str())
+    {
+        return Err(format!("expected that it is skipped for a reason with {part:?}, got {why:?}"));
+    }
+    let got = describe(mapped);
+    let expected = match (&example.events, example.skipped.is_expected(), &example.unmappable) {
         (Some(events), false, None) => json!({ "events": events.0, "unmappable": null }),
         (Some(events), false, Some(faults)) => json!({ "events": events.0, "unmappable": faults }),
         (None, true, None) => json!("skipped"),
@@ -86,7 +92,7 @@ async fn run_one(
 
 fn describe(mapped: Mapped) -> Value {
     match mapped {
-        Mapped::Skipped => json!("skipped"),
+        Mapped::Skipped { .. } => json!("skipped"),
         Mapped::Unmappable { faults, .. } => json!({ "unmappable": faults }),
         Mapped::NotNow { why } => json!({ "not now": why }),
         Mapped::Events {

@@ -19,7 +19,8 @@ pub struct WebhookSection {
     pub about: String,
     /// How a delivery is signed.
     pub signature: Scheme,
-    /// Filter on the body: an array of canonical events. No output, null and an empty array skip the delivery.
+    /// Filter on the body: an array of canonical events. No output, null and an empty array skip the delivery, and so
+    /// does `{ skip: "why" }`, which may also stand in the array. The reason is logged: no customer data.
     pub events: String,
     /// Filter on the body: the delivery's deduplication key, equal in repeats and unique otherwise. It sees signed data
     /// only. Without it, or where it gives no string, the hash of the body is the key, which fits vendors whose ids or
@@ -40,6 +41,26 @@ pub struct WebhookSection {
     /// Settings of the user, available to filters as `$settings`.
     #[serde(default)]
     pub settings: BTreeMap<String, Setting>,
+}
+
+/// Whether an example expects that the delivery is skipped.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(untagged, expecting = "expected true, or a text that is part of the reason")]
+pub enum Skipped {
+    Is(bool),
+    Because(String),
+}
+
+impl Default for Skipped {
+    fn default() -> Self {
+        Self::Is(false)
+    }
+}
+
+impl Skipped {
+    pub(super) fn is_expected(&self) -> bool {
+        !matches!(self, Self::Is(false))
+    }
 }
 
 /// A captured delivery and its expected mapping.
@@ -69,9 +90,9 @@ pub struct WebhookExample {
     /// The deduplication key, if it is to be compared.
     #[serde(default)]
     pub identity: Option<String>,
-    /// Expects a delivery without events.
+    /// Expects a delivery without events: true, or a text that is part of the reason.
     #[serde(default)]
-    pub skipped: bool,
+    pub skipped: Skipped,
     /// Expects one of `handshakes`.
     #[serde(default)]
     pub handshake: bool,

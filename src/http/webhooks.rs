@@ -166,9 +166,13 @@ fn answer(source: &str, received: Received) -> Answered {
     match received {
         Received::Acknowledged(acknowledgement) => (Json(acknowledgement).into_response(), "acknowledged"),
         Received::Duplicate => (Json(json!({ "received": true, "duplicate": true })).into_response(), "duplicate"),
-        Received::Skipped => {
-            tracing::info!(source, "webhook skipped: it is of a kind that has no effect here");
-            (Json(json!({ "skipped": true, "reason": "Unhandled event type" })).into_response(), "skipped")
+        Received::Skipped { why, reason } => {
+            tracing::info!(source, reason = why, "webhook skipped");
+            let mut body = json!({ "skipped": true, "why": why });
+            if let Some(reason) = reason {
+                body["reason"] = reason.into();
+            }
+            (Json(body).into_response(), "skipped")
         }
         Received::Rejected(rejection) => {
             metrics::webhook_rejected(source, rejection.check());

@@ -66,7 +66,7 @@ impl Intake {
         let route = route.ok_or_else(|| dead("its source is no longer configured".to_owned()))?;
         let handled = |receipt: &str| Ok(Handled { receipt: receipt.to_owned() });
         match route.map(&webhook).await {
-            Mapped::Skipped => handled("skipped: of a kind that has no effect here"),
+            Mapped::Skipped { why } => handled(&format!("skipped: {why}")),
             Mapped::NotNow { why } => {
                 let upstream = format!("webhooks.{}", webhook.source());
                 Err(Failure::Park { error: why, upstream, cause: WaitCause::Unmapped })

@@ -38,7 +38,11 @@ pub enum Received {
     /// Durable.
     Acknowledged(Value),
     Duplicate,
-    Skipped,
+    /// Without an effect; `reason` is what senders of the source are used to.
+    Skipped {
+        why: String,
+        reason: Option<&'static str>,
+    },
     Rejected(Rejection),
     /// Rate limit of the source, or of failed verifications from this address.
     Limited {
@@ -101,15 +105,9 @@ impl Intake {
             return Received::Limited { wait, rejection: None };
         }
         match route.map(&webhook).await {
-            Mapped::Skipped => {
-                self.rejected.keep(
-                    Some(route),
-                    raw,
-                    "skipped",
-                    "it is of a kind that has no effect here",
-                    self.clock.now(),
-                );
-                Received::Skipped
+            Mapped::Skipped { why } => {
+                self.rejected.keep(Some(route), raw, "skipped", &why, self.clock.now());
+                Received::Skipped { why, reason: route.source.skip_reason() }
             }
             Mapped::NotNow { why } => self.mapping_timed_out(&webhook, why).await,
             Mapped::Unmappable { kind, faults, dedup_key } => self.unmappable(&webhook, kind, faults, dedup_key).await,

@@ -15,6 +15,7 @@ mod reader;
 mod rejection;
 mod samples;
 mod scheme;
+mod skip;
 mod standard;
 mod unmapped;
 mod verifier;
@@ -37,6 +38,7 @@ pub use native::{NativeKind, NativeSource};
 pub use payload::{CmsPayload, EndedPayload, EscalatedPayload};
 pub use rejection::Rejection;
 pub use scheme::{Scheme, SchemeError};
+pub use skip::{NO_EVENT, PING, skip_reason, skipped_kind};
 pub use standard::standard;
 pub use unmapped::UnmappedWebhook;
 pub use verifier::Verifier;
@@ -157,6 +159,11 @@ pub trait Source: Send + Sync {
     /// A sample body.
     fn sample(&self) -> Option<Vec<u8>>;
 
+    /// The `reason` that its senders are used to in the reply to a skipped delivery.
+    fn skip_reason(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The handshakes of its sender.
     fn handshakes(&self) -> &[Handshake] {
         &[]
@@ -210,8 +217,8 @@ impl Route {
 /// The result of mapping a verified webhook.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mapped {
-    /// A kind of event that has no effect here.
-    Skipped,
+    /// It has no effect here. `why` is logged and answered: it holds no values of the body but names.
+    Skipped { why: String },
     Events {
         dedup_key: DedupKey,
         events: Vec<Event>,

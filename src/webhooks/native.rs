@@ -11,6 +11,7 @@ use super::{
     reader::{self, Form},
     samples::{ENDED, ESCALATED, PUBLISHED},
     scheme::{Encoding, Hash, HmacScheme, Scheme, SchemeError, SecretForm},
+    skip::skipped_kind,
 };
 use crate::domain::{
     ArticleContent, ArticleId, ArticleMark, ArticleState, ConversationId, Event, Invalid, Language, Level, Link,
@@ -94,6 +95,10 @@ impl Source for NativeSource {
         Some(sample.as_bytes().to_vec())
     }
 
+    fn skip_reason(&self) -> Option<&'static str> {
+        Some("Unhandled event type")
+    }
+
     async fn map(&self, webhook: &VerifiedWebhook) -> Mapped {
         match self.kind {
             NativeKind::Escalation => chat(webhook, &["conversation.escalated"]),
@@ -122,7 +127,7 @@ fn chat(webhook: &VerifiedWebhook, handled: &[&str]) -> Mapped {
     };
     let kind = root.get("event").and_then(Value::as_str).unwrap_or_default();
     if !handled.contains(&kind) {
-        return Mapped::Skipped;
+        return Mapped::Skipped { why: skipped_kind("event", kind) };
     }
     let event = match reader::conversation(&root, Form::Native, kind, webhook.received_at()) {
         Ok(event) => event,
@@ -166,7 +171,7 @@ fn cms(body: &[u8]) -> Mapped {
     };
     let action = value.get("action").and_then(Value::as_str).unwrap_or_default().to_owned();
     if !["published", "updated", "unpublished"].contains(&action.as_str()) {
-        return Mapped::Skipped;
+        return Mapped::Skipped { why: skipped_kind("action", &action) };
     }
     let visible = action != "unpublished";
     let payload: CmsPayload = match read(value) {

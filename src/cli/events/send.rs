@@ -163,9 +163,9 @@ impl Verify {
         say("signature: good".to_owned())?;
         match block_on(async { Ok(source.map(&webhook).await) })? {
             Mapped::NotNow { why } => bail!("the webhook could not be mapped: {why}"),
-            Mapped::Skipped => {
-                print_json(json!({ "signature": "good", "status": 200, "skipped": true }))?;
-                say("event: of an unused kind; it is answered 200 and skipped".to_owned())
+            Mapped::Skipped { why } => {
+                print_json(json!({ "signature": "good", "status": 200, "skipped": true, "why": why }))?;
+                say(format!("event: none; it is answered 200 and skipped: {why}"))
             }
             Mapped::Unmappable { kind, faults, .. } => {
                 print_json(json!({ "signature": "good", "status": 422, "kind": kind, "faults": faults }))?;

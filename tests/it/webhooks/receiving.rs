@@ -66,14 +66,15 @@ async fn every_outcome_has_its_reply() {
     assert_eq!((reply.status.as_u16(), reply.json()), (200, json!({ "received": true, "conversationId": "conv_1" })));
     let again = platform.post("chatbot", &escalated).await;
     assert_eq!((again.status.as_u16(), again.json()), (200, json!({ "received": true, "duplicate": true })));
-    let skipped = json!({ "skipped": true, "reason": "Unhandled event type" });
-    for (source, body) in [
-        ("chatbot", json!({ "event": "conversation.started" })),
-        ("escalation", events::ended("conv_1", 0)),
-        ("cms-update", json!({ "action": "drafted", "articleId": "a" })),
+    for (source, body, why) in [
+        ("chatbot", json!({ "event": "conversation.started" }), "the event conversation.started has no effect here"),
+        ("chatbot", json!({ "event": "Jane Doe wrote" }), "its event has no effect here"),
+        ("escalation", events::ended("conv_1", 0), "the event conversation.ended has no effect here"),
+        ("cms-update", json!({ "action": "drafted", "articleId": "a" }), "the action drafted has no effect here"),
     ] {
+        let skipped = json!({ "skipped": true, "reason": "Unhandled event type", "why": why });
         let reply = platform.post(source, &body).await;
-        assert_eq!((reply.status.as_u16(), reply.json()), (200, skipped.clone()), "{source}");
+        assert_eq!((reply.status.as_u16(), reply.json()), (200, skipped), "{source}");
     }
     let reply = platform.post("cms-update", &events::article("a", "published", "b")).await;
     assert_eq!((reply.status.as_u16(), reply.json()), (200, json!({ "received": true })));
