@@ -246,7 +246,7 @@ async fn every_metric_that_is_scraped_has_the_labels_that_it_is_declared_with() 
     std::fs::write(setup.path().join("connectors/cms.toml"), cms).unwrap();
     let server = setup.serve();
     let reconcile = ["articles", "reconcile", "cms", "--config", "frontdesk.toml"];
-    assert!(!crate::support::frontdesk(setup.path(), &reconcile).status.success(), "the CMS is down");
+    assert!(!frontdesk(setup.path(), &reconcile).status.success(), "the CMS is down");
     for arguments in [json!({ "order_id": "1001" }), json!({ "order_id": "no" })] {
         server.client().call(Era::Modern, "lookup_order", arguments).await;
     }
