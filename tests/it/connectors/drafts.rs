@@ -321,7 +321,8 @@ fn a_file_with_holes_is_not_finished() {
     let here = here();
     let (output, file) = new(here.path(), &["own"]);
     assert!(output.status.success() && file.contains("HOLE:"), "{}{file}", stderr(&output));
-    fs::write(here.path().join("frontdesk.toml"), "[desk]\norders = \"own\"\n").unwrap();
+    let config = "[desk]\norders = \"own\"\n\n[identity]\nmode = \"fixed\"\ncustomer = \"own:1\"\n";
+    fs::write(here.path().join("frontdesk.toml"), config).unwrap();
     for arguments in [&["connectors", "test", "own"][..], &["check"], &["serve"]] {
         let mut command = command(here.path());
         let output = command.env("OWN_TOKEN", "t").args(arguments).output().unwrap();
