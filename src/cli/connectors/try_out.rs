@@ -153,7 +153,11 @@ impl Try {
         let gave = match &trial.result {
             Ok(Value::Null) => "nothing there".to_owned(),
             Ok(_) => "as recorded".to_owned(),
-            Err(error) => error.failure.to_string(),
+            // Not the error's own words: they may name a member that a filter made of data.
+            Err(error) => match error.failure.status() {
+                Some(status) => format!("an error (status {status})"),
+                None => "an error".to_owned(),
+            },
         };
         let name = self.example.clone().unwrap_or_else(|| unused(&gave, trial, &file));
         let settings = opened.options().settings;

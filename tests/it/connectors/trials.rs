@@ -144,6 +144,22 @@ fn what_changes_something_is_sent_with_write_alone() {
 }
 
 #[test]
+fn the_name_of_a_recorded_error_holds_nothing_of_the_reply() {
+    let (vendor, here) = (vendor(), setup());
+    let file = here.path().join("connectors/own.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    // A member that the filter names by what the vendor sent.
+    let odd = text.replace("{ id: .ticket.id, status: \"open\" }", "{ id: .ticket.id, (tojson): 1 }");
+    assert_ne!(odd, text);
+    fs::write(&file, odd).unwrap();
+    let input = r#"{"subject":"s","description":"d"}"#;
+    let recorded = run(here.path(), &vendor, &["helpdesk.create_ticket", "--input", input, "--write", "--record"]);
+    let printed = stdout(&recorded);
+    assert!(printed.contains("name = \"an error\"\n"), "{printed}{}", stderr(&recorded));
+    assert!(!printed.contains("48213377"), "{printed}");
+}
+
+#[test]
 fn a_recorded_example_passes_and_holds_nothing_real() {
     let vendor = vendor();
     for round in 0..10 {
@@ -165,6 +181,7 @@ fn a_recorded_example_passes_and_holds_nothing_real() {
         let refused = refused.output().unwrap();
         assert_eq!(refused.status.code(), Some(1));
         let printed = stdout(&refused);
+        assert!(printed.contains("name = \"an error (status 401)\""), "{printed}");
         assert!(printed.contains("error = { as = \"denied\" }") && printed.contains("reply.status = 401"), "{printed}");
         let text = fs::read_to_string(&file).unwrap();
         let examples = text.split_once("[[examples]]").unwrap().1.to_owned() + &printed;
