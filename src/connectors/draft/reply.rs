@@ -3,8 +3,7 @@
 use super::{
     HOLE,
     propose::{CONTACT, ID, ITEM, ITEMS, Names, ORDER, PLACE, Proposal, Reply, SHIP_TO, TICKET},
-    shape::{Kind, Shape},
-    text::{key, without_last_comma},
+    shape::{Kind, Shape, key},
 };
 
 const ORDER_STATUSES: &[(&str, &[&str])] = &[
@@ -171,4 +170,14 @@ fn on_one_line(lines: &[String]) -> Option<(String, String)> {
     let (codes, marks): (Vec<String>, Vec<Option<String>>) = lines.iter().map(split).unzip();
     let mark = marks.into_iter().flatten().next().map(|mark| format!("  # {mark}"));
     (!codes.is_empty()).then(|| (codes.join(", "), mark.unwrap_or_default()))
+}
+
+pub(super) fn without_last_comma(mut lines: Vec<String>) -> Vec<String> {
+    if let Some(last) = lines.pop() {
+        lines.push(match last.split_once(",  # ") {
+            Some((code, comment)) => format!("{code}  # {comment}"),
+            None => last.strip_suffix(',').map_or(last.clone(), str::to_owned),
+        });
+    }
+    lines
 }

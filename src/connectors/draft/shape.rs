@@ -92,6 +92,14 @@ pub(super) fn access(name: &str) -> String {
     }
 }
 
+/// A name in an object of jq: `name`, or `"odd-name"`.
+pub(super) fn key(name: &str) -> String {
+    match access(name).strip_prefix('.') {
+        Some(plain) if !plain.starts_with('[') => plain.to_owned(),
+        _ => serde_json::Value::from(name).to_string(),
+    }
+}
+
 /// `createdAt` and `created-at` as `created_at`.
 pub(super) fn snake(name: &str) -> String {
     let mut made = String::new();

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{
     Draft, HOLE,
     propose::{AuthPlan, BaseUrl, Fill, Plan, Proposal},
-    reply::reply,
-    shape::{access, snake},
+    reply::{reply, without_last_comma},
+    shape::{key, snake},
 };
 
 /// Operations that a draft may have, in the order of a file.
@@ -225,22 +225,5 @@ fn members(fills: &[(String, Fill)], depth: usize) -> String {
         true => format!("{{ {} }}", all[0].trim().trim_end_matches(',')),
         // jq takes no comma behind the last member.
         false => format!("{{\n{}\n{}}}", without_last_comma(all).join("\n"), "  ".repeat(depth)),
-    }
-}
-
-pub(super) fn without_last_comma(mut lines: Vec<String>) -> Vec<String> {
-    if let Some(last) = lines.pop() {
-        lines.push(match last.split_once(",  # ") {
-            Some((code, comment)) => format!("{code}  # {comment}"),
-            None => last.strip_suffix(',').map_or(last.clone(), str::to_owned),
-        });
-    }
-    lines
-}
-
-pub(super) fn key(name: &str) -> String {
-    match access(name).strip_prefix('.') {
-        Some(plain) if !plain.starts_with('[') => plain.to_owned(),
-        _ => serde_json::Value::from(name).to_string(),
     }
 }
