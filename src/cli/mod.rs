@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod live;
 mod man;
+mod operations_server;
 mod output;
 mod reference;
 mod schema;
@@ -27,6 +28,7 @@ mod stdio;
 mod tickets;
 mod token;
 mod value_parsers;
+mod webhooks;
 
 use std::{future::Future, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -64,6 +66,7 @@ enum Command {
     Articles(articles::Articles),
     Audit(audit::Audit),
     Events(events::Events),
+    Webhooks(webhooks::Webhooks),
     Status(status::StatusCommand),
     Tickets(tickets::Tickets),
     Token(token::Token),
@@ -150,6 +153,7 @@ pub fn run() -> ExitCode {
         Command::Articles(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Events(command) => command.run(),
+        Command::Webhooks(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Tickets(command) => command.run(),
         Command::Token(command) => command.run(),

@@ -47,6 +47,7 @@ mod vendor;
 mod webhook;
 mod webhook_examples;
 mod webhook_file;
+mod webhook_record;
 
 pub use build::{Builder, ConnectorError, Options, Port, UpstreamOptions};
 pub use compile_error::CompileError;
@@ -64,3 +65,4 @@ pub use schema::schema;
 pub use threads::FilterThreads;
 pub use trial::{Gave, Output, Trial, TrialError, TriedStep};
 pub use webhook::{WebhookSetup, WebhookSource};
+pub use webhook_record::{Captured, Saw, record_webhook};

@@ -28,7 +28,7 @@ pub(super) async fn run(file: &VendorFile, compiled: &CompiledWebhook, threads: 
     results
 }
 
-async fn run_one(
+pub(super) async fn run_one(
     file: &VendorFile,
     compiled: &CompiledWebhook,
     threads: &FilterThreads,

@@ -1,4 +1,4 @@
-//! Operations endpoints on an address of their own: metrics, status, health, rejected webhooks.
+//! Operations endpoints on an address of their own: metrics, status, health, rejected and tapped webhooks.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::{
     Json, Router,
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::health::{self, Health};
 use crate::{
     domain::{Secret, SecretRef, names_loopback},
-    inbox::Intake,
+    inbox::{Intake, QueueError},
     telemetry::causes,
 };
 
@@ -34,7 +34,7 @@ pub struct OperationsOptions {
     /// free port, which `serve` prints.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// Bearer token for metrics, status and rejected webhooks. Health needs none.
+    /// Bearer token for metrics, status, and rejected and tapped webhooks. Health needs none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretRef>,
     /// Whether to serve `/metrics` at `http.listen` as well; requires the token.
@@ -81,6 +81,7 @@ pub fn operations(operations: Operations) -> Router {
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .route("/rejected/{source}", get(rejected))
+        .route("/tapped/{source}", get(tapped))
         .layer(from_fn_with_state(operations.token.clone(), guard))
         .with_state(operations);
     guarded.merge(health)
@@ -145,13 +146,27 @@ async fn status(State(operations): State<Operations>) -> Response {
 }
 
 async fn rejected(State(operations): State<Operations>, Path(source): Path<String>) -> Response {
-    match operations.intake.rejected(&source).await {
+    let rejected = operations.intake.rejected(&source).await;
+    shown(&operations, rejected.map(|rejected| rejected.map(|rejected| json!({ "rejected": rejected }))))
+}
+
+/// `?after=N`: what came after number N.
+async fn tapped(State(operations): State<Operations>, Path(source): Path<String>, uri: Uri) -> Response {
+    let mut members = uri.query().unwrap_or_default().split('&');
+    let after = members.find_map(|member| member.strip_prefix("after=")?.parse().ok()).unwrap_or_default();
+    let tapped = operations.intake.tapped(&source, after).await;
+    shown(&operations, tapped.map(|tapped| tapped.map(|tapped| json!(tapped))))
+}
+
+/// The answer about a source; None if there is no such source.
+fn shown(operations: &Operations, found: Result<Option<serde_json::Value>, QueueError>) -> Response {
+    match found {
         Err(error) => {
             tracing::error!(error = causes(&error), "failed to read the time of the last erasure from the store");
             let body = Json(json!({ "error": "The store does not answer; try again" }));
             (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
         }
-        Ok(Some(rejected)) => Json(json!({ "rejected": rejected })).into_response(),
+        Ok(Some(found)) => Json(found).into_response(),
         Ok(None) => {
             let known: Vec<&str> = operations.intake.sources().collect();
             let body = Json(json!({ "error": "There is no such webhook source", "sources": known }));

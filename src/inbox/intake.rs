@@ -10,6 +10,7 @@ use super::{
     Options,
     queue::{Accepted, NewDelivery, NewEvent, Queue, QueueError, Unmappable},
     rejected::{RejectedRing, RejectedWebhook},
+    tapped::{Tapped, TappedEvent, Taps, Verdict},
     timeout_counts::TimeoutCounts,
 };
 use crate::{
@@ -30,6 +31,7 @@ pub struct Intake {
     sources: Limiter<String>,
     addresses: Limiter<Option<IpAddr>>,
     rejected: RejectedRing,
+    taps: Arc<Taps>,
 }
 
 /// The outcome for the sender.
@@ -70,6 +72,7 @@ impl Intake {
         let routes: BTreeMap<_, _> = routes.into_iter().map(|route| (route.source.name().to_owned(), route)).collect();
         Self {
             rejected: RejectedRing::new(routes.keys().cloned()),
+            taps: Arc::new(Taps::new(routes.keys().cloned())),
             routes,
             queue,
             arrived,
@@ -96,6 +99,17 @@ impl Intake {
 
     /// Receives a webhook of the source of `route`.
     pub async fn receive(&self, route: &Route, raw: RawWebhook) -> Received {
+        if !self.taps.is_on(route.source.name()) {
+            return self.take(route, raw, None).await;
+        }
+        let mut events = Vec::new();
+        let received = self.take(route, raw.clone(), Some(&mut events)).await;
+        self.taps.keep(route, &raw, Verdict::from(&received), events, self.clock.now());
+        received
+    }
+
+    /// Receives a webhook, and says into `tapped` what its events are.
+    async fn take(&self, route: &Route, raw: RawWebhook, tapped: Option<&mut Vec<TappedEvent>>) -> Received {
         // Every signature is checked before a limit: a sender that shares an address with a forger must not be refused.
         let webhook = match route.verify(&raw, self.clock.now()) {
             Ok(webhook) => webhook,
@@ -112,6 +126,9 @@ impl Intake {
             Mapped::NotNow { why } => self.mapping_timed_out(&webhook, why).await,
             Mapped::Unmappable { kind, faults, dedup_key } => self.unmappable(&webhook, kind, faults, dedup_key).await,
             Mapped::Events { dedup_key, events, mut acknowledgement, compared, faults } => {
+                if let Some(tapped) = tapped {
+                    tapped.extend(events.iter().map(TappedEvent::from));
+                }
                 // First what is left out: without an answer the sender sends all of it again.
                 if let Err(error) = self.keep_faulty(&webhook, &events, &faults).await {
                     return Received::Unavailable(error);
@@ -140,6 +157,9 @@ impl Intake {
     /// Records a request that was refused before verification: an unknown source (`route` is None), a body that is too
     /// long or encoded.
     pub fn refused(&self, route: Option<&Route>, raw: RawWebhook, check: &'static str, reason: &str) {
+        if let Some(route) = route {
+            self.taps.keep(route, &raw, Verdict::rejected(check, reason), Vec::new(), self.clock.now());
+        }
         self.rejected.keep(route, raw, check, reason, self.clock.now());
     }
 
@@ -150,6 +170,15 @@ impl Intake {
             self.rejected.forget_until(erased_at);
         }
         Ok(self.rejected.of(source))
+    }
+
+    /// Has the deliveries of a source kept for a minute, and returns those after number `after` that were kept so; None
+    /// if there is no such source.
+    pub async fn tapped(&self, source: &str, after: u64) -> Result<Option<Tapped>, QueueError> {
+        if let Some(erased_at) = self.queue.last_erasure().await? {
+            self.taps.forget_until(erased_at);
+        }
+        Ok(self.taps.read(source, after))
     }
 
     pub(super) async fn accept(&self, delivery: NewDelivery, acknowledgement: Value) -> Received {

@@ -12,6 +12,7 @@ mod queue;
 mod rejected;
 mod retention;
 mod sole_worker;
+mod tapped;
 mod timeout_counts;
 mod worker;
 
@@ -32,6 +33,7 @@ pub use queue::{
 pub use rejected::{RejectedRing, RejectedWebhook};
 pub use retention::keep_retention;
 pub use sole_worker::SoleWorker;
+pub use tapped::{Tapped, TappedEvent, TappedWebhook};
 pub use worker::{FirstFailures, Worker};
 
 use crate::domain::Schedule;

@@ -54,15 +54,6 @@ impl RejectedRing {
 
     pub(super) fn keep(&self, route: Option<&Route>, raw: RawWebhook, check: &str, reason: &str, at: Timestamp) {
         let ring = route.and_then(|route| self.sources.get(route.source.name())).unwrap_or(&self.unknown);
-        let secret = route.and_then(|route| route.source.verifier().secret_header());
-        let headers = raw.headers.iter().take(HEADERS_MAX).map(|(name, value)| {
-            let hidden = is_secret(name.as_str()) || secret.is_some_and(|secret| name == secret);
-            let value = match hidden {
-                true => "…".to_owned(),
-                false => String::from_utf8_lossy(value.as_bytes()).chars().take(HEADER_CHARS_MAX).collect(),
-            };
-            (name.to_string(), value)
-        });
         let kept = RejectedWebhook {
             at,
             check: check.to_owned(),
@@ -70,7 +61,7 @@ impl RejectedRing {
             address: raw.address.map(|address| address.to_string()),
             // A query may hold a token.
             path: raw.path.split('?').next().unwrap_or_default().to_owned(),
-            headers: headers.collect(),
+            headers: shown_headers(route, &raw),
             body_bytes: raw.body.len(),
             body: String::from_utf8_lossy(&raw.body[..raw.body.len().min(BODY_BYTES_MAX)]).into_owned(),
         };
@@ -95,6 +86,20 @@ impl RejectedRing {
         let asked: Vec<_> = read(&self.unknown).into_iter().filter(|webhook| webhook.path == path).collect();
         (!asked.is_empty()).then_some(asked)
     }
+}
+
+/// The headers in order; values that may be secrets are replaced by `…`.
+pub(super) fn shown_headers(route: Option<&Route>, raw: &RawWebhook) -> Vec<(String, String)> {
+    let secret = route.and_then(|route| route.source.verifier().secret_header());
+    let shown = raw.headers.iter().take(HEADERS_MAX).map(|(name, value)| {
+        let hidden = is_secret(name.as_str()) || secret.is_some_and(|secret| name == secret);
+        let value = match hidden {
+            true => "…".to_owned(),
+            false => String::from_utf8_lossy(value.as_bytes()).chars().take(HEADER_CHARS_MAX).collect(),
+        };
+        (name.to_string(), value)
+    });
+    shown.collect()
 }
 
 /// Whether a header may hold a secret, by its name.

@@ -56,6 +56,7 @@ mod webhooks {
     mod receiving;
     mod reconciling;
     mod signatures;
+    mod taps;
     mod visitors;
 }
 

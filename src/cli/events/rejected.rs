@@ -1,14 +1,13 @@
 //! `frontdesk events rejected`: lists rejected webhooks.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use serde::Deserialize;
 
 use super::ConfigArgs;
 use crate::{
-    cli::{block_on, output},
+    cli::{block_on, operations_server::OperationsServer, output},
     inbox::RejectedWebhook,
-    upstream::{DocumentError, Fetcher},
 };
 
 /// Show recently rejected webhooks of a source, newest first
@@ -30,9 +29,6 @@ pub(super) struct Rejected {
     config: ConfigArgs,
 }
 
-/// Bound for a hundred webhooks, each with headers and the start of its body.
-const SHOWN_BYTES_MAX: usize = 32 * 1024 * 1024;
-
 #[derive(Deserialize)]
 struct Shown {
     rejected: Vec<RejectedWebhook>,
@@ -41,31 +37,8 @@ struct Shown {
 impl Rejected {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let loaded = self.config.load()?;
-        let operations = &loaded.config.operations;
-        let base = self.url.unwrap_or_else(|| format!("http://{}", operations.listen));
-        let token = operations.token.as_ref().map(|token| loaded.secrets.read(token)).transpose();
-        let token = token.context("failed to read operations.token")?;
-        let url = format!("{}/rejected/{}", base.trim_end_matches('/'), self.source);
-        let fetched = block_on(async {
-            let token = token.as_ref().map(|token| token.expose());
-            Ok(Fetcher::new(SHOWN_BYTES_MAX)?.json(&url, token).await)
-        })?;
-        let shown = match fetched {
-            Ok(shown) => shown,
-            Err(DocumentError::Status(status)) if status == 404 => {
-                let known: Vec<&str> = loaded.config.webhooks.keys().map(String::as_str).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                bail!("the server has no webhook source {}; configured here are: {known}", self.source)
-            }
-            Err(DocumentError::Status(status)) if status == 401 => {
-                bail!("the server requires the token of operations.token; name its configuration with --config")
-            }
-            Err(error) => {
-                return Err(error).context(format!(
-                    "failed to ask {base}; is the server running, and is this its operations address?"
-                ));
-            }
-        };
+        let server = OperationsServer::new(&loaded, self.url)?;
+        let shown = block_on(server.ask(&loaded, "rejected", &self.source, ""))?;
         let shown: Shown = serde_json::from_slice(&shown).context("the answer is not that of a frontdesk")?;
         if shown.rejected.is_empty() {
             output::remark("nothing was rejected since the server was started");
