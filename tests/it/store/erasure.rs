@@ -184,12 +184,17 @@ async fn nothing_of_the_erased_is_left_in_any_file_and_everything_of_others_is()
     for seed in 1..=3 {
         let setup = setup(&[&gone, &stays]);
         let server = setup.serve();
+        let tapped = || run(&setup, &["webhooks", "tap", "chatbot", "--once", "--show", "--url", &server.operations]);
+        tapped();
         for door in doors(seed) {
             gone.come_in(door, &server).await;
             stays.come_in(door, &server).await;
+            // A tap lasts for a minute.
+            tapped();
         }
         settled(&setup.store()).await;
         assert!(!files_with(setup.path(), gone.word).is_empty());
+        assert!(tapped().contains(gone.word), "seed {seed}");
         let before = exported(&setup, &stays);
         for table in [
             "contacts",
@@ -216,6 +221,7 @@ async fn nothing_of_the_erased_is_left_in_any_file_and_everything_of_others_is()
         assert_eq!(files_with(setup.path(), gone.word), [""; 0], "seed {seed}, while the server runs");
         let rejected = run(&setup, &["events", "rejected", "chatbot", "--url", &server.operations]);
         assert!(!rejected.contains(gone.word), "{rejected}");
+        assert!(!tapped().contains(gone.word), "seed {seed}");
         assert_eq!(exported(&setup, &stays), before, "seed {seed}");
         server.terminate();
         assert_eq!(files_with(setup.path(), gone.word), [""; 0], "seed {seed}, after its end");

@@ -186,3 +186,55 @@ fn passes(directory: &Path, name: &str, examples: &[String]) {
     let tapped = said.lines().filter(|line| line.starts_with("ok ") && line.contains("as tapped")).count();
     assert!(tested.status.success() && tapped == examples.len(), "{said}");
 }
+
+const CHOOSY: &str = r#"
+name = "choosy"
+title = "Choosy"
+docs = "https://docs.example.com"
+about = "A CMS that sends several things at once"
+
+[webhook]
+events = '''
+[.things[] | if .page then { skip: "pages\u0007 are no articles" } elif .draft then { skip: "a draft" } else { article: .id, visible: false } end]
+  | if . == [{ skip: "a draft" }] then { skip: "a draft alone" } else . end'''
+
+[webhook.signature]
+kind = "static"
+header = "authorization"
+"#;
+
+#[test]
+fn a_vendor_file_says_why_it_skips_a_delivery_or_a_part_of_it() {
+    let setup = Setup::ada();
+    let example = |name: &str, body: &str, expected: &str| {
+        format!(
+            "\n[[webhook_examples]]\nname = \"{name}\"\nsecrets = [\"s\"]\nat = \"2026-11-24T12:00:00Z\"\n\
+             headers = {{ authorization = \"s\" }}\nbody = '{{\"things\":{body}}}'\n{expected}\n"
+        )
+    };
+    let gone = r#"events = '[{ "article": "1", "visible": false }]'"#;
+    let of_a_part = example("a part", r#"[{"page":1},{"id":"1"},{"draft":1}]"#, gone);
+    let places = format!("{gone}\nunmappable = [\"events[1] article: is missing\"]");
+    for (text, failure) in [
+        (of_a_part, None),
+        (example("one", r#"[{"draft":1}]"#, "skipped = true"), None),
+        (example("one", r#"[{"draft":1}]"#, "skipped = \"alone\""), None),
+        (
+            example("two", r#"[{"page":1},{"draft":1},{"page":2}]"#, "skipped = \"pages are no articles; a draft\""),
+            None,
+        ),
+        (example("none", "[]", "skipped = \"the events filter gave no event\""), None),
+        (example("another", r#"[{"draft":1}]"#, "skipped = \"a page\""), Some("got \"a draft alone\"")),
+        (example("wrong", r#"[{"draft":1}]"#, gone), Some("\"skipped\"")),
+        // Faults name the place in what the filter gave.
+        (example("faulty", r#"[{"page":1},{},{"id":"1"}]"#, &places), Some("events[1] article")),
+    ] {
+        let own = setup.path().join("connectors");
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::write(own.join("choosy.toml"), format!("{CHOOSY}{text}")).unwrap();
+        let tested = frontdesk(setup.path(), &["connectors", "test", "choosy"]);
+        let said = stdout(&tested) + &stderr(&tested);
+        assert_eq!(tested.status.success(), failure.is_none(), "{text}{said}");
+        assert!(said.contains(failure.unwrap_or("ok ")), "{text}{said}");
+    }
+}
