@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{
     Failure, Handled,
-    intake::{Intake, Received},
+    intake::Intake,
     queue::{Accepted, NewDelivery, NewEvent, QueueError, Unmappable},
+    received::Received,
 };
 use crate::{
     domain::WaitCause,

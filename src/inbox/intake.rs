@@ -9,13 +9,14 @@ use tokio::sync::Notify;
 use super::{
     Options,
     queue::{Accepted, NewDelivery, NewEvent, Queue, QueueError, Unmappable},
+    received::Received,
     rejected::{RejectedRing, RejectedWebhook},
     tapped::{Tapped, TappedEvent, Taps, Verdict},
     timeout_counts::TimeoutCounts,
 };
 use crate::{
     domain::{Clock, Event},
-    limits::{self, Limiter, Wait},
+    limits::{self, Limiter},
     telemetry::failpoint,
     webhooks::{Mapped, RawWebhook, Rejection, Route, VerifiedWebhook},
 };
@@ -32,32 +33,6 @@ pub struct Intake {
     addresses: Limiter<Option<IpAddr>>,
     rejected: RejectedRing,
     taps: Arc<Taps>,
-}
-
-/// The outcome for the sender.
-#[derive(Debug)]
-pub enum Received {
-    /// Durable.
-    Acknowledged(Value),
-    Duplicate,
-    /// Without an effect; `reason` is what senders of the source are used to.
-    Skipped {
-        why: String,
-        reason: Option<&'static str>,
-    },
-    Rejected(Rejection),
-    /// Rate limit of the source, or of failed verifications from this address.
-    Limited {
-        wait: Wait,
-        /// None if the webhook is verified.
-        rejection: Option<Rejection>,
-    },
-    /// Stored as a dead letter: members are missing or invalid.
-    Unmappable(Vec<String>),
-    Conflict,
-    /// The inbox is full; nothing was stored.
-    Full,
-    Unavailable(QueueError),
 }
 
 impl Intake {

@@ -9,6 +9,7 @@ mod hold;
 mod intake;
 mod lanes;
 mod queue;
+mod received;
 mod rejected;
 mod retention;
 mod sole_worker;
@@ -25,11 +26,12 @@ pub use deferred_mapping::UNMAPPED_WEBHOOK;
 pub use dispatch::{Dispatch, Failure, Handled};
 pub use hold::{Hold, Released, ReportedHold};
 pub(crate) use hold::{PROBE_BASE, next_pause};
-pub use intake::{Intake, Received};
+pub use intake::Intake;
 pub use queue::{
     Accepted, Claimed, Depths, EventFilter, EventState, NewDelivery, NewEvent, Outcome, Queue, QueueError, StoredEvent,
     Unmappable, Vitals, Waiting,
 };
+pub use received::Received;
 pub use rejected::{RejectedRing, RejectedWebhook};
 pub use retention::keep_retention;
 pub use sole_worker::SoleWorker;

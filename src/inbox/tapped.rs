@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{intake::Received, rejected::shown_headers};
+use super::{received::Received, rejected::shown_headers};
 use crate::{
     domain::{Event, Timestamp},
     webhooks::{RawWebhook, Route},
