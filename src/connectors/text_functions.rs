@@ -60,7 +60,7 @@ fn rich_text(value: &Val) -> ValR {
     rich_text::rich_text(&document).map(Val::from).map_err(Error::str)
 }
 
-/// The sentence of an error of [`rich_text`], which holds nothing of the document's text.
+/// The sentence of an error of `rich_text`, which holds nothing of the document's text.
 pub(super) fn reason(error: &Val) -> Option<String> {
     rich_text::reason(text(error).ok()?)
 }
