@@ -63,20 +63,9 @@ impl Desk {
             return Ok(applied);
         }
         for mirror in &self.mirrors {
-            match &state.content {
+            match state.shown(version.happened_at()) {
                 // A mirror is public: what is for some customers alone is not copied there.
-                Some(content) if content.audience == Level::Anonymous => {
-                    let article = Article {
-                        id: state.article.clone(),
-                        variant: state.variant.clone(),
-                        title: content.title.clone(),
-                        body: content.body.clone(),
-                        url: content.url.clone(),
-                        audience: content.audience,
-                        updated_at: version.happened_at(),
-                    };
-                    mirror.upsert(&article).await?;
-                }
+                Some(article) if article.audience == Level::Anonymous => mirror.upsert(&article).await?,
                 _ => mirror.remove(&state.article, state.variant.as_ref()).await?,
             }
         }

@@ -76,6 +76,13 @@ impl ArticleState {
         self.content.as_ref().map(|content| content.audience)
     }
 
+    /// The article that is shown.
+    pub fn shown(&self, updated_at: Timestamp) -> Option<Article> {
+        let ArticleContent { title, body, url, audience } = self.content.clone()?;
+        let (id, variant) = (self.article.clone(), self.variant.clone());
+        Some(Article { id, variant, title, body, url, audience, updated_at })
+    }
+
     /// Whether this state is about every variant of the article.
     pub fn is_of_all_variants(&self) -> bool {
         self.variant.is_none() && self.content.is_none()

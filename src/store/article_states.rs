@@ -65,18 +65,9 @@ pub(super) fn apply(
         Some(variants) => remove_others(transaction, id, variant, variants, version, origin)?,
         None => false,
     };
-    let Some(content) = &state.content else {
+    let Some(article) = state.shown(version.happened_at()) else {
         let removed = remove(transaction, id, variant)?;
         return Ok(if removed || replaced || others { Applied::Unpublished } else { Applied::Unchanged });
-    };
-    let article = Article {
-        id: state.article.clone(),
-        variant: state.variant.clone(),
-        title: content.title.clone(),
-        body: content.body.clone(),
-        url: content.url.clone(),
-        audience: content.audience,
-        updated_at: version.happened_at(),
     };
     let before = shown(transaction, id, variant)?;
     write(transaction, &article, Some(origin))?;

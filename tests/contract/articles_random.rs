@@ -201,6 +201,19 @@ impl Desk {
     }
 }
 
+async fn shows_what_the_cms_shows(desk: &Desk, cms: &Cms) -> Result<(), TestCaseError> {
+    for article in 0..ARTICLES.len() {
+        for variant in 0..VARIANTS.len() {
+            let truth = cms.shown.get(&(article, variant));
+            for level in [Level::Anonymous, Level::Verified] {
+                let visible = truth.filter(|(from, _)| *from <= level).map(|(_, text)| text.clone());
+                prop_assert_eq!(desk.shows(article, variant, level).await, visible);
+            }
+        }
+    }
+    Ok(())
+}
+
 fn acts() -> impl Strategy<Value = Vec<(Act, Fate)>> {
     let (article, variant) = (0..ARTICLES.len(), 0..VARIANTS.len());
     let act = prop_oneof![
@@ -304,16 +317,7 @@ proptest! {
             }
             let listed = states.into_values().map(Listed::State).collect();
             prop_assert_eq!(desk.reconcile(listed).await, ReconciliationState::Done);
-            for article in 0..ARTICLES.len() {
-                for variant in 0..VARIANTS.len() {
-                    let truth = cms.shown.get(&(article, variant));
-                    for level in [Level::Anonymous, Level::Verified] {
-                        let visible = truth.filter(|(from, _)| *from <= level).map(|(_, text)| text.clone());
-                        prop_assert_eq!(desk.shows(article, variant, level).await, visible);
-                    }
-                }
-            }
-            Ok(())
+            shows_what_the_cms_shows(&desk, &cms).await
         })?;
     }
 
@@ -330,16 +334,7 @@ proptest! {
                     desk.receive(&event, start.plus(Duration::from_millis(cms.now_ms.unsigned_abs() + 20))).await;
                 }
             }
-            for article in 0..ARTICLES.len() {
-                for variant in 0..VARIANTS.len() {
-                    let truth = cms.shown.get(&(article, variant));
-                    for level in [Level::Anonymous, Level::Verified] {
-                        let visible = truth.filter(|(from, _)| *from <= level).map(|(_, text)| text.clone());
-                        prop_assert_eq!(desk.shows(article, variant, level).await, visible);
-                    }
-                }
-            }
-            Ok(())
+            shows_what_the_cms_shows(&desk, &cms).await
         })?;
     }
 }
