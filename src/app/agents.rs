@@ -4,13 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderName;
 
 use super::AppError;
 use crate::{
     config::{Config, proxies},
     domain::Clock,
     http::{AgentAuth, AuthLog},
-    identity::agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
+    identity::{
+        CONTEXT_HEADER, VERIFICATION_HEADER,
+        agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
+    },
     limits::{BodyReader, Gate, ResponseMemory},
     store::Store,
     upstream::{DocumentError, Fetcher},
@@ -53,5 +57,6 @@ pub(super) fn auth(config: &Config, store: &Store, clock: Clock) -> Result<Agent
         streams: Gate::streams(config.http.event_streams_max),
         response_memory: ResponseMemory::default(),
         log: AuthLog::default(),
+        carried: [CONTEXT_HEADER, VERIFICATION_HEADER].map(HeaderName::from_static).to_vec(),
     })
 }

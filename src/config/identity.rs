@@ -131,6 +131,7 @@ impl IdentityConfig {
             name: None,
             language: self.language.clone(),
             typed: false,
+            email_by_code: false,
         })
     }
 }

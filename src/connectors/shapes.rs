@@ -112,6 +112,7 @@ mod tests {
             name: None,
             language: None,
             typed: false,
+            email_by_code: false,
         };
         let (effect, contact) = (EffectId::fresh(), ContactId::parse("c").unwrap());
         let ticket = NewTicket {

@@ -92,10 +92,12 @@ impl QueuedTicket {
                     // Agents do not act for visitors with a typed address.
                     language: None,
                     typed: false,
+                    email_by_code: false,
                 }),
                 agent: self.agent.clone(),
                 conversation: self.conversation.clone(),
                 context_id: self.context_id.clone(),
+                issued_at: None,
             },
             tool: TOOL,
             fingerprint: self.fingerprint,

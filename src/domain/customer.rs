@@ -143,6 +143,9 @@ pub struct Customer {
     pub language: Option<Language>,
     /// The visitor typed name and address and is not authenticated. The address receives replies and proves nothing.
     pub typed: bool,
+    /// The address is proven by a one-time code, which is worth less than the customer's sign-in: it serves no tool that
+    /// asks for level `verified`.
+    pub email_by_code: bool,
 }
 
 impl Customer {

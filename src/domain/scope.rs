@@ -17,18 +17,30 @@ pub enum Scope {
     ArticlesRead,
     /// Any customer's orders, for members of staff.
     OrdersReadAny,
+    /// To send customers one-time codes, and to check them.
+    CustomersVerify,
+    /// To name the customer in headers, unsigned.
+    CustomersAssert,
 }
 
 impl Scope {
-    pub const ALL: [Self; 5] =
-        [Self::OrdersRead, Self::TicketsWrite, Self::CrmWrite, Self::ArticlesRead, Self::OrdersReadAny];
+    pub const ALL: [Self; 7] = [
+        Self::OrdersRead,
+        Self::TicketsWrite,
+        Self::CrmWrite,
+        Self::ArticlesRead,
+        Self::OrdersReadAny,
+        Self::CustomersVerify,
+        Self::CustomersAssert,
+    ];
     /// The scopes of an agent that may call every tool.
     pub const AGENTS: [Self; 4] = [Self::OrdersRead, Self::TicketsWrite, Self::CrmWrite, Self::ArticlesRead];
 
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(Invalid::new(
             "scope",
-            "must be orders:read, tickets:write, crm:write, articles:read or orders:read:any",
+            "must be orders:read, tickets:write, crm:write, articles:read, orders:read:any, customers:verify or \
+             customers:assert",
         ))
     }
 
@@ -39,6 +51,8 @@ impl Scope {
             Self::CrmWrite => "crm:write",
             Self::ArticlesRead => "articles:read",
             Self::OrdersReadAny => "orders:read:any",
+            Self::CustomersVerify => "customers:verify",
+            Self::CustomersAssert => "customers:assert",
         }
     }
 

@@ -6,16 +6,20 @@ use std::{future::Future, sync::Arc};
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use tracing::{Instrument, Span};
 
-use super::{layers::hold_resources, peer::Proxies, responses::RpcRefusal};
+use super::{
+    layers::hold_resources,
+    peer::{Peer, Proxies},
+    responses::RpcRefusal,
+};
 use crate::{
     domain::{AgentId, Secret},
     identity::{
-        CONTEXT_HEADER, Evidence,
+        CarriedHeader, Evidence,
         agents::{Agent, Agents, AuthError, Challenge, Reason},
     },
     limits::{BodyReader, Gate, Limiter, ResponseMemory, Wait},
@@ -38,6 +42,8 @@ pub struct AgentAuth {
     /// Memory budget for long responses.
     pub response_memory: ResponseMemory,
     pub log: AuthLog,
+    /// Headers that say who the customer is.
+    pub carried: Vec<HeaderName>,
 }
 
 /// Throttles for log lines that anybody can cause.
@@ -92,13 +98,20 @@ impl AgentAuth {
         let token = bearer(request.headers());
         request.headers_mut().remove(header::AUTHORIZATION);
         let mut evidence = Evidence::default();
+        evidence.peer =
+            request.extensions().get::<Peer>().and_then(|peer| peer.client(request.headers(), &self.proxies));
         let headers = request.headers_mut();
-        if headers.contains_key(CONTEXT_HEADER) {
+        for name in self.carried.iter() {
+            if !headers.contains_key(name) {
+                continue;
+            }
             // A value that is not ASCII cannot be a token; replaced by an empty one it is refused as malformed.
-            let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
-            evidence.context_headers =
-                headers.get_all(CONTEXT_HEADER).iter().map(|value| Secret::new(text(value))).collect();
-            headers.remove(CONTEXT_HEADER);
+            let carried = |value: &HeaderValue| CarriedHeader {
+                name: name.as_str().to_owned(),
+                value: Secret::new(value.to_str().unwrap_or_default().to_owned()),
+            };
+            evidence.headers.extend(headers.get_all(name).iter().map(carried));
+            headers.remove(name);
         }
         if has_token_in_query(request.uri().query().unwrap_or_default()) {
             // Every proxy on the way logs the URL.

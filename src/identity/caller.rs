@@ -1,6 +1,6 @@
 //! The result of identity: which agent calls, and for whom.
 
-use crate::domain::{AgentId, ConversationId, Customer, Email};
+use crate::domain::{AgentId, ConversationId, Customer, Email, Timestamp};
 
 /// The person a call is about.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Caller {
     pub conversation: Option<ConversationId>,
     /// The id of the customer context (`jti`), for the audit.
     pub context_id: Option<String>,
+    /// When the customer's token was issued: a revocation ends those before it.
+    pub issued_at: Option<Timestamp>,
 }
 
 impl Caller {

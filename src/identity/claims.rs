@@ -21,8 +21,8 @@ pub enum Refusal {
     Absent,
     #[error("a customer context came with the call, but identity.mode is not context")]
     NotAccepted,
-    #[error("the customer contexts in the header and in _meta differ")]
-    HeaderAndMetaDiffer,
+    #[error("{0} differ")]
+    CarriersDiffer(&'static str),
     #[error("the customer context is malformed: {0}")]
     Malformed(&'static str),
     #[error("the customer context has typ other than cctx+jwt")]
@@ -126,6 +126,7 @@ impl Claims {
                 // A preference: one that cannot be read counts as none.
                 language: self.locale.and_then(|tag| Language::parse(&tag).ok()),
                 typed: false,
+                email_by_code: false,
             }),
             agent: match expected.agent {
                 Some(agent) => Some(agent.clone()),
@@ -133,6 +134,7 @@ impl Claims {
             },
             conversation: self.cid.as_deref().map(ConversationId::parse).transpose().map_err(refused("cid"))?,
             context_id: self.jti,
+            issued_at: Timestamp::from_unix_ms(self.iat.saturating_mul(1000)).ok(),
         })
     }
 

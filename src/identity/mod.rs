@@ -7,30 +7,25 @@ pub mod agents;
 mod caller;
 mod claims;
 mod context;
+mod evidence;
 mod keys;
 mod mint;
-
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use caller::{Caller, StaffMember, Subject};
 pub use claims::{LIFETIME_S_MAX, Refusal};
 pub use context::ContextOptions;
+pub use evidence::{
+    CONTEXT_ARGUMENT, CONTEXT_HEADER, CONTEXT_META, Carried, CarriedHeader, Evidence, STAFF_REASON_META, StaffReason,
+    VERIFICATION_ARGUMENT, VERIFICATION_HEADER, VERIFICATION_META,
+};
 pub use keys::{Algorithm, ContextKey, KeyError, KeyMaterial, SigningKey};
 pub use mint::{Mint, MintError, mint};
 
-use crate::domain::{AgentId, Clock, Customer, CustomerId, Email, Level, Scope, Secret, SystemId};
+use crate::domain::{AgentId, Clock, Customer, CustomerId, Email, Level, Scope, SystemId};
 use agents::{Agent, Holder, Person};
 use context::Verifier;
-
-/// The header that carries the customer context over HTTP.
-pub const CONTEXT_HEADER: &str = "customer-context";
-/// The member of `_meta` that carries the customer context over any transport.
-pub const CONTEXT_META: &str = "io.frontdesk/customer-context";
-
-/// The member of `_meta` that carries the reason of a member of staff for reading a customer's order.
-pub const STAFF_REASON_META: &str = "io.frontdesk/staff-reason";
 
 /// Where the customer of a call comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -54,28 +49,6 @@ pub enum Options {
     Token,
     Fixed(Customer),
     Argument,
-}
-
-/// The credentials that came with a call. All but `agent` are unverified. `Debug` hides the secrets.
-#[derive(Debug, Clone, Default)]
-pub struct Evidence {
-    /// The authenticated agent, where agents authenticate.
-    pub agent: Option<Arc<Agent>>,
-    /// Every `Customer-Context` header of the request.
-    pub context_headers: Vec<Secret>,
-    /// The customer context in `_meta`, if it is a string.
-    pub context_meta: Option<Secret>,
-    /// Whether the member of `_meta` is not a string.
-    pub context_meta_malformed: bool,
-    /// The reason of a member of staff in `_meta`.
-    pub staff_reason: Option<StaffReason>,
-}
-
-/// The reason of a member of staff, as found in `_meta`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StaffReason {
-    Text(String),
-    Malformed,
 }
 
 /// The result of resolving a call's identity.
@@ -123,7 +96,7 @@ impl Identity {
 
     /// Resolves the caller. The error is for the integrator's log, not for the model.
     pub fn resolve(&self, evidence: &Evidence) -> Result<Resolved, Refusal> {
-        let token = evidence.context()?;
+        let token = evidence.context(CONTEXT_HEADER)?;
         if let Some(reason) = &evidence.staff_reason {
             return match token {
                 None => staff(evidence.agent.as_deref(), reason).map(caller),
@@ -155,7 +128,7 @@ fn caller(caller: Caller) -> Resolved {
 }
 
 fn of(subject: Subject, agent: Option<&AgentId>) -> Caller {
-    Caller { subject, agent: agent.cloned(), conversation: None, context_id: None }
+    Caller { subject, agent: agent.cloned(), conversation: None, context_id: None, issued_at: None }
 }
 
 /// The customer of an access token.
@@ -175,6 +148,7 @@ fn own_token(agent: Option<&Agent>, system: &SystemId) -> Result<Customer, Refus
         name: person.name.clone(),
         language: None,
         typed: false,
+        email_by_code: false,
     })
 }
 
@@ -197,21 +171,4 @@ fn staff(agent: Option<&Agent>, reason: &StaffReason) -> Result<Caller, Refusal>
     }
     let member = StaffMember::new(sub.clone(), reason.to_owned());
     Ok(of(Subject::Staff(member), Some(&agent.id)))
-}
-
-impl Evidence {
-    /// The customer context. Header and `_meta` may both hold it if they are equal.
-    fn context(&self) -> Result<Option<&Secret>, Refusal> {
-        if self.context_meta_malformed {
-            return Err(Refusal::Malformed("the member of _meta is not a string"));
-        }
-        if self.context_headers.len() > 1 {
-            return Err(Refusal::Malformed("more than one Customer-Context header"));
-        }
-        match (self.context_headers.first(), &self.context_meta) {
-            (Some(header), Some(meta)) if header.expose() != meta.expose() => Err(Refusal::HeaderAndMetaDiffer),
-            (Some(token), _) | (None, Some(token)) => Ok(Some(token)),
-            (None, None) => Ok(None),
-        }
-    }
 }

@@ -19,8 +19,10 @@ use tracing::{Instrument, Span};
 use super::Services;
 use crate::{
     desk::Verdict,
-    domain::{AgentId, Secret},
-    identity::{CONTEXT_META, Caller, Evidence, Refusal, Resolved, STAFF_REASON_META, StaffReason},
+    domain::AgentId,
+    identity::{
+        CONTEXT_META, Caller, Carried, Evidence, Refusal, Resolved, STAFF_REASON_META, StaffReason, VERIFICATION_META,
+    },
     telemetry::{causes, metrics, traces, traces::RequestSpan},
     tools::{CallerSource, Request, ToolError, ToolReply},
 };
@@ -198,11 +200,8 @@ fn of_http(extensions: &Extensions) -> Evidence {
 fn evidence(context: &RequestContext<RoleServer>) -> Evidence {
     let mut evidence = of_http(&context.extensions);
     let meta: &RequestMetaObject = &context.meta;
-    match meta.get(CONTEXT_META) {
-        None => {}
-        Some(serde_json::Value::String(token)) => evidence.context_meta = Some(Secret::new(token.clone())),
-        Some(_) => evidence.context_meta_malformed = true,
-    }
+    evidence.context_meta = meta.get(CONTEXT_META).map(Carried::of);
+    evidence.verifications.extend(meta.get(VERIFICATION_META).map(Carried::of));
     evidence.staff_reason = meta.get(STAFF_REASON_META).map(|reason| match reason {
         serde_json::Value::String(reason) => StaffReason::Text(reason.clone()),
         _ => StaffReason::Malformed,

@@ -62,7 +62,13 @@ impl ArgumentMode {
                 "customer_email must be the email address on the order. Ask the customer for it, then call again.",
             )
         })?;
-        Ok(Caller { subject: Subject::Claimed(email), agent: None, conversation: None, context_id: None })
+        Ok(Caller {
+            subject: Subject::Claimed(email),
+            agent: None,
+            conversation: None,
+            context_id: None,
+            issued_at: None,
+        })
     }
 
     /// Whether the rate limit permits another look-up.

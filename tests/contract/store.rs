@@ -54,6 +54,7 @@ fn ada() -> Customer {
         name: None,
         language: None,
         typed: false,
+        email_by_code: false,
     }
 }
 
@@ -78,6 +79,7 @@ fn claim(clock: &Clock, key: &str, arguments: &str) -> Claim {
             agent: None,
             conversation: None,
             context_id: None,
+            issued_at: None,
         },
         tool: "create_ticket",
         fingerprint: Fingerprint::of(arguments.as_bytes()),

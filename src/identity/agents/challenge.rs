@@ -76,8 +76,8 @@ impl Challenge {
 fn metadata(resource: &str, options: &Options) -> Value {
     let issuers: Vec<&str> = options.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
     let staff = options.issuers.iter().any(|issuer| issuer.person_claim.is_some());
-    let scopes: Vec<&str> =
-        Scope::ALL.iter().filter(|scope| staff || **scope != Scope::OrdersReadAny).map(Scope::as_str).collect();
+    let of_staff = Some(Scope::OrdersReadAny).filter(|_| staff);
+    let scopes: Vec<&str> = Scope::AGENTS.iter().chain(&of_staff).map(Scope::as_str).collect();
     json!({
         "resource": resource,
         "authorization_servers": issuers,

@@ -114,6 +114,7 @@ fn service(endpoint: mcp::Endpoint, store: &Store) -> http::HttpService {
         streams: Gate::streams(10),
         response_memory: Default::default(),
         log: Default::default(),
+        carried: Vec::new(),
     };
     let operations = http::Operations {
         metrics: Arc::new(Healthy),
@@ -155,6 +156,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         name: None,
         language: None,
         typed: false,
+        email_by_code: false,
     };
     let system = ada.id.system().clone();
     let identity = Identity::new(identity::Options::Fixed(ada), system, Clock::system()).unwrap();
