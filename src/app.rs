@@ -35,7 +35,7 @@ use crate::{
     mcp::{self, EndpointOptions, Services, Shutdown},
     store::Store,
     telemetry::metrics,
-    tools::Registry,
+    tools::{Calls, Registry},
 };
 
 use desk::{check_settlement, desk};
@@ -190,9 +190,12 @@ impl App {
                 first_failures: inbox::FirstFailures::default(),
             },
             services: Services {
-                registry: Arc::new(registry),
-                identity: Arc::new(identity),
-                desk,
+                calls: Arc::new(Calls {
+                    registry: Arc::new(registry),
+                    identity: Arc::new(identity),
+                    desk,
+                    writes: shutdown.writes.clone(),
+                }),
                 shutdown: generation,
             },
             reconciliations,

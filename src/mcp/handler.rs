@@ -61,10 +61,10 @@ impl Handler {
         let implementation =
             Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Front desk");
         Self {
-            tools: services.registry.specs().map(tool).collect(),
+            tools: services.calls.registry.specs().map(tool).collect(),
             stamp: serde_json::to_value(&implementation).unwrap_or_default(),
             info: ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS),
-            watcher: ArticleWatcher::new(services.desk.article_changes()),
+            watcher: ArticleWatcher::new(services.calls.desk.article_changes()),
             telling: AtomicBool::new(false),
             reach,
             services,
@@ -177,7 +177,7 @@ impl ServerHandler for Handler {
         // The list depends on the token's scopes, so it must not be cached for other agents.
         let scope = if agent.is_some() { CacheScope::Private } else { CacheScope::Public };
         let allowed = |tool: &&Tool| {
-            let spec = self.services.registry.spec(&tool.name);
+            let spec = self.services.calls.registry.spec(&tool.name);
             agent.as_ref().is_none_or(|agent| spec.is_some_and(|spec| agent.scopes.allow(spec.scope)))
         };
         let tools = self.tools.iter().filter(allowed).cloned().collect();

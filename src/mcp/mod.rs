@@ -21,14 +21,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use service::{Endpoint, EndpointOptions, endpoint};
 pub use stdio::{StdioError, stdio};
 
-use crate::{desk::Desk, identity::Identity, tools::Registry};
+use crate::tools::Calls;
 
 /// Dependencies of the protocol room.
 #[derive(Clone)]
 pub struct Services {
-    pub registry: Arc<Registry>,
-    pub identity: Arc<Identity>,
-    pub desk: Arc<Desk>,
+    pub calls: Arc<Calls>,
     pub shutdown: Shutdown,
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn list(
         .filter(|cursor| !cursor.is_empty())
         .map(|cursor| parse(&cursor).map(|(id, _)| id).ok_or_else(unknown_cursor))
         .transpose()?;
-    let page = services.desk.articles(caller, after.as_ref(), PAGE).await.map_err(unavailable)?;
+    let page = services.calls.desk.articles(caller, after.as_ref(), PAGE).await.map_err(unavailable)?;
     let next_cursor = page.articles.last().filter(|_| page.more).map(|article| uri(&article.id));
     let resources = page
         .articles
@@ -76,8 +76,13 @@ pub(super) async fn read(
         ErrorData::resource_not_found("there is no such resource; resources/list names those there are", Some(data))
     };
     let (id, language) = parse(uri).ok_or_else(not_found)?;
-    let article =
-        services.desk.article(caller, &id, language.as_ref()).await.map_err(unavailable)?.ok_or_else(not_found)?;
+    let article = services
+        .calls
+        .desk
+        .article(caller, &id, language.as_ref())
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(not_found)?;
     let text = format!("# {}\n\n{}", article.title, article.body);
     let contents = ResourceContents::text(text, uri).with_mime_type(MIME_TYPE);
     Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(TTL_MS).with_cache_scope(cache_scope(caller)))

@@ -12,31 +12,27 @@ use super::{
     envelope::{Answer, Envelope, refuse},
 };
 use crate::{
-    desk::Verdict,
     domain::Scope,
     identity::{
         Evidence,
         agents::{Agent, Challenge, Reason},
     },
-    telemetry::{causes, traces::RequestSpan},
-    tools::Registry,
+    telemetry::traces::RequestSpan,
+    tools::Calls,
 };
 
-/// The scope that a method requires, if any.
-fn needed(registry: &Registry, method: &str, name: Option<&str>, staff: bool) -> Option<Scope> {
+/// The scope that the agent's token lacks for a method, if any.
+fn missing(calls: &Calls, agent: &Agent, method: &str, name: Option<&str>, staff: bool) -> Option<Scope> {
     match method {
-        "tools/call" => {
-            let spec = registry.spec(name?)?;
-            Some(spec.staff_scope.filter(|_| staff).unwrap_or(spec.scope))
-        }
-        "resources/list" | "resources/read" | "resources/templates/list" => Some(Scope::ArticlesRead),
+        "tools/call" => calls.missing_scope(Some(agent), name?, staff),
+        "resources/list" | "resources/read" | "resources/templates/list" => missing_for_articles(Some(agent)),
         _ => None,
     }
 }
 
-/// The missing scope, if any. None is missing where agents do not authenticate.
-fn missing(agent: Option<&Agent>, needed: Option<Scope>) -> Option<Scope> {
-    needed.filter(|needed| agent.is_some_and(|agent| !agent.scopes.allow(*needed)))
+fn missing_for_articles(agent: Option<&Agent>) -> Option<Scope> {
+    let needed = Scope::ArticlesRead;
+    agent.is_some_and(|agent| !agent.scopes.allow(needed)).then_some(needed)
 }
 
 /// Admits a message, or answers it with 403 and a challenge that names all scopes to request.
@@ -50,9 +46,7 @@ pub(super) async fn check(
         return Ok(());
     };
     let (Some(method), name) = (envelope.method.as_deref(), envelope.name()) else { return Ok(()) };
-    let Some(needed) = missing(Some(agent), needed(&services.registry, method, name, envelope.is_of_staff())) else {
-        return Ok(());
-    };
+    let Some(needed) = missing(&services.calls, agent, method, name, envelope.is_of_staff()) else { return Ok(()) };
     let refusing = refuse_message(services, challenge, agent, envelope, needed);
     Err(refusing.instrument(RequestSpan::of(&request.extensions)).await)
 }
@@ -67,7 +61,7 @@ async fn refuse_message(
     let (method, name) = (envelope.method.as_deref().unwrap_or_default(), envelope.name());
     tracing::warn!(agent = %agent.id, method, needed = needed.as_str(), "the agent's token lacks a scope");
     if let Some(tool) = name.filter(|_| method == "tools/call") {
-        note(services, agent, tool).await;
+        services.calls.note_scope_refused(agent, tool).await;
     }
     let why = format!("the access token needs the scope {needed}");
     let mut answer = refuse(StatusCode::FORBIDDEN, envelope.id(), rmcp::model::ErrorCode::INVALID_REQUEST, &why);
@@ -84,26 +78,19 @@ pub(super) fn refuse_call<'a>(
     agent: Option<Arc<Agent>>,
     tool: &'a str,
 ) -> Option<impl Future<Output = ErrorData> + use<'a>> {
-    let missing = missing(agent.as_deref(), needed(&services.registry, "tools/call", Some(tool), false))?;
+    let missing = services.calls.missing_scope(agent.as_deref(), tool, false)?;
     Some(async move {
         if let Some(agent) = agent {
-            note(services, &agent, tool).await;
+            services.calls.note_scope_refused(&agent, tool).await;
         }
         insufficient(missing)
     })
 }
 
 pub(super) fn check_articles(agent: Option<&Agent>) -> Result<(), ErrorData> {
-    missing(agent, Some(Scope::ArticlesRead)).map_or(Ok(()), |missing| Err(insufficient(missing)))
+    missing_for_articles(agent).map_or(Ok(()), |missing| Err(insufficient(missing)))
 }
 
 fn insufficient(missing: Scope) -> ErrorData {
     ErrorData::invalid_request(format!("the access token needs the scope {missing}"), None)
-}
-
-async fn note(services: &Services, agent: &Agent, tool: &str) {
-    let noted = services.registry.note_refused(tool, Some(agent.id.clone()), Verdict::ScopeRefused).await;
-    if let Err(error) = noted {
-        tracing::error!(error = causes(&error), "failed to record a refusal");
-    }
 }

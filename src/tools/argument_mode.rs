@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     error::ToolError,
-    lookup_order, search_articles,
+    lookup_order,
+    refused::Code,
+    search_articles,
     tool::{Spec, Tool},
 };
 use crate::{
@@ -59,6 +61,7 @@ impl ArgumentMode {
             (spec.name == lookup_order::LookupOrder::NAME).then(|| arguments.get(ARGUMENT).and_then(Value::as_str));
         let email = email.map(|text| Email::parse(text.unwrap_or_default())).transpose().map_err(|_| {
             ToolError::refused(
+                Code::InvalidArguments,
                 "customer_email must be the email address on the order. Ask the customer for it, then call again.",
             )
         })?;

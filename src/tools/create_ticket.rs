@@ -11,6 +11,7 @@ use super::{
     Options,
     error::{RegistryError, ToolError},
     lookup_order::LookupOrder,
+    refused::Code,
     schema,
     tool::{Hints, Tool},
 };
@@ -126,7 +127,7 @@ impl Tool for CreateTicket {
             order_id: input.order_id,
         };
         let outcome = desk.open_ticket(call, request).await.map_err(|error| match error {
-            DeskError::NotFound => ToolError::refused(NO_ORDER),
+            DeskError::NotFound => ToolError::refused(Code::NotFound, NO_ORDER),
             other => other.into(),
         })?;
         let ticket = outcome.ticket();

@@ -1,22 +1,25 @@
 //! Errors for two audiences: sentences that tell the model what to do next, and causes for the log.
 
+use super::refused::{Code, Refused};
 use crate::{
     desk::{DeskError, PortError, PortErrorKind, System, Verdict},
     domain::Level,
+    limits::Wait,
     telemetry::causes,
 };
 
-/// Why a call failed. The model sees [`ToolError::sentence`] and nothing else.
+/// How long to wait for a system that does not say, in seconds.
+const USUAL_WAIT_S: u64 = 60;
+
+/// Why a call failed. Agents see what [`ToolError::into_refused`] makes of it, and nothing else.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     /// The agent can act on it.
-    #[error("refused: {0}")]
-    Refused(String),
+    #[error("refused: {}", .0.sentence)]
+    Refused(Refused),
     /// Refused because of the caller or the arguments, and not audited yet.
-    #[error("refused: {sentence}")]
-    Unrecorded { verdict: Verdict, sentence: String },
-    #[error("there is no tool of that name")]
-    UnknownTool,
+    #[error("refused: {}", .refused.sentence)]
+    Unrecorded { verdict: Verdict, refused: Refused },
     #[error("a system behind the tool failed")]
     Port(#[source] PortError),
     /// A write whose answer was lost. Already audited.
@@ -35,12 +38,24 @@ pub enum ToolError {
 }
 
 impl ToolError {
-    pub(super) fn refused(sentence: impl Into<String>) -> Self {
-        Self::Refused(sentence.into())
+    /// A refusal that is audited already.
+    pub(super) fn refused(code: Code, sentence: impl Into<String>) -> Self {
+        Self::Refused(Refused::new(code, sentence))
+    }
+
+    /// A refusal that the registry audits as `verdict`.
+    pub(super) fn unrecorded(verdict: Verdict, sentence: impl Into<String>) -> Self {
+        Self::Unrecorded { verdict, refused: Refused::new(Code::of(verdict), sentence) }
     }
 
     pub(super) fn invalid(sentence: impl Into<String>) -> Self {
-        Self::Unrecorded { verdict: Verdict::InvalidArguments, sentence: sentence.into() }
+        Self::unrecorded(Verdict::InvalidArguments, sentence)
+    }
+
+    /// The caller has to wait.
+    pub(super) fn slowed(wait: Wait, sentence: impl Into<String>) -> Self {
+        let refused = Refused::new(Code::Slowed, sentence).again_in(wait.seconds());
+        Self::Unrecorded { verdict: Verdict::RateLimited, refused }
     }
 
     /// Arguments that passed the schema check but not deserialization.
@@ -62,7 +77,7 @@ impl ToolError {
                 "This needs a signed-in customer. Ask the customer to sign in to their account, then try again."
             }
         };
-        Self::Unrecorded { verdict: Verdict::StepUp, sentence: sentence.to_owned() }
+        Self::unrecorded(Verdict::StepUp, sentence)
     }
 
     /// Whether a system behind the tool failed, which is not audited yet.
@@ -75,34 +90,40 @@ impl ToolError {
     }
 
     /// The same refusal with an alternative added.
-    pub(super) fn or(self, way_out: &str) -> Self {
-        match self {
-            Self::Refused(sentence) => Self::Refused(format!("{sentence} {way_out}")),
-            Self::Unrecorded { verdict, sentence } => {
-                Self::Unrecorded { verdict, sentence: format!("{sentence} {way_out}") }
-            }
-            other => other,
+    pub(super) fn or(mut self, way_out: &str) -> Self {
+        if let Self::Refused(refused) | Self::Unrecorded { refused, .. } = &mut self {
+            refused.sentence = format!("{} {way_out}", refused.sentence);
         }
+        self
     }
 
-    /// The sentence for the model. Contains nothing that an upstream sent.
-    pub fn sentence(&self) -> String {
+    /// What the agent may know of it.
+    pub fn into_refused(self) -> Refused {
         match self {
-            Self::Refused(sentence) | Self::Unrecorded { sentence, .. } => sentence.clone(),
-            Self::UnknownTool => "There is no tool of that name; call tools/list for those there are.".to_owned(),
-            Self::Port(error) => port_sentence(error),
-            Self::Partly { said, .. } => said.clone(),
-            Self::InDoubt { system, can_settle: true } => format!(
-                "It is not certain yet whether the {system} has done this. Tell the customer honestly that it is being \
-                 checked. Repeat exactly the same call in a minute to find out; it is not done twice."
-            ),
-            Self::InDoubt { system, can_settle: false } => format!(
-                "It is not known whether the {system} has done this, and it cannot be found out from here. Tell the \
-                 customer honestly that the team has to check, and do not try it again in other words."
-            ),
-            Self::Render(_) => {
-                "The tool failed. Tell the customer that it could not be done, and offer a ticket.".to_owned()
+            Self::Refused(refused) | Self::Unrecorded { refused, .. } => refused,
+            Self::Port(error) => of_port(&error),
+            Self::Partly { said, rest } => {
+                Refused { code: Code::PartlyDone, sentence: said, retry_after_s: rest.into_refused().retry_after_s }
             }
+            Self::InDoubt { system, can_settle: true } => Refused::new(
+                Code::InDoubt,
+                format!(
+                    "It is not certain yet whether the {system} has done this. Tell the customer honestly that it is being \
+                     checked. Repeat exactly the same call in a minute to find out; it is not done twice."
+                ),
+            )
+            .again_in(USUAL_WAIT_S),
+            Self::InDoubt { system, can_settle: false } => Refused::new(
+                Code::InDoubt,
+                format!(
+                    "It is not known whether the {system} has done this, and it cannot be found out from here. Tell the \
+                     customer honestly that the team has to check, and do not try it again in other words."
+                ),
+            ),
+            Self::Render(_) => Refused::new(
+                Code::Failed,
+                "The tool failed. Tell the customer that it could not be done, and offer a ticket.",
+            ),
         }
     }
 }
@@ -111,20 +132,22 @@ impl ToolError {
 impl From<DeskError> for ToolError {
     fn from(error: DeskError) -> Self {
         match error {
-            DeskError::NotFound => Self::refused("There is no such record for this customer."),
+            DeskError::NotFound => Self::refused(Code::NotFound, "There is no such record for this customer."),
             DeskError::KeyReused => Self::refused(
+                Code::KeyReused,
                 "This idempotency key was used for another request. Use a new key for a new request, or repeat the \
                  first one unchanged.",
             ),
-            DeskError::SlowDown(wait) => Self::Unrecorded {
-                verdict: Verdict::RateLimited,
-                sentence: format!(
+            DeskError::SlowDown(wait) => Self::slowed(
+                wait,
+                format!(
                     "Too many order numbers were asked for that are not this customer's. Wait {}, then try again with the \
                      number on the confirmation email, or offer to open a ticket without one.",
                     in_words(wait.seconds())
                 ),
-            },
+            ),
             DeskError::Erased => Self::refused(
+                Code::Erased,
                 "The same request was done before, and the records of it were erased at the customer's wish. It is not done \
                  again; if the customer asks for something new, say it in other words.",
             ),
@@ -151,45 +174,58 @@ pub(super) fn in_words(seconds: u64) -> String {
     }
 }
 
-/// The sentence for a failed system. Contains nothing that it sent.
-fn port_sentence(error: &PortError) -> String {
+/// What the agent may know of a failed system. Contains nothing that it sent.
+fn of_port(error: &PortError) -> Refused {
     use PortErrorKind as Kind;
     let system = error.system;
     match &error.kind {
         Kind::Unavailable { .. } | Kind::Unexpected | Kind::Unreadable | Kind::NotDone { .. } | Kind::Unprocessable => {
-            format!(
+            let sentence = format!(
                 "The {system} does not answer right now. Tell the customer that it could not be done yet, and try again in a \
-             minute; repeating the same call is safe."
-            )
+                 minute; repeating the same call is safe."
+            );
+            Refused::new(Code::Unavailable, sentence).again_in(USUAL_WAIT_S)
         }
-        Kind::Denied => format!(
-            "The {system} is not accessible at the moment, which only the company can repair. Tell the customer that it \
-             cannot be done right now; trying again does not help."
+        Kind::Denied => Refused::new(
+            Code::Misconfigured,
+            format!(
+                "The {system} is not accessible at the moment, which only the company can repair. Tell the customer that it \
+                 cannot be done right now; trying again does not help."
+            ),
         ),
         Kind::Forbidden | Kind::Misconfigured => {
             let next = match system {
                 System::Helpdesk => "Hand the conversation over to a person",
                 _ => "Open a ticket with create_ticket, or hand the conversation over to a person",
             };
-            format!(
+            let sentence = format!(
                 "The {system} cannot do this as it is set up, which only the company can repair; nothing has been done. No \
                  value of the customer is the reason: do not ask for one again, and do not repeat the call. {next}."
-            )
+            );
+            Refused::new(Code::Misconfigured, sentence)
         }
         Kind::RateLimited { retry_after } => {
-            let wait = retry_after.map_or(60, |wait| wait.as_secs());
-            let wait = in_words(if wait == 0 { 60 } else { wait });
-            format!("The {system} is busy. Repeat the same call in {wait}; nothing has been done so far.")
+            let wait = retry_after.map(|wait| wait.as_secs()).filter(|wait| *wait > 0).unwrap_or(USUAL_WAIT_S);
+            let in_words = in_words(wait);
+            let sentence =
+                format!("The {system} is busy. Repeat the same call in {in_words}; nothing has been done so far.");
+            Refused::new(Code::Busy, sentence).again_in(wait)
         }
-        Kind::Invalid { field: Some(field), .. } => format!(
-            "The {system} did not accept {field}; nothing has been done. Ask the customer for a correct value and call \
-             again."
+        Kind::Invalid { field: Some(field), .. } => Refused::new(
+            Code::NotAccepted,
+            format!(
+                "The {system} did not accept {field}; nothing has been done. Ask the customer for a correct value and call \
+                 again."
+            ),
         ),
-        Kind::Invalid { field: None, .. } | Kind::Closed => format!(
-            "The {system} did not accept this; nothing has been done, and it does not say which value is the reason. Call \
-             again only if one is plainly wrong; otherwise say honestly that it cannot be done, and offer a person."
+        Kind::Invalid { field: None, .. } | Kind::Closed => Refused::new(
+            Code::NotAccepted,
+            format!(
+                "The {system} did not accept this; nothing has been done, and it does not say which value is the reason. Call \
+                 again only if one is plainly wrong; otherwise say honestly that it cannot be done, and offer a person."
+            ),
         ),
-        Kind::EmailRequired => ToolError::step_up(Level::Otp).sentence(),
+        Kind::EmailRequired => ToolError::step_up(Level::Otp).into_refused(),
     }
 }
 
@@ -224,7 +260,7 @@ mod tests {
             (System::Helpdesk, "Hand the conversation"),
         ] {
             for kind in [PortErrorKind::Misconfigured, PortErrorKind::Forbidden] {
-                let said = ToolError::Port(PortError::new(system, kind, "a field")).sentence();
+                let said = ToolError::Port(PortError::new(system, kind, "a field")).into_refused().sentence;
                 assert!(said.contains(next) && said.contains("only the company can repair"), "{said}");
                 assert!(!said.contains("correct") && !said.contains("Check the values"), "{said}");
                 assert_eq!(said.contains("create_ticket"), system != System::Helpdesk, "{said}");

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Options,
     error::{RegistryError, ToolError},
+    refused::Code,
     schema::{self, Open},
     tool::{Hints, Tool},
 };
@@ -172,6 +173,7 @@ impl Tool for LookupOrder {
 /// customer's, or is unreadable.
 pub(super) fn not_found() -> ToolError {
     ToolError::refused(
+        Code::NotFound,
         "No order with this number can be shown for this customer. Ask the customer to check the number on the confirmation \
          email and which account it was ordered with; if it is right, offer to open a ticket.",
     )

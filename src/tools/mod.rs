@@ -5,9 +5,11 @@
 mod argument_kind;
 mod argument_mode;
 mod arguments;
+mod calls;
 mod create_ticket;
 mod error;
 mod lookup_order;
+mod refused;
 mod registry;
 mod schema;
 mod search_articles;
@@ -18,7 +20,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use calls::{Calls, Incoming, Outcome, UnknownTool};
 pub use error::{RegistryError, ToolError};
+pub use refused::{Code, Refused};
 pub use registry::{CallerSource, Registry, Request};
 pub use schema::{clean, document};
 pub use tool::{Hints, Spec, ToolReply};

@@ -9,6 +9,7 @@ use super::{
     argument_mode::ArgumentMode,
     arguments::Arguments,
     error::{RegistryError, ToolError, in_words},
+    refused::{Code, Refused},
     tool::{AnyTool, Spec, ToolReply},
 };
 use crate::{
@@ -40,7 +41,7 @@ struct Entry {
 /// A tool call, as the transport passes it.
 #[derive(Debug)]
 pub struct Request {
-    pub tool: String,
+    pub tool: &'static str,
     pub arguments: Map<String, Value>,
     /// The caller's idempotency key, if it sent one.
     pub idempotency_key: Option<Value>,
@@ -125,9 +126,11 @@ impl Registry {
         self.by_name.get(tool).map_or(Duration::ZERO, |at| self.deadlines[*at])
     }
 
+    /// Calls a tool of this registry.
     pub async fn call(&self, mut request: Request) -> Result<ToolReply, ToolError> {
-        let entry =
-            self.by_name.get(request.tool.as_str()).map(|at| &self.entries[*at]).ok_or(ToolError::UnknownTool)?;
+        let Some(entry) = self.by_name.get(request.tool).map(|at| &self.entries[*at]) else {
+            return Err(ToolError::refused(Code::InvalidArguments, "There is no tool of that name."));
+        };
         let spec = &entry.spec;
         request.arguments.retain(|name, _| !self.ignored_arguments.contains(name));
         let caller = self.caller(spec, request.agent, request.caller, &request.arguments).await?;
@@ -135,9 +138,9 @@ impl Registry {
             self.admit(&caller, spec).and_then(|()| checked(entry, request.arguments, request.idempotency_key));
         let (arguments, idempotency_key) = match admitted {
             Ok(admitted) => admitted,
-            Err((verdict, error)) => {
+            Err((verdict, refused)) => {
                 self.note(&caller, spec, verdict).await?;
-                return Err(error);
+                return Err(ToolError::Refused(refused));
             }
         };
         let fingerprint = match spec.hints.read_only {
@@ -186,29 +189,29 @@ impl Registry {
     }
 
     /// Checks whether the caller may call the tool, before any named record is looked up.
-    fn admit(&self, caller: &Caller, spec: &Spec) -> Result<(), Refused> {
+    fn admit(&self, caller: &Caller, spec: &Spec) -> Result<(), Judged> {
         if caller.staff().is_some() && spec.staff_scope.is_none() {
             let why = "Members of staff can call lookup_order alone without a customer. Call again for a customer, without \
                 the staff reason.";
-            return Err((Verdict::IdentityRefused, ToolError::refused(why)));
+            return Err((Verdict::IdentityRefused, Refused::new(Code::NotConfirmed, why)));
         }
         if let Some(Err(wait)) = caller.customer().map(|customer| self.customers.check(&customer.id)) {
             let why = format!(
                 "Too many requests for this customer in a short time. Wait {}, then call again.",
                 in_words(wait.seconds())
             );
-            return Err((Verdict::RateLimited, ToolError::Refused(why)));
+            return Err((Verdict::RateLimited, Refused::new(Code::Slowed, why).again_in(wait.seconds())));
         }
         if let Subject::Customer(customer) = &caller.subject
             && customer.level < spec.level
         {
-            return Err((Verdict::StepUp, ToolError::step_up(spec.level)));
+            return Err((Verdict::StepUp, ToolError::step_up(spec.level).into_refused()));
         }
         if let Some(mode) = &self.argument_mode
             && !mode.allows(spec, self.desk.now())
         {
             let why = "Too many look-ups in a short time. Wait a minute, then try again.";
-            return Err((Verdict::RateLimited, ToolError::refused(why)));
+            return Err((Verdict::RateLimited, Refused::new(Code::Slowed, why).again_in(60)));
         }
         Ok(())
     }
@@ -244,24 +247,23 @@ impl Registry {
     }
 }
 
-/// A refused call: the verdict for the audit and the error for the model.
-type Refused = (Verdict, ToolError);
+/// A refused call: the verdict for the audit, and what the agent may know.
+type Judged = (Verdict, Refused);
 
 fn checked(
     entry: &Entry,
     arguments: Map<String, Value>,
     key: Option<Value>,
-) -> Result<(Map<String, Value>, Option<IdempotencyKey>), Refused> {
+) -> Result<(Map<String, Value>, Option<IdempotencyKey>), Judged> {
     let arguments = entry.arguments.check(arguments, |name| entry.tool.instead_of(name));
     arguments
         .and_then(|arguments| Ok((arguments, key.map(idempotency_key).transpose()?)))
-        .map_err(|sentence| (Verdict::InvalidArguments, ToolError::Refused(sentence)))
+        .map_err(|sentence| (Verdict::InvalidArguments, Refused::new(Code::InvalidArguments, sentence)))
 }
 
 fn idempotency_key(value: Value) -> Result<IdempotencyKey, String> {
     value.as_str().and_then(|text| IdempotencyKey::parse(text).ok()).ok_or_else(|| {
-        "The idempotency key in _meta must be a string of 1 to 255 visible ASCII characters. Correct it, or call again without \
-         one."
+        "The idempotency key must be a string of 1 to 255 visible ASCII characters. Correct it, or call again without one."
             .to_owned()
     })
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Options,
     error::{RegistryError, ToolError, in_words},
+    refused::Code,
     tool::{Hints, Tool},
 };
 use crate::{
@@ -135,9 +136,9 @@ impl Tool for UpdateCrm {
                 return Err(ToolError::Partly { said: format!("{said} {rest}"), rest: Box::new((*error).into()) });
             }
             Err(DeskError::Port(PortError { kind: PortErrorKind::EmailRequired, .. })) => {
-                return Err(ToolError::Unrecorded { verdict: Verdict::StepUp, sentence: WITHOUT_EMAIL.to_owned() });
+                return Err(ToolError::unrecorded(Verdict::StepUp, WITHOUT_EMAIL));
             }
-            Err(DeskError::NotFound) => return Err(ToolError::refused(NOT_THEIRS)),
+            Err(DeskError::NotFound) => return Err(ToolError::refused(Code::NotFound, NOT_THEIRS)),
             Err(error) => return Err(error.into()),
         };
         Ok(Output {

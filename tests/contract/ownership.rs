@@ -129,9 +129,9 @@ fn may_see(customer: &Customer, order: &Order) -> bool {
     }
 }
 
-fn request(tool: &str, arguments: serde_json::Value, customer: &Customer) -> Request {
+fn request(tool: &'static str, arguments: serde_json::Value, customer: &Customer) -> Request {
     Request {
-        tool: tool.to_owned(),
+        tool,
         arguments: arguments.as_object().unwrap().clone(),
         idempotency_key: None,
         agent: None,
@@ -159,7 +159,7 @@ proptest! {
                 let arguments = json!({ "order_id": id, "detail": detail });
                 let answer = registry.call(request("lookup_order", arguments, &customer)).await;
                 let calls = orders.calls.load(Ordering::SeqCst) - before;
-                (answer.map(|reply| format!("{}{}", reply.text, reply.structured)).map_err(|error| error.sentence()), calls)
+                (answer.map(|reply| format!("{}{}", reply.text, reply.structured)).map_err(|error| error.into_refused().sentence), calls)
             };
             let (absent, calls_for_absent) = answer("78", "full").await;
             for detail in ["summary", "full"] {

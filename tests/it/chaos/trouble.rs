@@ -22,7 +22,7 @@ use frontdesk::{
     limits::{BodyReader, Gate, Options},
     mcp::{self, EndpointOptions, Services, Shutdown},
     store::Store,
-    tools::{self, Registry},
+    tools::{self, Calls, Registry},
 };
 use serde_json::json;
 
@@ -164,8 +164,9 @@ async fn serve(deadline_ms: u64) -> Fixture {
         Registry::new(&tools::Options { deadline_ms, ..Default::default() }, false, &Options::none(), desk.clone())
             .unwrap();
     let shutdown = Shutdown::default();
-    let services =
-        Services { registry: Arc::new(registry), identity: Arc::new(identity), desk, shutdown: shutdown.clone() };
+    let calls =
+        Calls { registry: Arc::new(registry), identity: Arc::new(identity), desk, writes: shutdown.writes.clone() };
+    let services = Services { calls: Arc::new(calls), shutdown: shutdown.clone() };
     let options = EndpointOptions {
         allowed_hosts: vec![],
         allowed_origins: vec![],
