@@ -97,9 +97,8 @@ impl AgentAuth {
     async fn admit(&self, request: &mut Request) -> Result<(), Refusal> {
         let token = bearer(request.headers());
         request.headers_mut().remove(header::AUTHORIZATION);
-        let mut evidence = Evidence::default();
-        evidence.peer =
-            request.extensions().get::<Peer>().and_then(|peer| peer.client(request.headers(), &self.proxies));
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.client(request.headers(), &self.proxies));
+        let mut evidence = Evidence { peer, ..Evidence::default() };
         let headers = request.headers_mut();
         for name in self.carried.iter() {
             if !headers.contains_key(name) {
