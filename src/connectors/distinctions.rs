@@ -2,7 +2,7 @@
 //! refused credentials, and every kind of outage. The faults are made by a proxy; nothing is written.
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -106,6 +106,17 @@ impl Bench<'_> {
         self.proxies.iter().map(FaultProxy::spoiled).sum()
     }
 
+    /// Whether the vendor's last reply says without its body that nothing is there. A 204 has none that could break; half
+    /// of a 404 that looks whole still is a 404.
+    fn is_said_by_status(&self, fault: &Fault) -> bool {
+        let is = |status: StatusCode| self.proxies.iter().any(|proxy| proxy.last_reply().0 == status);
+        match fault {
+            Fault::Truncated => is(StatusCode::NO_CONTENT),
+            Fault::CutShort => is(StatusCode::NO_CONTENT) || is(StatusCode::NOT_FOUND),
+            _ => false,
+        }
+    }
+
     /// `orders.find`, in all cases.
     pub async fn orders(&self, known: &Known) -> Vec<Case> {
         const FIND: &str = "orders.find";
@@ -132,7 +143,7 @@ impl Bench<'_> {
             return cases;
         }
         let foreign = ask(self.patient, &known.foreign).await;
-        let foreign_body = self.proxies.iter().map(FaultProxy::last_body).find(|body| !body.is_empty());
+        let foreign_body = self.proxies.iter().map(|proxy| proxy.last_reply().1).find(|body| !body.is_empty());
         let confused = match &foreign {
             Seen::Order { id, .. } if !id.is_same(&known.foreign, false) => {
                 Some("the number of another order: compare what the vendor found with $input.number".to_owned())
@@ -235,6 +246,10 @@ impl Bench<'_> {
             if fault == Fault::WrongCredentials && self.spoiled() == spoiled {
                 let why = "there are no credentials in a header that could be made wrong".to_owned();
                 cases.push(case(operation, name, means.words(), &seen, Some(why)));
+                continue;
+            }
+            if seen == Seen::Absent && self.is_said_by_status(&fault) {
+                cases.push(case(operation, name, "nothing there, by the status alone", &seen, None));
                 continue;
             }
             let confused = (!means.fits(&seen)).then(|| advice(means, &seen));

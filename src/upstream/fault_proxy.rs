@@ -61,7 +61,7 @@ struct Shared {
     fault: Mutex<Fault>,
     requests: AtomicUsize,
     spoiled: AtomicUsize,
-    last: Mutex<Bytes>,
+    last: Mutex<(StatusCode, Bytes)>,
 }
 
 struct Incoming {
@@ -134,8 +134,8 @@ impl FaultProxy {
         self.shared.spoiled.load(Ordering::Relaxed)
     }
 
-    /// The body of the last reply that was passed on.
-    pub fn last_body(&self) -> Bytes {
+    /// Status and body of the last reply that was passed on, as it came.
+    pub fn last_reply(&self) -> (StatusCode, Bytes) {
         lock(&self.shared.last).clone()
     }
 }
@@ -220,7 +220,7 @@ impl Shared {
             body.extend_from_slice(&chunk);
         }
         let body = body.freeze();
-        *lock(&self.last) = body.clone();
+        *lock(&self.last) = (status, body.clone());
         Some(Outgoing { status, headers, body })
     }
 }

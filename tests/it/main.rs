@@ -32,6 +32,7 @@ mod connectors {
     mod drafts;
     mod editors;
     mod engine;
+    mod fakes;
     mod helpdesks;
     mod order_replies;
     pub mod outcomes;
@@ -39,6 +40,7 @@ mod connectors {
     mod refresh_tokens;
     mod renewal;
     mod sessions;
+    mod shipped_probes;
     mod tokens;
     mod trials;
     mod upstreams;
