@@ -38,6 +38,7 @@ use crate::{
     tools::{Calls, Registry},
 };
 
+pub use agents::identity;
 use desk::{check_settlement, desk};
 pub use error::AppError;
 use faults::warnings;
@@ -126,8 +127,7 @@ impl App {
         arrived: Arc<Notify>,
     ) -> Result<Self, AppError> {
         // Cheap checks first: a configuration fault must not leave a new store behind.
-        let options = config.identity.options(secrets)?;
-        let identity = Identity::new(options, config.identity.subject_system.clone(), clock.clone())?;
+        let identity = identity(config, secrets, clock.clone())?;
         let vault = vault::vault(config, secrets, &clock)?;
         let connectors = upstreams::connectors_with(config, secrets, &clock, vault.clone())?;
         let routes = sources::routes(config, secrets)?;
@@ -143,7 +143,8 @@ impl App {
         if let Some(vault) = vault {
             vault.bind(&store, &shutdown.writes);
         }
-        let auth = Arc::new(agents::auth(config, &store, clock.clone())?);
+        let auth = Arc::new(agents::auth(config, &store, &identity.headers(), clock.clone())?);
+        let identity = identity.with_revocations(Arc::new(store.clone()));
         let requests = requests::Requests {
             store: store.clone(),
             arrived: arrived.clone(),
@@ -237,7 +238,7 @@ impl App {
             challenge: self.auth.challenge.clone(),
             gate: gate.clone(),
         };
-        warm_up(self.auth.clone());
+        warm_up(self.auth.clone(), self.services.calls.identity.clone());
         let (store, connectors, closing) = (self.store.clone(), self.connectors.clone(), self.shutdown.closing.clone());
         let health = Arc::new(health::Checks::new(store.clone(), connectors.clone(), closing));
         let clock = self.worker.clock.clone();
@@ -349,8 +350,9 @@ impl App {
 }
 
 /// Fetches verification keys before the first call.
-fn warm_up(auth: Arc<AgentAuth>) {
+fn warm_up(auth: Arc<AgentAuth>, identity: Arc<Identity>) {
     tokio::spawn(async move {
+        identity.warm_up().await;
         if let Some(agents) = &auth.agents {
             agents.warm_up().await;
         }

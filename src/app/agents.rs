@@ -8,11 +8,11 @@ use http::HeaderName;
 
 use super::AppError;
 use crate::{
-    config::{Config, proxies},
+    config::{Config, Secrets, TokenConfig, proxies},
     domain::Clock,
     http::{AgentAuth, AuthLog},
     identity::{
-        CONTEXT_HEADER, VERIFICATION_HEADER,
+        Identity,
         agents::{Agents, Authentication, Challenge, FetchError, KeyFetcher},
     },
     limits::{BodyReader, Gate, ResponseMemory},
@@ -40,7 +40,19 @@ fn bodies(config: &Config) -> BodyReader {
     BodyReader::new(config.http.body_bytes_max, Duration::from_millis(config.http.body_timeout_ms))
 }
 
-pub(super) fn auth(config: &Config, store: &Store, clock: Clock) -> Result<AgentAuth, AppError> {
+/// The judge of who the customer of a call is. It fetches keys where `identity.tokens` has published ones.
+pub fn identity(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Identity, AppError> {
+    let options = config.identity.options(&config.agents.carriers, secrets)?;
+    let published = config.identity.tokens.iter().any(TokenConfig::has_published_keys);
+    let fetcher: Option<Arc<dyn KeyFetcher>> = match published {
+        true => Some(Arc::new(Published(Fetcher::new(KEYS_BYTES_MAX)?))),
+        false => None,
+    };
+    Ok(Identity::new(options, config.identity.subject_system.clone(), fetcher.as_ref(), clock)?)
+}
+
+/// `carried` are the headers that say who the customer is.
+pub(super) fn auth(config: &Config, store: &Store, carried: &[String], clock: Clock) -> Result<AgentAuth, AppError> {
     let agents = match config.agents.authentication {
         Authentication::None => None,
         Authentication::Required => {
@@ -57,6 +69,6 @@ pub(super) fn auth(config: &Config, store: &Store, clock: Clock) -> Result<Agent
         streams: Gate::streams(config.http.event_streams_max),
         response_memory: ResponseMemory::default(),
         log: AuthLog::default(),
-        carried: [CONTEXT_HEADER, VERIFICATION_HEADER].map(HeaderName::from_static).to_vec(),
+        carried: carried.iter().filter_map(|name| HeaderName::try_from(name).ok()).collect(),
     })
 }

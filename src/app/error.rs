@@ -4,7 +4,7 @@ use crate::{
     config::ConfigError,
     connectors::{ConnectorError, LibraryError},
     http::{ServeError, TlsError},
-    identity::{KeyError, agents::OptionsError},
+    identity::{SetupError, agents::OptionsError},
     mcp::StdioError,
     store::StoreError,
     telemetry::metrics,
@@ -17,8 +17,8 @@ use crate::{
 pub enum AppError {
     #[error("invalid configuration")]
     Config(#[from] ConfigError),
-    #[error("invalid configuration: identity.context.keys")]
-    Key(#[from] KeyError),
+    #[error("invalid configuration: identity")]
+    Identity(#[from] SetupError),
     #[error("invalid configuration")]
     Tools(#[from] RegistryError),
     #[error("invalid configuration")]

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::{Config, ConfigError, LeftOut, Secrets},
     domain::{Clock, SecretRef, is_loopback},
-    identity::{Identity, Mode, agents::Authentication},
+    identity::{Mode, agents::Authentication},
     tools,
 };
 
@@ -61,9 +61,8 @@ fn together(config: &Config, secrets: &Secrets) -> Result<Vec<String>, AppError>
 
 fn identity(config: &Config, secrets: &Secrets, clock: &Clock) -> Vec<AppError> {
     let judge = |identity: &crate::config::IdentityConfig| -> Result<(), AppError> {
-        let options = identity.options(secrets)?;
-        Identity::new(options, identity.subject_system.clone(), clock.clone())?;
-        Ok(())
+        let config = Config { identity: identity.clone(), ..config.clone() };
+        super::identity(&config, secrets, clock.clone()).map(drop)
     };
     let mut found: Vec<AppError> = judge(&config.identity).err().into_iter().collect();
     // A missing issuer must not hide a fault in the keys.

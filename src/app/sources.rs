@@ -4,8 +4,8 @@ use super::AppError;
 use crate::{
     config::{Config, ConfigError, Secrets},
     connectors::{FilterThreads, Library, WebhookSetup, WebhookSource},
-    domain::Secret,
-    webhooks::{ARTICLE_BODY_BYTES_MAX, AllowedAddresses, NativeSource, Route, Source, SourceOptions},
+    domain::{AllowedAddresses, Secret},
+    webhooks::{ARTICLE_BODY_BYTES_MAX, NativeSource, Route, Source, SourceOptions},
 };
 
 /// The configured webhook sources, with their secrets read. Vendor files are compiled only if a source uses one.

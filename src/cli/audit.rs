@@ -10,8 +10,8 @@ use crate::{
 
 /// Show audit records: each decision, its customer and its objects
 ///
-/// One line per decision, newest first: time, tool, verdict, effect, objects, changed fields, conversation, agent and
-/// the customer as a keyed hash; for look-ups by staff, the member and the reason. Contains no values and no content.
+/// One line per decision, newest first: time, tool, verdict, effect, objects, changed fields, conversation, agent, the
+/// customer as a keyed hash, and how the customer was determined; for look-ups by staff, the member and the reason. Contains no values and no content.
 #[derive(Args)]
 pub(super) struct Audit {
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(super) struct Audit {
 }
 
 const TITLES: &[&str] =
-    &["time", "tool", "verdict", "effect", "objects", "fields", "conversation", "agent", "customer", "staff"];
+    &["time", "tool", "verdict", "effect", "objects", "fields", "conversation", "agent", "customer", "by", "staff"];
 
 impl Audit {
     pub(super) fn run(self) -> anyhow::Result<()> {
@@ -77,6 +77,7 @@ fn columns(record: &StoredAudit) -> Vec<String> {
         or_empty(&record.conversation),
         or_empty(&record.agent),
         or_empty(&record.customer_hash),
+        or_empty(&record.origin),
         match (&record.staff, &record.reason) {
             (Some(staff), Some(reason)) => format!("{staff}: {reason}"),
             _ => String::new(),

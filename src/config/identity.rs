@@ -1,11 +1,16 @@
 //! The `[identity]` section, and its conversion into the identity room's options.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Secrets};
+use super::{ConfigError, Secrets, TokenConfig};
 use crate::{
     domain::{Customer, CustomerId, Email, Language, Level, Secret, SecretRef, SystemId},
-    identity::{Algorithm, ContextKey, ContextOptions, KeyMaterial, Mode, Options, SigningKey},
+    identity::{
+        Algorithm, AssertedOptions, CarrierOptions, ContextKey, ContextMode, ContextOptions, KeyMaterial, LIFETIME_S,
+        LIFETIME_S_MAX, Mode, Options, SigningKey,
+    },
 };
 
 /// How the customer of a call is determined.
@@ -32,6 +37,13 @@ pub struct IdentityConfig {
     pub subject_system: SystemId,
     /// Mode context: which customer contexts are accepted.
     pub context: ContextConfig,
+    /// Mode context: tokens of customers that others sign.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenConfig>,
+    /// Mode context: agents that may name the customer in headers, unsigned. Whoever has such an agent's token can
+    /// claim to act for any customer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asserted: Vec<AssertedOptions>,
 }
 
 impl Default for IdentityConfig {
@@ -43,6 +55,8 @@ impl Default for IdentityConfig {
             language: None,
             subject_system: SystemId::builtin(),
             context: ContextConfig::default(),
+            tokens: Vec::new(),
+            asserted: Vec::new(),
         }
     }
 }
@@ -66,15 +80,26 @@ pub struct ContextConfig {
     /// cannot be used with another agent's token. Needs `agents.authentication = "required"`. Over stdio, where no
     /// agent authenticates, it must only be there.
     pub azp_required: bool,
+    /// Longest accepted life of a customer context in seconds, from `iat` to `exp`. More than 900 is for platforms that
+    /// keep a context for a whole conversation: a context that lives so long needs `cid` and `azp`.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub lifetime_max_s: i64,
     /// The keys that verify customer contexts; mode `context` needs one. To change a key without a gap, configure the
-    /// old and the new one with different `kid`s, let the backend sign with the new one, and remove the old one 15
-    /// minutes later: no context lives longer.
+    /// old and the new one with different `kid`s, let the backend sign with the new one, and remove the old one when
+    /// `lifetime_max_s` has passed.
     pub keys: Vec<KeyConfig>,
 }
 
 impl Default for ContextConfig {
     fn default() -> Self {
-        Self { issuer: None, audience: "frontdesk".to_owned(), azp: None, azp_required: false, keys: Vec::new() }
+        Self {
+            issuer: None,
+            audience: "frontdesk".to_owned(),
+            azp: None,
+            azp_required: false,
+            lifetime_max_s: LIFETIME_S,
+            keys: Vec::new(),
+        }
     }
 }
 
@@ -97,9 +122,26 @@ pub struct KeyConfig {
 
 impl IdentityConfig {
     /// Builds the identity room's options, reading the keys.
-    pub fn options(&self, secrets: &Secrets) -> Result<Options, ConfigError> {
+    pub fn options(
+        &self,
+        carriers: &BTreeMap<String, CarrierOptions>,
+        secrets: &Secrets,
+    ) -> Result<Options, ConfigError> {
         Ok(match self.mode {
-            Mode::Context => Options::Context(self.context.options(secrets)?),
+            Mode::Context => Options::Context(Box::new(ContextMode {
+                contexts: match self.context.is_left_out() && (!self.tokens.is_empty() || !self.asserted.is_empty()) {
+                    true => None,
+                    false => Some(self.context.options(secrets)?),
+                },
+                tokens: self
+                    .tokens
+                    .iter()
+                    .enumerate()
+                    .map(|(n, token)| token.profile(n, &self.subject_system, secrets))
+                    .collect::<Result<_, _>>()?,
+                asserted: self.asserted.clone(),
+                carriers: carriers.clone(),
+            })),
             Mode::Token => Options::Token,
             Mode::Fixed => Options::Fixed(self.fixed_customer()?),
             Mode::Argument => Options::Argument,
@@ -137,6 +179,11 @@ impl IdentityConfig {
 }
 
 impl ContextConfig {
+    /// Whether nothing says whose contexts are accepted: then only other ways to name customers count.
+    fn is_left_out(&self) -> bool {
+        self.issuer.is_none() && self.keys.is_empty()
+    }
+
     fn options(&self, secrets: &Secrets) -> Result<ContextOptions, ConfigError> {
         let issuer = self.issuer.clone().filter(|issuer| !issuer.is_empty()).ok_or_else(|| {
             ConfigError::value(
@@ -145,26 +192,36 @@ impl ContextConfig {
                 identity.context.issuer = \"https://…\", or choose another identity.mode",
             )
         })?;
+        if !(1..=LIFETIME_S_MAX).contains(&self.lifetime_max_s) {
+            return Err(ConfigError::value("identity.context.lifetime_max_s", "must be 1 to 86400"));
+        }
         if self.keys.is_empty() {
             return Err(ConfigError::value(
                 "identity.context.keys",
                 "mode context needs a key; write [[identity.context.keys]] with alg and public_key (or secret for HS256)",
             ));
         }
-        let keys = self.keys.iter().enumerate().map(|(n, key)| key.verifying(n, secrets)).collect::<Result<_, _>>()?;
+        let keys = self
+            .keys
+            .iter()
+            .enumerate()
+            .map(|(n, key)| key.verifying(&format!("identity.context.keys[{n}]"), secrets))
+            .collect::<Result<_, _>>()?;
         Ok(ContextOptions {
             issuer,
             audience: self.audience.clone(),
             azp: self.azp.clone(),
             azp_required: self.azp_required,
+            lifetime_s_max: self.lifetime_max_s,
             keys,
         })
     }
 }
 
 impl KeyConfig {
-    fn verifying(&self, n: usize, secrets: &Secrets) -> Result<ContextKey, ConfigError> {
-        let member = |name| format!("identity.context.keys[{n}].{name}");
+    /// `at` is the configuration key of this key.
+    pub(super) fn verifying(&self, at: &str, secrets: &Secrets) -> Result<ContextKey, ConfigError> {
+        let member = |name| format!("{at}.{name}");
         let read = |name, secret: &Option<SecretRef>| -> Result<Secret, ConfigError> {
             let secret = secret.as_ref().ok_or_else(|| ConfigError::value(&member(name), "is missing"))?;
             secrets.read(secret).map_err(|source| ConfigError::Secret { key: member(name), source })
@@ -178,7 +235,7 @@ impl KeyConfig {
 
     /// The signing key, if the algorithm is symmetric.
     pub fn signing(&self, n: usize, secrets: &Secrets) -> Result<Option<SigningKey>, ConfigError> {
-        match self.verifying(n, secrets)? {
+        match self.verifying(&format!("identity.context.keys[{n}]"), secrets)? {
             ContextKey { algorithm, kid, material: KeyMaterial::Shared(secret) } => {
                 Ok(Some(SigningKey { algorithm, kid, secret }))
             }

@@ -8,6 +8,7 @@ mod identity;
 mod layers;
 mod secret;
 mod secret_files;
+mod tokens;
 mod typed;
 
 use std::{
@@ -22,6 +23,7 @@ pub use dot_env::names as dot_env_names;
 pub use identity::{ContextConfig, IdentityConfig, KeyConfig};
 pub use layers::{Inspected, LeftOut, Loaded, Overrides, Source, inspect, load};
 pub use secret::Secrets;
+pub use tokens::TokenConfig;
 
 use crate::{
     connectors, desk, domain::SecretError, http, identity::agents, inbox, limits, store, telemetry, tools, webhooks,

@@ -11,8 +11,8 @@ use super::{
     webhook_file::{Skipped, WebhookExample},
 };
 use crate::{
-    domain::Secret,
-    webhooks::{AllowedAddresses, Customers, DedupKey, Mapped, RawWebhook, Route},
+    domain::{AllowedAddresses, Secret},
+    webhooks::{Customers, DedupKey, Mapped, RawWebhook, Route},
 };
 
 /// Operation name of webhook examples in results.

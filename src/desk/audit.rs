@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Call, PortError};
 use crate::{
     domain::{AgentId, ConversationId, CustomerId, Timestamp},
-    identity::{Caller, StaffMember},
+    identity::{Caller, Origin, StaffMember},
 };
 
 /// Storage of audit records.
@@ -33,6 +33,8 @@ pub struct AuditRecord {
     pub staff: Option<StaffMember>,
     pub conversation: Option<ConversationId>,
     pub context_id: Option<String>,
+    /// How the customer was determined.
+    pub origin: Option<Origin>,
     pub tool: Cow<'static, str>,
     pub decision: Decision,
 }
@@ -79,6 +81,7 @@ impl AuditRecord {
             staff: caller.staff().cloned(),
             conversation: caller.conversation.clone(),
             context_id: caller.context_id.clone(),
+            origin: caller.origin.clone(),
             tool: tool.into(),
             decision,
         }
@@ -202,6 +205,9 @@ pub struct StoredAudit {
     pub conversation: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_id: Option<String>,
+    /// How the customer was determined, as `asserted by captain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     pub tool: String,
     pub verdict: Verdict,
     pub objects: Vec<String>,

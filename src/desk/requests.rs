@@ -97,6 +97,7 @@ impl QueuedTicket {
                 agent: self.agent.clone(),
                 conversation: self.conversation.clone(),
                 context_id: self.context_id.clone(),
+                origin: None,
                 issued_at: None,
             },
             tool: TOOL,

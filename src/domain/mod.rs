@@ -2,6 +2,7 @@
 //!
 //! Values are parsed on construction: an invalid id, email or amount cannot exist.
 
+mod address;
 mod article;
 mod contact;
 mod customer;
@@ -25,6 +26,7 @@ mod ticket;
 mod time;
 mod waiting;
 
+pub use address::{AllowedAddresses, NotAnAddress};
 pub use article::{Article, ArticleContent, ArticleEntry, ArticleHit, ArticleMark, ArticleState};
 pub use contact::{Contact, ContactFields, FieldName, FieldValue};
 pub use customer::{Customer, CustomerId, Level, SystemId};

@@ -214,6 +214,7 @@ fn call(system: &SystemId, kind: &'static str, details: &ConversationDetails) ->
             agent: None,
             conversation: Some(details.conversation.clone()),
             context_id: None,
+            origin: None,
             issued_at: None,
         },
         tool: kind,

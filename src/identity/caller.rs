@@ -1,5 +1,7 @@
 //! The result of identity: which agent calls, and for whom.
 
+use std::{borrow::Cow, sync::Arc};
+
 use crate::domain::{AgentId, ConversationId, Customer, Email, Timestamp};
 
 /// The person a call is about.
@@ -36,6 +38,39 @@ impl StaffMember {
     }
 }
 
+/// How the customer of a call was determined, for the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// By a signed customer context beside the call.
+    Context,
+    /// By a signed customer context that came among the arguments.
+    Argument,
+    /// By a token of this entry of `identity.tokens`.
+    Token(Arc<str>),
+    /// By this agent, which may assert customers.
+    Asserted(AgentId),
+    /// By the access token of the customer.
+    AccessToken,
+    /// By the configuration.
+    Fixed,
+    /// By a one-time code alone.
+    Code,
+}
+
+impl Origin {
+    pub fn in_words(&self) -> Cow<'static, str> {
+        match self {
+            Self::Context => "customer context".into(),
+            Self::Argument => "customer context as argument".into(),
+            Self::Token(profile) => format!("token of {profile}").into(),
+            Self::Asserted(agent) => format!("asserted by {agent}").into(),
+            Self::AccessToken => "access token".into(),
+            Self::Fixed => "configuration".into(),
+            Self::Code => "one-time code".into(),
+        }
+    }
+}
+
 /// The agent that calls, and the person the call is about.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -44,11 +79,18 @@ pub struct Caller {
     pub conversation: Option<ConversationId>,
     /// The id of the customer context (`jti`), for the audit.
     pub context_id: Option<String>,
+    /// How the customer was determined, where a tool was called.
+    pub origin: Option<Origin>,
     /// When the customer's token was issued: a revocation ends those before it.
     pub issued_at: Option<Timestamp>,
 }
 
 impl Caller {
+    /// A caller of whom nothing but the subject is known.
+    pub fn of(subject: Subject) -> Self {
+        Self { subject, agent: None, conversation: None, context_id: None, origin: None, issued_at: None }
+    }
+
     /// The customer, if a trusted backend named one.
     pub fn customer(&self) -> Option<&Customer> {
         match &self.subject {

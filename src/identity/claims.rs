@@ -2,58 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Subject};
+use super::{Caller, Origin, Refusal, Subject};
 use crate::domain::{AgentId, ConversationId, Customer, CustomerId, Email, Language, Level, SystemId, Timestamp};
 
-/// Longest lifetime of a customer context, from `iat` to `exp`, in seconds.
-pub const LIFETIME_S_MAX: i64 = 15 * 60;
+/// Longest lifetime of a customer context that any agent may use in any conversation, from `iat` to `exp`, in seconds.
+pub const LIFETIME_S: i64 = 15 * 60;
+/// Longest lifetime that can be configured, in seconds.
+pub const LIFETIME_S_MAX: i64 = 24 * 60 * 60;
 /// Accepted clock skew of the minting backend into the future, in seconds. Expiry has no leeway.
 const AHEAD_S_MAX: i64 = 30;
 /// Most linked ids in one context.
 const LINKED_MAX: usize = 32;
-
-/// Why a customer context was refused. For the integrator who reads the log; holds no value of the context.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error(
-        "no customer context came with the call; send it as header Customer-Context or in _meta as io.frontdesk/customer-context"
-    )]
-    Absent,
-    #[error("a customer context came with the call, but identity.mode is not context")]
-    NotAccepted,
-    #[error("{0} differ")]
-    CarriersDiffer(&'static str),
-    #[error("the customer context is malformed: {0}")]
-    Malformed(&'static str),
-    #[error("the customer context has typ other than cctx+jwt")]
-    Typ,
-    #[error("the customer context is signed with an algorithm or kid that no configured key has")]
-    NoKey,
-    #[error("the signature of the customer context does not verify")]
-    Signature,
-    #[error("the customer context's iss is not identity.context.issuer")]
-    Issuer,
-    #[error("the customer context's aud is not identity.context.audience")]
-    Audience,
-    #[error("the customer context's azp is not identity.context.azp")]
-    AuthorizedParty,
-    #[error("the customer context has no azp, and identity.context.azp_required asks for one")]
-    NoAuthorizedParty,
-    #[error("the customer context's azp is not the agent that has authenticated")]
-    OtherAgent,
-    #[error("identity.mode is token, and the call came without the access token of a signed-in person")]
-    NotSignedIn,
-    #[error("the staff override in _meta is refused: {0}")]
-    Staff(&'static str),
-    #[error("the customer context has expired")]
-    Expired,
-    #[error("the customer context is not valid yet; compare the clocks of both machines")]
-    NotYetValid,
-    #[error("the customer context lives longer than 15 minutes from iat to exp")]
-    LivesTooLong,
-    #[error("the customer context's claim {claim} is refused: {why}")]
-    Claim { claim: &'static str, why: &'static str },
-}
 
 /// The claims of a customer context. Times are in seconds (RFC 7519 NumericDate), as integers.
 #[derive(Serialize, Deserialize)]
@@ -91,6 +50,9 @@ pub(super) struct Expected<'a> {
     pub audience: &'a str,
     pub azp: Option<&'a str>,
     pub azp_required: bool,
+    pub lifetime_s_max: i64,
+    /// Whether the context came among the arguments alone.
+    pub as_argument: bool,
     /// The authenticated agent.
     pub agent: Option<&'a AgentId>,
     pub subject_system: &'a SystemId,
@@ -134,6 +96,7 @@ impl Claims {
             },
             conversation: self.cid.as_deref().map(ConversationId::parse).transpose().map_err(refused("cid"))?,
             context_id: self.jti,
+            origin: Some(Origin::Context),
             issued_at: Timestamp::from_unix_ms(self.iat.saturating_mul(1000)).ok(),
         })
     }
@@ -165,8 +128,18 @@ impl Claims {
         {
             return Err(Refusal::NotYetValid);
         }
-        if self.exp.saturating_sub(self.iat) > LIFETIME_S_MAX {
-            return Err(Refusal::LivesTooLong);
+        let lifetime_s = self.exp.saturating_sub(self.iat);
+        if lifetime_s > expected.lifetime_s_max {
+            return Err(Refusal::LivesTooLong(expected.lifetime_s_max));
+        }
+        // What lives for a conversation is good for that conversation and that agent alone.
+        for (claim, value) in [("cid", &self.cid), ("azp", &self.azp)] {
+            if value.is_none() && expected.as_argument {
+                return Err(Refusal::InputNeeds(claim));
+            }
+            if value.is_none() && lifetime_s > LIFETIME_S {
+                return Err(Refusal::LongLived(claim));
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use jsonwebtoken::Header;
 
 use super::{
     KeyError, SigningKey,
-    claims::{Claims, LIFETIME_S_MAX},
+    claims::{Claims, LIFETIME_S, LIFETIME_S_MAX},
     context::TYP,
 };
 use crate::domain::{Level, Timestamp};
@@ -31,6 +31,8 @@ pub struct Mint {
 pub enum MintError {
     #[error("the lifetime must be 1 to {LIFETIME_S_MAX} seconds")]
     Lifetime,
+    #[error("a context that lives longer than {LIFETIME_S} seconds needs a conversation (cid) and an agent (azp)")]
+    LongLived,
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("failed to sign")]
@@ -41,6 +43,9 @@ pub enum MintError {
 pub fn mint(mint: Mint, key: &SigningKey, now: Timestamp) -> Result<String, MintError> {
     if !(1..=LIFETIME_S_MAX).contains(&mint.lifetime_s) {
         return Err(MintError::Lifetime);
+    }
+    if mint.lifetime_s > LIFETIME_S && (mint.conversation.is_none() || mint.azp.is_none()) {
+        return Err(MintError::LongLived);
     }
     let header = Header { typ: Some(TYP.to_owned()), kid: key.kid.clone(), ..Header::new(key.algorithm.of_library()) };
     let claims = Claims {

@@ -4,28 +4,52 @@
 //! A transport collects [`Evidence`]; [`Identity::resolve`] verifies it in the configured mode.
 
 pub mod agents;
+mod asserted;
 mod caller;
+mod carriers;
 mod claims;
 mod context;
+mod context_mode;
 mod evidence;
+mod inspect;
+mod jws;
 mod keys;
 mod mint;
+mod refusal;
+mod revocation;
+mod tokens;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-pub use caller::{Caller, StaffMember, Subject};
-pub use claims::{LIFETIME_S_MAX, Refusal};
+pub use asserted::{AssertedError, AssertedOptions};
+pub use caller::{Caller, Origin, StaffMember, Subject};
+pub use carriers::{CarrierError, CarrierOptions};
+pub use claims::{LIFETIME_S, LIFETIME_S_MAX};
 pub use context::ContextOptions;
+pub use context_mode::ContextMode;
 pub use evidence::{
     CONTEXT_ARGUMENT, CONTEXT_HEADER, CONTEXT_META, Carried, CarriedHeader, Evidence, STAFF_REASON_META, StaffReason,
     VERIFICATION_ARGUMENT, VERIFICATION_HEADER, VERIFICATION_META,
 };
+pub use inspect::Inspection;
 pub use keys::{Algorithm, ContextKey, KeyError, KeyMaterial, SigningKey};
 pub use mint::{Mint, MintError, mint};
+pub use refusal::{Refusal, Remedy};
+pub use revocation::{REVOCATION_KEPT_S, RevocationError, Revocations, Revoked};
+pub use tokens::{
+    EmailProof, EmailVerified, Nobody, PresetForm, PublishedKeys, TokenKeys, TokenPreset, TokenProfile, TokenRefusal,
+    TokensError,
+};
 
-use crate::domain::{AgentId, Clock, Customer, CustomerId, Email, Level, Scope, SystemId};
-use agents::{Agent, Holder, Person};
-use context::Verifier;
+use crate::{
+    domain::{AgentId, Clock, Customer, CustomerId, Email, Level, Scope, SystemId},
+    telemetry::causes,
+};
+use agents::{Agent, Holder, KeyFetcher, Person};
+use context_mode::Judge;
 
 /// Where the customer of a call comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -45,10 +69,25 @@ pub enum Mode {
 /// The mode with its settings and keys.
 #[derive(Debug, Clone)]
 pub enum Options {
-    Context(ContextOptions),
+    Context(Box<ContextMode>),
     Token,
     Fixed(Customer),
     Argument,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    #[error(transparent)]
+    Asserted(#[from] AssertedError),
+    #[error(transparent)]
+    Carrier(#[from] CarrierError),
+    #[error("the header {0} would say who the customer is in two ways; give each its own header")]
+    Header(String),
 }
 
 /// The result of resolving a call's identity.
@@ -63,26 +102,80 @@ pub enum Resolved {
 pub struct Identity {
     verification: Verification,
     subject_system: SystemId,
+    revocations: Option<Arc<dyn Revocations>>,
     clock: Clock,
 }
 
 enum Verification {
-    Context(Verifier),
+    Context(Box<Judge>),
     Token,
     Fixed(Customer),
     Argument,
 }
 
 impl Identity {
-    /// `subject_system` is the system of a `sub` without one.
-    pub fn new(options: Options, subject_system: SystemId, clock: Clock) -> Result<Self, KeyError> {
+    /// `subject_system` is the system of a `sub` without one. `fetcher` is needed where tokens are verified with
+    /// published keys.
+    pub fn new(
+        options: Options,
+        subject_system: SystemId,
+        fetcher: Option<&Arc<dyn KeyFetcher>>,
+        clock: Clock,
+    ) -> Result<Self, SetupError> {
         let verification = match options {
-            Options::Context(options) => Verification::Context(Verifier::new(options, subject_system.clone())?),
+            Options::Context(options) => {
+                Verification::Context(Box::new(Judge::new(*options, &subject_system, fetcher)?))
+            }
             Options::Token => Verification::Token,
             Options::Fixed(customer) => Verification::Fixed(customer),
             Options::Argument => Verification::Argument,
         };
-        Ok(Self { verification, subject_system, clock })
+        Ok(Self { verification, subject_system, revocations: None, clock })
+    }
+
+    /// With the revocations of a store.
+    pub fn with_revocations(self, revocations: Arc<dyn Revocations>) -> Self {
+        Self { revocations: Some(revocations), ..self }
+    }
+
+    /// The headers that say who the customer is, in lower case.
+    pub fn headers(&self) -> Vec<String> {
+        let own = [CONTEXT_HEADER, VERIFICATION_HEADER].map(str::to_owned);
+        let others = match &self.verification {
+            Verification::Context(judge) => judge.headers(),
+            _ => Vec::new(),
+        };
+        own.into_iter().chain(others).collect()
+    }
+
+    /// The header of this agent's customer contexts, in lower case.
+    pub fn context_header(&self, agent: Option<&AgentId>) -> &str {
+        match &self.verification {
+            Verification::Context(judge) => judge.carriers.header(agent),
+            _ => CONTEXT_HEADER,
+        }
+    }
+
+    /// Fetches published keys, so that the first call does not wait for them.
+    pub async fn warm_up(&self) {
+        if let Verification::Context(judge) = &self.verification {
+            judge.tokens.warm_up().await;
+        }
+    }
+
+    /// Whether this agent may send the customer context as an argument, which every tool then has.
+    pub fn takes_input(&self, agent: Option<&AgentId>) -> bool {
+        match &self.verification {
+            Verification::Context(judge) => judge.carriers.input_level(agent).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Moves what says who the customer is from the arguments to the evidence, for agents that may send it so.
+    pub fn take_input(&self, evidence: &mut Evidence, arguments: &mut Map<String, Value>) {
+        if let Verification::Context(judge) = &self.verification {
+            judge.carriers.take_input(evidence, arguments);
+        }
     }
 
     pub fn mode(&self) -> Mode {
@@ -95,30 +188,55 @@ impl Identity {
     }
 
     /// Resolves the caller. The error is for the integrator's log, not for the model.
-    pub fn resolve(&self, evidence: &Evidence) -> Result<Resolved, Refusal> {
-        let token = evidence.context(CONTEXT_HEADER)?;
+    pub async fn resolve(&self, evidence: &Evidence) -> Result<Resolved, Refusal> {
         if let Some(reason) = &evidence.staff_reason {
-            return match token {
-                None => staff(evidence.agent.as_deref(), reason).map(caller),
-                Some(_) => Err(Refusal::Staff("it came together with a customer context; send one of the two")),
+            return match self.names_a_customer(evidence)? {
+                false => staff(evidence.agent.as_deref(), reason).map(caller),
+                true => Err(Refusal::Staff("it came together with a customer context; send one of the two")),
             };
         }
+        if let Verification::Context(judge) = &self.verification {
+            let found = judge.resolve(evidence, self.clock.now()).await?;
+            self.check_revocations(&found)?;
+            return Ok(caller(found));
+        }
+        // A context for another customer must not get this one's data.
+        if self.names_a_customer(evidence)? {
+            return Err(Refusal::NotAccepted);
+        }
+        if evidence.customer_member.is_some() {
+            return Err(Refusal::NobodyAsserts);
+        }
         let agent = evidence.agent.as_ref().map(|agent| &agent.id);
-        match (&self.verification, token) {
-            (Verification::Context(verifier), Some(token)) => {
-                verifier.verify(token, agent, self.clock.now()).map(caller)
-            }
-            (Verification::Context(_), None) => Err(Refusal::Absent),
-            // A context for another customer must not get the fixed customer's data.
-            (Verification::Token | Verification::Fixed(_) | Verification::Argument, Some(_)) => {
-                Err(Refusal::NotAccepted)
-            }
-            (Verification::Token, None) => {
+        match &self.verification {
+            Verification::Token => {
                 let customer = own_token(evidence.agent.as_deref(), &self.subject_system)?;
-                Ok(caller(of(Subject::Customer(customer), agent)))
+                Ok(caller(of(Subject::Customer(customer), agent, Origin::AccessToken)))
             }
-            (Verification::Fixed(customer), None) => Ok(caller(of(Subject::Customer(customer.clone()), agent))),
-            (Verification::Argument, None) => Ok(Resolved::FromArgument),
+            Verification::Fixed(customer) => Ok(caller(of(Subject::Customer(customer.clone()), agent, Origin::Fixed))),
+            Verification::Argument | Verification::Context(_) => Ok(Resolved::FromArgument),
+        }
+    }
+
+    /// Whether a customer context came with the call.
+    fn names_a_customer(&self, evidence: &Evidence) -> Result<bool, Refusal> {
+        let header = self.context_header(evidence.agent.as_ref().map(|agent| &agent.id));
+        Ok(evidence.context(header)?.is_some_and(|token| !token.expose().trim().is_empty()))
+    }
+
+    fn check_revocations(&self, caller: &Caller) -> Result<(), Refusal> {
+        let Some(revocations) = &self.revocations else { return Ok(()) };
+        let unavailable = |error: RevocationError| {
+            tracing::error!(error = causes(&error), "revoked customer contexts cannot be looked up");
+            Refusal::Unavailable
+        };
+        if revocations.are_none().map_err(unavailable)? {
+            return Ok(());
+        }
+        let latest = revocations.latest(&revocation::of_caller(caller)).map_err(unavailable)?;
+        match latest.is_some_and(|at| revocation::ends(caller.issued_at, at)) {
+            true => Err(Refusal::Revoked),
+            false => Ok(()),
         }
     }
 }
@@ -127,8 +245,8 @@ fn caller(caller: Caller) -> Resolved {
     Resolved::Caller(Box::new(caller))
 }
 
-fn of(subject: Subject, agent: Option<&AgentId>) -> Caller {
-    Caller { subject, agent: agent.cloned(), conversation: None, context_id: None, issued_at: None }
+fn of(subject: Subject, agent: Option<&AgentId>, origin: Origin) -> Caller {
+    Caller { agent: agent.cloned(), origin: Some(origin), ..Caller::of(subject) }
 }
 
 /// The customer of an access token.
@@ -170,5 +288,5 @@ fn staff(agent: Option<&Agent>, reason: &StaffReason) -> Result<Caller, Refusal>
         return Err(Refusal::Staff("the reason must have 5 to 500 characters and no control characters"));
     }
     let member = StaffMember::new(sub.clone(), reason.to_owned());
-    Ok(of(Subject::Staff(member), Some(&agent.id)))
+    Ok(of(Subject::Staff(member), Some(&agent.id), Origin::AccessToken))
 }

@@ -218,8 +218,8 @@ impl Taps {
 mod tests {
     use super::*;
     use crate::{
-        domain::Clock,
-        webhooks::{AllowedAddresses, Customers, NativeKind, NativeSource},
+        domain::{AllowedAddresses, Clock},
+        webhooks::{Customers, NativeKind, NativeSource},
     };
 
     #[tokio::test]

@@ -55,17 +55,20 @@ pub(super) fn request_span(context: &RequestContext<RoleServer>) -> Span {
 
 /// The caller that the evidence of a request names, for what everybody may read and some may read more of. One that
 /// cannot be confirmed counts as nobody.
-pub(super) fn reader(services: &Services, context: &RequestContext<RoleServer>) -> Option<Box<Caller>> {
-    reader_of(services, &evidence(context))
+pub(super) async fn reader(services: &Services, context: &RequestContext<RoleServer>) -> Option<Box<Caller>> {
+    reader_of(services, &evidence(context)).await
 }
 
 /// The same for a notification, which has no `_meta` of ours.
-pub(super) fn notifying_reader(services: &Services, context: &NotificationContext<RoleServer>) -> Option<Box<Caller>> {
-    reader_of(services, &of_http(&context.extensions))
+pub(super) async fn notifying_reader(
+    services: &Services,
+    context: &NotificationContext<RoleServer>,
+) -> Option<Box<Caller>> {
+    reader_of(services, &of_http(&context.extensions)).await
 }
 
-fn reader_of(services: &Services, evidence: &Evidence) -> Option<Box<Caller>> {
-    match services.calls.identity.resolve(evidence) {
+async fn reader_of(services: &Services, evidence: &Evidence) -> Option<Box<Caller>> {
+    match services.calls.identity.resolve(evidence).await {
         Ok(Resolved::Caller(caller)) => Some(caller),
         Ok(Resolved::FromArgument) | Err(Refusal::Absent | Refusal::NotSignedIn) => None,
         Err(refusal) => {

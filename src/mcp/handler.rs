@@ -49,6 +49,8 @@ pub(super) struct Handler {
     /// Set after the first `initialized`: a repeat must not send every notification twice.
     telling: AtomicBool,
     tools: Vec<Tool>,
+    /// For agents that may send the customer context as an argument.
+    tools_with_context: Vec<Tool>,
     info: ServerConfig,
     /// The server's name and version, added to results.
     stamp: Value,
@@ -62,6 +64,12 @@ impl Handler {
             Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Front desk");
         Self {
             tools: services.calls.registry.specs().map(tool).collect(),
+            tools_with_context: services
+                .calls
+                .registry
+                .specs()
+                .map(|spec| tool(&spec.with_context_argument()))
+                .collect(),
             stamp: serde_json::to_value(&implementation).unwrap_or_default(),
             info: ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS),
             watcher: ArticleWatcher::new(services.calls.desk.article_changes()),
@@ -140,7 +148,7 @@ impl ServerHandler for Handler {
         if self.reach == Reach::Answers || self.telling.swap(true, Ordering::SeqCst) {
             return;
         }
-        let level = level(call::notifying_reader(&self.services, &context).as_deref());
+        let level = level(call::notifying_reader(&self.services, &context).await.as_deref());
         let mut changes = match self.watcher.listen(level).await {
             Ok(changes) => changes,
             Err(error) => {
@@ -180,7 +188,11 @@ impl ServerHandler for Handler {
             let spec = self.services.calls.registry.spec(&tool.name);
             agent.as_ref().is_none_or(|agent| spec.is_some_and(|spec| agent.scopes.allow(spec.scope)))
         };
-        let tools = self.tools.iter().filter(allowed).cloned().collect();
+        let offered = match self.services.calls.identity.takes_input(agent.as_ref().map(|agent| &agent.id)) {
+            true => &self.tools_with_context,
+            false => &self.tools,
+        };
+        let tools = offered.iter().filter(allowed).cloned().collect();
         let mut result = ListToolsResult::with_all_items(tools).with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(scope);
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
@@ -207,7 +219,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let caller = call::reader(&self.services, &context);
+        let caller = call::reader(&self.services, &context).await;
         let mut result = Box::pin(resources::list(&self.services, caller.as_deref(), request)).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result)
@@ -231,7 +243,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         scopes::check_articles(agent(&context).as_deref())?;
-        let caller = call::reader(&self.services, &context);
+        let caller = call::reader(&self.services, &context).await;
         let mut result = Box::pin(resources::read(&self.services, caller.as_deref(), &request.uri)).await?;
         self.stamp(is_modern(&context), &mut result.meta);
         Ok(result.into())
@@ -281,7 +293,7 @@ impl ServerHandler for Handler {
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let mut changes = match context.accepted().resources_list_changed {
             Some(true) => {
-                let level = level(call::reader(&self.services, context.request_context()).as_deref());
+                let level = level(call::reader(&self.services, context.request_context()).await.as_deref());
                 let changes = self.watcher.listen(level).await;
                 Some(changes.map_err(|_| ErrorData::internal_error("the articles are not available", None))?)
             }

@@ -10,6 +10,7 @@ use super::{Store, StoreError};
 use crate::{
     desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit, System, Verdict},
     domain::Timestamp,
+    identity::Origin,
 };
 
 /// A record whose customer is replaced by a keyed hash.
@@ -41,7 +42,7 @@ impl AuditLog for Store {
             connection
                 .prepare_cached(
                     "SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
-                            reason
+                            reason, origin
                      FROM audit
                      WHERE (?1 IS NULL OR conversation IN (?1, 'erased:' || keyed_hash(?1))) AND (?2 IS NULL OR customer_hash IN (SELECT value FROM json_each(?2)))
                        AND (?3 IS NULL OR tool = ?3) AND (?4 IS NULL OR verdict = ?4) AND (?5 IS NULL OR at >= ?5)
@@ -67,12 +68,12 @@ impl AuditLog for Store {
     }
 }
 
-const COLUMNS: usize = 12;
+const COLUMNS: usize = 13;
 const INSERT: &str =
     "INSERT INTO audit (at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
-                        reason)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const ANOTHER_ROW: &str = ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                        reason, origin)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const ANOTHER_ROW: &str = ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 /// Rows per `INSERT` in a large batch, to share the fixed cost of a statement.
 const ROWS_AT_ONCE: usize = 32;
 
@@ -105,6 +106,7 @@ fn bind(statement: &mut Statement<'_>, before: usize, row: &AuditRow) -> Result<
     let objects = serde_json::to_string(&record.decision.objects)?;
     let fields = serde_json::to_string(&record.decision.fields)?;
     let staff = record.staff.as_ref();
+    let origin = record.origin.as_ref().map(Origin::in_words);
     let columns: [&dyn ToSql; COLUMNS] = [
         &record.at.unix_ms(),
         &record.agent.as_ref().map(|id| id.as_str()),
@@ -118,6 +120,7 @@ fn bind(statement: &mut Statement<'_>, before: usize, row: &AuditRow) -> Result<
         &record.decision.effect.as_str(),
         &staff.map(|member| member.id()),
         &staff.map(|member| member.reason()),
+        &origin,
     ];
     for (n, column) in columns.into_iter().enumerate() {
         statement.raw_bind_parameter(before + n + 1, column)?;
@@ -141,5 +144,6 @@ fn read(row: &Row<'_>) -> Result<StoredAudit, StoreError> {
         effect: serde_json::from_value(text(10)?.into())?,
         staff: row.get(11)?,
         reason: row.get(12)?,
+        origin: row.get(13)?,
     })
 }

@@ -90,6 +90,11 @@ impl AuditBuffer {
         hash
     }
 
+    /// The keyed hash of any text.
+    pub(super) fn hash_text(&self, text: &str) -> String {
+        self.hash.hash(text)
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

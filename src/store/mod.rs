@@ -33,6 +33,7 @@ mod orders;
 mod readers;
 mod requests;
 mod retention;
+mod revocations;
 mod scrub;
 mod sealing;
 mod search_terms;

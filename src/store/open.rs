@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_article_states.sql"),
     include_str!("migrations/0012_upstream_tokens.sql"),
     include_str!("migrations/0013_reconciliations.sql"),
+    include_str!("migrations/0014_identity.sql"),
 ];
 
 /// How long a writer waits for another process's transaction.

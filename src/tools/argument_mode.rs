@@ -70,6 +70,7 @@ impl ArgumentMode {
             agent: None,
             conversation: None,
             context_id: None,
+            origin: None,
             issued_at: None,
         })
     }

@@ -23,13 +23,17 @@ use super::{
 use crate::{
     desk::{Desk, Verdict},
     domain::{AgentId, Scope},
-    identity::{Evidence, Identity, Refusal, Resolved, agents::Agent},
+    identity::{Evidence, Identity, Refusal, Remedy, Resolved, agents::Agent},
     telemetry::{causes, metrics, traces},
 };
 
 /// What the model reads when the customer is unknown. The reason is in the log, for the integrator.
-const IDENTITY_SENTENCE: &str = "The customer of this conversation could not be confirmed. Tell the customer that you \
-    cannot see their data right now, and ask them to sign in again.";
+const SIGN_IN: &str = "The customer of this conversation could not be confirmed. Tell the customer that you cannot see \
+    their data right now, and ask them to sign in again.";
+const INTEGRATION: &str = "The customer of this conversation could not be confirmed because of a fault in how this \
+    assistant is set up; signing in again does not help. Tell the customer that you cannot see their data right now, and \
+    that the company has to look into it.";
+const LATER: &str = "The customer of this conversation cannot be confirmed at the moment. Try again in a minute.";
 
 /// Runs tool calls, for every transport.
 #[derive(Clone)]
@@ -103,7 +107,8 @@ impl Calls {
 
     /// Who the customer is.
     async fn caller(&self, incoming: &mut Incoming<'_>) -> Result<CallerSource, Refusal> {
-        Ok(match self.identity.resolve(&incoming.evidence)? {
+        self.identity.take_input(&mut incoming.evidence, &mut incoming.arguments);
+        Ok(match self.identity.resolve(&incoming.evidence).await? {
             Resolved::Caller(caller) => CallerSource::Caller(caller),
             Resolved::FromArgument => CallerSource::Argument,
         })
@@ -122,7 +127,12 @@ impl Calls {
             Err(refusal) => {
                 tracing::warn!(reason = %refusal, "customer context refused");
                 self.note_refused(tool, agent, Verdict::IdentityRefused).await;
-                return Err(Refused::new(Code::NotConfirmed, IDENTITY_SENTENCE));
+                let (code, sentence) = match refusal.remedy() {
+                    Remedy::SignIn => (Code::NotConfirmed, SIGN_IN),
+                    Remedy::Integrator => (Code::Integration, INTEGRATION),
+                    Remedy::Later => (Code::Unavailable, LATER),
+                };
+                return Err(Refused::new(code, sentence));
             }
         };
         let Incoming { arguments, idempotency_key, .. } = incoming;

@@ -9,6 +9,8 @@ pub enum Code {
     NotFound,
     /// It could not be confirmed who the customer is.
     NotConfirmed,
+    /// What should say who the customer is is wrong: the integrator has to mend it.
+    Integration,
     /// The customer needs a higher level of authentication.
     StepUp,
     /// Too many calls, or too many denied look-ups.
@@ -41,6 +43,7 @@ impl Code {
     pub const ALL: &[Self] = &[
         Self::NotFound,
         Self::NotConfirmed,
+        Self::Integration,
         Self::StepUp,
         Self::Slowed,
         Self::InvalidArguments,
@@ -61,6 +64,7 @@ impl Code {
         match self {
             Self::NotFound => "not_found",
             Self::NotConfirmed => "not_confirmed",
+            Self::Integration => "integration",
             Self::StepUp => "step_up",
             Self::Slowed => "slowed",
             Self::InvalidArguments => "invalid_arguments",

@@ -240,6 +240,7 @@ impl Registry {
             staff: None,
             conversation: None,
             context_id: None,
+            origin: None,
             tool: tool.into(),
             decision: Decision::new(verdict),
         };

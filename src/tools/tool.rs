@@ -5,12 +5,13 @@ use std::fmt::Display;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{error::ToolError, schema};
 use crate::{
     desk::{Call, Desk},
     domain::{Level, Scope},
+    identity::CONTEXT_ARGUMENT,
 };
 
 /// A tool. Its input is flat, because many clients fail on nested schemas.
@@ -72,6 +73,19 @@ pub struct Spec {
     pub level: Level,
     pub scope: Scope,
     pub staff_scope: Option<Scope>,
+}
+
+impl Spec {
+    /// The specification for an agent that may send the customer context as an argument.
+    pub fn with_context_argument(&self) -> Self {
+        let mut spec = self.clone();
+        let properties = spec.input_schema.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+        properties[CONTEXT_ARGUMENT] = json!({
+            "type": "string",
+            "description": "Filled in by the host. Leave it empty; never invent or change it.",
+        });
+        spec
+    }
 }
 
 /// A tool's answer twice: as structured content, and as text.

@@ -2,7 +2,6 @@
 //!
 //! Sees a request as headers and bytes, without the transport. Only this room can make a [`VerifiedWebhook`].
 
-mod address;
 mod checks;
 mod codec;
 mod contentful;
@@ -29,7 +28,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use address::{AllowedAddresses, NotAnAddress};
 pub use checks::read_event;
 pub use codec::Signed;
 pub use handshake::Handshake;
@@ -43,7 +41,7 @@ pub use standard::standard;
 pub use unmapped::UnmappedWebhook;
 pub use verifier::Verifier;
 
-use crate::domain::{Event, SecretRef, Timestamp};
+use crate::domain::{AllowedAddresses, Event, SecretRef, Timestamp};
 
 /// Largest difference between a signed timestamp and our clock.
 const WINDOW: Duration = Duration::from_secs(300);

@@ -140,6 +140,7 @@ fn request(tool: &'static str, arguments: serde_json::Value, customer: &Customer
             agent: None,
             conversation: None,
             context_id: None,
+            origin: None,
             issued_at: None,
         })),
     }

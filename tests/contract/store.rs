@@ -79,6 +79,7 @@ fn claim(clock: &Clock, key: &str, arguments: &str) -> Claim {
             agent: None,
             conversation: None,
             context_id: None,
+            origin: None,
             issued_at: None,
         },
         tool: "create_ticket",
@@ -105,6 +106,7 @@ fn record(clock: &Clock, verdict: Verdict) -> AuditRecord {
         staff: None,
         conversation: None,
         context_id: None,
+        origin: None,
         tool: "create_ticket".into(),
         decision: Decision::new(verdict),
     }

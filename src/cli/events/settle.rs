@@ -152,6 +152,7 @@ pub(super) fn record(tool: &str, event: &StoredEvent) -> anyhow::Result<AuditRec
         staff: None,
         conversation: event.conversation.as_deref().and_then(|id| id.parse().ok()),
         context_id: None,
+        origin: None,
         tool: tool.to_owned().into(),
         decision: Decision::new(Verdict::Allowed).on("event", event.id).effect(Effect::Changed),
     })

@@ -149,9 +149,11 @@ fn public_key(text: &str) -> Result<Option<(PathBuf, Algorithm)>, String> {
     let fits = |algorithm: &Algorithm| {
         let key = ContextKey { algorithm: *algorithm, kid: None, material: KeyMaterial::PublicPem(pem.clone()) };
         let (issuer, audience) = ("backend".to_owned(), "frontdesk".to_owned());
-        let options = ContextOptions { issuer, audience, azp: None, azp_required: false, keys: vec![key] };
-        let options = identity::Options::Context(options);
-        identity::Identity::new(options, SystemId::builtin(), Clock::system()).is_ok()
+        let options =
+            ContextOptions { issuer, audience, azp: None, azp_required: false, lifetime_s_max: 900, keys: vec![key] };
+        let mode = identity::ContextMode { contexts: Some(options), ..identity::ContextMode::default() };
+        let options = identity::Options::Context(Box::new(mode));
+        identity::Identity::new(options, SystemId::builtin(), None, Clock::system()).is_ok()
     };
     let algorithm = [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256].into_iter().find(fits);
     let why = || format!("{} is not a public key in PEM for EdDSA, ES256 or RS256", file.display());

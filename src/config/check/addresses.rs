@@ -5,10 +5,9 @@ use http::Uri;
 use super::Faults;
 use crate::{
     config::{Config, ConfigError},
-    domain::{is_loopback, names_loopback},
+    domain::{AllowedAddresses, is_loopback, names_loopback},
     http::Proxies,
     identity::{Mode, agents::Authentication},
-    webhooks::AllowedAddresses,
 };
 
 /// Requires authentication where other machines can call, and forbids mode `argument` there.

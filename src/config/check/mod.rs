@@ -78,6 +78,37 @@ fn identity(config: &Config, faults: &mut Faults) {
             faults.value(key, "is only for identity.mode = \"fixed\"; remove one of the two");
         }
     }
+    for (key, there) in [
+        ("identity.tokens", !identity.tokens.is_empty()),
+        ("identity.asserted", !identity.asserted.is_empty()),
+        ("agents.carriers", !config.agents.carriers.is_empty()),
+    ] {
+        if there && identity.mode != Mode::Context {
+            faults.value(key, "is only for identity.mode = \"context\"; remove one of the two");
+        }
+    }
+    if !identity.asserted.is_empty() && config.agents.authentication == Authentication::None {
+        faults.value(
+            "identity.asserted",
+            "trusts an agent that has authenticated, and agents do not; write agents.authentication = \"required\"",
+        );
+    }
+    for (n, token) in identity.tokens.iter().enumerate() {
+        // A customer's token is never an agent's: the two must differ in audience.
+        let same = config.agents.issuers.iter().find(|issuer| {
+            token.issuer.as_deref() == Some(&issuer.issuer)
+                && token.audience.as_deref().is_none_or(|audience| {
+                    issuer.audience.as_deref().or(config.agents.resource.as_deref()) == Some(audience)
+                })
+        });
+        if same.is_some() {
+            faults.value(
+                &format!("identity.tokens[{n}].audience"),
+                "an agent's access token of this issuer could pass for a customer's; name the client id of the shop, which \
+                 agents' tokens are not made for",
+            );
+        }
+    }
     if identity.context.azp_required && config.agents.authentication == Authentication::None {
         faults.value(
             "identity.context.azp_required",

@@ -1,19 +1,18 @@
 //! OAuth 2 access tokens as JWTs (RFC 9068): parsing and validation of claims, pure. The signature is checked
 //! elsewhere.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Agent, Holder, Person, presets::Form};
-use crate::domain::{AgentId, Scopes};
+use crate::{
+    domain::{AgentId, Scopes},
+    identity::jws::{Claims, Jws, Misfit, Unreadable},
+};
 
 /// Accepted clock skew of the issuer into the future, in seconds.
 const AHEAD_S_MAX: f64 = 30.0;
 /// Leeway after expiry, in seconds: clients count the lifetime from when they received the token.
 const GRACE_S: f64 = 5.0;
-/// Most audiences in one token.
-const AUDIENCES_MAX: usize = 32;
 /// Longest claim that holds an id, a name or an address.
 const CLAIM_CHARS_MAX: usize = 256;
 
@@ -27,7 +26,7 @@ pub enum TokenRefusal {
     #[error("it was revoked")]
     Revoked,
     #[error("it is malformed: {0}")]
-    Malformed(&'static str),
+    Malformed(Unreadable),
     #[error("its typ is not one that agents.issuers accepts")]
     Typ,
     #[error("its issuer is not one of agents.issuers")]
@@ -73,40 +72,22 @@ pub(super) struct Rules {
 
 /// A parsed token. Nothing is verified.
 pub(super) struct Unverified<'a> {
-    /// The signed part: header and payload.
-    pub(super) message: &'a str,
-    pub(super) signature: &'a str,
-    pub(super) header: Header,
-    claims: Map<String, Value>,
+    pub(super) jws: Jws<'a>,
+    claims: Claims,
     issuer: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Header {
-    pub(super) alg: String,
-    typ: Option<String>,
-    pub(super) kid: Option<String>,
-    crit: Option<Value>,
-    b64: Option<Value>,
 }
 
 impl<'a> Unverified<'a> {
     pub(super) fn read(token: &'a str) -> Result<Self, TokenRefusal> {
-        let (message, signature) = token.rsplit_once('.').ok_or(TokenRefusal::Unknown)?;
-        let (header, payload) = message.split_once('.').ok_or(TokenRefusal::Unknown)?;
-        if payload.contains('.') {
-            return Err(TokenRefusal::Malformed("it is not a compact JWS"));
-        }
-        let header: Header = serde_json::from_slice(&decode(header)?)
-            .map_err(|_| TokenRefusal::Malformed("its header is not JSON with alg"))?;
-        if header.crit.is_some() || header.b64.is_some() {
-            return Err(TokenRefusal::Malformed("its header names an extension, and none is understood"));
-        }
-        let claims: Map<String, Value> = serde_json::from_slice(&decode(payload)?)
-            .map_err(|_| TokenRefusal::Malformed("its claims are not a JSON object"))?;
-        let issuer =
-            text(&claims, "iss")?.ok_or(TokenRefusal::Claim { claim: "iss", why: "it is missing" })?.to_owned();
-        Ok(Self { message, signature, header, claims, issuer })
+        let jws = Jws::read(token).map_err(|unreadable| match unreadable {
+            Unreadable::TooLong => TokenRefusal::TooLong,
+            Unreadable::NotCompact if token.matches('.').count() < 2 => TokenRefusal::Unknown,
+            unreadable => TokenRefusal::Malformed(unreadable),
+        })?;
+        let claims = jws.claims().map_err(TokenRefusal::Malformed)?;
+        let issuer = claims.text("iss").map_err(of("iss"))?;
+        let issuer = issuer.ok_or(TokenRefusal::Claim { claim: "iss", why: "it is missing" })?.to_owned();
+        Ok(Self { jws, claims, issuer })
     }
 
     /// The unverified issuer: before the signature is checked, only for finding the key.
@@ -116,17 +97,12 @@ impl<'a> Unverified<'a> {
 
     /// The agent of the token, and its expiry with leeway in Unix seconds. The signature must have been checked.
     pub(super) fn agent(&self, rules: &Rules, now_s: i64) -> Result<(Agent, i64), TokenRefusal> {
-        let typ = self.header.typ.as_deref().unwrap_or_default();
-        // RFC 7515 4.1.9: "application/" may be omitted.
-        let typ = typ
-            .get(.."application/".len())
-            .filter(|start| start.eq_ignore_ascii_case("application/"))
-            .map_or(typ, |start| &typ[start.len()..]);
+        let typ = self.jws.header.typ();
         if !rules.types.iter().any(|accepted| accepted.eq_ignore_ascii_case(typ)) {
             return Err(TokenRefusal::Typ);
         }
         self.is_access_token(rules)?;
-        match self.audiences()? {
+        match self.claims.audiences().map_err(of("aud"))? {
             Some(audiences) if audiences.contains(&rules.audience.as_str()) => {}
             Some(_) => return Err(TokenRefusal::Audience),
             // Without aud, only listed clients are accepted.
@@ -161,15 +137,15 @@ impl<'a> Unverified<'a> {
             email: self.id("email")?.map(str::to_owned),
             email_verified: self.claims.get("email_verified") == Some(&Value::Bool(true)),
             name: self.id("name")?.map(str::to_owned),
-            signed_in: claim.is_some_and(|claim| self.claims.get(claim).is_some_and(|value| !value.is_null())),
+            signed_in: claim.is_some_and(|claim| self.claims.get(claim).is_some()),
         })
     }
 
     /// Refuses ID tokens (OpenID Connect Core 2), which are for the client, whatever their `aud`.
     fn is_access_token(&self, rules: &Rules) -> Result<(), TokenRefusal> {
-        let id_token = ["nonce", "at_hash", "c_hash"].iter().any(|claim| self.claim(claim).is_some())
-            || self.claim("typ").and_then(Value::as_str).is_some_and(|typ| typ.eq_ignore_ascii_case("id"));
-        let token_use = self.claim("token_use");
+        let id_token = ["nonce", "at_hash", "c_hash"].iter().any(|claim| self.claims.get(claim).is_some())
+            || self.claims.get("typ").and_then(Value::as_str).is_some_and(|typ| typ.eq_ignore_ascii_case("id"));
+        let token_use = self.claims.get("token_use");
         match token_use {
             _ if id_token => Err(TokenRefusal::IdToken),
             Some(word) if word != "access" => Err(TokenRefusal::IdToken),
@@ -182,31 +158,13 @@ impl<'a> Unverified<'a> {
         // Not sub: it may be a person, whose address must not become an agent id.
         let missing =
             TokenRefusal::Claim { claim: "client_id", why: "it is missing, and so are those that stand for it" };
-        let claim = rules.client_claims.iter().find(|claim| self.claim(claim).is_some()).ok_or(missing)?;
+        let claim = rules.client_claims.iter().find(|claim| self.claims.get(claim).is_some()).ok_or(missing)?;
         let wrong =
             TokenRefusal::Claim { claim: "client_id", why: "it, or what stands for it, must have 1 to 256 characters" };
-        let client = self.claim(claim).and_then(Value::as_str).filter(|client| is_id(client)).ok_or(wrong)?;
+        let client = self.claims.get(claim).and_then(Value::as_str).filter(|client| is_id(client)).ok_or(wrong)?;
         match rules.clients.is_empty() || rules.clients.iter().any(|named| named == client) {
             true => Ok(client),
             false => Err(TokenRefusal::Client),
-        }
-    }
-
-    /// A claim that is present and not null.
-    fn claim(&self, name: &str) -> Option<&Value> {
-        self.claims.get(name).filter(|value| !value.is_null())
-    }
-
-    /// `aud`: a string or an array of strings (RFC 7519 4.1.3).
-    fn audiences(&self) -> Result<Option<Vec<&str>>, TokenRefusal> {
-        let wrong = TokenRefusal::Claim { claim: "aud", why: "it must be a string or an array of strings" };
-        match self.claim("aud") {
-            None => Ok(None),
-            Some(Value::String(one)) => Ok(Some(vec![one])),
-            Some(Value::Array(several)) if several.len() <= AUDIENCES_MAX => {
-                several.iter().map(Value::as_str).collect::<Option<_>>().ok_or(wrong).map(Some)
-            }
-            Some(_) => Err(wrong),
         }
     }
 
@@ -215,7 +173,7 @@ impl<'a> Unverified<'a> {
         let wrong = TokenRefusal::Claim { claim: "scope", why: "it must be a string or an array of strings" };
         let mut names: Vec<&str> = Vec::new();
         for claim in &rules.scope_claims {
-            match self.claim(claim) {
+            match self.claims.get(claim) {
                 None => {}
                 Some(Value::String(text)) => names.extend(text.split(' ')),
                 Some(Value::Array(texts)) => {
@@ -230,19 +188,12 @@ impl<'a> Unverified<'a> {
         Ok(Scopes::known(&names.join(" ")))
     }
 
-    /// A NumericDate (RFC 7519 2), possibly with a fraction.
     fn time(&self, claim: &'static str) -> Result<Option<f64>, TokenRefusal> {
-        match self.claim(claim) {
-            None => Ok(None),
-            Some(value) => match value.as_f64().filter(|time| (0.0..1e12).contains(time)) {
-                Some(time) => Ok(Some(time)),
-                None => Err(TokenRefusal::Claim { claim, why: "it must be a number of seconds" }),
-            },
-        }
+        self.claims.time(claim).map_err(of(claim))
     }
 
     fn id(&self, claim: &'static str) -> Result<Option<&str>, TokenRefusal> {
-        match text(&self.claims, claim)? {
+        match self.claims.text(claim).map_err(of(claim))? {
             Some(value) if !is_id(value) => {
                 Err(TokenRefusal::Claim { claim, why: "it must have 1 to 256 characters, and no control characters" })
             }
@@ -255,14 +206,6 @@ fn is_id(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= CLAIM_CHARS_MAX && !text.chars().any(char::is_control)
 }
 
-fn text<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<Option<&'a str>, TokenRefusal> {
-    match claims.get(claim) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(TokenRefusal::Claim { claim, why: "it must be a string" }),
-    }
-}
-
-fn decode(part: &str) -> Result<Vec<u8>, TokenRefusal> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenRefusal::Malformed("it is not base64url"))
+fn of(claim: &'static str) -> impl Fn(Misfit) -> TokenRefusal {
+    move |misfit| TokenRefusal::Claim { claim, why: misfit.0 }
 }

@@ -1,14 +1,13 @@
 //! One trusted authorization server: its options, its keys, and the verification of signatures.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use jsonwebtoken::crypto;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuthError, TokenRefusal,
+    AuthError,
     access_token::{Rules, Unverified},
-    jwks::{Found, JwksLocation, Keys},
+    jwks::{JwksLocation, Keys},
     metadata::KeyFetcher,
     presets::Preset,
     url::is_safe,
@@ -159,23 +158,6 @@ impl Issuer {
 
     /// Verifies the signature. Returns the version of the key set that did.
     pub(super) async fn verify(&self, token: &Unverified<'_>) -> Result<u64, AuthError> {
-        let named = self.algorithms.iter().find(|algorithm| algorithm.name() == token.header.alg);
-        let algorithm = *named.ok_or(AuthError::Refused(TokenRefusal::Algorithm))?;
-        let (came, kid) = (Instant::now(), token.header.kid.as_deref());
-        let fits = |found: &Found| {
-            found.keys.iter().any(|key| {
-                crypto::verify(token.signature, token.message.as_bytes(), key, algorithm.of_library()).unwrap_or(false)
-            })
-        };
-        let known = self.keys.known(kid, algorithm);
-        let version = known.as_ref().map(|found| found.version);
-        match known {
-            Some(found) if fits(&found) => return Ok(found.version),
-            Some(found) if found.named => return Err(AuthError::Refused(TokenRefusal::Signature)),
-            // The key is unknown or has no kid: the issuer may have rotated its keys.
-            _ => {}
-        }
-        let found = self.keys.look_up(came, kid, algorithm, version).await?;
-        if fits(&found) { Ok(found.version) } else { Err(AuthError::Refused(TokenRefusal::Signature)) }
+        self.keys.verify(&token.jws, &self.algorithms).await
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jsonwebtoken::DecodingKey;
+use jsonwebtoken::{DecodingKey, crypto};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     metadata::{self, FetchError, KeyFetcher},
 };
 use crate::{
-    identity::Algorithm,
+    identity::{Algorithm, jws::Jws},
     telemetry::{causes, metrics},
 };
 
@@ -25,12 +25,12 @@ const REFRESH_AFTER: Duration = Duration::from_secs(600);
 /// Keys of this age are no longer trusted, if the issuer cannot be reached.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) enum JwksLocation {
+pub(in crate::identity) enum JwksLocation {
     At(String),
     Discovered { issuer: String },
 }
 
-pub(super) struct Keys {
+pub(in crate::identity) struct Keys {
     shared: Arc<Shared>,
     /// One fetch at a time.
     fetching: Arc<AsyncMutex<Fetches>>,
@@ -85,13 +85,13 @@ pub(super) struct Found {
 }
 
 impl Keys {
-    pub(super) fn new(issuer: String, source: JwksLocation, fetcher: Arc<dyn KeyFetcher>) -> Self {
+    pub(in crate::identity) fn new(issuer: String, source: JwksLocation, fetcher: Arc<dyn KeyFetcher>) -> Self {
         let shared = Shared { issuer, source, fetcher, current: Mutex::default() };
         Self { shared: Arc::new(shared), fetching: Arc::default(), pauses: Pauses::default() }
     }
 
     /// The version of the key set, which changes with the keys.
-    pub(super) fn version(&self) -> u64 {
+    pub(in crate::identity) fn version(&self) -> u64 {
         let current = self.shared.current();
         self.refresh_if_old(&current);
         match current.is_stale() {
@@ -101,12 +101,12 @@ impl Keys {
         }
     }
 
-    pub(super) async fn warm_up(&self) {
+    pub(in crate::identity) async fn warm_up(&self) {
         self.fetch(|fetches| fetches.last.is_none()).await;
     }
 
     /// The cached candidate keys for a token with this kid and algorithm.
-    pub(super) fn known(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found> {
+    fn known(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found> {
         let current = self.shared.current();
         let found = current.find(kid, algorithm);
         if found.is_some() {
@@ -118,7 +118,7 @@ impl Keys {
     /// The candidate keys after a fetch, where the cached ones do not verify the token. A key counts as unknown only
     /// after a fetch that began after the token came (`came`): the issuer may have published it just now. Concurrent
     /// callers share one fetch. If none may begin yet, the error holds the time to wait.
-    pub(super) async fn look_up(
+    async fn look_up(
         &self,
         came: Instant,
         kid: Option<&str>,
@@ -141,6 +141,32 @@ impl Keys {
                 Err(AuthError::NoKeys { retry_after: self.pauses.between.saturating_sub(since) })
             }
         }
+    }
+
+    /// Verifies the signature of a token with one of these algorithms. Returns the version of the key set that did.
+    pub(in crate::identity) async fn verify(
+        &self,
+        token: &Jws<'_>,
+        algorithms: &[Algorithm],
+    ) -> Result<u64, AuthError> {
+        let named = algorithms.iter().find(|algorithm| algorithm.name() == token.header.alg);
+        let algorithm = *named.ok_or(AuthError::Refused(TokenRefusal::Algorithm))?;
+        let (came, kid) = (Instant::now(), token.header.kid.as_deref());
+        let fits = |found: &Found| {
+            found.keys.iter().any(|key| {
+                crypto::verify(token.signature, token.message.as_bytes(), key, algorithm.of_library()).unwrap_or(false)
+            })
+        };
+        let known = self.known(kid, algorithm);
+        let version = known.as_ref().map(|found| found.version);
+        match known {
+            Some(found) if fits(&found) => return Ok(found.version),
+            Some(found) if found.named => return Err(AuthError::Refused(TokenRefusal::Signature)),
+            // The key is unknown or has no kid: the issuer may have rotated its keys.
+            _ => {}
+        }
+        let found = self.look_up(came, kid, algorithm, version).await?;
+        if fits(&found) { Ok(found.version) } else { Err(AuthError::Refused(TokenRefusal::Signature)) }
     }
 
     fn refresh_if_old(&self, current: &Current) {

@@ -13,6 +13,7 @@ mod presets;
 mod url;
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,15 +26,15 @@ pub use access_token::TokenRefusal;
 pub use bearer::{NewToken, StoredToken, TOKEN_PREFIX, TokenError, TokenStore, TokenStoreError};
 pub use challenge::{Challenge, Reason, metadata_path};
 pub use issuer::{IssuerOptions, OptionsError};
+pub(super) use jwks::{JwksLocation, Keys};
 pub use metadata::{FetchError, KeyFetcher};
 pub use presets::Preset;
 pub(crate) use url::is_safe;
 
+use super::{CarrierOptions, jws::TOKEN_BYTES_MAX};
 use crate::domain::{AgentId, Clock, Scopes, Secret};
 use issuer::Issuer;
 
-/// Longest token that is parsed, in octets.
-const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Most verified access tokens in the cache.
 const VERIFIED_MAX: u64 = 10_000;
 /// How long a token stays in the cache: a static token with the id of its client may be made meanwhile.
@@ -65,6 +66,10 @@ pub struct Options {
     pub resource: Option<String>,
     /// Authorization servers whose access tokens are accepted.
     pub issuers: Vec<IssuerOptions>,
+    /// How single agents carry customer contexts, by the agent's name or client id; `unauthenticated` stands for calls
+    /// over stdio and for agents that do not authenticate. For identity mode `context`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub carriers: BTreeMap<String, CarrierOptions>,
 }
 
 /// An authenticated agent.

@@ -184,7 +184,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
                 ("context_id", "NULL"),
                 ("reason", "CASE WHEN reason IS NOT NULL THEN '[erased]' END"),
             ],
-            stay: &["id", "at", "agent", "customer_hash", "tool", "verdict", "objects", "fields", "effect", "staff"],
+            stay: &["id", "at", "agent", "customer_hash", "tool", "verdict", "objects", "fields", "effect", "staff", "origin"],
             left: "(conversation NOT LIKE 'erased:%' OR context_id IS NOT NULL OR reason <> '[erased]')",
         },
         kept: Kept::Days(Age::Audit),
@@ -211,6 +211,7 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
         kept: Kept::Always,
     },
     // Keyed hashes of dedup keys and bodies.
+    TableEntry { table: "context_revocations", ..OF_NOBODY },
     TableEntry { table: "deliveries", kept: Kept::Days(Age::Deliveries), ..OF_NOBODY },
     TableEntry { table: "article_versions", kept: Kept::Days(Age::ArticleVersions), ..OF_NOBODY },
     // Help articles are about nobody.

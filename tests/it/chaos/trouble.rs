@@ -159,7 +159,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         email_by_code: false,
     };
     let system = ada.id.system().clone();
-    let identity = Identity::new(identity::Options::Fixed(ada), system, Clock::system()).unwrap();
+    let identity = Identity::new(identity::Options::Fixed(ada), system, None, Clock::system()).unwrap();
     let registry =
         Registry::new(&tools::Options { deadline_ms, ..Default::default() }, false, &Options::none(), desk.clone())
             .unwrap();
@@ -259,6 +259,7 @@ async fn audit_records_that_cannot_be_written_wait_until_they_can() {
         staff: None,
         conversation: None,
         context_id: None,
+        origin: None,
         tool: tool.into(),
         decision: Decision::new(Verdict::Allowed),
     };

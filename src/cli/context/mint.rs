@@ -1,39 +1,24 @@
-//! `frontdesk context`: signs customer contexts for tests.
+//! `frontdesk context mint`: signs customer contexts for tests.
 
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{ConfigArgs, output};
+use super::super::{ConfigArgs, output};
 use crate::{
     config::Loaded,
     domain::{Clock, Language, Level, Secret},
     identity::{Algorithm, Mint, SigningKey, mint},
 };
 
-/// Work with customer contexts
-///
-/// A customer context is a JWT in which your backend states the customer that an agent acts for. It is sent as header
-/// Customer-Context or as _meta["io.frontdesk/customer-context"].
-#[derive(Args)]
-pub(super) struct Context {
-    #[command(subcommand)]
-    command: ContextCommand,
-}
-
-#[derive(Subcommand)]
-enum ContextCommand {
-    Mint(MintArgs),
-}
-
 /// Sign a customer context and print it
 ///
 /// For tests and the MCP Inspector; in production the backend that authenticates customers signs them. Takes issuer and
 /// audience from the configuration, and signs with its HS256 key or with --signing-key.
 #[derive(Args)]
-struct MintArgs {
+pub(super) struct MintArgs {
     /// JSON instead of text
     #[arg(long)]
     json: bool,
@@ -66,7 +51,7 @@ struct MintArgs {
     /// Agent id (azp) [default: identity.context.azp]
     #[arg(long, value_name = "ID")]
     azp: Option<String>,
-    /// Lifetime in seconds, at most 900
+    /// Lifetime in seconds; more than 900 needs --conversation and --azp, and identity.context.lifetime_max_s
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     ttl_s: i64,
     /// Issuer (iss) [default: identity.context.issuer]
@@ -100,16 +85,8 @@ enum AlgorithmArg {
     Rs256,
 }
 
-impl Context {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        match self.command {
-            ContextCommand::Mint(args) => args.run(),
-        }
-    }
-}
-
 impl MintArgs {
-    fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         let loaded = self.config.load()?;
         let key = self.key(&loaded)?;
         let context = &loaded.config.identity.context;

@@ -1,0 +1,88 @@
+//! How agents carry customer contexts, where a host cannot do it the usual way.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{CONTEXT_ARGUMENT, CONTEXT_HEADER, Carried, Evidence, asserted::header_name};
+use crate::domain::{AgentId, Level};
+
+/// The name of the entry for calls without an authenticated agent: over stdio, and where agents do not authenticate.
+const UNAUTHENTICATED: &str = "unauthenticated";
+
+/// How one agent carries customer contexts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CarrierOptions {
+    /// The header that carries the customer context of this agent, instead of `Customer-Context`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_header: Option<String>,
+    /// Whether the agent may send the customer context as the argument `customer_context`, which every tool then has
+    /// for this agent: for hosts that can fix an input outside the model. The model can see it. The context needs
+    /// `cid` and `azp`.
+    pub tool_input: bool,
+    /// The highest level of a customer whose context came as argument alone.
+    pub tool_input_level: Level,
+}
+
+impl Default for CarrierOptions {
+    fn default() -> Self {
+        Self { context_header: None, tool_input: false, tool_input_level: Level::Otp }
+    }
+}
+
+/// Why an entry of `agents.carriers` is invalid.
+#[derive(Debug, thiserror::Error)]
+#[error("agents.carriers.{agent}.context_header: {why}")]
+pub struct CarrierError {
+    agent: String,
+    why: &'static str,
+}
+
+pub(super) struct Carriers(BTreeMap<String, CarrierOptions>);
+
+impl Carriers {
+    pub(super) fn new(mut entries: BTreeMap<String, CarrierOptions>) -> Result<Self, CarrierError> {
+        for (agent, entry) in &mut entries {
+            if let Some(header) = &mut entry.context_header {
+                *header = header_name(header).map_err(|why| CarrierError { agent: agent.clone(), why })?;
+            }
+        }
+        Ok(Self(entries))
+    }
+
+    fn entry(&self, agent: Option<&AgentId>) -> Option<&CarrierOptions> {
+        // Nearly nobody has one.
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(agent.map_or(UNAUTHENTICATED, AgentId::as_str))
+    }
+
+    /// The header of the agent's customer contexts, in lower case.
+    pub(super) fn header(&self, agent: Option<&AgentId>) -> &str {
+        self.entry(agent).and_then(|entry| entry.context_header.as_deref()).unwrap_or(CONTEXT_HEADER)
+    }
+
+    pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.0.values().filter_map(|entry| entry.context_header.as_deref())
+    }
+
+    /// The highest level of a context that comes as argument; None: the agent may not send it so.
+    pub(super) fn input_level(&self, agent: Option<&AgentId>) -> Option<Level> {
+        self.entry(agent).filter(|entry| entry.tool_input).map(|entry| entry.tool_input_level)
+    }
+
+    /// Moves the customer context from the arguments to the evidence, for agents that may send it so.
+    pub(super) fn take_input(&self, evidence: &mut Evidence, arguments: &mut Map<String, Value>) {
+        let agent = evidence.agent.as_ref().map(|agent| &agent.id);
+        if self.input_level(agent).is_none() {
+            return;
+        }
+        // Strict clients send every property: an empty one is absent.
+        let sent = arguments.remove(CONTEXT_ARGUMENT);
+        let sent = sent.filter(|value| !value.is_null() && value.as_str().is_none_or(|text| !text.trim().is_empty()));
+        evidence.context_input = sent.as_ref().map(Carried::of);
+    }
+}

@@ -1,0 +1,197 @@
+//! The claims of a customer's token that somebody else signed, pure: the time is an argument, the signature is checked.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Claims, Jws, TokenProfile};
+use crate::{
+    domain::{AgentId, ConversationId, Customer, CustomerId, Email, Invalid, Language, Timestamp},
+    identity::{Caller, Origin, Subject, jws::Misfit, refusal::Remedy},
+};
+
+/// Accepted clock skew of the issuer into the future, in seconds. Expiry has no leeway.
+const AHEAD_S_MAX: f64 = 30.0;
+
+/// What proves the address of a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmailProof {
+    Never,
+    Always,
+    /// This claim, if it is true.
+    Claim(String),
+}
+
+/// Why a token that somebody else signed was refused. Holds no value of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefusal {
+    #[error("no key has its algorithm and kid")]
+    NoKey,
+    #[error("the issuer's keys are not known at the moment")]
+    NoKeysYet,
+    #[error("its signature does not verify")]
+    Signature,
+    #[error("it is an access token, which is an agent's; send the ID token")]
+    OfAgent,
+    #[error("it was not made for the configured audience (aud)")]
+    Audience,
+    #[error("it has several audiences and no azp")]
+    NoClient,
+    #[error("its azp is not one of the configured clients")]
+    Client,
+    #[error("it has expired")]
+    Expired,
+    #[error("it is not valid yet; compare the clocks of both machines")]
+    NotYetValid,
+    #[error("it has neither exp nor iat, and so would be good for ever")]
+    NoLifetime,
+    #[error("it lives longer than lifetime_max_s, {0} s")]
+    LivesTooLong(i64),
+    #[error("it is that of somebody who has not signed in")]
+    Nobody,
+    #[error("its claim {claim} is missing")]
+    Missing { claim: String },
+    #[error("its claim {claim} is refused: {why}")]
+    Claim { claim: String, why: &'static str },
+}
+
+impl TokenRefusal {
+    pub(in crate::identity) fn remedy(&self) -> Remedy {
+        match self {
+            Self::Expired | Self::Nobody => Remedy::SignIn,
+            Self::NoKeysYet => Remedy::Later,
+            _ => Remedy::Integrator,
+        }
+    }
+}
+
+/// The caller that a token names, if its claims are valid at `now`.
+pub(super) fn judge(
+    profile: &TokenProfile,
+    name: &Arc<str>,
+    jws: &Jws<'_>,
+    claims: &Claims,
+    agent: Option<&AgentId>,
+    now: Timestamp,
+) -> Result<Caller, TokenRefusal> {
+    not_of_an_agent(jws, claims)?;
+    of_the_audience(profile, claims)?;
+    let issued_at = in_time(profile, claims, now)?;
+    for (claim, value) in &profile.nobody {
+        if claims.get(claim).and_then(Value::as_str) == Some(value) {
+            return Err(TokenRefusal::Nobody);
+        }
+    }
+    let id = id(claims, &profile.customer_claim)?;
+    let id = CustomerId::new(profile.system.clone(), &id).map_err(refused(&profile.customer_claim))?;
+    let optional = |claim: &Option<String>| {
+        claim.as_deref().map(|claim| claims.text(claim).map_err(of(claim))).transpose().map(Option::flatten)
+    };
+    // An address that cannot be read only counts as absent.
+    let email = optional(&profile.email_claim)?.and_then(|text| Email::parse(text).ok());
+    let proven = match &profile.email_proof {
+        EmailProof::Never => false,
+        EmailProof::Always => true,
+        EmailProof::Claim(claim) => claims.get(claim).is_some_and(is_true),
+    };
+    let is_name = |name: &&str| !name.is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control);
+    let conversation = match &profile.conversation_claim {
+        Some(claim) => {
+            optional(&profile.conversation_claim)?.map(ConversationId::parse).transpose().map_err(refused(claim))?
+        }
+        None => None,
+    };
+    Ok(Caller {
+        subject: Subject::Customer(Customer {
+            id,
+            linked: Vec::new(),
+            level: profile.level,
+            email_verified: email.is_some() && proven,
+            email,
+            name: optional(&profile.name_claim)?.filter(is_name).map(str::to_owned),
+            language: optional(&profile.locale_claim)?.and_then(|tag| Language::parse(tag).ok()),
+            typed: false,
+            email_by_code: false,
+        }),
+        agent: agent.cloned(),
+        conversation,
+        context_id: claims.text("jti").ok().flatten().filter(|jti| jti.chars().count() <= 128).map(str::to_owned),
+        origin: Some(Origin::Token(name.clone())),
+        issued_at,
+    })
+}
+
+/// RFC 9068 2.1 and OpenID Connect: the tokens of agents are of another kind, whoever issued them.
+fn not_of_an_agent(jws: &Jws<'_>, claims: &Claims) -> Result<(), TokenRefusal> {
+    let word = |claim, own: &str| {
+        claims.get(claim).is_some_and(|word| !word.as_str().is_some_and(|word| word.eq_ignore_ascii_case(own)))
+    };
+    // Cognito and Keycloak say so in claims.
+    match jws.header.typ().eq_ignore_ascii_case("at+jwt") || word("token_use", "id") || word("typ", "ID") {
+        true => Err(TokenRefusal::OfAgent),
+        false => Ok(()),
+    }
+}
+
+/// OpenID Connect Core 3.1.3.7.
+fn of_the_audience(profile: &TokenProfile, claims: &Claims) -> Result<(), TokenRefusal> {
+    let audiences = claims.audiences().map_err(of("aud"))?.unwrap_or_default();
+    if profile.audience.as_deref().is_some_and(|audience| !audiences.contains(&audience)) {
+        return Err(TokenRefusal::Audience);
+    }
+    match claims.text("azp").map_err(of("azp"))? {
+        Some(azp) if !profile.clients.iter().any(|client| client == azp) => Err(TokenRefusal::Client),
+        None if audiences.len() > 1 => Err(TokenRefusal::NoClient),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the times, and returns when the token was issued.
+fn in_time(profile: &TokenProfile, claims: &Claims, now: Timestamp) -> Result<Option<Timestamp>, TokenRefusal> {
+    let time = |claim| claims.time(claim).map_err(of(claim));
+    let (issued, expires, not_before) = (time("iat")?, time("exp")?, time("nbf")?);
+    let (now_s, life) = (now.unix_s() as f64, profile.lifetime_s_max as f64);
+    if [issued, not_before].into_iter().flatten().any(|time| time > now_s + AHEAD_S_MAX) {
+        return Err(TokenRefusal::NotYetValid);
+    }
+    let too_long = TokenRefusal::LivesTooLong(profile.lifetime_s_max);
+    match (issued, expires) {
+        (None, None) => return Err(TokenRefusal::NoLifetime),
+        (_, Some(expires)) if expires <= now_s => return Err(TokenRefusal::Expired),
+        // Counted from now where it does not say from when: it is refused until its end is near enough.
+        (issued, Some(expires)) if expires - issued.unwrap_or(now_s) > life => return Err(too_long),
+        (Some(issued), None) if issued + life <= now_s => return Err(TokenRefusal::Expired),
+        _ => {}
+    }
+    Ok(issued.and_then(|issued| Timestamp::from_unix_ms((issued * 1000.0) as i64).ok()))
+}
+
+/// The customer id: a string, or a whole number as some platforms write it.
+fn id(claims: &Claims, claim: &str) -> Result<String, TokenRefusal> {
+    match claims.get(claim) {
+        None => Err(TokenRefusal::Missing { claim: claim.to_owned() }),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Number(number)) if number.is_u64() => Ok(number.to_string()),
+        Some(_) => Err(TokenRefusal::Claim { claim: claim.to_owned(), why: "it must be a string or a whole number" }),
+    }
+}
+
+/// `true`, as a string where an issuer writes it so (Apple), or 1 (Entra's `xms_edov`).
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => *value,
+        Value::String(text) => text == "true" || text == "1",
+        Value::Number(number) => number.as_u64() == Some(1),
+        _ => false,
+    }
+}
+
+fn of(claim: &str) -> impl Fn(Misfit) -> TokenRefusal {
+    move |misfit| TokenRefusal::Claim { claim: claim.to_owned(), why: misfit.0 }
+}
+
+fn refused(claim: &str) -> impl Fn(Invalid) -> TokenRefusal {
+    move |invalid| TokenRefusal::Claim { claim: claim.to_owned(), why: invalid.why }
+}
