@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError, LeftOut, Secrets},
-    domain::{Clock, SecretRef, is_loopback},
-    identity::{Mode, agents::Authentication},
+    domain::{Clock, Level, SecretRef, is_loopback},
+    identity::{EmailVerified, Mode, TokenPreset, agents::Authentication},
     tools,
 };
 
@@ -136,6 +136,60 @@ impl AppError {
     }
 }
 
+/// Warnings about what says who the customer is and can be set by anybody, or by whoever has an agent's token.
+fn granted(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    for (n, entry) in config.identity.asserted.iter().enumerate() {
+        let agent = &entry.agent;
+        if entry.level == Level::Verified {
+            found.push(format!(
+                "identity.asserted[{n}].level is verified: whoever has the token of {agent} can change any customer's \
+                 contact data; leave it out, and it is otp"
+            ));
+        }
+        if entry.email_verified {
+            found.push(format!(
+                "identity.asserted[{n}].email_verified takes every address that {agent} sends for proven: be sure that \
+                 its platform verifies them, or name its verified_header"
+            ));
+        }
+        if entry.addresses.is_empty() {
+            found.push(format!(
+                "identity.asserted[{n}] believes {agent} from any address: whoever has its token can read any customer's \
+                 orders; name the platform's addresses"
+            ));
+        }
+    }
+    for (n, entry) in config.identity.tokens.iter().enumerate() {
+        let key = format!("identity.tokens[{n}]");
+        let by_address = entry.customer_claim.is_some() && entry.customer_claim == entry.email_claim;
+        if by_address && entry.email_verified.is_none_or(|proof| proof == EmailVerified::Never) {
+            found.push(format!("{key}.customer_claim is an address that nothing proves: anybody can sign up with it"));
+        }
+        if entry.preset == Some(TokenPreset::OpenWebui) {
+            if entry.level == Some(Level::Verified) {
+                found.push(format!(
+                    "{key}.level is verified, and by default anybody can sign up to Open WebUI; leave it out, and it is otp"
+                ));
+            }
+            if entry.email_verified == Some(EmailVerified::Always) {
+                found.push(format!(
+                    "{key}.email_verified is always, and by default anybody can sign up to Open WebUI with any address"
+                ));
+            }
+        }
+    }
+    for (agent, carrier) in &config.agents.carriers {
+        if carrier.tool_input && carrier.tool_input_level == Level::Verified {
+            found.push(format!(
+                "agents.carriers.{agent}.tool_input_level is verified: the model can see the customer contexts of this \
+                 agent and use one of another conversation; leave it out, and it is otp"
+            ));
+        }
+    }
+    found
+}
+
 /// Warnings about permitted but risky settings.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
@@ -161,5 +215,8 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         );
     }
     found.extend(tools::opened(&config.tools));
+    if config.identity.mode == Mode::Context {
+        found.extend(granted(config));
+    }
     found
 }

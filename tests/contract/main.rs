@@ -14,4 +14,5 @@ mod schemes;
 mod store;
 mod store_articles;
 mod support;
+mod token_presets;
 mod vendor_texts;

@@ -24,6 +24,7 @@ mod desk {
 mod identity {
     mod access_tokens;
     mod agents;
+    mod bridges;
     pub mod context;
     mod oauth;
 }

@@ -1,0 +1,599 @@
+//! Ways in which a host can say who the customer is: carriers, tokens that others sign, assertions of an agent.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::context::{self, SECRET};
+use crate::support::{
+    Client, Era, Issuer, Server, Setup, StdioClient, block_on, frontdesk, is_error, rows, stderr, stdout, text,
+};
+
+const OTHER_SECRET: &str = "fedcba9876543210fedcba9876543210";
+const META: &str = "io.frontdesk/customer-context";
+/// The client id of the shop at its login.
+const SHOP: &str = "shop-web";
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// Claims of the platform whose tokens come in a header of their own.
+fn of_platform() -> Value {
+    json!({ "iss": "https://chat.example.com", "aud": "frontdesk", "sub": "cus_ada", "iat": now(), "exp": now() + 300 })
+}
+
+fn with(mut claims: Value, member: &str, value: Value) -> Value {
+    match value {
+        Value::Null => drop(claims.as_object_mut().unwrap().remove(member)),
+        value => claims[member] = value,
+    }
+    claims
+}
+
+fn hs256(header: &Header, claims: &Value, secret: &[u8]) -> String {
+    jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(secret)).unwrap()
+}
+
+fn jwt() -> Header {
+    Header { kid: Some("k1".to_owned()), ..Header::new(Algorithm::HS256) }
+}
+
+/// Contexts, a platform that signs with a secret, the shop's login with published keys, and agents that authenticate.
+fn setup(login: &Issuer) -> Setup {
+    Setup::context(SECRET).environment("PLATFORM_SECRET", OTHER_SECRET).config(&format!(
+        r#"
+        [[identity.tokens]]
+        name = "platform"
+        header = "X-Platform-User"
+        issuer = "https://chat.example.com"
+        audience = "frontdesk"
+        email_claim = "email"
+        level = "otp"
+        lifetime_max_s = 300
+        keys = [{{ alg = "HS256", kid = "k1", secret = {{ env = "PLATFORM_SECRET" }} }}]
+        [[identity.tokens]]
+        preset = "oidc-id-token"
+        issuer = "{}"
+        audience = "{SHOP}"
+        [[identity.asserted]]
+        agent = "captain"
+        system = "builtin"
+        customer_header = "X-Contact-Id"
+        email_header = "X-Contact-Email"
+        verified_header = "X-Inbox-Verified"
+        [agents]
+        authentication = "required"
+        [agents.carriers.agent-1]
+        tool_input = true
+        [agents.carriers.header-bot]
+        context_header = "X-Customer"
+        "#,
+        login.url
+    ))
+}
+
+struct Desk {
+    setup: Setup,
+    server: Server,
+    login: Issuer,
+}
+
+impl Desk {
+    fn start() -> Self {
+        let login = Issuer::start();
+        let setup = setup(&login);
+        let server = setup.serve();
+        Self { setup, server, login }
+    }
+
+    fn agent(&self, name: &str, scopes: &[&str]) -> Client {
+        let scopes = scopes.iter().flat_map(|scope| ["--scope", scope]);
+        let token = self.setup.token(&[name].into_iter().chain(scopes).collect::<Vec<_>>());
+        self.server.client().with_header("authorization", &format!("Bearer {token}"))
+    }
+
+    fn id_token(&self) -> Value {
+        let address = json!({ "email": "ada@example.com", "email_verified": true });
+        let mut claims = with(self.login.claims(), "aud", json!(SHOP));
+        claims.as_object_mut().unwrap().extend(address.as_object().unwrap().clone());
+        with(claims, "client_id", Value::Null)
+    }
+
+    fn sign_id_token(&self, claims: &Value) -> String {
+        self.login.sign(0, &Header { typ: None, ..self.login.header(0) }, claims)
+    }
+
+    /// Ends the server; returns its log.
+    fn log(self) -> String {
+        self.server.terminate().1
+    }
+}
+
+async fn look_up(client: &Client, order: &str) -> Value {
+    client.call(Era::Modern, "lookup_order", json!({ "order_id": order })).await
+}
+
+async fn is_ada(client: &Client) {
+    let own = look_up(client, "1001").await;
+    assert_eq!(own["structuredContent"]["order_id"], "1001", "{own}");
+    let foreign = look_up(client, "2001").await;
+    assert!(is_error(&foreign) && text(&foreign).contains("No order"), "{foreign}");
+}
+
+#[tokio::test]
+async fn each_carrier_brings_its_customer_and_nobody_else() {
+    let desk = Desk::start();
+    let context = context::sign(&context::claims());
+    let platform = hs256(&jwt(), &of_platform(), OTHER_SECRET.as_bytes());
+    let id_token = desk.sign_id_token(&desk.id_token());
+    let agent = desk.agent("agent-1", &[]);
+    is_ada(&agent.clone().with_header("customer-context", &context)).await;
+    is_ada(&agent.clone().with_meta(META, json!(context))).await;
+    is_ada(&agent.clone().with_header("x-platform-user", &platform)).await;
+    is_ada(&agent.clone().with_header("customer-context", &id_token)).await;
+    is_ada(&agent.clone().with_meta(META, json!(id_token))).await;
+    let header_bot = desk.agent("header-bot", &[]);
+    let for_it = context::sign(&with(with(context::claims(), "azp", Value::Null), "cid", json!("conv_2")));
+    let refused = look_up(&header_bot.clone().with_header("x-customer", &for_it), "1001").await;
+    assert!(is_error(&refused), "identity.context.azp asks for agent-1: {refused}");
+    // The agent that may assert.
+    let scopes = ["orders:read", "tickets:write", "customers:assert"];
+    let captain = desk.agent("captain", &scopes).with_header("x-contact-id", "cus_ada");
+    is_ada(&captain.clone().with_header("x-inbox-verified", "true")).await;
+    let unverified = look_up(&captain, "1001").await;
+    assert!(text(&unverified).contains("confirm"), "level anonymous: {unverified}");
+    let Desk { setup, server, .. } = desk;
+    // Records of reads are written a moment later, at the latest at the end.
+    server.terminate();
+    let by = rows(&setup.store(), "SELECT DISTINCT origin FROM audit WHERE verdict = 'allowed' ORDER BY origin");
+    let expected = ["asserted by captain", "customer context", "token of oidc-id-token", "token of platform"];
+    assert_eq!(by, expected);
+}
+
+#[tokio::test]
+async fn a_context_as_argument_is_for_agents_that_may_and_is_worth_a_code() {
+    let desk = Desk::start();
+    let context = context::sign(&context::claims());
+    let agent = desk.agent("agent-1", &[]);
+    let order = |context: &str| json!({ "order_id": "1001", "customer_context": context });
+    let result = agent.call(Era::Modern, "lookup_order", order(&context)).await;
+    assert_eq!(result["structuredContent"]["order_id"], "1001", "{result}");
+    // Level verified comes down to otp, unless the header says the same.
+    let phone = |context: &str| json!({ "phone": "+4915112345678", "customer_context": context });
+    let stepped = agent.call(Era::Modern, "update_crm", phone(&context)).await;
+    assert!(is_error(&stepped) && text(&stepped).contains("sign in"), "{stepped}");
+    let both = agent.clone().with_header("customer-context", &context);
+    let changed = both.call(Era::Modern, "update_crm", phone(&context)).await;
+    assert!(!is_error(&changed), "{changed}");
+    // Nothing of it is in the fingerprint: the same request again is the same one.
+    let ticket = |context: &str| json!({ "subject": "S", "description": "D", "customer_context": context });
+    let first = agent.call(Era::Modern, "create_ticket", ticket(&context)).await;
+    let later = context::sign(&with(context::claims(), "jti", json!("ctx-2")));
+    let again = agent.call(Era::Modern, "create_ticket", ticket(&later)).await;
+    assert_eq!(first["structuredContent"]["ticket_id"], again["structuredContent"]["ticket_id"], "{again}");
+    assert_eq!(again["structuredContent"]["created"], false);
+    for (context, why) in [
+        (context::sign(&with(context::claims(), "cid", Value::Null)), "needs the claim cid"),
+        (context::sign(&with(context::claims(), "azp", Value::Null)), "azp"),
+        (desk.sign_id_token(&desk.id_token()), "takes customer contexts alone"),
+        ("{{ $json.context }}".to_owned(), "placeholder"),
+    ] {
+        let result = agent.call(Era::Modern, "lookup_order", order(&context)).await;
+        assert!(is_error(&result) && text(&result).contains("set up"), "{why}: {result}");
+    }
+    let differing = agent.clone().with_header("customer-context", &later);
+    assert!(is_error(&differing.call(Era::Modern, "lookup_order", order(&context)).await));
+    // Strict clients send every property.
+    let empty = both.call(Era::Modern, "lookup_order", order("")).await;
+    assert_eq!(empty["structuredContent"]["order_id"], "1001", "{empty}");
+    // For others the argument is not there.
+    let other = desk.agent("header-bot", &[]);
+    let refused = other.call(Era::Modern, "lookup_order", order(&context)).await;
+    assert!(is_error(&refused), "{refused}");
+    let has = |tools: &Value| tools.to_string().contains("customer_context");
+    assert!(has(&agent.result(Era::Modern, "tools/list", json!({})).await));
+    assert!(!has(&other.result(Era::Modern, "tools/list", json!({})).await));
+    let log = desk.log();
+    for why in
+        ["needs the claim cid", "takes customer contexts alone", "placeholder", "header, _meta and argument differ"]
+    {
+        assert!(log.contains(why), "{why}: {log}");
+    }
+}
+
+#[test]
+fn carriers_work_over_stdio() {
+    let setup = Setup::context(SECRET).config("[agents.carriers.unauthenticated]\ntool_input = true\n");
+    std::fs::write(setup.path().join("secret"), SECRET).unwrap();
+    let config = setup.path().join("frontdesk.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace(r#"{ env = "CONTEXT_SECRET" }"#, r#"{ file = "secret" }"#)).unwrap();
+    let mut client = StdioClient::start(std::path::Path::new("/"), &["--config", config.to_str().unwrap()]);
+    client.initialize();
+    let context = context::sign(&context::claims());
+    let mut call = |arguments: Value, meta: Value| {
+        let params = json!({ "name": "lookup_order", "arguments": arguments, "_meta": meta });
+        client.request("tools/call", params)["result"].clone()
+    };
+    let with_input = json!({ "order_id": "1001", "customer_context": context });
+    let own = call(with_input.clone(), json!({}));
+    assert_eq!(own["structuredContent"]["order_id"], "1001", "{own}");
+    assert!(is_error(&call(json!({ "order_id": "2001", "customer_context": context }), json!({}))));
+    assert!(is_error(&call(with_input, json!({ META: context::sign(&with(context::claims(), "jti", json!("x"))) }))));
+    assert!(is_error(&call(json!({ "order_id": "1001" }), json!({}))));
+}
+
+/// What is refused of tokens, by carrier and profile, and the reason in the log.
+#[tokio::test]
+async fn a_token_that_is_wrong_in_any_way_is_refused_and_explained() {
+    let desk = Desk::start();
+    let agent = desk.agent("agent-1", &[]);
+    let platform = |claims: &Value| hs256(&jwt(), claims, OTHER_SECRET.as_bytes());
+    let header = |header: Header, claims: &Value| hs256(&header, claims, OTHER_SECRET.as_bytes());
+    let unsigned = |alg: &str| {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}.", part(&json!({ "alg": alg, "kid": "k1" })), part(&of_platform()))
+    };
+    let own = desk.id_token();
+    let plain = Header { typ: None, ..desk.login.header(0) };
+    let login = |claims: &Value| desk.sign_id_token(claims);
+    let confused = hs256(&Header { typ: None, ..Header::new(Algorithm::HS256) }, &own, &desk.login.public_octets());
+    let cases: Vec<(&'static str, String, &str)> = vec![
+        (
+            "x-platform-user",
+            hs256(&jwt(), &of_platform(), SECRET.as_bytes()),
+            "platform: its signature does not verify",
+        ),
+        ("x-platform-user", unsigned("none"), "no entry of identity.tokens fits"),
+        ("x-platform-user", unsigned("RS256"), "no entry of identity.tokens fits"),
+        ("x-platform-user", unsigned("HS256"), "its signature does not verify"),
+        ("x-platform-user", platform(&with(of_platform(), "exp", json!(now()))), "it has expired"),
+        (
+            "x-platform-user",
+            platform(&with(of_platform(), "exp", json!(now() + 301))),
+            "lives longer than lifetime_max_s",
+        ),
+        (
+            "x-platform-user",
+            platform(&with(with(of_platform(), "exp", Value::Null), "iat", Value::Null)),
+            "neither exp nor iat",
+        ),
+        ("x-platform-user", platform(&with(of_platform(), "iat", json!(now() + 60))), "not valid yet"),
+        ("x-platform-user", platform(&with(of_platform(), "aud", json!("elsewhere"))), "audience (aud)"),
+        ("x-platform-user", platform(&with(of_platform(), "aud", Value::Null)), "audience (aud)"),
+        ("x-platform-user", platform(&with(of_platform(), "iss", json!("https://evil.example.com"))), "no entry"),
+        ("x-platform-user", platform(&with(of_platform(), "sub", Value::Null)), "its claim sub is missing"),
+        ("x-platform-user", platform(&with(of_platform(), "sub", json!({ "id": 1 }))), "its claim sub is refused"),
+        ("x-platform-user", header(Header { kid: Some("k2".to_owned()), ..jwt() }, &of_platform()), "no entry"),
+        ("x-platform-user", header(Header { kid: None, ..jwt() }, &of_platform()), "no entry"),
+        ("x-platform-user", "{{user.jwt}}".to_owned(), "placeholder"),
+        ("x-platform-user", context::sign(&context::claims()), "no entry of identity.tokens fits"),
+        ("customer-context", platform(&of_platform()), "no entry of identity.tokens fits"),
+        ("customer-context", desk.login.sign(1, &plain, &own), "signature does not verify"),
+        ("customer-context", confused, "no entry of identity.tokens fits"),
+        ("customer-context", login(&with(own.clone(), "aud", json!("https://desk.example.com/mcp"))), "audience (aud)"),
+        ("customer-context", login(&with(own.clone(), "azp", json!("blog"))), "its azp is not one"),
+        ("customer-context", login(&with(own.clone(), "aud", json!([SHOP, "blog"]))), "several audiences and no azp"),
+        ("customer-context", desk.login.sign(0, &desk.login.header(0), &own), "it is an access token"),
+        ("customer-context", login(&with(own.clone(), "token_use", json!("access"))), "it is an access token"),
+        (
+            "customer-context",
+            login(&with(own.clone(), "firebase", json!({ "sign_in_provider": "anonymous" }))),
+            "has not signed in",
+        ),
+        ("customer-context", format!("Bearer {}", login(&own)), "begins with Bearer"),
+    ];
+    let sentences: Vec<Value> = futures::future::join_all(cases.iter().map(|(name, token, _)| {
+        let client = agent.clone().with_header(name, token);
+        async move { look_up(&client, "1001").await }
+    }))
+    .await;
+    for ((_, _, why), result) in cases.iter().zip(&sentences) {
+        assert!(is_error(result) && text(result).contains("could not be confirmed"), "{why}: {result}");
+        let by_signing_in = why.contains("expired") || why.contains("signed in");
+        assert_eq!(text(result).contains("sign in again"), by_signing_in, "{why}: {result}");
+    }
+    let both = agent.clone().with_header("x-platform-user", &platform(&of_platform()));
+    let both = both.with_header("customer-context", &context::sign(&context::claims()));
+    assert!(is_error(&look_up(&both, "1001").await), "two ways at once");
+    let log = desk.log();
+    for (_, token, why) in &cases {
+        assert!(log.contains(why), "{why}");
+        assert!(token.len() < 40 || !log.contains(token.as_str()), "no token is in the log");
+    }
+    assert!(log.contains("names the customer in two ways"), "{log}");
+}
+
+#[tokio::test]
+async fn keys_of_the_login_may_rotate_and_be_away() {
+    let desk = Desk::start();
+    let agent = desk.agent("agent-1", &[]);
+    let own = desk.id_token();
+    is_ada(&agent.clone().with_header("customer-context", &desk.sign_id_token(&own))).await;
+    desk.login.publish(&[1]);
+    let with_new = desk.login.sign(1, &Header { typ: None, ..desk.login.header(1) }, &own);
+    let client = agent.with_header("customer-context", &with_new);
+    for _ in 0..100 {
+        let result = look_up(&client, "1001").await;
+        if !is_error(&result) {
+            return;
+        }
+        assert!(text(&result).contains("Try again"), "a key that may be new is no fault: {result}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the new key is not taken");
+}
+
+#[tokio::test]
+async fn only_the_agent_with_the_scope_asserts_and_never_by_arguments() {
+    let desk = Desk::start();
+    let asserting =
+        |client: Client| client.with_header("x-contact-id", "cus_ada").with_header("x-inbox-verified", "true");
+    let without_scope = look_up(&asserting(desk.agent("captain", &["orders:read"])), "1001").await;
+    assert!(is_error(&without_scope) && text(&without_scope).contains("set up"), "{without_scope}");
+    let other = look_up(&asserting(desk.agent("agent-1", &["orders:read", "customers:assert"])), "1001").await;
+    assert!(is_error(&other) && text(&other).contains("sign in again"), "it names nobody: {other}");
+    let captain = desk.agent("captain", &["orders:read", "customers:assert"]);
+    for argument in ["X-Contact-Id", "x-contact-id", "customer", "contact_id"] {
+        let arguments = json!({ "order_id": "1001", argument: "cus_ada" });
+        let result = asserting(captain.clone()).call(Era::Modern, "lookup_order", arguments.clone()).await;
+        assert!(is_error(&result) && text(&result).contains("there is no argument"), "{result}");
+        assert!(is_error(&captain.call(Era::Modern, "lookup_order", arguments).await));
+    }
+    let placeholder = captain.clone().with_header("x-contact-id", "{{contact.id}}");
+    assert!(is_error(&look_up(&placeholder, "1001").await));
+    let twice = asserting(captain.clone()).with_header("customer-context", &context::sign(&context::claims()));
+    assert!(is_error(&look_up(&twice, "1001").await));
+    let log = desk.log();
+    for why in ["does not have the scope customers:assert", "placeholder", "names the customer in two ways"] {
+        assert!(log.contains(why), "{why}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn assertions_can_be_bound_to_addresses() {
+    for (addresses, good) in [("127.0.0.0/8", true), ("203.0.113.0/24", false)] {
+        let setup = Setup::context(SECRET).config(&format!(
+            "[[identity.asserted]]\nagent = \"captain\"\nsystem = \"builtin\"\ncustomer_header = \"X-Contact-Id\"\n\
+             addresses = [\"{addresses}\"]\n[agents]\nauthentication = \"required\"\n"
+        ));
+        let server = setup.serve();
+        let token = setup.token(&["captain", "--scope", "orders:read", "--scope", "customers:assert"]);
+        let captain = server.client().with_header("authorization", &format!("Bearer {token}"));
+        let result = look_up(&captain.with_header("x-contact-id", "cus_ada"), "1001").await;
+        assert_eq!(!is_error(&result), good, "{result}");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_ends_contexts_at_once_in_every_process() {
+    let desk = Desk::start();
+    let second = desk.setup.serve();
+    let revoke = |arguments: &[&str]| {
+        let output = frontdesk(desk.setup.path(), &[&["context", "revoke"], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let agent = desk.agent("agent-1", &[]);
+    let sign = |jti: &str, cid: &str, age: i64| {
+        let claims = with(with(context::claims(), "jti", json!(jti)), "cid", json!(cid));
+        context::sign(&with(claims, "iat", json!(now() - age)))
+    };
+    let (one, two, three) = (sign("ctx-1", "conv_1", 5), sign("ctx-2", "conv_1", 5), sign("ctx-3", "conv_3", 5));
+    let is_good = async |token: &str| {
+        let client = agent.clone().with_header("customer-context", token);
+        let elsewhere = client.clone().at(second.url.clone());
+        let (here, there) = (look_up(&client, "1001").await, look_up(&elsewhere, "1001").await);
+        assert_eq!(is_error(&here), is_error(&there), "{here} {there}");
+        if is_error(&here) {
+            assert!(text(&here).contains("sign in again"), "{here}");
+        }
+        !is_error(&here)
+    };
+    assert!(is_good(&one).await && is_good(&two).await && is_good(&three).await);
+    assert!(revoke(&["--jti", "ctx-1"]).contains("context ctx-1"));
+    assert!(!is_good(&one).await && is_good(&two).await && is_good(&three).await);
+    revoke(&["--conversation", "conv_1"]);
+    assert!(!is_good(&two).await && is_good(&three).await);
+    let platform = with(with(of_platform(), "iat", json!(now() - 5)), "exp", json!(now() + 200));
+    let platform = hs256(&jwt(), &platform, OTHER_SECRET.as_bytes());
+    let by_platform = agent.clone().with_header("x-platform-user", &platform);
+    assert!(!is_error(&look_up(&by_platform, "1001").await));
+    revoke(&["--customer", "cus_ada"]);
+    assert!(!is_good(&three).await && is_error(&look_up(&by_platform, "1001").await));
+    // What is issued later is good again.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert!(is_good(&sign("ctx-4", "conv_4", 0)).await);
+    let stored = rows(&desk.setup.store(), "SELECT kind || ' ' || hash FROM context_revocations ORDER BY kind");
+    assert!(stored.len() == 3 && !stored.concat().contains("cus_ada"), "{stored:?}");
+}
+
+#[tokio::test]
+async fn a_context_for_a_conversation_lives_as_long_as_is_configured() {
+    let setup = Setup::context(SECRET).config("[identity.context]\n");
+    // The table is there already: its key is added to it.
+    let config = setup.path().join("frontdesk.toml");
+    let text = std::fs::read_to_string(&config).unwrap().replacen(
+        "azp = \"agent-1\"",
+        "azp = \"agent-1\"\n            lifetime_max_s = 7200",
+        1,
+    );
+    std::fs::write(&config, text.replacen("[identity.context]\n\n", "", 1).replace("[identity.context]\n[", "["))
+        .unwrap();
+    let server = setup.serve();
+    let long = |life: i64| with(context::claims(), "exp", json!(now() + life));
+    for (claims, good) in [
+        (long(7200), true),
+        (long(7201), false),
+        (with(long(7200), "cid", Value::Null), false),
+        (with(long(900), "cid", Value::Null), true),
+    ] {
+        let client = server.client().with_header("customer-context", &context::sign(&claims));
+        let result = look_up(&client, "1001").await;
+        assert_eq!(!is_error(&result), good, "{claims}: {result}");
+    }
+    let (_, log) = server.terminate();
+    assert!(log.contains("longer than identity.context.lifetime_max_s, 7200 s"), "{log}");
+    assert!(log.contains("longer than 15 minutes and so needs the claim cid"), "{log}");
+}
+
+#[test]
+fn what_one_token_could_fit_twice_is_refused_before_anything_is_served() {
+    let config = |second: &str| {
+        format!(
+            "[[identity.tokens]]\nname = \"a\"\nissuer = \"https://a.example.com\"\n\
+             keys = [{{ alg = \"HS256\", kid = \"k1\", secret = {{ env = \"S\" }} }}]\n\
+             [[identity.tokens]]\nname = \"b\"\n{second}\n"
+        )
+    };
+    let key = |kid: &str| format!("keys = [{{ alg = \"HS256\", kid = \"{kid}\", secret = {{ env = \"S\" }} }}]");
+    for (second, good) in [
+        (format!("issuer = \"https://b.example.com\"\n{}", key("k1")), true),
+        (format!("issuer = \"https://a.example.com\"\n{}", key("k1")), false),
+        (format!("audience = \"other\"\n{}", key("k1")), false),
+        (key("k2"), true),
+        (format!("header = \"X-Other\"\n{}", key("k1")), true),
+        ("keys = [{ alg = \"HS256\", secret = { env = \"S\" } }]".to_owned(), false),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("frontdesk.toml"), config(&second)).unwrap();
+        let output = crate::support::command(directory.path()).arg("check").env("S", SECRET).output().unwrap();
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        assert_eq!(!said.contains("one token could fit both a and b"), good, "{second}: {said}");
+    }
+}
+
+#[test]
+fn a_token_is_explained_without_being_shown() {
+    let login = Issuer::start();
+    let setup = setup(&login);
+    let inspect = |token: &str, arguments: &[&str]| {
+        use std::io::Write;
+        let mut command = crate::support::command(setup.path());
+        command
+            .args(["context", "inspect"])
+            .args(arguments)
+            .env("CONTEXT_SECRET", SECRET)
+            .env("PLATFORM_SECRET", OTHER_SECRET);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
+        let said = stdout(&child.wait_with_output().unwrap());
+        assert!(token.is_empty() || !said.contains(token.rsplit('.').next().unwrap()), "{said}");
+        said
+    };
+    let context = context::sign(&context::claims());
+    let said = inspect(&context, &["--agent", "agent-1"]);
+    for part in
+        ["customer context", "HS256", "builtin:cus_ada", "verified", "ada@example.com, proven", "conv_1", "accepted"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(inspect(&context, &["--agent", "agent-2"]).contains("azp is not the agent"));
+    let platform = hs256(&jwt(), &with(of_platform(), "exp", json!(now() - 1)), OTHER_SECRET.as_bytes());
+    let said = inspect(&platform, &["--header", "X-Platform-User", "--json"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["kind"], &said["accepted"]), (&json!("identity.tokens platform"), &json!(false)));
+    assert!(said["refused"].as_str().unwrap().contains("it has expired"), "{said}");
+    assert!(inspect("{{ context }}", &[]).contains("placeholder"));
+}
+
+/// What an agent under attack, or one that attacks, may send: its own customer's tokens, whole, cut or put together with
+/// other claims, and any id of others, in any place.
+#[derive(Debug, Clone)]
+enum Move {
+    Argument(String, String),
+    Input(usize),
+    Header(&'static str, usize),
+    Meta(usize),
+    Asserted(String),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let name = prop_oneof![
+        Just("customer_id"),
+        Just("customer_email"),
+        Just("email"),
+        Just("sub"),
+        Just("customer"),
+        Just("verification"),
+        Just("azp"),
+    ];
+    let id = prop_oneof![Just("cus_grace"), Just("grace@example.com"), Just("builtin:cus_grace"), Just("2001")];
+    let header =
+        prop_oneof![Just("customer-context"), Just("x-platform-user"), Just("x-customer"), Just("x-contact-id")];
+    let one = prop_oneof![
+        (name, id.clone()).prop_map(|(name, id)| Move::Argument(name.to_owned(), id.to_owned())),
+        (0usize..8).prop_map(Move::Input),
+        (header, 0usize..8).prop_map(|(name, n)| Move::Header(name, n)),
+        (0usize..8).prop_map(Move::Meta),
+        id.prop_map(|id| Move::Asserted(id.to_owned())),
+    ];
+    proptest::collection::vec(one, 0..5)
+}
+
+#[test]
+fn whatever_an_agent_sends_it_reads_nothing_of_another_customer() {
+    let desk = Desk::start();
+    let agent =
+        desk.agent("agent-1", &["orders:read", "tickets:write", "crm:write", "articles:read", "customers:assert"]);
+    let own = context::sign(&context::claims());
+    let platform = hs256(&jwt(), &of_platform(), OTHER_SECRET.as_bytes());
+    let id_token = desk.sign_id_token(&desk.id_token());
+    let grace = {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        URL_SAFE_NO_PAD.encode(with(context::claims(), "sub", json!("cus_grace")).to_string())
+    };
+    let parts: Vec<&str> = own.split('.').collect();
+    let tokens = [
+        own.clone(),
+        platform.clone(),
+        id_token.clone(),
+        format!("{}.{grace}.{}", parts[0], parts[2]),
+        format!("{}.{grace}.", parts[0]),
+        format!("{own}.{platform}"),
+        hs256(&jwt(), &with(of_platform(), "sub", json!("cus_grace")), b"a secret that the agent has chosen"),
+        "cus_grace".to_owned(),
+    ];
+    let secrets = ["headphones", "Carrying case", "1Z999AA10123456784", "Hopper", "Arlington"];
+    let read = std::sync::atomic::AtomicUsize::new(0);
+    proptest!(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() }, |(
+        tool in prop_oneof![Just("lookup_order"), Just("update_crm"), Just("create_ticket"), Just("search_articles")],
+        order in prop_oneof![Just("1001"), Just("2001"), Just("#2001")],
+        moves in moves(),
+    )| {
+        let mut client = agent.clone();
+        let mut arguments = match tool {
+            "lookup_order" => json!({ "order_id": order, "detail": "full" }),
+            "update_crm" => json!({ "note": "n" }),
+            "create_ticket" => json!({ "subject": "s", "description": "d", "order_id": order }),
+            _ => json!({ "query": "returns" }),
+        };
+        for one in &moves {
+            match one {
+                Move::Argument(name, value) => arguments[name] = json!(value),
+                Move::Input(n) => arguments["customer_context"] = json!(tokens[*n]),
+                Move::Header(name, n) => client = client.with_header(name, &tokens[*n]),
+                Move::Meta(n) => client = client.with_meta(META, json!(tokens[*n])),
+                Move::Asserted(id) => client = client.with_header("x-contact-id", id),
+            }
+        }
+        let answer = block_on(client.request(Era::Modern, "tools/call", json!({ "name": tool, "arguments": arguments })));
+        let body = answer.json().to_string();
+        for secret in secrets {
+            prop_assert!(!body.contains(secret), "{tool} {moves:?}: {body}");
+        }
+        if body.contains("\"order_id\":\"1001\"") {
+            read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    // The test would see a foreign order: it sees its own.
+    assert!(read.into_inner() > 0, "no move was a right one");
+    let Desk { setup, server, .. } = desk;
+    server.terminate();
+    let foreign =
+        rows(&setup.store(), "SELECT count(*) FROM audit WHERE verdict = 'allowed' AND objects LIKE '%2001%'");
+    assert_eq!(foreign, ["0"]);
+}
