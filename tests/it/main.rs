@@ -115,6 +115,7 @@ mod chaos {
 
 /// README, the book, and the programs in it, as somebody who reads them uses them.
 mod docs {
+    mod hosts;
     mod pages;
     mod snippets;
 }
