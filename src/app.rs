@@ -152,7 +152,7 @@ impl App {
         };
         let desk = Arc::new(desk(config, &store, &connectors, requests, clock.clone()));
         check_settlement(&desk)?;
-        let reconciliations = Arc::new(Reconciliations::new(config, &store, desk.clone(), &connectors));
+        let reconciliations = Arc::new(Reconciliations::new(config, &store, desk.clone(), &connectors, sink.clone()));
         let by_argument = identity.mode() == Mode::Argument;
         let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
         let mut warnings = warnings(config);

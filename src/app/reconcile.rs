@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     config::{Config, Secrets},
     desk::{ArticleIndex, ArticleList, Desk, PortError, Reconciler, Reconciliation, ReconciliationState},
     domain::Clock,
+    inbox::{Alert, AlertSink},
     store::Store,
     telemetry::{causes, metrics},
 };
@@ -36,6 +37,10 @@ pub struct Reconciliations {
     pub(super) lists: ArticleLists,
     /// None: only at start and when asked for.
     pub(super) every: Option<Duration>,
+    /// Whom waiting removals are reported to.
+    sink: Option<Arc<dyn AlertSink>>,
+    /// Waiting removals that were reported, by source.
+    reported: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Reconciliations {
@@ -45,16 +50,24 @@ impl Reconciliations {
         let (waiting_max, arrived) = (config.inbox.waiting_max, Arc::new(Notify::new()));
         let requests = Requests { store: store.clone(), arrived, waiting_max };
         let desk = Arc::new(super::desk(config, store, &connectors, requests, clock.clone()));
-        Ok(Self::new(config, store, desk, &connectors))
+        Ok(Self::new(config, store, desk, &connectors, None))
     }
 
-    pub(super) fn new(config: &Config, store: &Store, desk: Arc<Desk>, connectors: &Connectors) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        store: &Store,
+        desk: Arc<Desk>,
+        connectors: &Connectors,
+        sink: Option<Arc<dyn AlertSink>>,
+    ) -> Self {
         let every_s = config.articles.reconcile_every_s;
         Self {
             store: store.clone(),
             desk,
             lists: lists(config, connectors),
             every: (every_s > 0).then(|| Duration::from_secs(every_s)),
+            sink,
+            reported: Mutex::default(),
         }
     }
 
@@ -104,7 +117,24 @@ impl Reconciliations {
                 "articles were reconciled"
             ),
         }
+        self.report(&done).await;
         Ok(Some(done))
+    }
+
+    /// Alerts about waiting removals, once until their number changes.
+    async fn report(&self, done: &Reconciliation) {
+        let (source, waiting) = (done.source.as_str(), done.counts.waiting);
+        let known = self.reported.lock().unwrap_or_else(PoisonError::into_inner).get(source).copied();
+        if let Some(sink) = &self.sink
+            && waiting > 0
+            && known != Some(waiting)
+            && let Err(error) = sink.send(&Alert::removals_waiting(source, waiting, self.desk.now())).await
+        {
+            // The next run reports it.
+            tracing::error!(source, error = causes(&error), "an alert was lost");
+            return;
+        }
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned(), waiting);
     }
 }
 

@@ -16,7 +16,7 @@ use watch::{Condition, Conditions, HoldChange};
 /// How often the queue is checked.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
-/// Alerts about dead letters, late events, parked events and silent sources.
+/// Alerts about dead letters, late events, parked events, silent sources and removals of articles that wait.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "alerts")]
@@ -50,9 +50,9 @@ impl Default for AlertOptions {
 pub struct Alert {
     /// The message for people, and for Slack.
     pub text: String,
-    /// `dead_letters`, `oldest_pending`, `source_silent`, `events_parked` or `events_released`.
+    /// `dead_letters`, `oldest_pending`, `source_silent`, `events_parked`, `events_released` or `removals_waiting`.
     pub kind: &'static str,
-    /// Number of dead letters, of which the following members describe the latest; or number of parked events.
+    /// Number of dead letters, of which the following members describe the latest; or of parked events; or of articles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// The upstream that parked events wait for. `cause` is `refused`, `forbidden`, `misconfigured`, `no_email` or
@@ -222,6 +222,16 @@ impl Watch {
 }
 
 impl Alert {
+    /// Articles of a source that are not listed any more, and stay until somebody applies their removal.
+    pub fn removals_waiting(source: &str, count: u64, at: Timestamp) -> Self {
+        let articles = if count == 1 { "1 article".to_owned() } else { format!("{count} articles") };
+        let text = format!(
+            "{articles} of {source} would be removed, since the content system lists them no more: look, then run \
+             frontdesk articles reconcile --apply"
+        );
+        Self { count: Some(count), source: Some(source.to_owned()), ..Self::new("removals_waiting", at, text) }
+    }
+
     fn new(kind: &'static str, at: Timestamp, text: String) -> Self {
         Self {
             text,

@@ -24,6 +24,8 @@ mod desk {
 mod identity {
     mod access_tokens;
     mod agents;
+    mod bridge_moves;
+    mod bridge_tokens;
     mod bridges;
     pub mod context;
     mod oauth;

@@ -44,7 +44,11 @@ pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answ
                 let (reachable, advice) = match &probe.result {
                     Ok(Asked::Health) => (Some(true), "nothing".to_owned()),
                     Ok(Asked::Nothing) => {
-                        (None, "its connector has no [health] to ask: at most a token was requested".to_owned())
+                        let asked = match probe.auth {
+                            "oauth2" | "session" => "only a token was fetched",
+                            _ => "it was not asked, and its credentials were not tried",
+                        };
+                        (None, format!("its connector has no [health]: {asked}"))
                     }
                     Err(error) => (Some(false), advice(probe.auth, &probe.base_url, probe.health.as_deref(), error)),
                 };

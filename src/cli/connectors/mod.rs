@@ -98,18 +98,23 @@ impl From {
     /// The directory of the user's own files, which need not be there yet.
     fn own_directory(&self) -> anyhow::Result<PathBuf> {
         let configured = self.config.load()?.config.connectors.directory;
-        let beside = || {
-            let parent = self.config.config.as_deref().and_then(Path::parent);
-            parent.map_or_else(|| PathBuf::from("connectors"), |parent| parent.join("connectors"))
-        };
-        Ok(self.directory.clone().or(configured).unwrap_or_else(beside))
+        Ok(self.directory.clone().or(configured).unwrap_or_else(|| self.beside()))
+    }
+
+    /// The directory beside the configuration file, or here without one.
+    fn beside(&self) -> PathBuf {
+        let parent = self.config.config.as_deref().and_then(Path::parent);
+        parent.map_or_else(|| PathBuf::from("connectors"), |parent| parent.join("connectors"))
     }
 
     /// The vendor files, and the configuration.
     fn open(&self) -> anyhow::Result<(Library, Loaded)> {
         let loaded = self.config.load()?;
-        let configured = loaded.config.connectors.directory.as_deref();
-        let library = Library::with_directory(self.directory.as_deref().or(configured))?;
+        let configured = loaded.config.connectors.directory.clone();
+        // Without a configuration file, vendor files are written here all the same.
+        let here = Some(self.beside()).filter(|path| path.is_dir());
+        let directory = self.directory.clone().or(configured).or(here);
+        let library = Library::with_directory(directory.as_deref())?;
         Ok((library, loaded))
     }
 }

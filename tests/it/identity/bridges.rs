@@ -1,29 +1,28 @@
 //! Ways in which a host can say who the customer is: carriers, tokens that others sign, assertions of an agent.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::context::{self, SECRET};
 use crate::support::{
-    Client, Era, Issuer, Server, Setup, StdioClient, block_on, frontdesk, is_error, rows, stderr, stdout, text,
+    Client, Era, Issuer, Server, Setup, StdioClient, frontdesk, is_error, rows, stderr, stdout, text,
 };
 
-const OTHER_SECRET: &str = "fedcba9876543210fedcba9876543210";
-const META: &str = "io.frontdesk/customer-context";
+pub const OTHER_SECRET: &str = "fedcba9876543210fedcba9876543210";
+pub const META: &str = "io.frontdesk/customer-context";
 /// The client id of the shop at its login.
-const SHOP: &str = "shop-web";
+pub const SHOP: &str = "shop-web";
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
 /// Claims of the platform whose tokens come in a header of their own.
-fn of_platform() -> Value {
+pub fn of_platform() -> Value {
     json!({ "iss": "https://chat.example.com", "aud": "frontdesk", "sub": "cus_ada", "iat": now(), "exp": now() + 300 })
 }
 
-fn with(mut claims: Value, member: &str, value: Value) -> Value {
+pub fn with(mut claims: Value, member: &str, value: Value) -> Value {
     match value {
         Value::Null => drop(claims.as_object_mut().unwrap().remove(member)),
         value => claims[member] = value,
@@ -31,16 +30,16 @@ fn with(mut claims: Value, member: &str, value: Value) -> Value {
     claims
 }
 
-fn hs256(header: &Header, claims: &Value, secret: &[u8]) -> String {
+pub fn hs256(header: &Header, claims: &Value, secret: &[u8]) -> String {
     jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(secret)).unwrap()
 }
 
-fn jwt() -> Header {
+pub fn jwt() -> Header {
     Header { kid: Some("k1".to_owned()), ..Header::new(Algorithm::HS256) }
 }
 
 /// Contexts, a platform that signs with a secret, the shop's login with published keys, and agents that authenticate.
-fn setup(login: &Issuer) -> Setup {
+pub fn setup(login: &Issuer) -> Setup {
     Setup::context(SECRET).environment("PLATFORM_SECRET", OTHER_SECRET).config(&format!(
         r#"
         [[identity.tokens]]
@@ -73,48 +72,48 @@ fn setup(login: &Issuer) -> Setup {
     ))
 }
 
-struct Desk {
-    setup: Setup,
-    server: Server,
-    login: Issuer,
+pub struct Desk {
+    pub setup: Setup,
+    pub server: Server,
+    pub login: Issuer,
 }
 
 impl Desk {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let login = Issuer::start();
         let setup = setup(&login);
         let server = setup.serve();
         Self { setup, server, login }
     }
 
-    fn agent(&self, name: &str, scopes: &[&str]) -> Client {
+    pub fn agent(&self, name: &str, scopes: &[&str]) -> Client {
         let scopes = scopes.iter().flat_map(|scope| ["--scope", scope]);
         let token = self.setup.token(&[name].into_iter().chain(scopes).collect::<Vec<_>>());
         self.server.client().with_header("authorization", &format!("Bearer {token}"))
     }
 
-    fn id_token(&self) -> Value {
+    pub fn id_token(&self) -> Value {
         let address = json!({ "email": "ada@example.com", "email_verified": true });
         let mut claims = with(self.login.claims(), "aud", json!(SHOP));
         claims.as_object_mut().unwrap().extend(address.as_object().unwrap().clone());
         with(claims, "client_id", Value::Null)
     }
 
-    fn sign_id_token(&self, claims: &Value) -> String {
+    pub fn sign_id_token(&self, claims: &Value) -> String {
         self.login.sign(0, &Header { typ: None, ..self.login.header(0) }, claims)
     }
 
     /// Ends the server; returns its log.
-    fn log(self) -> String {
+    pub fn log(self) -> String {
         self.server.terminate().1
     }
 }
 
-async fn look_up(client: &Client, order: &str) -> Value {
+pub async fn look_up(client: &Client, order: &str) -> Value {
     client.call(Era::Modern, "lookup_order", json!({ "order_id": order })).await
 }
 
-async fn is_ada(client: &Client) {
+pub async fn is_ada(client: &Client) {
     let own = look_up(client, "1001").await;
     assert_eq!(own["structuredContent"]["order_id"], "1001", "{own}");
     let foreign = look_up(client, "2001").await;
@@ -222,108 +221,6 @@ fn carriers_work_over_stdio() {
     assert!(is_error(&call(json!({ "order_id": "2001", "customer_context": context }), json!({}))));
     assert!(is_error(&call(with_input, json!({ META: context::sign(&with(context::claims(), "jti", json!("x"))) }))));
     assert!(is_error(&call(json!({ "order_id": "1001" }), json!({}))));
-}
-
-/// What is refused of tokens, by carrier and profile, and the reason in the log.
-#[tokio::test]
-async fn a_token_that_is_wrong_in_any_way_is_refused_and_explained() {
-    let desk = Desk::start();
-    let agent = desk.agent("agent-1", &[]);
-    let platform = |claims: &Value| hs256(&jwt(), claims, OTHER_SECRET.as_bytes());
-    let header = |header: Header, claims: &Value| hs256(&header, claims, OTHER_SECRET.as_bytes());
-    let unsigned = |alg: &str| {
-        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        format!("{}.{}.", part(&json!({ "alg": alg, "kid": "k1" })), part(&of_platform()))
-    };
-    let own = desk.id_token();
-    let plain = Header { typ: None, ..desk.login.header(0) };
-    let login = |claims: &Value| desk.sign_id_token(claims);
-    let confused = hs256(&Header { typ: None, ..Header::new(Algorithm::HS256) }, &own, &desk.login.public_octets());
-    let cases: Vec<(&'static str, String, &str)> = vec![
-        (
-            "x-platform-user",
-            hs256(&jwt(), &of_platform(), SECRET.as_bytes()),
-            "platform: its signature does not verify",
-        ),
-        ("x-platform-user", unsigned("none"), "no entry of identity.tokens fits"),
-        ("x-platform-user", unsigned("RS256"), "no entry of identity.tokens fits"),
-        ("x-platform-user", unsigned("HS256"), "its signature does not verify"),
-        ("x-platform-user", platform(&with(of_platform(), "exp", json!(now()))), "it has expired"),
-        (
-            "x-platform-user",
-            platform(&with(of_platform(), "exp", json!(now() + 301))),
-            "lives longer than lifetime_max_s",
-        ),
-        (
-            "x-platform-user",
-            platform(&with(with(of_platform(), "exp", Value::Null), "iat", Value::Null)),
-            "neither exp nor iat",
-        ),
-        ("x-platform-user", platform(&with(of_platform(), "iat", json!(now() + 60))), "not valid yet"),
-        ("x-platform-user", platform(&with(of_platform(), "aud", json!("elsewhere"))), "audience (aud)"),
-        ("x-platform-user", platform(&with(of_platform(), "aud", Value::Null)), "audience (aud)"),
-        ("x-platform-user", platform(&with(of_platform(), "iss", json!("https://evil.example.com"))), "no entry"),
-        ("x-platform-user", platform(&with(of_platform(), "sub", Value::Null)), "its claim sub is missing"),
-        ("x-platform-user", platform(&with(of_platform(), "sub", json!({ "id": 1 }))), "its claim sub is refused"),
-        ("x-platform-user", header(Header { kid: Some("k2".to_owned()), ..jwt() }, &of_platform()), "no entry"),
-        ("x-platform-user", header(Header { kid: None, ..jwt() }, &of_platform()), "no entry"),
-        ("x-platform-user", "{{user.jwt}}".to_owned(), "placeholder"),
-        ("x-platform-user", context::sign(&context::claims()), "no entry of identity.tokens fits"),
-        ("customer-context", platform(&of_platform()), "no entry of identity.tokens fits"),
-        ("customer-context", desk.login.sign(1, &plain, &own), "signature does not verify"),
-        ("customer-context", confused, "no entry of identity.tokens fits"),
-        ("customer-context", login(&with(own.clone(), "aud", json!("https://desk.example.com/mcp"))), "audience (aud)"),
-        ("customer-context", login(&with(own.clone(), "azp", json!("blog"))), "its azp is not one"),
-        ("customer-context", login(&with(own.clone(), "aud", json!([SHOP, "blog"]))), "several audiences and no azp"),
-        ("customer-context", desk.login.sign(0, &desk.login.header(0), &own), "it is an access token"),
-        ("customer-context", login(&with(own.clone(), "token_use", json!("access"))), "it is an access token"),
-        (
-            "customer-context",
-            login(&with(own.clone(), "firebase", json!({ "sign_in_provider": "anonymous" }))),
-            "has not signed in",
-        ),
-        ("customer-context", format!("Bearer {}", login(&own)), "begins with Bearer"),
-    ];
-    let sentences: Vec<Value> = futures::future::join_all(cases.iter().map(|(name, token, _)| {
-        let client = agent.clone().with_header(name, token);
-        async move { look_up(&client, "1001").await }
-    }))
-    .await;
-    for ((_, _, why), result) in cases.iter().zip(&sentences) {
-        assert!(is_error(result) && text(result).contains("could not be confirmed"), "{why}: {result}");
-        let by_signing_in = why.contains("expired") || why.contains("signed in");
-        assert_eq!(text(result).contains("sign in again"), by_signing_in, "{why}: {result}");
-    }
-    let both = agent.clone().with_header("x-platform-user", &platform(&of_platform()));
-    let both = both.with_header("customer-context", &context::sign(&context::claims()));
-    assert!(is_error(&look_up(&both, "1001").await), "two ways at once");
-    let log = desk.log();
-    for (_, token, why) in &cases {
-        assert!(log.contains(why), "{why}");
-        assert!(token.len() < 40 || !log.contains(token.as_str()), "no token is in the log");
-    }
-    assert!(log.contains("names the customer in two ways"), "{log}");
-}
-
-#[tokio::test]
-async fn keys_of_the_login_may_rotate_and_be_away() {
-    let desk = Desk::start();
-    let agent = desk.agent("agent-1", &[]);
-    let own = desk.id_token();
-    is_ada(&agent.clone().with_header("customer-context", &desk.sign_id_token(&own))).await;
-    desk.login.publish(&[1]);
-    let with_new = desk.login.sign(1, &Header { typ: None, ..desk.login.header(1) }, &own);
-    let client = agent.with_header("customer-context", &with_new);
-    for _ in 0..100 {
-        let result = look_up(&client, "1001").await;
-        if !is_error(&result) {
-            return;
-        }
-        assert!(text(&result).contains("Try again"), "a key that may be new is no fault: {result}");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("the new key is not taken");
 }
 
 #[tokio::test]
@@ -437,163 +334,4 @@ async fn a_context_for_a_conversation_lives_as_long_as_is_configured() {
     let (_, log) = server.terminate();
     assert!(log.contains("longer than identity.context.lifetime_max_s, 7200 s"), "{log}");
     assert!(log.contains("longer than 15 minutes and so needs the claim cid"), "{log}");
-}
-
-#[test]
-fn what_one_token_could_fit_twice_is_refused_before_anything_is_served() {
-    let config = |second: &str| {
-        format!(
-            "[[identity.tokens]]\nname = \"a\"\nissuer = \"https://a.example.com\"\n\
-             keys = [{{ alg = \"HS256\", kid = \"k1\", secret = {{ env = \"S\" }} }}]\n\
-             [[identity.tokens]]\nname = \"b\"\n{second}\n"
-        )
-    };
-    let key = |kid: &str| format!("keys = [{{ alg = \"HS256\", kid = \"{kid}\", secret = {{ env = \"S\" }} }}]");
-    for (second, good) in [
-        (format!("issuer = \"https://b.example.com\"\n{}", key("k1")), true),
-        (format!("issuer = \"https://a.example.com\"\n{}", key("k1")), false),
-        (format!("audience = \"other\"\n{}", key("k1")), false),
-        (key("k2"), true),
-        (format!("header = \"X-Other\"\n{}", key("k1")), true),
-        ("keys = [{ alg = \"HS256\", secret = { env = \"S\" } }]".to_owned(), false),
-    ] {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("frontdesk.toml"), config(&second)).unwrap();
-        let output = crate::support::command(directory.path()).arg("check").env("S", SECRET).output().unwrap();
-        let said = format!("{}{}", stdout(&output), stderr(&output));
-        assert_eq!(!said.contains("one token could fit both a and b"), good, "{second}: {said}");
-    }
-}
-
-#[test]
-fn a_token_is_explained_without_being_shown() {
-    let login = Issuer::start();
-    let setup = setup(&login);
-    let inspect = |token: &str, arguments: &[&str]| {
-        use std::io::Write;
-        let mut command = crate::support::command(setup.path());
-        command
-            .args(["context", "inspect"])
-            .args(arguments)
-            .env("CONTEXT_SECRET", SECRET)
-            .env("PLATFORM_SECRET", OTHER_SECRET);
-        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
-        let said = stdout(&child.wait_with_output().unwrap());
-        assert!(token.is_empty() || !said.contains(token.rsplit('.').next().unwrap()), "{said}");
-        said
-    };
-    let context = context::sign(&context::claims());
-    let said = inspect(&context, &["--agent", "agent-1"]);
-    for part in
-        ["customer context", "HS256", "builtin:cus_ada", "verified", "ada@example.com, proven", "conv_1", "accepted"]
-    {
-        assert!(said.contains(part), "{part}: {said}");
-    }
-    assert!(inspect(&context, &["--agent", "agent-2"]).contains("azp is not the agent"));
-    let platform = hs256(&jwt(), &with(of_platform(), "exp", json!(now() - 1)), OTHER_SECRET.as_bytes());
-    let said = inspect(&platform, &["--header", "X-Platform-User", "--json"]);
-    let said: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&said["kind"], &said["accepted"]), (&json!("identity.tokens platform"), &json!(false)));
-    assert!(said["refused"].as_str().unwrap().contains("it has expired"), "{said}");
-    assert!(inspect("{{ context }}", &[]).contains("placeholder"));
-}
-
-/// What an agent under attack, or one that attacks, may send: its own customer's tokens, whole, cut or put together with
-/// other claims, and any id of others, in any place.
-#[derive(Debug, Clone)]
-enum Move {
-    Argument(String, String),
-    Input(usize),
-    Header(&'static str, usize),
-    Meta(usize),
-    Asserted(String),
-}
-
-fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let name = prop_oneof![
-        Just("customer_id"),
-        Just("customer_email"),
-        Just("email"),
-        Just("sub"),
-        Just("customer"),
-        Just("verification"),
-        Just("azp"),
-    ];
-    let id = prop_oneof![Just("cus_grace"), Just("grace@example.com"), Just("builtin:cus_grace"), Just("2001")];
-    let header =
-        prop_oneof![Just("customer-context"), Just("x-platform-user"), Just("x-customer"), Just("x-contact-id")];
-    let one = prop_oneof![
-        (name, id.clone()).prop_map(|(name, id)| Move::Argument(name.to_owned(), id.to_owned())),
-        (0usize..8).prop_map(Move::Input),
-        (header, 0usize..8).prop_map(|(name, n)| Move::Header(name, n)),
-        (0usize..8).prop_map(Move::Meta),
-        id.prop_map(|id| Move::Asserted(id.to_owned())),
-    ];
-    proptest::collection::vec(one, 0..5)
-}
-
-#[test]
-fn whatever_an_agent_sends_it_reads_nothing_of_another_customer() {
-    let desk = Desk::start();
-    let agent =
-        desk.agent("agent-1", &["orders:read", "tickets:write", "crm:write", "articles:read", "customers:assert"]);
-    let own = context::sign(&context::claims());
-    let platform = hs256(&jwt(), &of_platform(), OTHER_SECRET.as_bytes());
-    let id_token = desk.sign_id_token(&desk.id_token());
-    let grace = {
-        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-        URL_SAFE_NO_PAD.encode(with(context::claims(), "sub", json!("cus_grace")).to_string())
-    };
-    let parts: Vec<&str> = own.split('.').collect();
-    let tokens = [
-        own.clone(),
-        platform.clone(),
-        id_token.clone(),
-        format!("{}.{grace}.{}", parts[0], parts[2]),
-        format!("{}.{grace}.", parts[0]),
-        format!("{own}.{platform}"),
-        hs256(&jwt(), &with(of_platform(), "sub", json!("cus_grace")), b"a secret that the agent has chosen"),
-        "cus_grace".to_owned(),
-    ];
-    let secrets = ["headphones", "Carrying case", "1Z999AA10123456784", "Hopper", "Arlington"];
-    let read = std::sync::atomic::AtomicUsize::new(0);
-    proptest!(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() }, |(
-        tool in prop_oneof![Just("lookup_order"), Just("update_crm"), Just("create_ticket"), Just("search_articles")],
-        order in prop_oneof![Just("1001"), Just("2001"), Just("#2001")],
-        moves in moves(),
-    )| {
-        let mut client = agent.clone();
-        let mut arguments = match tool {
-            "lookup_order" => json!({ "order_id": order, "detail": "full" }),
-            "update_crm" => json!({ "note": "n" }),
-            "create_ticket" => json!({ "subject": "s", "description": "d", "order_id": order }),
-            _ => json!({ "query": "returns" }),
-        };
-        for one in &moves {
-            match one {
-                Move::Argument(name, value) => arguments[name] = json!(value),
-                Move::Input(n) => arguments["customer_context"] = json!(tokens[*n]),
-                Move::Header(name, n) => client = client.with_header(name, &tokens[*n]),
-                Move::Meta(n) => client = client.with_meta(META, json!(tokens[*n])),
-                Move::Asserted(id) => client = client.with_header("x-contact-id", id),
-            }
-        }
-        let answer = block_on(client.request(Era::Modern, "tools/call", json!({ "name": tool, "arguments": arguments })));
-        let body = answer.json().to_string();
-        for secret in secrets {
-            prop_assert!(!body.contains(secret), "{tool} {moves:?}: {body}");
-        }
-        if body.contains("\"order_id\":\"1001\"") {
-            read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
-    });
-    // The test would see a foreign order: it sees its own.
-    assert!(read.into_inner() > 0, "no move was a right one");
-    let Desk { setup, server, .. } = desk;
-    server.terminate();
-    let foreign =
-        rows(&setup.store(), "SELECT count(*) FROM audit WHERE verdict = 'allowed' AND objects LIKE '%2001%'");
-    assert_eq!(foreign, ["0"]);
 }

@@ -173,6 +173,29 @@ async fn an_empty_listing_and_too_many_removals_wait_to_be_applied() {
 }
 
 #[tokio::test]
+async fn removals_that_wait_are_reported_to_people() {
+    let place = place();
+    let receiver = Vendor::always(Answer::text(204, ""));
+    let alerts = format!("[inbox.alerts]\nurl = \"{}\"\nsecret = {{ env = \"CMS_SECRET\" }}\n", receiver.url);
+    let place = Place { setup: place.setup.config(&alerts), ..place };
+    for n in 0..20 {
+        place.cms().put(&format!("a{n:02}"), 1, &format!("T{n}"));
+    }
+    assert_eq!(place.reconcile(&[])["state"], "done");
+    place.cms().articles.clear();
+    let server = place.setup.serve();
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while receiver.seen().is_empty() && std::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let alert = receiver.seen().remove(0).json();
+    let expected = (&json!("removals_waiting"), &json!(20), &json!("cms"));
+    assert_eq!((&alert["kind"], &alert["count"], &alert["source"]), expected, "{alert}");
+    assert!(alert["text"].as_str().unwrap().contains("frontdesk articles reconcile --apply"), "{alert}");
+    server.terminate();
+}
+
+#[tokio::test]
 async fn a_listing_that_breaks_off_or_never_ends_removes_nothing() {
     let place = place();
     for n in 0..6 {
