@@ -225,6 +225,46 @@ class Frontdesk:
         checks.that(" ".join(["articles reconcile", *arguments]), ok, done.stdout + done.stderr)
 
 
+class Relay:
+    """Stands before a system at `url`, passes requests on, and notes the path and the status of each."""
+
+    def __init__(self, target):
+        self.seen, relay, host = [], self, urllib.parse.urlsplit(target).netloc
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                dropped = ("host", "connection", "accept-encoding")
+                kept = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+                connection = http.client.HTTPConnection(host, timeout=60)
+                connection.request(self.command, self.path, body, kept)
+                reply = connection.getresponse()
+                text = reply.read()
+                relay.seen.append((self.path.split("?")[0], reply.status))
+                self.send_response(reply.status)
+                self.send_header("Content-Type", reply.headers.get("Content-Type", "text/plain"))
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+                connection.close()
+
+            do_POST = do_GET
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def count(self, login):
+        """How many logins there were, and how many other requests were refused for their token."""
+        logins = [status for path, status in self.seen if path == login]
+        return len(logins), len([status for path, status in self.seen if path != login and status == 401])
+
+
 class Post:
     """Carries deliveries to `target` as they are, or loses them while `lost` is set."""
 
