@@ -5,6 +5,7 @@
 mod check;
 mod dot_env;
 mod identity;
+mod key;
 mod layers;
 mod secret;
 mod secret_files;
@@ -20,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check::proxies;
 pub use dot_env::names as dot_env_names;
-pub use identity::{ContextConfig, IdentityConfig, KeyConfig};
+pub use identity::{ContextConfig, IdentityConfig};
+pub use key::KeyConfig;
 pub use layers::{Inspected, LeftOut, Loaded, Overrides, Source, inspect, load};
 pub use secret::Secrets;
 pub use tokens::TokenConfig;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, KeyConfig, Secrets};
+use super::{ConfigError, Secrets, key::KeyConfig};
 use crate::{
     domain::{Level, SystemId},
     identity::{

@@ -2,35 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{CONTEXT_ARGUMENT, CONTEXT_HEADER, Carried, Evidence, asserted::header_name};
+use super::{CONTEXT_ARGUMENT, CONTEXT_HEADER, Carried, CarrierOptions, Evidence, asserted::header_name};
 use crate::domain::{AgentId, Level};
 
 /// The name of the entry for calls without an authenticated agent: over stdio, and where agents do not authenticate.
 const UNAUTHENTICATED: &str = "unauthenticated";
-
-/// How one agent carries customer contexts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct CarrierOptions {
-    /// The header that carries the customer context of this agent, instead of `Customer-Context`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub context_header: Option<String>,
-    /// Whether the agent may send the customer context as the argument `customer_context`, which every tool then has
-    /// for this agent: for hosts that can fix an input outside the model. The model can see it. The context needs
-    /// `cid` and `azp`.
-    pub tool_input: bool,
-    /// The highest level of a customer whose context came as argument alone.
-    pub tool_input_level: Level,
-}
-
-impl Default for CarrierOptions {
-    fn default() -> Self {
-        Self { context_header: None, tool_input: false, tool_input_level: Level::Otp }
-    }
-}
 
 /// Why an entry of `agents.carriers` is invalid.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@
 pub mod agents;
 mod asserted;
 mod caller;
+mod carrier_options;
 mod carriers;
 mod claims;
 mod context;
@@ -16,7 +17,9 @@ mod jws;
 mod keys;
 mod mint;
 mod refusal;
+mod remedy;
 mod revocation;
+mod token_refusal;
 mod tokens;
 
 use std::sync::Arc;
@@ -26,7 +29,8 @@ use serde_json::{Map, Value};
 
 pub use asserted::{AssertedError, AssertedOptions};
 pub use caller::{Caller, Origin, StaffMember, Subject};
-pub use carriers::{CarrierError, CarrierOptions};
+pub use carrier_options::CarrierOptions;
+pub use carriers::CarrierError;
 pub use claims::{LIFETIME_S, LIFETIME_S_MAX};
 pub use context::ContextOptions;
 pub use context_mode::ContextMode;
@@ -37,11 +41,12 @@ pub use evidence::{
 pub use inspect::Inspection;
 pub use keys::{Algorithm, ContextKey, KeyError, KeyMaterial, SigningKey};
 pub use mint::{Mint, MintError, mint};
-pub use refusal::{Refusal, Remedy};
+pub use refusal::Refusal;
+pub use remedy::Remedy;
 pub use revocation::{REVOCATION_KEPT_S, RevocationError, Revocations, Revoked};
+pub use token_refusal::TokenRefusal;
 pub use tokens::{
-    EmailProof, EmailVerified, Nobody, PresetForm, PublishedKeys, TokenKeys, TokenPreset, TokenProfile, TokenRefusal,
-    TokensError,
+    EmailProof, EmailVerified, Nobody, PresetForm, PublishedKeys, TokenKeys, TokenPreset, TokenProfile, TokensError,
 };
 
 use crate::{

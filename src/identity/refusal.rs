@@ -1,6 +1,6 @@
 //! Why the customer of a call was not confirmed, and what helps.
 
-use super::{jws::Unreadable, tokens::TokenRefusal};
+use super::{jws::Unreadable, remedy::Remedy, token_refusal::TokenRefusal};
 
 /// Why the customer of a call was not confirmed. For the integrator who reads the log; holds no value of a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,17 +67,6 @@ pub enum Refusal {
     NobodyAsserts,
     #[error("the revoked customer contexts cannot be read")]
     Unavailable,
-}
-
-/// What helps after a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
-    /// The customer signs in, again or at all.
-    SignIn,
-    /// The integrator mends something; the customer can do nothing.
-    Integrator,
-    /// Time.
-    Later,
 }
 
 impl Refusal {

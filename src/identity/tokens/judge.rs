@@ -2,70 +2,19 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Claims, Jws, TokenProfile};
+use super::{
+    Claims, Jws, TokenRefusal,
+    profile::{EmailProof, TokenProfile},
+};
 use crate::{
     domain::{AgentId, ConversationId, Customer, CustomerId, Email, Invalid, Language, Timestamp},
-    identity::{Caller, Origin, Subject, jws::Misfit, refusal::Remedy},
+    identity::{Caller, Origin, Subject, jws::Misfit},
 };
 
 /// Accepted clock skew of the issuer into the future, in seconds. Expiry has no leeway.
 const AHEAD_S_MAX: f64 = 30.0;
-
-/// What proves the address of a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EmailProof {
-    Never,
-    Always,
-    /// This claim, if it is true.
-    Claim(String),
-}
-
-/// Why a token that somebody else signed was refused. Holds no value of it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TokenRefusal {
-    #[error("no key has its algorithm and kid")]
-    NoKey,
-    #[error("the issuer's keys are not known at the moment")]
-    NoKeysYet,
-    #[error("its signature does not verify")]
-    Signature,
-    #[error("it is an access token, which is an agent's; send the ID token")]
-    OfAgent,
-    #[error("it was not made for the configured audience (aud)")]
-    Audience,
-    #[error("it has several audiences and no azp")]
-    NoClient,
-    #[error("its azp is not one of the configured clients")]
-    Client,
-    #[error("it has expired")]
-    Expired,
-    #[error("it is not valid yet; compare the clocks of both machines")]
-    NotYetValid,
-    #[error("it has neither exp nor iat, and so would be good for ever")]
-    NoLifetime,
-    #[error("it lives longer than lifetime_max_s, {0} s")]
-    LivesTooLong(i64),
-    #[error("it is that of somebody who has not signed in")]
-    Nobody,
-    #[error("its claim {claim} is missing")]
-    Missing { claim: String },
-    #[error("its claim {claim} is refused: {why}")]
-    Claim { claim: String, why: &'static str },
-}
-
-impl TokenRefusal {
-    pub(in crate::identity) fn remedy(&self) -> Remedy {
-        match self {
-            Self::Expired | Self::Nobody => Remedy::SignIn,
-            Self::NoKeysYet => Remedy::Later,
-            _ => Remedy::Integrator,
-        }
-    }
-}
 
 /// The caller that a token names, if its claims are valid at `now`.
 pub(super) fn judge(

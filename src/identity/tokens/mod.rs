@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use jsonwebtoken::{DecodingKey, crypto};
 
-pub use judge::{EmailProof, TokenRefusal};
 pub use overlap::Overlap;
 pub use presets::{EmailVerified, Nobody, PresetForm, TokenPreset};
-pub use profile::{PublishedKeys, TokenKeys, TokenProfile};
+pub use profile::{EmailProof, PublishedKeys, TokenKeys, TokenProfile};
 
 use super::{
     Caller, KeyError, Refusal,
     agents::{AuthError, JwksLocation, KeyFetcher, Keys, TokenRefusal as AccessTokenRefusal},
     jws::{Claims, Jws},
     keys::Algorithm,
+    token_refusal::TokenRefusal,
 };
 use crate::domain::{AgentId, Timestamp};
 

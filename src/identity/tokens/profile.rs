@@ -1,6 +1,8 @@
 //! A profile of tokens that somebody else signs: which tokens it fits, and what their claims mean.
 
-use super::{Claims, EmailProof};
+use serde::{Deserialize, Serialize};
+
+use super::Claims;
 use crate::{
     domain::{Level, SystemId},
     identity::{ContextKey, jws::Header, keys::Algorithm},
@@ -31,6 +33,16 @@ pub struct TokenProfile {
     pub lifetime_s_max: i64,
     /// Claims with a value that marks a token of nobody.
     pub nobody: Vec<(String, String)>,
+}
+
+/// What proves the address of a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmailProof {
+    Never,
+    Always,
+    /// This claim, if it is true.
+    Claim(String),
 }
 
 /// The keys of a profile.
