@@ -87,14 +87,17 @@ pub(super) fn formats(connection: &Connection, path: &Path) -> Result<(u32, u32)
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as u32;
+    migrate_to(MIGRATIONS.len() as u32, connection, path)
+}
+
+fn migrate_to(known: u32, connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     if format(connection, path)? == known {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening(path))?;
     // Another process may have migrated meanwhile.
     let found = format(&transaction, path)?;
-    for (n, migration) in MIGRATIONS.iter().enumerate().skip(found as usize) {
+    for (n, migration) in MIGRATIONS.iter().enumerate().take(known as usize).skip(found as usize) {
         // The first migration creates the key's table.
         if n > 0 {
             hash_key(&transaction)?.register(&transaction)?;
@@ -149,4 +152,53 @@ fn hash_key(connection: &Connection) -> Result<HashKey, StoreError> {
         .execute("INSERT INTO store_key (name, value) VALUES ('audit', randomblob(64)) ON CONFLICT DO NOTHING", [])?;
     let key = connection.query_row("SELECT value FROM store_key WHERE name = 'audit'", [], |row| row.get(0))?;
     Ok(HashKey::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of format 5, in every table of that time.
+    const ROWS: &str = include_str!("../../tests/it/store/old_store.sql");
+
+    fn columns(connection: &Connection) -> Vec<String> {
+        let mut statement = connection
+            .prepare(
+                "SELECT tables.name || '.' || columns.name || ' ' || columns.type FROM sqlite_schema AS tables
+                 JOIN pragma_table_info(tables.name) AS columns WHERE tables.type = 'table' ORDER BY 1",
+            )
+            .unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn rows(connection: &Connection) -> (u32, u32, u32, u32) {
+        let counted = "SELECT (SELECT count(*) FROM tickets), (SELECT count(*) FROM notes),
+                              (SELECT count(*) FROM articles), (SELECT count(*) FROM ledger)";
+        connection.query_row(counted, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap()
+    }
+
+    #[test]
+    fn a_store_of_every_earlier_format_becomes_one_of_the_newest() {
+        let directory = tempfile::tempdir().unwrap();
+        let (new, _) = writable(&directory.path().join("new.db")).unwrap();
+        let mut kept = None;
+        for from in 5..MIGRATIONS.len() as u32 {
+            let path = directory.path().join(format!("{from}.db"));
+            let mut old = Connection::open(&path).unwrap();
+            settle(&old, &path).unwrap();
+            migrate_to(4, &mut old, &path).unwrap();
+            // Made by the rows themselves.
+            old.execute("DELETE FROM store_key", []).unwrap();
+            old.execute_batch(MIGRATIONS[4]).unwrap();
+            old.execute_batch(ROWS).unwrap();
+            old.pragma_update(None, "user_version", 5).unwrap();
+            migrate_to(from, &mut old, &path).unwrap();
+            drop(old);
+            let (migrated, _) = writable(&path).unwrap();
+            assert_eq!(columns(&migrated), columns(&new), "from {from}");
+            let kept = kept.get_or_insert_with(|| rows(&migrated));
+            assert_eq!(*kept, rows(&migrated), "from {from}");
+        }
+        assert!(kept.is_some_and(|(tickets, notes, ..)| tickets > 0 && notes > 0));
+    }
 }
