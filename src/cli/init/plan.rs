@@ -58,6 +58,7 @@ pub(super) struct Webhook {
 impl Plan {
     pub(super) fn make(answers: Answers, yes: bool, directory: &Path) -> anyhow::Result<Self> {
         let library = Library::shipped();
+        let files: Vec<VendorFile> = library.names().map(|name| library.parse(name)).collect::<Result<_, _>>()?;
         let mut asker = Asker::new(yes);
         let store = asker.ask(
             &Question { flag: "--store", text: "Store file", default: Some(STORE) },
@@ -65,9 +66,9 @@ impl Plan {
             |text| judge_store(text, directory),
         )?;
         let mut values = Values::parse(&answers)?;
-        let (webhooks, mut variables) = webhooks(&mut asker, &library, &answers, &mut values)?;
-        let ports = ports(&mut asker, &library, &answers)?;
-        let upstreams = upstreams(&mut asker, &library, &ports, &mut values, &mut variables)?;
+        let (webhooks, mut variables) = webhooks(&mut asker, &files, &answers, &mut values)?;
+        let ports = ports(&mut asker, &files, &answers)?;
+        let upstreams = upstreams(&mut asker, &files, &ports, &mut values, &mut variables)?;
         values.all_used()?;
         let identity = identity::of(&mut asker, &answers)?;
         asker.finish()?;
@@ -173,11 +174,10 @@ fn native<'a>() -> impl Iterator<Item = &'a str> {
 
 fn webhooks(
     asker: &mut Asker,
-    library: &Library,
+    files: &[VendorFile],
     answers: &Answers,
     values: &mut Values,
 ) -> anyhow::Result<(Vec<Webhook>, Vec<Variable>)> {
-    let files = library.names().map(|name| Ok(library.parse(name)?)).collect::<anyhow::Result<Vec<VendorFile>>>()?;
     let senders: Vec<&VendorFile> = files.iter().filter(|file| file.webhook.is_some()).collect();
     let known: Vec<&str> = native().chain(senders.iter().map(|file| file.name.as_str())).collect();
     let read = |text: &str| -> Result<Vec<String>, String> {
@@ -223,16 +223,14 @@ fn webhooks(
 }
 
 /// Asks which connector serves each port.
-fn ports(asker: &mut Asker, library: &Library, answers: &Answers) -> anyhow::Result<Vec<(&'static str, String)>> {
+fn ports(asker: &mut Asker, files: &[VendorFile], answers: &Answers) -> anyhow::Result<Vec<(&'static str, String)>> {
     let given = [&answers.orders, &answers.helpdesk, &answers.crm];
     let mut chosen = Vec::new();
     for ((port, holds), given) in PORTS.into_iter().zip(given) {
-        let mut known = vec![BUILTIN.to_owned()];
-        for name in library.names() {
-            known.extend(library.parse(name)?.ports().contains(&port).then(|| name.to_owned()));
-        }
+        let of_port = files.iter().filter(|file| file.ports().contains(&port));
+        let known: Vec<&str> = std::iter::once(BUILTIN).chain(of_port.map(|file| file.name.as_str())).collect();
         let (flag, text) = (format!("--{port}"), format!("{holds} ({})", known.join(", ")));
-        let read = |text: &str| match known.iter().any(|name| name == text) {
+        let read = |text: &str| match known.contains(&text) {
             true => Ok(text.to_owned()),
             false => Err(format!("{text} has no {port}; there are {}", known.join(", "))),
         };
@@ -247,7 +245,7 @@ fn ports(asker: &mut Asker, library: &Library, answers: &Answers) -> anyhow::Res
 
 fn upstreams(
     asker: &mut Asker,
-    library: &Library,
+    files: &[VendorFile],
     ports: &[(&'static str, String)],
     values: &mut Values,
     variables: &mut Vec<Variable>,
@@ -257,9 +255,9 @@ fn upstreams(
         if upstreams.iter().any(|upstream| upstream.name == *name) {
             continue;
         }
-        let file = library.parse(name)?;
+        let Some(file) = files.iter().find(|file| file.name == *name) else { continue };
         let of_it: Vec<&str> = ports.iter().filter(|(_, system)| system == name).map(|(port, _)| *port).collect();
-        let (named, needs_address) = needs::of_ports(&file, &of_it);
+        let (named, needs_address) = needs::of_ports(file, &of_it);
         let given = values.base_urls.remove(name);
         let base_url = match needs_address || given.is_some() {
             false => None,
@@ -275,7 +273,7 @@ fn upstreams(
                 Some(asker.ask(&question, given.as_deref(), read)?)
             }
         };
-        let settings = values.settings(asker, &file, &file.settings)?;
+        let settings = values.settings(asker, file, &file.settings)?;
         for (variable, kind) in named {
             // A given base URL is written to the configuration instead.
             if kind == Kind::Address && base_url.is_some() {

@@ -103,30 +103,36 @@ async fn the_defaults_are_served_with_nothing_else() {
 #[test]
 fn what_is_written_for_every_connector_can_be_served_once_secrets_are_filled_in() {
     let library = Library::shipped();
-    let mut tried = 0;
-    for name in library.names() {
-        let file = library.parse(name).unwrap();
-        for port in file.ports().into_iter().filter(|port| *port != "knowledge" && *port != "articles") {
-            let directory = tempfile::tempdir().unwrap();
-            let flags = required(&file, Some(port));
-            let port_flag = format!("--{port}={name}");
-            let without = init(directory.path(), &["--webhooks=none", &port_flag]);
-            assert_eq!(without.status.success(), flags.is_empty(), "{name} {port}: {}", stderr(&without));
-            let missing = |flag: &String| stderr(&without).contains(flag.split_once('=').unwrap().0);
-            assert!(flags.iter().all(missing), "{name} {port}: {}", stderr(&without));
-            if !without.status.success() {
-                assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is written");
-                let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-                let written = init(directory.path(), &[&["--webhooks=none", &port_flag], &flags[..]].concat());
-                assert!(written.status.success(), "{name} {port}: {}", stderr(&written));
-            }
-            let text = read(directory.path(), "frontdesk.toml");
-            assert!(text.contains(&format!("{port} = \"{name}\"")), "{text}");
-            fill_in_and_check(directory.path());
-            tried += 1;
+    let files: Vec<VendorFile> = library.names().map(|name| library.parse(name).unwrap()).collect();
+    let with_ports = files.iter().flat_map(|file| file.ports().into_iter().map(move |port| (file, port)));
+    let served: Vec<(&VendorFile, &str)> =
+        with_ports.filter(|(_, port)| *port != "knowledge" && *port != "articles").collect();
+    assert!(served.len() >= 10, "{}", served.len());
+    // Each is a handful of processes: a few at a time.
+    std::thread::scope(|scope| {
+        for part in served.chunks(served.len().div_ceil(4)) {
+            scope.spawn(move || part.iter().for_each(|(file, port)| can_be_served(file, port)));
         }
+    });
+}
+
+fn can_be_served(file: &VendorFile, port: &str) {
+    let (directory, name) = (tempfile::tempdir().unwrap(), &file.name);
+    let flags = required(file, Some(port));
+    let port_flag = format!("--{port}={name}");
+    let without = init(directory.path(), &["--webhooks=none", &port_flag]);
+    assert_eq!(without.status.success(), flags.is_empty(), "{name} {port}: {}", stderr(&without));
+    let missing = |flag: &String| stderr(&without).contains(flag.split_once('=').unwrap().0);
+    assert!(flags.iter().all(missing), "{name} {port}: {}", stderr(&without));
+    if !without.status.success() {
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is written");
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let written = init(directory.path(), &[&["--webhooks=none", &port_flag], &flags[..]].concat());
+        assert!(written.status.success(), "{name} {port}: {}", stderr(&written));
     }
-    assert!(tried >= 10, "{tried}");
+    let text = read(directory.path(), "frontdesk.toml");
+    assert!(text.contains(&format!("{port} = \"{name}\"")), "{text}");
+    fill_in_and_check(directory.path());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Era, Seen, Server, Setup, Vendor, is_error, text};
@@ -117,22 +118,11 @@ fn broken(found: &Value) -> Vec<(String, String)> {
     let mut all = Vec::new();
     places(found, "", &mut all);
     let mut broken = Vec::new();
+    let (odd, long) = (json!({ "ref": { "x": 1 } }), "y".repeat(3_000));
+    let wrong = json!([null, "", 7, -1.5, true, "n/a", "a b\u{0}c, d", [], [[1]], {}, odd, long]);
     for place in all {
         broken.push((format!("{place} dropped"), without(found.clone(), &place).to_string()));
-        for wrong in [
-            json!(null),
-            json!(""),
-            json!(7),
-            json!(-1.5),
-            json!(true),
-            json!("n/a"),
-            json!("a b\u{0}c, d"),
-            json!([]),
-            json!([[1]]),
-            json!({}),
-            json!({ "ref": { "x": 1 } }),
-            json!("y".repeat(3_000)),
-        ] {
+        for wrong in wrong.as_array().unwrap() {
             let mut reply = found.clone();
             *reply.pointer_mut(&place).unwrap() = wrong.clone();
             let short: String = wrong.to_string().chars().take(20).collect();
@@ -201,76 +191,80 @@ async fn look(client: &Client, number: &str) -> Value {
     client.call(Era::Modern, "lookup_order", json!({ "order_id": number, "detail": "full" })).await
 }
 
+/// Runs the work for every shop, a few at a time: each has a server and a vendor of its own.
+async fn each_shop<F: Future<Output = ()>>(work: impl Fn(Shop) -> F) {
+    stream::iter(shops()).for_each_concurrent(4, work).await;
+}
+
 #[tokio::test]
 async fn to_others_a_reply_that_does_not_fit_is_an_absent_order() {
-    for shop in shops() {
-        let played = Played::new();
-        let server = serve(&shop, "somebody-else", &played, QUIET);
-        let client = server.client();
-        let ask = async |status: u16, body: &str| {
-            played.vendor.forget();
-            played.says(status, body);
-            let answer = look(&client, &shop.number).await;
-            (answer.to_string(), played.asked())
-        };
-        let absent = ask(shop.absent.0, &shop.absent.1).await;
-        assert_eq!(absent.1, 1, "{}", shop.connector);
-        assert!(absent.0.contains("No order with this number can be shown"), "{}", absent.0);
-        assert_eq!(ask(200, &shop.found.to_string()).await, absent, "{}: somebody else's", shop.connector);
-        for (what, body) in broken(&shop.found) {
-            assert_eq!(ask(200, &body).await, absent, "{}, {}: {what}", shop.connector, shop.number);
-        }
-        for status in [204, 206, 302, 400, 409, 413, 422] {
-            assert_eq!(ask(status, "").await, absent, "{}: {status}", shop.connector);
-        }
-        let (_, log) = server.terminate();
-        assert!(log.contains("an order is unreadable, including its owner"), "{log}");
-        assert!(!log.contains("canary-token") && !log.contains("ada@example.com"));
+    each_shop(looks_absent_to_others).await;
+}
+
+async fn looks_absent_to_others(shop: Shop) {
+    let played = Played::new();
+    let server = serve(&shop, "somebody-else", &played, QUIET);
+    let client = server.client();
+    let ask = async |status: u16, body: &str| {
+        played.vendor.forget();
+        played.says(status, body);
+        let answer = look(&client, &shop.number).await;
+        (answer.to_string(), played.asked())
+    };
+    let absent = ask(shop.absent.0, &shop.absent.1).await;
+    assert_eq!(absent.1, 1, "{}", shop.connector);
+    assert!(absent.0.contains("No order with this number can be shown"), "{}", absent.0);
+    assert_eq!(ask(200, &shop.found.to_string()).await, absent, "{}: somebody else's", shop.connector);
+    for (what, body) in broken(&shop.found) {
+        assert_eq!(ask(200, &body).await, absent, "{}, {}: {what}", shop.connector, shop.number);
     }
+    for status in [204, 206, 302, 400, 409, 413, 422] {
+        assert_eq!(ask(status, "").await, absent, "{}: {status}", shop.connector);
+    }
+    let (_, log) = server.terminate();
+    assert!(log.contains("an order is unreadable, including its owner"), "{log}");
+    assert!(!log.contains("canary-token") && !log.contains("ada@example.com"));
 }
 
 #[tokio::test]
 async fn the_owner_is_shown_what_can_be_shown_and_told_what_is_missing() {
-    for shop in shops() {
-        let played = Played::new();
-        let server = serve(&shop, &shop.owner, &played, QUIET);
-        let client = server.client();
-        played.says(200, &shop.found.to_string());
-        let whole = look(&client, &shop.number).await;
-        assert!(!is_error(&whole), "{}: {whole}", shop.connector);
-        assert!(whole["structuredContent"].get("missing").is_none(), "{}: {whole}", shop.connector);
-        let (mut shown, mut told) = (0, 0);
-        for (what, body) in broken(&shop.found) {
-            played.says(200, &body);
-            let answer = look(&client, &shop.number).await;
-            let said = text(&answer);
-            if is_error(&answer) {
-                assert!(said.contains("No order with this number can be shown"), "{what}: {said}");
-                continue;
-            }
-            shown += 1;
-            let content = &answer["structuredContent"];
-            let missing = content.get("missing").is_some();
-            assert_eq!(missing, said.contains("Incomplete:"), "{what}: {said}");
-            told += usize::from(missing);
-            let lost = whole["structuredContent"].as_object().unwrap().iter().find(|(name, before)| {
-                let now = &content[name.as_str()];
-                now.is_null() || now.as_array().is_some_and(|now| now.len() < before.as_array().unwrap().len())
-            });
-            // What is empty is not there; a key, a time or what makes it a part of another means something else.
-            let unreadable = ["= 7", "= true", "= \"n/a\""].iter().any(|wrong| what.ends_with(wrong))
-                && !["/key", "/cancelledAt", "/canceled_at", "/parentId", "/isReturn"]
-                    .iter()
-                    .any(|member| what.contains(member));
-            assert!(
-                missing || !unreadable || lost.is_none(),
-                "{}, {what}: {} is lost",
-                shop.connector,
-                lost.unwrap().0
-            );
+    each_shop(is_shown_to_its_owner).await;
+}
+
+async fn is_shown_to_its_owner(shop: Shop) {
+    let played = Played::new();
+    let server = serve(&shop, &shop.owner, &played, QUIET);
+    let client = server.client();
+    played.says(200, &shop.found.to_string());
+    let whole = look(&client, &shop.number).await;
+    assert!(!is_error(&whole), "{}: {whole}", shop.connector);
+    assert!(whole["structuredContent"].get("missing").is_none(), "{}: {whole}", shop.connector);
+    let (mut shown, mut told) = (0, 0);
+    for (what, body) in broken(&shop.found) {
+        played.says(200, &body);
+        let answer = look(&client, &shop.number).await;
+        let said = text(&answer);
+        if is_error(&answer) {
+            assert!(said.contains("No order with this number can be shown"), "{what}: {said}");
+            continue;
         }
-        assert!(shown > 40 && told > 20, "{}: {shown} shown, {told} incomplete", shop.connector);
+        shown += 1;
+        let content = &answer["structuredContent"];
+        let missing = content.get("missing").is_some();
+        assert_eq!(missing, said.contains("Incomplete:"), "{what}: {said}");
+        told += usize::from(missing);
+        let lost = whole["structuredContent"].as_object().unwrap().iter().find(|(name, before)| {
+            let now = &content[name.as_str()];
+            now.is_null() || now.as_array().is_some_and(|now| now.len() < before.as_array().unwrap().len())
+        });
+        // What is empty is not there; a key, a time or what makes it a part of another means something else.
+        let unreadable = ["= 7", "= true", "= \"n/a\""].iter().any(|wrong| what.ends_with(wrong))
+            && !["/key", "/cancelledAt", "/canceled_at", "/parentId", "/isReturn"]
+                .iter()
+                .any(|member| what.contains(member));
+        assert!(missing || !unreadable || lost.is_none(), "{}, {what}: {} is lost", shop.connector, lost.unwrap().0);
     }
+    assert!(shown > 40 && told > 20, "{}: {shown} shown, {told} incomplete", shop.connector);
 }
 
 #[tokio::test]
