@@ -21,8 +21,8 @@ pub struct AssertedOptions {
     /// The header that holds the customer's email address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_header: Option<String>,
-    /// The header that says whether the platform has verified the customer, as `X-Chatwoot-Inbox-Verified`. Where it
-    /// does not hold `verified_value`, the customer has level `anonymous` and the address proves nothing.
+    /// The header that says whether the platform has verified the customer, as `X-Chatwoot-Contact-Inbox-Verified`.
+    /// Where it does not hold `verified_value`, the customer has level `anonymous` and the address proves nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_header: Option<String>,
     /// The value of `verified_header` that means yes.

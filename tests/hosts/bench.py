@@ -26,7 +26,12 @@ keys = [{ alg = "HS256", secret = { env = "CONTEXT_SECRET" } }]
 
 [agents]
 authentication = "required"
+
+[webhooks.escalation]
+secrets = [{ env = "WEBHOOK_SECRET" }]
+customers = "signed_in"
 """
+SECRETS = {name: f"an example of 32 octets or more: {name}" for name in ("CONTEXT_SECRET", "WEBHOOK_SECRET")}
 
 
 def shows(said, order):
@@ -35,14 +40,18 @@ def shows(said, order):
 
 
 class Desk(support.Frontdesk):
-    """A frontdesk with the sample data, and a token for an agent of this name."""
+    """A frontdesk with the sample data, and a token for an agent of this name; more agents have theirs by `token_of`."""
 
     def __init__(self, scene, agent, config=""):
-        super().__init__(scene, "frontdesk", CONFIG + config, {"CONTEXT_SECRET": "an-example-secret-of-32-octets-or-more"})
+        super().__init__(scene, "frontdesk", CONFIG + config, SECRETS)
+        self.webhook_secret = SECRETS["WEBHOOK_SECRET"]
         self.agent, self.url = agent, f"http://127.0.0.1:{self.port}"
         self.said("import", "--samples")
-        self.token = self.said("token", "new", agent, "--json", read=True)["token"]
+        self.token = self.token_of(agent)
         self.start()
+
+    def token_of(self, agent):
+        return self.said("token", "new", agent, "--json", read=True)["token"]
 
     def said(self, *arguments, read=False):
         done = self.command(*arguments)
@@ -50,11 +59,10 @@ class Desk(support.Frontdesk):
             support.missing(f"frontdesk {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return json.loads(done.stdout) if read else done.stdout.strip()
 
-    def context(self, customer, conversation, level="verified"):
+    def context(self, customer, conversation, agent=None):
         """A customer context for this agent, as the shop's backend signs it."""
-        return self.said(
-            "context", "mint", "--customer", customer, "--conversation", conversation, "--level", level, "--azp", self.agent
-        )
+        agent = agent or self.agent
+        return self.said("context", "mint", "--customer", customer, "--conversation", conversation, "--azp", agent)
 
 
 class Model:

@@ -79,8 +79,8 @@ class Node:
         print(f"installing {', '.join(packages)} in {into}; this takes minutes", flush=True)
         (into / "package.json").write_text(package)
         self.npm("install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", *flags, cwd=into)
-        for package in rebuild:
-            self.npm("rebuild", package, "--loglevel=error", cwd=into)
+        for name in rebuild:
+            self.npm("rebuild", name, "--loglevel=error", cwd=into)
         stamp.write_text(package)
         return into
 
