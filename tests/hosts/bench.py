@@ -42,8 +42,8 @@ def shows(said, order):
 class Desk(support.Frontdesk):
     """A frontdesk with the sample data, and a token for an agent of this name; more agents have theirs by `token_of`."""
 
-    def __init__(self, scene, agent, config=""):
-        super().__init__(scene, "frontdesk", CONFIG + config, SECRETS)
+    def __init__(self, scene, agent, config="", env=None):
+        super().__init__(scene, "frontdesk", CONFIG + config, SECRETS | (env or {}))
         self.webhook_secret = SECRETS["WEBHOOK_SECRET"]
         self.agent, self.url = agent, f"http://127.0.0.1:{self.port}"
         self.said("import", "--samples")
@@ -70,16 +70,20 @@ class Model:
     tool has said. What it was sent is kept."""
 
     def __init__(self):
-        self.seen = []
+        self.seen, self.headers = [], {}
         model = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def log_message(self, *_):
                 pass
 
+            def do_GET(self):
+                self.reply("application/json", json.dumps({"object": "list", "data": [{"id": "fake", "object": "model"}]}))
+
             def do_POST(self):
                 asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 model.seen.append(json.dumps(asked))
+                model.headers = {name.lower(): value for name, value in self.headers.items()}
                 message = model.answer(asked["messages"], asked.get("tools", []))
                 head = {"id": "c", "created": 1, "model": "fake"}
                 ended = "tool_calls" if "tool_calls" in message else "stop"

@@ -65,7 +65,7 @@ fn their_headings_are_the_same() {
 #[test]
 fn those_that_can_be_had_here_run() {
     if std::env::var("FRONTDESK_HOSTS").is_ok_and(|value| value == "1") {
-        for script in ["n8n", "sdks"] {
+        for script in ["n8n", "sdks", "open_webui"] {
             let script = root().join("tests/hosts").join(script);
             let output = Command::new(&script).env("FRONTDESK_BIN", PROGRAM).output().unwrap();
             assert!(output.status.success(), "{}: {}{}", script.display(), stdout(&output), stderr(&output));
