@@ -15,6 +15,7 @@ mod sources;
 mod status;
 mod upstreams;
 mod vault;
+mod verification;
 mod worker;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -26,6 +27,7 @@ use tokio::{
 
 use crate::{
     config::{Config, Loaded, Secrets},
+    desk::CodeSender,
     domain::{Clock, Secret, is_loopback},
     events::Handlers,
     http::{self, AgentAuth, Operations, OperationsOptions, ServeError},
@@ -52,6 +54,7 @@ pub use sources::webhook_source;
 pub use status::Status;
 pub use upstreams::{Connectors, Mirrors, article_mirrors, connectors, upstreams_in_use};
 pub use vault::token_vault;
+pub use verification::mail_server;
 
 /// How long detached writes may take to finish at shutdown.
 const WRITES_DRAIN: Duration = Duration::from_secs(10);
@@ -101,9 +104,19 @@ async fn bind(key: &'static str, listen: SocketAddr) -> Result<(TcpListener, Soc
 impl App {
     /// Opens the store and builds the server. Time comes from `clock`.
     pub fn build(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Self, AppError> {
+        Self::build_with(config, secrets, clock, None)
+    }
+
+    /// The same, with a sender of one-time codes in the place of the configured one.
+    pub fn build_with(
+        config: &Config,
+        secrets: &Secrets,
+        clock: Clock,
+        sender: Option<Arc<dyn CodeSender>>,
+    ) -> Result<Self, AppError> {
         let shutdown = Shutdown::default();
-        let generation = shutdown.generation();
-        Self::assemble(None, config, secrets, clock, (shutdown, generation), Arc::new(Notify::new()))
+        let ends = (shutdown.clone(), shutdown.generation());
+        Self::assemble(None, config, secrets, clock, ends, Arc::new(Notify::new()), sender)
     }
 
     /// Builds on a store that is already open, for a reload.
@@ -115,7 +128,7 @@ impl App {
         ends: (Shutdown, Shutdown),
         arrived: Arc<Notify>,
     ) -> Result<Self, AppError> {
-        Self::assemble(Some(&store), config, secrets, clock, ends, arrived)
+        Self::assemble(Some(&store), config, secrets, clock, ends, arrived, None)
     }
 
     fn assemble(
@@ -125,11 +138,16 @@ impl App {
         clock: Clock,
         (shutdown, generation): (Shutdown, Shutdown),
         arrived: Arc<Notify>,
+        sender: Option<Arc<dyn CodeSender>>,
     ) -> Result<Self, AppError> {
         // Cheap checks first: a configuration fault must not leave a new store behind.
         let identity = identity(config, secrets, clock.clone())?;
         let vault = vault::vault(config, secrets, &clock)?;
         let connectors = upstreams::connectors_with(config, secrets, &clock, vault.clone())?;
+        let sender = match sender {
+            Some(sender) => Some(sender),
+            None => verification::sender(config, secrets, &connectors)?,
+        };
         let routes = sources::routes(config, secrets)?;
         let timed = routes.iter().filter(|route| route.source.verifier().signs_time());
         let timed = timed.map(|route| route.source.name().to_owned()).collect();
@@ -150,7 +168,9 @@ impl App {
             arrived: arrived.clone(),
             waiting_max: config.inbox.waiting_max,
         };
-        let desk = Arc::new(desk(config, &store, &connectors, requests, clock.clone()));
+        let on_their_way = shutdown.writes.clone();
+        let verifications = sender.map(|sender| verification::verifications(config, &store, sender, on_their_way));
+        let desk = Arc::new(desk(config, &store, &connectors, requests, verifications, clock.clone()));
         check_settlement(&desk)?;
         let reconciliations = Arc::new(Reconciliations::new(config, &store, desk.clone(), &connectors, sink.clone()));
         let by_argument = identity.mode() == Mode::Argument;

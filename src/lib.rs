@@ -12,6 +12,7 @@ pub mod identity;
 pub mod import;
 pub mod inbox;
 pub mod limits;
+pub mod mail;
 pub mod mcp;
 pub mod store;
 pub mod telemetry;

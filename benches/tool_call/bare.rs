@@ -44,7 +44,7 @@ impl Bare {
     /// With a store the order is read from it; without one the result is constant.
     fn new(store: Option<&Path>) -> Result<Arc<Self>> {
         let store = store.map(|path| Store::open(path, Clock::system())).transpose()?;
-        let specs = frontdesk::tools::specs(&Default::default())?;
+        let specs = frontdesk::tools::specs(&Default::default(), frontdesk::tools::OneTimeCodes::Disabled)?;
         let tools = specs.into_iter().map(|spec| {
             Tool::new(spec.name, spec.description, Arc::new(spec.input_schema))
                 .with_title(spec.title)

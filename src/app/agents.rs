@@ -63,7 +63,7 @@ pub(super) fn auth(config: &Config, store: &Store, carried: &[String], clock: Cl
     Ok(AgentAuth {
         proxies: proxies(config)?,
         agents,
-        challenge: Challenge::new(&config.agents),
+        challenge: Challenge::new(&config.agents, config.verification.enabled),
         limiter: config.limits.agents(),
         bodies: bodies(config),
         streams: Gate::streams(config.http.event_streams_max),

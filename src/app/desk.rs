@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Connectors, requests::Requests, upstreams};
 use crate::{
     config::{Config, ConfigError},
-    desk::{Desk, Ports},
+    desk::{Desk, Ports, Verifications},
     domain::Clock,
     store::Store,
 };
@@ -14,7 +14,14 @@ use crate::{
 const SETTLE_MARGIN: Duration = Duration::from_secs(240);
 
 /// Builds the desk: each port is a configured connector, or the store.
-pub(super) fn desk(config: &Config, store: &Store, connectors: &Connectors, requests: Requests, clock: Clock) -> Desk {
+pub(super) fn desk(
+    config: &Config,
+    store: &Store,
+    connectors: &Connectors,
+    requests: Requests,
+    verifications: Option<Verifications>,
+    clock: Clock,
+) -> Desk {
     let embedded = Arc::new(store.clone());
     let options = config.desk.clone();
     let ports = Ports {
@@ -37,6 +44,7 @@ pub(super) fn desk(config: &Config, store: &Store, connectors: &Connectors, requ
         requests: Some(Arc::new(requests)),
         audit: embedded,
         mirrors: upstreams::mirrors(config, connectors),
+        verifications,
     };
     Desk::new(ports, options, config.articles.clone(), &config.limits, clock)
 }

@@ -5,6 +5,7 @@ use crate::{
     connectors::{ConnectorError, LibraryError},
     http::{ServeError, TlsError},
     identity::{SetupError, agents::OptionsError},
+    mail::MailError,
     mcp::StdioError,
     store::StoreError,
     telemetry::metrics,
@@ -31,6 +32,8 @@ pub enum AppError {
     Fetcher(#[from] DocumentError),
     #[error("invalid configuration")]
     Tls(#[source] TlsError),
+    #[error("invalid configuration")]
+    Mail(#[from] MailError),
     #[error("failed to create a temporary store")]
     Trial(#[source] std::io::Error),
     #[error("failed to install the metrics recorder")]

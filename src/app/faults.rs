@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     App, AppError, alerts, bind,
     secrets::{operations_token, tls},
-    sources, upstreams,
+    sources, upstreams, verification,
 };
 use crate::{
     config::{Config, ConfigError, LeftOut, Secrets},
@@ -27,6 +27,7 @@ pub fn faults(config: &Config, secrets: &Secrets) -> Diagnosis {
         found.extend(sources::routes(&one, secrets).err());
     }
     found.extend(alerts::sink(config, secrets).err().map(AppError::from));
+    found.extend(verification::mail_server(config, secrets).err());
     found.extend(operations_token(config, secrets).err().map(AppError::from));
     found.extend(tls(config, secrets).err());
     let mut seen = Vec::new();
@@ -84,6 +85,9 @@ fn missing_secrets(config: &Config, secrets: &Secrets) -> Vec<ConfigError> {
     }
     if config.identity.mode != Mode::Context {
         all["identity"] = Value::Null;
+    }
+    if !config.verification.enabled {
+        all["verification"] = Value::Null;
     }
     gather(&all, String::new(), &mut named);
     let missing = |(key, place): (String, SecretRef)| {

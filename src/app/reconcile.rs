@@ -49,7 +49,7 @@ impl Reconciliations {
         let connectors = super::connectors(config, secrets, clock)?;
         let (waiting_max, arrived) = (config.inbox.waiting_max, Arc::new(Notify::new()));
         let requests = Requests { store: store.clone(), arrived, waiting_max };
-        let desk = Arc::new(super::desk(config, store, &connectors, requests, clock.clone()));
+        let desk = Arc::new(super::desk(config, store, &connectors, requests, None, clock.clone()));
         Ok(Self::new(config, store, desk, &connectors, None))
     }
 

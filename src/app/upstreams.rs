@@ -50,8 +50,8 @@ pub(super) fn connectors_with(
     if let Some(name) = config.upstreams.keys().find(|name| used.iter().all(|(used, _)| used != name)) {
         tracing::warn!(
             upstream = name,
-            "an upstream is configured and not used; name it in desk.orders, desk.helpdesk, desk.crm, desk.article_mirrors \
-             or articles.sources"
+            "an upstream is configured and not used; name it in desk.orders, desk.helpdesk, desk.crm, desk.article_mirrors, \
+             articles.sources or verification.connector"
         );
     }
     build(config, secrets, clock, vault, &used)
@@ -69,7 +69,9 @@ fn used(config: &Config) -> Vec<(&str, Port)> {
     let ports = ports.into_iter().filter(|(name, _)| *name != BUILTIN);
     let mirrors = desk.article_mirrors.iter().map(|name| (name, Port::Knowledge));
     let lists = config.articles.sources.iter().map(|name| (name, Port::Articles));
-    ports.chain(mirrors).chain(lists).map(|(name, port)| (name.as_str(), port)).collect()
+    let codes = config.verification.connector.iter().filter(|_| config.verification.enabled);
+    let codes = codes.map(|name| (name, Port::Codes));
+    ports.chain(mirrors).chain(lists).chain(codes).map(|(name, port)| (name.as_str(), port)).collect()
 }
 
 /// Faults of the upstreams, each built on its own.

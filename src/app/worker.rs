@@ -71,7 +71,9 @@ impl Dispatcher {
             System::Crm => options.crm.clone(),
             System::OrderSystem => options.orders.clone(),
             System::KnowledgeBase if !options.article_mirrors.is_empty() => options.article_mirrors.join(", "),
-            System::KnowledgeBase | System::Ledger | System::AuditLog | System::Inbox => BUILTIN.to_owned(),
+            System::KnowledgeBase | System::Ledger | System::AuditLog | System::Inbox | System::Verification => {
+                BUILTIN.to_owned()
+            }
         }
     }
 }

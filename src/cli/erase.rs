@@ -1,4 +1,4 @@
-//! `frontdesk erase`: erases the data held about a customer or a conversation.
+//! `frontdesk erase`: erases the data held about a customer, a conversation or an email address.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{ConfigArgs, existing_store::with_store, output};
 use crate::{
     config::Config,
-    domain::{Clock, SystemId},
+    domain::{Clock, Email, SystemId},
     store::{HeldRows, Store, SubjectQuery},
 };
 
@@ -28,9 +28,12 @@ pub(super) struct Which {
     /// Customer id, for example cust_456, or shop:42 with a system
     #[arg(long, value_name = "ID")]
     customer: Option<String>,
+    /// Email address of somebody without a customer id: what they did after a one-time code, and their guest orders
+    #[arg(long, value_name = "EMAIL")]
+    email: Option<Email>,
 }
 
-/// Erase the data held about a customer or a conversation
+/// Erase the data held about a customer, a conversation or an email address
 ///
 /// Of a customer: contact, orders, notes, earlier field values, results of requests, and the texts of tickets, comments
 /// and events in the store; pending events are discarded. Of a conversation: its content. Kept are the facts that
@@ -55,10 +58,11 @@ pub(super) struct Erase {
 
 impl Which {
     pub(super) fn query(&self, usual: &SystemId) -> anyhow::Result<SubjectQuery> {
-        Ok(match (&self.customer, &self.conversation) {
-            (Some(customer), _) => SubjectQuery::customer(usual, customer)?,
-            (None, Some(conversation)) => SubjectQuery::conversation(conversation),
-            (None, None) => bail!("name a customer or a conversation"),
+        Ok(match (&self.customer, &self.conversation, &self.email) {
+            (Some(customer), ..) => SubjectQuery::customer(usual, customer)?,
+            (None, Some(conversation), _) => SubjectQuery::conversation(conversation),
+            (None, None, Some(email)) => SubjectQuery::email(email.clone()),
+            (None, None, None) => bail!("name a customer, a conversation or an email address"),
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     connectors,
     import::ImportRecord,
-    tools::{self, Spec, document},
+    tools::{self, OneTimeCodes, Spec, document},
     webhooks::{CmsPayload, EndedPayload, EscalatedPayload},
 };
 
@@ -105,7 +105,11 @@ fn schemas() -> anyhow::Result<BTreeMap<String, String>> {
         files.insert(name, serde_json::to_string_pretty(schema)? + "\n");
         Ok(())
     };
-    for spec in tools::specs(&tools::Options::default())? {
+    let options = tools::Options::default();
+    let usual = tools::specs(&options, OneTimeCodes::Disabled)?;
+    // What one-time codes bring is off by default: the schemas of the other tools are those without it.
+    let further = tools::specs(&options, OneTimeCodes::Enabled)?.into_iter().skip(usual.len());
+    for spec in usual.iter().cloned().chain(further) {
         add(format!("tools/{}.json", spec.name), &snapshot(&spec))?;
     }
     for (kind, payload) in

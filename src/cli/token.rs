@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{ConfigArgs, existing_store::with_store, output, secret_file};
 use crate::{
-    domain::{AgentId, Clock, Scope, Timestamp},
+    domain::{AgentId, Clock, Scope, Scopes, Timestamp},
     identity::agents::{NewToken, StoredToken},
 };
 
@@ -38,7 +38,8 @@ enum TokenCommand {
 struct New {
     /// Agent id, as it appears in audit records, limits and customer contexts (azp)
     name: AgentId,
-    /// orders:read, tickets:write, crm:write or articles:read; may be repeated [default: all four]
+    /// orders:read, tickets:write, crm:write, articles:read or customers:verify; may be repeated [default: the first four, and
+    /// the fifth where verification.enabled is set]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<Scope>,
     /// Days until it expires
@@ -90,18 +91,23 @@ impl Token {
 
 impl New {
     fn run(self) -> anyhow::Result<()> {
-        let scopes = if self.scopes.is_empty() { Scope::AGENTS.to_vec() } else { self.scopes };
         let expires_at = Clock::system().now().plus(DAY * self.days);
-        let token = NewToken::make(self.name, scopes.into_iter().collect(), Some(expires_at))?;
         // Created before the token is stored, so that an unwritable file leaves no valid token.
         let file = self.out.as_deref().map(secret_file::create).transpose()?;
-        let id = with_store(&self.config, async |store, _| Ok(store.add_token(&token).await?));
-        let id = match (id, &file) {
+        let made = with_store(&self.config, async |store, loaded| {
+            let scopes = match self.scopes.is_empty() {
+                true => Scopes::of_agents(loaded.config.verification.enabled),
+                false => self.scopes.iter().copied().collect(),
+            };
+            let token = NewToken::make(self.name.clone(), scopes, Some(expires_at))?;
+            Ok((store.add_token(&token).await?, token))
+        });
+        let (id, token) = match (made, &file) {
             (Err(error), Some(file)) => {
                 file.remove();
                 return Err(error);
             }
-            (id, _) => id?,
+            (made, _) => made?,
         };
         if let Some(file) = file {
             file.write(token.token.expose())?;

@@ -155,7 +155,7 @@ impl IdentityConfig {
             name: None,
             language: self.language.clone(),
             typed: false,
-            email_by_code: false,
+            email_by_code: None,
         })
     }
 }

@@ -11,6 +11,7 @@ mod secret;
 mod secret_files;
 mod tokens;
 mod typed;
+mod verification;
 
 use std::{
     collections::BTreeMap,
@@ -26,6 +27,7 @@ pub use key::KeyConfig;
 pub use layers::{Inspected, LeftOut, Loaded, Overrides, Source, inspect, load};
 pub use secret::Secrets;
 pub use tokens::TokenConfig;
+pub use verification::VerificationConfig;
 
 use crate::{
     connectors, desk, domain::SecretError, http, identity::agents, inbox, limits, store, telemetry, tools, webhooks,
@@ -47,6 +49,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// How agents authenticate over HTTP. Over stdio the process that starts frontdesk is the agent.
     pub agents: agents::Options,
+    /// One-time codes, by which customers who are not signed in prove an email address.
+    pub verification: VerificationConfig,
     /// Rate limits and lockouts. Each limit refills steadily and lets its burst through at once; 0 turns one off. Each
     /// process counts by itself.
     pub limits: limits::Options,

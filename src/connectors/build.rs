@@ -128,6 +128,8 @@ pub enum Port {
     Knowledge,
     /// A list of articles.
     Articles,
+    /// The sender of one-time codes.
+    Codes,
 }
 
 impl Port {
@@ -138,6 +140,7 @@ impl Port {
             Self::Crm => "crm",
             Self::Knowledge => "knowledge",
             Self::Articles => "articles",
+            Self::Codes => "codes",
         }
     }
 }
@@ -249,6 +252,7 @@ impl<'a> Builder<'a> {
             helpdesk: place(Port::Helpdesk, file.helpdesk.as_ref().map(|port| &port.at))?,
             crm: place(Port::Crm, file.crm.as_ref().map(|port| &port.at))?,
             knowledge: place(Port::Knowledge, file.knowledge.as_ref().map(|port| &port.at))?,
+            codes: place(Port::Codes, file.codes.as_ref().map(|port| &port.at))?,
         };
         let (helpdesk, crm) = (file.helpdesk.as_ref(), file.crm.as_ref());
         Ok(Connector {

@@ -10,9 +10,8 @@ use super::{
     file_values::Method,
     filter::{Filter, FilterCompiler},
     graphql::Document,
-    graphql_step, outputs, shapes,
+    graphql_step, outputs, path_template, shapes,
 };
-use crate::upstream::BaseUrl;
 
 /// A compiled operation.
 pub(super) struct Operation {
@@ -41,6 +40,7 @@ pub(super) struct CompiledStep {
     pub(super) params: Option<Filter>,
     pub(super) query: Option<Filter>,
     pub(super) body: Option<Filter>,
+    pub(super) form: Option<Filter>,
     pub(super) reply: Option<Filter>,
     pub(super) complete: Option<Filter>,
     pub(super) errors: Vec<CompiledRule>,
@@ -56,7 +56,7 @@ pub(super) struct CompiledRule {
 }
 
 /// Operations with an effect id, which the idempotency header carries.
-const WITH_EFFECT: [&str; 3] = ["helpdesk.create_ticket", "helpdesk.add_comment", "crm.log_activity"];
+const WITH_EFFECT: [&str; 4] = ["helpdesk.create_ticket", "helpdesk.add_comment", "crm.log_activity", "codes.send"];
 /// Operations whose empty result proves something.
 const LOOK_UPS: [&str; 3] = ["orders.find", "helpdesk.find_ticket", "crm.find_contact"];
 /// Where GraphQL is, if a request does not say it.
@@ -81,6 +81,7 @@ pub(super) struct Operations {
     pub(super) remove_article: Option<Operation>,
     pub(super) list_articles: Option<Operation>,
     pub(super) get_article: Option<Operation>,
+    pub(super) send_code: Option<Operation>,
     pub(super) health: Option<Operation>,
 }
 
@@ -154,6 +155,9 @@ impl Operations {
                 return Err(CompileError::value(writes.name, why));
             }
         }
+        if let Some(codes) = &file.codes {
+            all.send_code = compile("codes.send", &codes.send)?;
+        }
         all.check_keys()?;
         for name in file.settings.keys() {
             if file.settings[name].required && file.settings[name].default.is_some() {
@@ -209,6 +213,7 @@ impl Operations {
             &self.remove_article,
             &self.list_articles,
             &self.get_article,
+            &self.send_code,
             &self.health,
         ];
         all.into_iter().flatten()
@@ -259,9 +264,12 @@ impl CompiledStep {
             ),
         };
         let known = step.params.is_none().then(|| shapes::names(operation));
-        check_template(path, known.as_deref()).map_err(|why| wrong("path", &why))?;
-        if method == Method::Get && step.body.is_some() {
+        path_template::check(path, known.as_deref()).map_err(|why| wrong("path", &why))?;
+        if method == Method::Get && (step.body.is_some() || step.form.is_some()) {
             return Err(wrong("body", "a GET has no body; use query"));
+        }
+        if step.form.is_some() && (step.body.is_some() || graphql.is_some()) {
+            return Err(wrong("form", "is a body of its own; write it, or body, or graphql"));
         }
         if step.complete.is_some() && !LOOK_UPS.contains(&operation) {
             return Err(wrong("complete", &format!("is for {}", LOOK_UPS.join(", "))));
@@ -312,6 +320,7 @@ impl CompiledStep {
             params: filter("params", &step.params)?,
             query: filter("query", &step.query)?,
             body: filter("body", &step.body)?,
+            form: filter("form", &step.form)?,
             reply: match &step.reply {
                 Some(code) if SHIELDED.contains(&operation) => compiler
                     .compile_shielded(code)
@@ -363,29 +372,4 @@ impl CompiledRule {
             retry_after_s: filter("retry_after_s", &rule.retry_after_s)?,
         })
     }
-}
-
-/// Checks a path template. `known` are the parameter names; none if a `params` filter supplies them.
-fn check_template(path: &str, known: Option<&[String]>) -> Result<(), String> {
-    if !path.starts_with('/') {
-        return Err("must begin with /; it is taken below base_url".to_owned());
-    }
-    if path.contains(['?', '#']) {
-        return Err("must not hold a query or a fragment; write the query as a filter in query".to_owned());
-    }
-    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err("must not hold . or ..".to_owned());
-    }
-    let names: Vec<&str> = path.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect();
-    let braces = path.matches('{').count();
-    if names.len() != braces || path.matches('}').count() != braces || names.contains(&"") {
-        return Err("has a brace without its partner, or an empty name".to_owned());
-    }
-    if let Some((unknown, known)) =
-        known.and_then(|known| Some((names.iter().find(|name| !known.iter().any(|one| one == *name))?, known)))
-    {
-        return Err(format!("names {{{unknown}}}, which the input does not have; it has {}", known.join(", ")));
-    }
-    let base = BaseUrl::parse("https://vendor.example", false).map_err(|error| error.to_string())?;
-    base.join(path, |_| Some("x"), &[]).map(drop).map_err(|error| error.to_string())
 }

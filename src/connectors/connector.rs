@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     desk::{
-        ArticleList, ArticleMirror, Created, Crm, Helpdesk, Listed, ListedPage, OrderSystem, PortError, PortErrorKind,
-        SavedContact, Settlement, System,
+        ArticleList, ArticleMirror, CodeMessage, CodeSender, Created, Crm, Helpdesk, Listed, ListedPage, OrderSystem,
+        PortError, PortErrorKind, SavedContact, Settlement, System,
     },
     domain::{
         Article, ArticleId, Clock, Comment, Contact, ContactFields, ContactId, Customer, EffectId, Language, NewTicket,
@@ -305,6 +305,16 @@ impl Crm for Connector {
 
     fn keyed_by_customer(&self) -> bool {
         false
+    }
+}
+
+#[async_trait]
+impl CodeSender for Connector {
+    async fn send(&self, message: &CodeMessage) -> Result<(), PortError> {
+        let input = input::send_code(message);
+        let send = async |task: &Task<'_>| self.vendor.send_code(task).await;
+        let does = Does::write(&input, Some(&message.effect));
+        self.with(&self.endpoints.codes, System::Verification, does, send).await
     }
 }
 

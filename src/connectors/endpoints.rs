@@ -13,6 +13,7 @@ pub(super) struct Endpoints {
     pub(super) helpdesk: Option<Arc<Upstream>>,
     pub(super) crm: Option<Arc<Upstream>>,
     pub(super) knowledge: Option<Arc<Upstream>>,
+    pub(super) codes: Option<Arc<Upstream>>,
 }
 
 impl Endpoints {
@@ -23,6 +24,7 @@ impl Endpoints {
             ("helpdesk", &self.helpdesk),
             ("crm", &self.crm),
             ("knowledge", &self.knowledge),
+            ("codes", &self.codes),
         ];
         let mut all: Vec<(Vec<&'static str>, &Arc<Upstream>)> = Vec::new();
         for (port, upstream) in ports.into_iter().filter_map(|(port, upstream)| Some((port, upstream.as_ref()?))) {

@@ -53,7 +53,7 @@ pub struct ExpectedRequest {
     /// Required headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// JSON. Default: no body.
+    /// JSON; a form is an object of strings. Default: no body.
     #[serde(default)]
     pub body: Option<Json>,
     /// JSON, for GraphQL, in place of the body: the variables. Default: none.

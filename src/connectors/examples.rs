@@ -19,6 +19,7 @@ use super::{
     failure::{Failure, OperationError},
     file::VendorFile,
     filter::to_val,
+    form,
     library::Library,
     order_number,
     reply::{ReadOrder, listing},
@@ -182,6 +183,7 @@ pub(super) async fn result(
         "helpdesk.add_comment" => done(vendor.add_comment(task).await)?,
         "knowledge.upsert_article" => done(vendor.upsert_article(task).await)?,
         "knowledge.remove_article" => done(vendor.remove_article(task).await)?,
+        "codes.send" => done(vendor.send_code(task).await)?,
         "knowledge.list" => listing::shown(&vendor.list_articles(task).await?),
         "knowledge.get" => vendor.get_article(task).await?.as_ref().map_or(Value::Null, listing::one),
         _ => done(vendor.health(task).await)?,
@@ -320,7 +322,7 @@ fn compare(what: &str, graphql: bool, exchange: &Exchange, request: &Request) ->
             return Some(format!("{what}: expected header {name}: {value}, got {got:?}"));
         }
     }
-    let body: Option<Value> = request.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+    let body = form::body(request);
     match (&expected.body, &expected.variables, body) {
         (Some(_), Some(_), _) => Some(format!("{what}: write body or variables, not both")),
         (None, Some(_), _) if !graphql => Some(format!("{what}: variables are for protocol = \"graphql\"")),

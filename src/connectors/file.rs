@@ -61,6 +61,9 @@ pub struct VendorFile {
     /// The vendor as a copy of the help articles.
     #[serde(default)]
     pub knowledge: Option<Knowledge>,
+    /// The vendor as the sender of one-time codes.
+    #[serde(default)]
+    pub codes: Option<Codes>,
     /// A request that shows that address and credentials are good, for `check --online`.
     #[serde(default)]
     pub health: Option<Steps>,
@@ -175,6 +178,16 @@ pub struct Knowledge {
     pub get: Option<Steps>,
 }
 
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Codes {
+    /// Address and authentication, if they differ from the file's.
+    #[serde(default)]
+    pub at: Place,
+    /// Sends a one-time code that frontdesk has made.
+    pub send: Steps,
+}
+
 /// One or several requests; later ones see the earlier replies.
 pub type Steps = OneOrMore<Step>;
 
@@ -205,6 +218,9 @@ pub struct Step {
     /// Filter: the JSON body.
     #[serde(default)]
     pub body: Option<String>,
+    /// Filter: the body as a form, in place of `body`: an object of strings and numbers. Null members are omitted.
+    #[serde(default)]
+    pub form: Option<String>,
     /// Filter on the reply's body: the result, or what later steps see. Default: the body.
     #[serde(default)]
     pub reply: Option<String>,

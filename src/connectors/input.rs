@@ -2,9 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{
-    Article, ArticleId, Comment, ContactFields, ContactId, Customer, EffectId, Language, Level, NewTicket, OrderId,
-    SystemId, TicketId, Timestamp,
+use crate::{
+    desk::CodeMessage,
+    domain::{
+        Article, ArticleId, Comment, ContactFields, ContactId, Customer, EffectId, Language, Level, NewTicket, OrderId,
+        SystemId, TicketId, Timestamp,
+    },
 };
 
 /// `number` is its normal form.
@@ -113,6 +116,20 @@ pub(super) fn list_articles(cursor: Option<&Value>) -> Value {
 
 pub(super) fn get_article(article: &ArticleId, variant: Option<&Language>) -> Value {
     json!({ "article": article.as_str(), "variant": variant.map(Language::as_str) })
+}
+
+/// `channel` says what `to` is. Codes go to email addresses; vendor files take what they can deliver to.
+pub(super) fn send_code(message: &CodeMessage) -> Value {
+    json!({
+        "to": message.to.as_str(),
+        "channel": "email",
+        "code": message.code.expose(),
+        "language": message.language.as_str(),
+        "minutes": message.minutes,
+        "subject": message.text.subject,
+        "text": message.text.text,
+        "external_id": message.effect.as_str(),
+    })
 }
 
 /// The tool argument that an input member comes from, if any.

@@ -14,6 +14,7 @@ use super::{
     failure::OperationError,
     file::VendorFile,
     filter::to_val,
+    form,
     redact::Redactor,
     run::Transport,
     shapes,
@@ -196,7 +197,7 @@ fn example<'a>(
         lines.push("[[examples.exchanges]]".to_owned());
         lines.push(format!("request.method = {}", quoted(request.method.as_str())));
         lines.push(format!("request.path = {}", quoted(request.url.as_str().trim_start_matches(BASE))));
-        if let Some(sent) = request.body.as_ref().and_then(|body| serde_json::from_slice::<Value>(body).ok()) {
+        if let Some(sent) = form::body(request) {
             lines.push(format!("request.body = {}", block(&pretty(&sent))));
         }
         lines.push(format!("reply.status = {}", reply.status.as_u16()));

@@ -340,8 +340,9 @@ fn filters(file: &VendorFile) -> impl Iterator<Item = &str> {
         rules.iter().flat_map(|rule| [&rule.when, &rule.field, &rule.retry_after_s]).flatten().map(String::as_str)
     }
     fn of_step(step: &Step) -> impl Iterator<Item = &str> {
-        let own = [&step.params, &step.query, &step.body, &step.variables, &step.reply, &step.complete, &step.when];
-        let own = own.into_iter().flatten().map(String::as_str);
+        let sent = [&step.params, &step.query, &step.body, &step.form, &step.variables];
+        let own = sent.into_iter().chain([&step.reply, &step.complete, &step.when]);
+        let own = own.flatten().map(String::as_str);
         own.chain(step.path.as_deref()).chain(of_rules(&step.errors))
     }
     let operations = file.operations();

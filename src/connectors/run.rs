@@ -12,6 +12,7 @@ use super::{
     compiled::{CompiledStep, Operation},
     failure::{Failure, OperationError},
     filter::{FilterScope, to_val},
+    form,
     graphql::Document,
     input::{argument, is_setup_name},
     judge::{self, ReplyOutcome, judge},
@@ -55,6 +56,7 @@ struct Prepared {
     params: Value,
     query: Vec<(String, String)>,
     body: Option<Bytes>,
+    is_form: bool,
 }
 
 /// Result of a run.
@@ -245,22 +247,23 @@ fn prepare(step: &CompiledStep, scope: &FilterScope) -> Result<Option<Prepared>,
         output => Ok(output),
     };
     let params = there("params", &step.params)?.unwrap_or(Value::Null);
-    let query = query(there("query", &step.query)?)?;
+    let query = pairs("query", there("query", &step.query)?)?;
+    let form = step.form.is_some().then(|| pairs("form", there("form", &step.form)?)).transpose()?;
     let body = match &step.graphql {
         Some(document) => Some(graphql_body(document, there("variables", &step.variables)?)?),
         None => there("body", &step.body)?,
     };
-    let body = match body {
+    let is_form = form.is_some();
+    let body = match form.map(|form| form::encode(&form)).or_else(|| body.map(|body| body.to_string())) {
         None => None,
-        Some(body) => {
-            let text = body.to_string();
+        Some(text) => {
             if text.len() > BODY_BYTES_MAX {
                 return Err(Failure::Output { key: "body", why: "more than may be sent" });
             }
             Some(Bytes::from(text))
         }
     };
-    Ok(Some(Prepared { params, query, body }))
+    Ok(Some(Prepared { params, query, body, is_form }))
 }
 
 /// The body of a GraphQL request, as its clients send it over HTTP.
@@ -272,8 +275,8 @@ fn graphql_body(document: &Document, variables: Option<Value>) -> Result<Value, 
     }
 }
 
-fn query(output: Option<Value>) -> Result<Vec<(String, String)>, Failure> {
-    let wrong = || Failure::Output { key: "query", why: "something else than an object of strings and numbers" };
+fn pairs(key: &'static str, output: Option<Value>) -> Result<Vec<(String, String)>, Failure> {
+    let wrong = || Failure::Output { key, why: "something else than an object of strings and numbers" };
     let members = match output {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(members)) => members,
@@ -305,7 +308,8 @@ fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Req
     let url = run.transport.base().join(&step.path, parameter, &prepared.query)?;
     let mut headers = step.headers.clone();
     if prepared.body.is_some() {
-        headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        let usual = if prepared.is_form { form::CONTENT_TYPE } else { HeaderValue::from_static("application/json") };
+        headers.entry(header::CONTENT_TYPE).or_insert(usual);
     }
     if let (Some(name), Some(effect)) = (&step.idempotency_header, run.effect)
         && let Ok(value) = HeaderValue::from_str(effect)

@@ -15,6 +15,7 @@ impl VendorFile {
             ("crm", self.crm.is_some()),
             ("knowledge", self.knowledge.as_ref().is_some_and(|port| port.upsert_article.is_some())),
             ("articles", self.knowledge.as_ref().is_some_and(|port| port.list.is_some())),
+            ("codes", self.codes.is_some()),
         ];
         all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
     }
@@ -39,6 +40,7 @@ impl VendorFile {
             "orders" => self.orders.as_ref().map(|port| &port.at),
             "helpdesk" => self.helpdesk.as_ref().map(|port| &port.at),
             "crm" => self.crm.as_ref().map(|port| &port.at),
+            "codes" => self.codes.as_ref().map(|port| &port.at),
             _ => self.knowledge.as_ref().map(|port| &port.at),
         };
         own.and_then(|place| place.auth.as_ref()).unwrap_or(&self.auth).header.clone()
@@ -60,6 +62,7 @@ impl VendorFile {
             ("knowledge.remove_article", knowledge.and_then(|port| port.remove_article.as_ref())),
             ("knowledge.list", knowledge.and_then(|port| port.list.as_ref())),
             ("knowledge.get", knowledge.and_then(|port| port.get.as_ref())),
+            ("codes.send", self.codes.as_ref().map(|port| &port.send)),
             ("health", self.health.as_ref()),
         ];
         all.into_iter().filter_map(|(name, steps)| Some((name, steps?))).collect()

@@ -25,6 +25,10 @@ fn shape(operation: &str) -> Value {
         "knowledge.remove_article" => json!({ "id": null, "variant": null }),
         "knowledge.list" => json!({ "cursor": null }),
         "knowledge.get" => json!({ "article": null, "variant": null }),
+        "codes.send" => json!({
+            "to": null, "channel": "email", "code": null, "language": "en", "minutes": 10, "subject": null, "text": null,
+            "external_id": null,
+        }),
         _ => json!({}),
     }
 }
@@ -81,9 +85,10 @@ mod tests {
     use super::*;
     use crate::{
         connectors::input,
+        desk::{OneTimeCode, CodeMessage, CodeText},
         domain::{
-            Article, ArticleId, Comment, ContactFields, ContactId, Customer, CustomerId, EffectId, Level, NewTicket,
-            OrderId, Priority, SystemId, TicketId, Timestamp,
+            Article, ArticleId, Comment, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, Language,
+            Level, NewTicket, OrderId, Priority, SystemId, TicketId, Timestamp,
         },
     };
 
@@ -112,7 +117,7 @@ mod tests {
             name: None,
             language: None,
             typed: false,
-            email_by_code: false,
+            email_by_code: None,
         };
         let (effect, contact) = (EffectId::fresh(), ContactId::parse("c").unwrap());
         let ticket = NewTicket {
@@ -139,6 +144,14 @@ mod tests {
         let comment = Comment { text: String::new(), priority: None };
         let fields = ContactFields::new();
         let own = &SystemId::parse("crm").unwrap();
+        let message = CodeMessage {
+            to: Email::parse("ada@example.com").unwrap(),
+            code: OneTimeCode::fresh().unwrap(),
+            language: Language::english(),
+            minutes: 10,
+            text: CodeText { subject: String::new(), text: String::new() },
+            effect: effect.clone(),
+        };
         let earnest = [
             ("orders.find", input::find_order(&OrderId::parse("#1").unwrap(), &OrderId::parse("1").unwrap())),
             ("helpdesk.create_ticket", input::create_ticket(&ticket, &effect, own)),
@@ -151,6 +164,7 @@ mod tests {
             ("knowledge.remove_article", input::remove_article(&article.id, None)),
             ("knowledge.list", input::list_articles(None)),
             ("knowledge.get", input::get_article(&article.id, None)),
+            ("codes.send", input::send_code(&message)),
         ];
         for (operation, input) in &earnest {
             assert_eq!(names(&shape(operation)), names(input), "{operation}");

@@ -276,6 +276,7 @@ fn outputs(moment: &Moment, reply_filter: Option<&Filter>) -> (Vec<Output>, bool
             ("params", &step.params),
             ("query", &step.query),
             ("body", &step.body),
+            ("form", &step.form),
             ("variables", &step.variables),
         ];
         for (key, filter) in filters {

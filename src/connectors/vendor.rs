@@ -128,6 +128,10 @@ impl Vendor {
         listing::listed(output, Clock::system().now()).map(Some).map_err(|why| operation.misfit(why))
     }
 
+    pub(super) async fn send_code(&self, task: &Task<'_>) -> Result<(), OperationError> {
+        self.act(needed(&self.operations.send_code, "codes.send")?, task).await
+    }
+
     pub(super) async fn health(&self, task: &Task<'_>) -> Result<(), OperationError> {
         self.act(needed(&self.operations.health, "health")?, task).await
     }

@@ -6,7 +6,7 @@ use super::{
     Applied, ArticleOrigin, ArticlePage, ArticleReader, ArticleVersion, Call, Decision, Desk, DeskError, Verdict,
 };
 use crate::{
-    domain::{Article, ArticleHit, ArticleId, ArticleState, Language, Level},
+    domain::{Article, ArticleHit, ArticleId, ArticleState, Customer, Language, Level},
     identity::Caller,
 };
 
@@ -97,7 +97,7 @@ impl Desk {
         let wanted = language.or(customer.and_then(|customer| customer.language.as_ref()));
         let own = || vec![self.articles.language.clone()];
         ArticleReader {
-            level: customer.map_or(Level::Anonymous, |customer| customer.level),
+            level: customer.map_or(Level::Anonymous, Customer::reached),
             wanted: wanted.cloned().into_iter().collect(),
             fallback: self.articles.fallback.clone().unwrap_or_else(own),
         }

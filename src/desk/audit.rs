@@ -120,6 +120,16 @@ pub enum Verdict {
     Failed,
     /// It is unknown whether a system behind the desk has done it.
     InDoubt,
+    /// A one-time code was handed to its sender.
+    CodeSent,
+    /// A limit kept a one-time code back; the caller was not told.
+    CodeLimited,
+    /// The one-time code was right, and proves its address.
+    CodeRight,
+    /// The one-time code was wrong.
+    CodeWrong,
+    /// The one-time code was expired, used or never sent.
+    CodeExpired,
 }
 
 impl Verdict {
@@ -140,6 +150,11 @@ impl Verdict {
             Self::KeyReused => "key_reused",
             Self::Failed => "failed",
             Self::InDoubt => "in_doubt",
+            Self::CodeSent => "code_sent",
+            Self::CodeLimited => "code_limited",
+            Self::CodeRight => "code_right",
+            Self::CodeWrong => "code_wrong",
+            Self::CodeExpired => "code_expired",
         }
     }
 }
@@ -235,6 +250,11 @@ mod tests {
             "key_reused",
             "failed",
             "in_doubt",
+            "code_sent",
+            "code_limited",
+            "code_right",
+            "code_wrong",
+            "code_expired",
         ];
         for word in verdicts {
             assert_eq!(serde_json::from_value::<Verdict>(word.into()).unwrap().as_str(), word);

@@ -30,7 +30,7 @@ impl Desk {
             name: Some("Front desk".to_owned()),
             language: None,
             typed: false,
-            email_by_code: false,
+            email_by_code: None,
         };
         let remark = format!(
             "No usable email address is known of this customer ({name}{}): this ticket is under the company's own mailbox, \

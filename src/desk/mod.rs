@@ -7,6 +7,8 @@ mod article_list;
 mod article_version;
 mod articles;
 mod audit;
+mod code_texts;
+mod codes;
 mod contact_fields;
 mod contacts;
 mod denials;
@@ -27,6 +29,7 @@ mod settlement;
 mod target;
 mod tickets;
 mod unreadable_breaker;
+mod verification;
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,12 +43,14 @@ pub use article_list::{
 pub use article_version::ArticleVersion;
 pub use articles::ArticleOptions;
 pub use audit::{AuditFilter, AuditLog, AuditRecord, Decision, Effect, StoredAudit, Verdict};
+pub use code_texts::{CodeText, CodeTexts};
+pub use codes::{SentCode, Verifications};
 pub use contacts::{ContactChange, ContactUpdate};
 pub use effect_key::{EffectKey, Fingerprint, IdempotencyKey};
 pub use escalations::EscalationTicket;
 pub use ledger::{Begin, Claim, Ledger};
 pub use locks::{Fence, SharedLocks};
-pub use ownership::{OwnedContact, OwnedOrder};
+pub use ownership::{EmailOwns, OwnedContact, OwnedOrder};
 pub use port_error::{Cause, PortError, PortErrorKind, System};
 pub use ports::{
     Applied, ArticleChanges, ArticleMirror, ArticleOrigin, ArticlePage, ArticleReader, ArticleReport, Created, Crm,
@@ -56,13 +61,17 @@ pub use requests::{Queued, QueuedTicket, TicketRequests};
 pub use settlement::{Resend, Settlement};
 pub use target::{LinkedTicket, Plan, Target};
 pub use tickets::{TicketOutcome, TicketRequest};
+pub use verification::{
+    Checked, OneTimeCode, CodeMessage, CodeSender, CodeUnderWay, Handle, Judgement, NewCode, VerificationBook,
+    VerificationKey, VerificationOptions,
+};
 
 use denials::Denials;
 use keyed_locks::KeyedLocks;
 
 use crate::{
     domain::{Clock, Email, Timestamp},
-    identity::Caller,
+    identity::{Caller, Subject},
     limits::{self, Wait},
 };
 
@@ -80,6 +89,8 @@ pub struct Ports {
     pub requests: Option<Arc<dyn TicketRequests>>,
     /// Receive a copy of every change of a help article.
     pub mirrors: Vec<Arc<dyn ArticleMirror>>,
+    /// One-time codes, where they are enabled.
+    pub verifications: Option<Verifications>,
 }
 
 /// Checks ownership and keeps effects unique. Its ports are private to this room, so tools and events have to use its
@@ -95,6 +106,7 @@ pub struct Desk {
     locks: Arc<dyn SharedLocks>,
     requests: Option<Arc<dyn TicketRequests>>,
     mirrors: Vec<Arc<dyn ArticleMirror>>,
+    verifications: Option<Verifications>,
     options: Options,
     articles: ArticleOptions,
     clock: Clock,
@@ -110,7 +122,8 @@ impl Desk {
         limits: &limits::Options,
         clock: Clock,
     ) -> Self {
-        let Ports { orders, helpdesk, crm, knowledge, changes, ledger, audit, locks, requests, mirrors } = ports;
+        let Ports { orders, helpdesk, crm, knowledge, changes, ledger, audit, locks, requests, mirrors, verifications } =
+            ports;
         Self {
             orders,
             helpdesk,
@@ -122,6 +135,7 @@ impl Desk {
             locks,
             requests,
             mirrors,
+            verifications,
             options,
             articles,
             clock,
@@ -177,6 +191,10 @@ pub struct Options {
     /// Upstreams that `frontdesk import` copies changed help articles to. Articles are read from the embedded store
     /// only.
     pub article_mirrors: Vec<String>,
+    /// Of which orders a proven email address is enough: `guest_orders`, those without a customer, or `all_orders`, also
+    /// those that have a customer, if the caller has no id, own or linked, in that customer's system. `all_orders` is for
+    /// shops whose customers are known to the chat by their address alone, as after a one-time code (`verification`).
+    pub email_owns: EmailOwns,
     /// Whether order numbers are case-sensitive. If false, order `K1001` also answers to `k1001`. A leading `#` never
     /// tells orders apart. Prefixes and zeros are for `orders.number` of the connector's file.
     pub order_case_sensitive: bool,
@@ -209,6 +227,7 @@ impl Default for Options {
             crm: builtin(),
             article_mirrors: Vec::new(),
             fallback_requester: None,
+            email_owns: EmailOwns::default(),
             order_case_sensitive: false,
             repeat_window_s: 24 * 60 * 60,
             conversation_days: 7,
@@ -238,6 +257,17 @@ pub struct Call {
     pub idempotency_key: Option<IdempotencyKey>,
     /// How long a repeat is recognised, if not `desk.repeat_window_s`.
     pub repeat_window: Option<Duration>,
+}
+
+impl Call {
+    /// The same call, as if its customer had proven nothing by a one-time code.
+    pub fn without_code(&self) -> Self {
+        let mut call = self.clone();
+        if let Subject::Customer(customer) = &mut call.caller.subject {
+            customer.email_by_code = None;
+        }
+        call
+    }
 }
 
 /// Why the desk refused or failed.

@@ -51,7 +51,7 @@ impl Desk {
         }
         let checked = match unreadable && found.is_none() {
             true => Err(Verdict::Unreadable),
-            false => OwnedOrder::check(caller, found),
+            false => OwnedOrder::check(caller, self.options.email_owns, found),
         };
         let verdict = match &checked {
             Ok(_) if caller.staff().is_some() => Verdict::Staff,

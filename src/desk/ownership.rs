@@ -1,11 +1,24 @@
 //! Ownership checks: decided on the returned record, never on the request. Only checked records can be shown or
 //! changed.
 
+use serde::{Deserialize, Serialize};
+
 use super::audit::Verdict;
 use crate::{
-    domain::{Contact, Customer, Email, Level, Order, OrderOwner},
+    domain::{Contact, Customer, CustomerId, Email, Level, Order, OrderOwner},
     identity::{Caller, Subject},
 };
+
+/// Of which orders a proven email address is enough.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EmailOwns {
+    /// Orders without a customer.
+    #[default]
+    GuestOrders,
+    /// Also orders that have a customer of their own, for callers without an id in that customer's system.
+    AllOrders,
+}
 
 /// An order that belongs to the call's customer, or is shown to staff. Only the desk creates one.
 #[derive(Debug)]
@@ -13,14 +26,13 @@ pub struct OwnedOrder(Order);
 
 impl OwnedOrder {
     /// Returns the order if it is the caller's; otherwise the verdict, for the audit alone.
-    pub(super) fn check(caller: &Caller, found: Option<Order>) -> Result<Self, Verdict> {
+    pub(super) fn check(caller: &Caller, email_owns: EmailOwns, found: Option<Order>) -> Result<Self, Verdict> {
         let order = found.ok_or(Verdict::Absent)?;
         let owned = match (&caller.subject, &order.owner) {
             (Subject::Customer(customer), OrderOwner::Customer(owner)) => {
-                if customer.owns(owner) {
-                    Ok(())
-                } else {
-                    Err(Verdict::Foreign)
+                match customer.owns(owner) || email_owns.of(customer, owner, order.email.as_ref()) {
+                    true => Ok(()),
+                    false => Err(Verdict::Foreign),
                 }
             }
             (Subject::Customer(_), OrderOwner::Unreadable) => Err(Verdict::Unreadable),
@@ -35,6 +47,7 @@ impl OwnedOrder {
             }
             // Only `identity` makes a `StaffMember`, from an access token with the scope `orders:read:any`.
             (Subject::Staff(_), _) => Ok(()),
+            (Subject::Nobody, _) => Err(Verdict::Foreign),
         };
         owned.map(|()| Self(order))
     }
@@ -44,14 +57,28 @@ impl OwnedOrder {
     }
 }
 
-/// A guest order is shown to whoever has verified its email address.
+/// A guest order is shown to whoever has proven its email address.
 fn guest(customer: &Customer, on_order: Option<&Email>) -> Result<(), Verdict> {
-    if customer.level < Level::Otp {
-        return Err(Verdict::GuestUnproven);
+    match has_proven(customer, on_order) {
+        true => Ok(()),
+        false => Err(Verdict::GuestUnproven),
     }
-    match (customer.verified_email(), on_order) {
-        (Some(own), Some(on_order)) if own == on_order => Ok(()),
-        _ => Err(Verdict::GuestUnproven),
+}
+
+fn has_proven(customer: &Customer, on_order: Option<&Email>) -> bool {
+    customer.reached() >= Level::Otp && customer.proven_emails().any(|own| Some(own) == on_order)
+}
+
+impl EmailOwns {
+    /// Whether an order of `owner` is shown for its address alone. Somebody with an id of the same system is another
+    /// customer there, whatever address the order has.
+    fn of(self, customer: &Customer, owner: &CustomerId, on_order: Option<&Email>) -> bool {
+        match self {
+            Self::GuestOrders => false,
+            Self::AllOrders => {
+                has_proven(customer, on_order) && customer.ids().all(|own| own.system() != owner.system())
+            }
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub enum System {
     Ledger,
     AuditLog,
     Inbox,
+    /// What sends one-time codes, and keeps them.
+    Verification,
 }
 
 /// Why a system failed or refused. Its own text is for the log, never for the model.
@@ -89,6 +91,7 @@ impl fmt::Display for System {
             Self::Ledger => "ledger",
             Self::AuditLog => "audit log",
             Self::Inbox => "inbox",
+            Self::Verification => "sending of one-time codes",
         })
     }
 }

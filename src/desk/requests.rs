@@ -57,6 +57,9 @@ pub struct QueuedTicket {
     email: Option<Email>,
     email_verified: bool,
     name: Option<String>,
+    /// Absent in requests from before there were one-time codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email_by_code: Option<Email>,
     request: TicketRequest,
 }
 
@@ -74,6 +77,7 @@ impl QueuedTicket {
             email: customer.email.clone(),
             email_verified: customer.email_verified,
             name: customer.name.clone(),
+            email_by_code: customer.email_by_code.clone(),
             request: request.clone(),
         }
     }
@@ -92,7 +96,7 @@ impl QueuedTicket {
                     // Agents do not act for visitors with a typed address.
                     language: None,
                     typed: false,
-                    email_by_code: false,
+                    email_by_code: self.email_by_code.clone(),
                 }),
                 agent: self.agent.clone(),
                 conversation: self.conversation.clone(),

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{
     Email, Language,
@@ -20,6 +21,9 @@ impl SystemId {
     pub fn builtin() -> Self {
         Self("builtin".to_owned())
     }
+
+    /// Reserved for customers of whom only an address is known, proven by a one-time code.
+    pub const CODE: &str = "code";
 
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
@@ -55,6 +59,14 @@ impl CustomerId {
             return Err(Invalid::new(WHAT, "must not contain white space or control characters"));
         }
         Ok(Self { system, id: id.to_owned() })
+    }
+
+    /// The id of a customer of whom only an address is known, proven by a one-time code: the same for every conversation
+    /// of that address, and of a system that no other customer has.
+    pub fn of_address(email: &Email) -> Self {
+        let hash = Sha256::digest(email.canonical().as_bytes());
+        let id = hash[..16].iter().map(|octet| format!("{octet:02x}")).collect();
+        Self { system: SystemId(SystemId::CODE.to_owned()), id }
     }
 
     /// Parses `system:id`; the system is required.
@@ -143,15 +155,40 @@ pub struct Customer {
     pub language: Option<Language>,
     /// The visitor typed name and address and is not authenticated. The address receives replies and proves nothing.
     pub typed: bool,
-    /// The address is proven by a one-time code, which is worth less than the customer's sign-in: it serves no tool that
-    /// asks for level `verified`.
-    pub email_by_code: bool,
+    /// An address that is proven by a one-time code, which is worth less than the customer's sign-in: it serves no tool
+    /// that asks for level `verified`. It proves no id: `level` stays what the context says about the customer.
+    pub email_by_code: Option<Email>,
 }
 
 impl Customer {
-    /// Whether `id` is one of this customer's ids.
+    /// Somebody of whom nothing is known but an address that they have proven by a one-time code.
+    pub fn by_code(email: Email) -> Self {
+        Self {
+            id: CustomerId::of_address(&email),
+            linked: Vec::new(),
+            level: Level::Anonymous,
+            email: None,
+            email_verified: false,
+            name: None,
+            language: None,
+            typed: false,
+            email_by_code: Some(email),
+        }
+    }
+
+    /// The level that the customer has reached: that of the context, or `otp` by a one-time code.
+    pub fn reached(&self) -> Level {
+        match self.email_by_code {
+            Some(_) => self.level.max(Level::Otp),
+            None => self.level,
+        }
+    }
+
+    /// Whether `id` is one of this customer's ids. The ids of an anonymous customer with a one-time code are claimed, and
+    /// the code proves an address alone.
     pub fn owns(&self, id: &CustomerId) -> bool {
-        self.ids().any(|own| own == id)
+        let claimed = self.level == Level::Anonymous && self.email_by_code.is_some();
+        !claimed && self.ids().any(|own| own == id)
     }
 
     /// All ids of this customer, the subject first.
@@ -159,9 +196,16 @@ impl Customer {
         std::iter::once(&self.id).chain(&self.linked)
     }
 
-    /// The email address, if it is verified and the customer is authenticated.
+    /// The email address, if it is verified and the customer is authenticated; otherwise the one that is proven by a
+    /// one-time code.
     pub fn verified_email(&self) -> Option<&Email> {
-        self.email.as_ref().filter(|_| self.email_verified && self.level > Level::Anonymous)
+        self.proven_emails().next()
+    }
+
+    /// Every address that is proven, the customer's own first.
+    pub fn proven_emails(&self) -> impl Iterator<Item = &Email> {
+        let own = self.email.as_ref().filter(|_| self.email_verified && self.level > Level::Anonymous);
+        own.into_iter().chain(&self.email_by_code)
     }
 
     /// The address for replies: the verified one, or the one that a visitor typed.
@@ -180,5 +224,24 @@ mod tests {
         assert_eq!(read("42"), "builtin:42");
         assert_eq!(read("shop:42"), "shop:42");
         assert_eq!(read("gid://shopify/Customer/7"), "builtin:gid://shopify/Customer/7");
+    }
+
+    #[test]
+    fn a_code_proves_an_address_and_no_id() {
+        let email = |text| Email::parse(text).unwrap();
+        let nobody = Customer::by_code(email("Ada@example.com"));
+        assert_eq!((nobody.level, nobody.reached()), (Level::Anonymous, Level::Otp));
+        assert_eq!(nobody.verified_email(), Some(&email("ada@example.com")));
+        assert_eq!(nobody.id, CustomerId::of_address(&email("ada@EXAMPLE.com")));
+        assert_ne!(nobody.id, CustomerId::of_address(&email("ada@example.org")));
+        let shop = CustomerId::parse("shop:42").unwrap();
+        let visitor =
+            Customer { id: shop.clone(), email: Some(email("x@example.com")), email_verified: true, ..nobody };
+        assert!(!visitor.owns(&shop));
+        assert_eq!(visitor.proven_emails().collect::<Vec<_>>(), [&email("ada@example.com")]);
+        let signed_in = Customer { level: Level::Verified, ..visitor };
+        assert!(signed_in.owns(&shop));
+        assert_eq!(signed_in.reached(), Level::Verified);
+        assert_eq!(signed_in.proven_emails().collect::<Vec<_>>(), [&email("x@example.com"), &email("ada@example.com")]);
     }
 }

@@ -89,6 +89,12 @@ impl Scopes {
         Self(self.0 | scope.bit())
     }
 
+    /// The scopes of an agent that may call every tool that there is.
+    pub fn of_agents(sends_codes: bool) -> Self {
+        let codes = sends_codes.then_some(Scope::CustomersVerify);
+        Scope::AGENTS.into_iter().chain(codes).collect()
+    }
+
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.has(*scope))
     }

@@ -203,7 +203,7 @@ fn call(system: &SystemId, kind: &'static str, details: &ConversationDetails) ->
         name: details.name.clone(),
         language: None,
         typed: !verified,
-        email_by_code: false,
+        email_by_code: None,
     };
     // Not the id of the stored event: two sources that report the same event have one effect.
     let key = format!("{kind} {} {}", details.conversation, details.at.unix_ms());

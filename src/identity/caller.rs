@@ -13,6 +13,8 @@ pub enum Subject {
     Claimed(Option<Email>),
     /// No customer: a member of staff reads an order and gives a reason.
     Staff(StaffMember),
+    /// Nobody is known yet: only for the tools that send and check one-time codes.
+    Nobody,
 }
 
 /// A person of the company who may read any customer's orders. Only this room makes one, from an access token.
@@ -95,7 +97,7 @@ impl Caller {
     pub fn customer(&self) -> Option<&Customer> {
         match &self.subject {
             Subject::Customer(customer) => Some(customer),
-            Subject::Claimed(_) | Subject::Staff(_) => None,
+            Subject::Claimed(_) | Subject::Staff(_) | Subject::Nobody => None,
         }
     }
 
@@ -103,7 +105,7 @@ impl Caller {
     pub fn staff(&self) -> Option<&StaffMember> {
         match &self.subject {
             Subject::Staff(member) => Some(member),
-            Subject::Customer(_) | Subject::Claimed(_) => None,
+            Subject::Customer(_) | Subject::Claimed(_) | Subject::Nobody => None,
         }
     }
 }

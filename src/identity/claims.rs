@@ -88,7 +88,7 @@ impl Claims {
                 // A preference: one that cannot be read counts as none.
                 language: self.locale.and_then(|tag| Language::parse(&tag).ok()),
                 typed: false,
-                email_by_code: false,
+                email_by_code: None,
             }),
             agent: match expected.agent {
                 Some(agent) => Some(agent.clone()),

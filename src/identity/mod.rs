@@ -271,7 +271,7 @@ fn own_token(agent: Option<&Agent>, system: &SystemId) -> Result<Customer, Refus
         name: person.name.clone(),
         language: None,
         typed: false,
-        email_by_code: false,
+        email_by_code: None,
     })
 }
 

@@ -22,6 +22,7 @@ const SWEEP_EVERY: u32 = 4096;
 /// many within a minute.
 const KEYS_MAX: usize = 100_000;
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// A refusal, with the time after which the same request is admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,19 +51,27 @@ pub struct Limiter<K: Hash + Eq + Clone, C: Clock + Clone = MonotonicClock> {
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
     pub(super) fn new(name: &'static str, per_minute: u32, burst: u32) -> Self {
-        Self::with_clock(name, per_minute, burst, MonotonicClock)
+        Self::with_clock(name, MINUTE / per_minute.max(1), burst, MonotonicClock).unless(per_minute == 0)
+    }
+
+    /// So many in an hour, as many of them at once; 0 is no limit.
+    pub fn hourly(name: &'static str, per_hour: u32) -> Self {
+        Self::with_clock(name, HOUR / per_hour.max(1), per_hour, MonotonicClock).unless(per_hour == 0)
     }
 }
 
 impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
-    fn with_clock(name: &'static str, per_minute: u32, burst: u32, clock: C) -> Self {
-        let period = MINUTE / per_minute.max(1);
-        let quota = NonZeroU32::new(per_minute).and_then(|_| Quota::with_period(period));
+    fn with_clock(name: &'static str, period: Duration, burst: u32, clock: C) -> Self {
+        let quota = Quota::with_period(period);
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let limiter =
             |quota: Quota| RateLimiter::new(quota.allow_burst(burst), HashMapStateStore::default(), clock.clone());
         let inner = quota.map(limiter);
         Self { name, inner, clock, period, seen: AtomicU32::new(0), crowded: AtomicBool::new(false) }
+    }
+
+    fn unless(self, unlimited: bool) -> Self {
+        Self { inner: self.inner.filter(|_| !unlimited), ..self }
     }
 
     /// Counts a request of the key, or errs with the time to wait.
@@ -100,7 +109,7 @@ mod tests {
     #[test]
     fn what_is_let_through_is_exact_and_so_is_the_wait() {
         let clock = FakeRelativeClock::default();
-        let limiter: Limiter<u8, _> = Limiter::with_clock("test", 600, 50, clock.clone());
+        let limiter: Limiter<u8, _> = Limiter::with_clock("test", MINUTE / 600, 50, clock.clone());
         let (mut passed, step) = (0, Duration::from_millis(3));
         // Three times as many as fit, for ten minutes.
         for _ in 0..200_000 {
@@ -125,6 +134,11 @@ mod tests {
     fn a_limit_of_nothing_is_none_and_waits_are_never_too_short() {
         let limiter: Limiter<u8> = Limiter::new("test", 0, 1);
         assert!((0..1000).all(|_| limiter.check(&1).is_ok()));
+        let hourly: Limiter<u8> = Limiter::hourly("test", 0);
+        assert!((0..1000).all(|_| hourly.check(&1).is_ok()));
+        let hourly: Limiter<u8> = Limiter::hourly("test", 3);
+        assert_eq!((0..1000).filter(|_| hourly.check(&1).is_ok()).count(), 3);
+        assert_eq!(hourly.check(&1).map_err(|wait| wait.seconds().div_ceil(60)), Err(20));
         assert_eq!(Wait(Duration::from_millis(1)).seconds(), 1);
         assert_eq!(Wait(Duration::from_millis(1001)).seconds(), 2);
     }

@@ -66,6 +66,8 @@ pub(super) enum Kept {
     Always,
     /// A key of `[retention]` bounds its age.
     Days(Age),
+    /// Each row says until when, in `expires_at`.
+    UntilExpired,
 }
 
 /// The keys of `[retention]`.

@@ -42,6 +42,7 @@ mod subject;
 mod tickets;
 mod tokens;
 mod upstream_tokens;
+mod verification;
 mod watch;
 mod writer;
 

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_upstream_tokens.sql"),
     include_str!("migrations/0013_reconciliations.sql"),
     include_str!("migrations/0014_identity.sql"),
+    include_str!("migrations/0015_verifications.sql"),
 ];
 
 /// How long a writer waits for another process's transaction.

@@ -125,6 +125,14 @@ fn statement(table: &str) -> Option<&'static str> {
             "DELETE FROM contact_writes WHERE ?1 > ?2 AND ?4 IS NOT NULL AND (contact, field) IN (
                  SELECT contact, field FROM contact_writes WHERE at < ?2 LIMIT ?3)"
         }
+        "verification_codes" => {
+            "DELETE FROM verification_codes WHERE ?2 IS NOT NULL AND ?4 IS NOT NULL AND key_hash IN (
+                 SELECT key_hash FROM verification_codes WHERE expires_at <= ?1 LIMIT ?3)"
+        }
+        "proven_addresses" => {
+            "DELETE FROM proven_addresses WHERE ?2 IS NOT NULL AND ?4 IS NOT NULL AND key_hash IN (
+                 SELECT key_hash FROM proven_addresses WHERE expires_at <= ?1 LIMIT ?3)"
+        }
         "conversation_ends" => {
             "DELETE FROM conversation_ends WHERE ?1 > ?2 AND ?4 IS NOT NULL AND contact IN (
                  SELECT contact FROM conversation_ends WHERE at < ?2 LIMIT ?3)"
@@ -151,8 +159,12 @@ impl Store {
 
     async fn run_retention(&self, options: &RetentionOptions, timed: &[String]) {
         for entry in DATA_MAP {
-            let Kept::Days(age) = entry.kept else { continue };
-            let before = self.clock.now().minus(DAY * options.days(age));
+            let now = self.clock.now();
+            let (before, limit) = match entry.kept {
+                Kept::Always => continue,
+                Kept::Days(age) => (now.minus(DAY * options.days(age)), Some(age.key())),
+                Kept::UntilExpired => (now, None),
+            };
             let mut removed = 0;
             loop {
                 match self.delete_step(entry.table, before, timed).await {
@@ -165,8 +177,9 @@ impl Store {
                 }
                 tokio::time::sleep(STEP_PAUSE).await;
             }
-            if removed > 0 {
-                let key = age.key();
+            if removed > 0
+                && let Some(key) = limit
+            {
                 tracing::info!(table = entry.table, removed, key, "rows older than retention.{key} were removed");
             }
         }

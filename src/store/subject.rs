@@ -12,16 +12,17 @@ use super::{
 };
 use crate::{
     desk::EffectKey,
-    domain::{ContactId, CustomerId, Invalid, SystemId},
+    domain::{ContactId, CustomerId, Email, Invalid, SystemId},
 };
 
-/// What an operator names: a customer or one conversation.
+/// What an operator names: a customer, an email address or one conversation.
 #[derive(Debug, Clone, Default)]
 pub struct SubjectQuery {
     customers: Vec<CustomerId>,
     /// Spellings of the customer id that chat platforms may use.
     names: BTreeSet<String>,
     conversation: Option<String>,
+    email: Option<Email>,
 }
 
 impl SubjectQuery {
@@ -36,7 +37,12 @@ impl SubjectQuery {
                 names.insert(id.id().to_owned());
             }
         }
-        Ok(Self { customers, names, conversation: None })
+        Ok(Self { customers, names, ..Self::default() })
+    }
+
+    /// Somebody of whom only an email address is known: what they did after a one-time code, and their guest orders.
+    pub fn email(email: Email) -> Self {
+        Self { email: Some(email), ..Self::default() }
     }
 
     pub fn conversation(id: &str) -> Self {
@@ -48,7 +54,9 @@ impl SubjectQuery {
         let conversation = self.conversation.iter().map(|id| format!("conversation {id}"));
         let customers = self.customers.iter().map(|id| format!("customer {id}"));
         let names = self.names.iter().filter(|name| !self.customers.iter().any(|id| id.to_string() == **name));
-        conversation.chain(customers).chain(names.map(|name| format!("{name} as a platform writes it"))).collect()
+        let email = self.email.iter().map(|email| format!("address {email}"));
+        let names = names.map(|name| format!("{name} as a platform writes it"));
+        conversation.chain(email).chain(customers).chain(names).collect()
     }
 }
 
@@ -90,6 +98,7 @@ impl Subject {
             customers: query.customers.iter().map(ToString::to_string).collect(),
             names: query.names.clone(),
             conversations: query.conversation.iter().cloned().collect(),
+            emails: query.email.iter().map(|email| email.canonical().to_owned()).collect(),
             ..Self::default()
         };
         // A linked id that is shared with another customer is left out.
@@ -144,17 +153,7 @@ impl Subject {
     }
 
     fn complete(&mut self, connection: &Connection, key: &HashKey) -> Result<(), StoreError> {
-        for customer in &self.customers {
-            self.contacts.insert(customer.clone());
-            if let Ok(id) = CustomerId::parse(customer) {
-                self.contacts.insert(contacts::contact_key(&id));
-            }
-        }
         let owned = "json_extract(doc, '$.owner.customer') IN (SELECT value FROM json_each(?1, '$.customers'))";
-        for contact in self.contacts.iter().filter_map(|id| ContactId::parse(id).ok()) {
-            let effect_key = EffectKey::of_contact_id(&contact);
-            self.contact_scopes.insert(effect_key.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect());
-        }
         // A typed address is unverified and does not prove ownership of guest orders.
         let emails = self.texts(
             connection,
@@ -166,6 +165,21 @@ impl Subject {
             ),
         )?;
         self.emails.extend(emails);
+        // The id under which a one-time code for such an address made somebody known.
+        let by_code = self.emails.iter().filter_map(|email| Email::parse(email).ok());
+        let by_code: Vec<String> = by_code.map(|email| CustomerId::of_address(&email).to_string()).collect();
+        self.names.extend(by_code.iter().cloned());
+        self.customers.extend(by_code);
+        for customer in &self.customers {
+            self.contacts.insert(customer.clone());
+            if let Ok(id) = CustomerId::parse(customer) {
+                self.contacts.insert(contacts::contact_key(&id));
+            }
+        }
+        for contact in self.contacts.iter().filter_map(|id| ContactId::parse(id).ok()) {
+            let effect_key = EffectKey::of_contact_id(&contact);
+            self.contact_scopes.insert(effect_key.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect());
+        }
         let orders = DATA_MAP.iter().find(|entry| entry.table == "orders").and_then(|orders| orders.condition());
         if let Some(orders) = orders {
             let numbers = self.texts(connection, &format!("SELECT number FROM orders WHERE {orders}"))?;
@@ -212,6 +226,8 @@ impl Subject {
         self.customers
             .iter()
             .filter(|id| !query.customers.iter().any(|named| named.to_string() == **id))
+            // What every address has, whether it was ever used or not, tells nothing.
+            .filter(|id| !id.starts_with(&format!("{}:", SystemId::CODE)))
             .cloned()
             .collect()
     }

@@ -99,8 +99,12 @@ metrics! {
         { "outcome": Words(&["ok", "absent", "refused", "unavailable"]) }
         "Requests to `/mcp`, by the outcome of authentication.";
     RATE_LIMITED = Counter "frontdesk_rate_limited_total"
-        { "limit": Words(&["agent", "customer", "source", "address"]) }
-        "Requests and tool calls refused by a rate limit.";
+        {
+        "limit": Words(&[
+            "agent", "customer", "source", "address", "code_conversation", "code_agent", "code_address"
+        ])
+    }
+        "Requests, tool calls and one-time codes that a rate limit refused or kept back.";
     LOCKOUTS = Counter "frontdesk_lockouts_total" { "kind": Words(&["customer", "agent"]) }
         "Lockouts of customers, and alerts for agents, after too many denied orders.";
     UNREADABLE_ORDERS = Counter "frontdesk_unreadable_orders_total" {}
@@ -147,6 +151,8 @@ metrics! {
         "1 while the circuit breaker of the upstream is open.";
     TOKEN_FETCHES = Counter "frontdesk_token_fetches_total" { "outcome": DONE }
         "Tokens for upstreams that were fetched or signed.";
+    CODE_DELIVERIES = Counter "frontdesk_code_deliveries_total" { "outcome": DONE }
+        "One-time codes handed to the mail server or the connector. Failed ones are lost; customers ask for another.";
     TRACE_EXPORTS = Counter "frontdesk_trace_exports_total" { "outcome": DONE }
         "Batches of spans sent to the collector; failed batches are lost.";
 }

@@ -9,10 +9,10 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 pub use super::declared::{ALL, Kind, Label, Metric, Values};
 use super::declared::{
-    AUTHENTICATIONS, BREAKER_OPEN, BUILD_INFO, EVENT_DURATION, EVENTS, HTTP_CONNECTIONS, HTTP_DURATION, HTTP_REQUESTS,
-    HTTP_SHED, INBOX_EVENTS, INBOX_OLDEST, KEY_FETCHES, LOCKOUTS, RATE_LIMITED, READY, RECONCILED, RECONCILIATIONS,
-    REMOVALS_WAITING, TOKEN_FETCHES, TOOL_CALLS, TOOL_DURATION, TRACE_EXPORTS, UNREADABLE_ORDERS, UPSTREAM_CALLS,
-    UPSTREAM_DURATION, UPSTREAM_RETRIES, WEBHOOK_REJECTIONS, WEBHOOKS,
+    AUTHENTICATIONS, BREAKER_OPEN, BUILD_INFO, CODE_DELIVERIES, EVENT_DURATION, EVENTS, HTTP_CONNECTIONS,
+    HTTP_DURATION, HTTP_REQUESTS, HTTP_SHED, INBOX_EVENTS, INBOX_OLDEST, KEY_FETCHES, LOCKOUTS, RATE_LIMITED, READY,
+    RECONCILED, RECONCILIATIONS, REMOVALS_WAITING, TOKEN_FETCHES, TOOL_CALLS, TOOL_DURATION, TRACE_EXPORTS,
+    UNREADABLE_ORDERS, UPSTREAM_CALLS, UPSTREAM_DURATION, UPSTREAM_RETRIES, WEBHOOK_REJECTIONS, WEBHOOKS,
 };
 
 /// Histogram buckets in seconds: a look-up in the store takes a millisecond, a helpdesk up to its timeout of five
@@ -123,7 +123,7 @@ pub(crate) fn authentication(outcome: &'static str) {
     counter!(AUTHENTICATIONS, "outcome" => outcome).increment(1);
 }
 
-/// `limit`: agent, customer, source or address.
+/// `limit`: agent, customer, source or address; of one-time codes code_conversation, code_agent or code_address.
 pub(crate) fn rate_limited(limit: &'static str) {
     counter!(RATE_LIMITED, "limit" => limit).increment(1);
 }
@@ -198,6 +198,10 @@ pub(crate) fn process() {
 
 pub(crate) fn trace_export(good: bool) {
     counter!(TRACE_EXPORTS, "outcome" => outcome(good)).increment(1);
+}
+
+pub(crate) fn code_delivery(good: bool) {
+    counter!(CODE_DELIVERIES, "outcome" => outcome(good)).increment(1);
 }
 
 pub(crate) fn token_fetch(good: bool) {

@@ -172,14 +172,25 @@ fn names_a_person(name: &str) -> bool {
     words.iter().any(is_who) && words.iter().all(|word| is_who(word) || WHAT.contains(&word.as_str()))
 }
 
+/// Whether a text has nothing to read.
+fn has_nothing(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c.is_control())
+}
+
+/// Whether a value stands for an absent string, as strict clients send it.
+pub(super) fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => has_nothing(text) || PLACEHOLDERS.contains(&text.trim()),
+        _ => false,
+    }
+}
+
 impl Property {
     fn is_empty(&self, value: &Value) -> bool {
         match value {
             Value::Null => true,
-            Value::String(text) => {
-                let blank = text.chars().all(|c| c.is_whitespace() || c.is_control());
-                blank || !self.required && PLACEHOLDERS.contains(&text.trim())
-            }
+            Value::String(text) => has_nothing(text) || !self.required && PLACEHOLDERS.contains(&text.trim()),
             Value::Number(number) => !self.required && number.as_f64() == Some(0.0),
             Value::Array(items) => !self.required && items.is_empty(),
             _ => false,

@@ -18,12 +18,13 @@ use super::{
     error::ToolError,
     refused::{Code, Refused},
     registry::{CallerSource, Registry, Request},
+    step_up::NoCaller,
     tool::{Spec, ToolReply},
 };
 use crate::{
     desk::{Desk, Verdict},
     domain::{AgentId, Scope},
-    identity::{Evidence, Identity, Refusal, Remedy, Resolved, agents::Agent},
+    identity::{Evidence, Identity, Remedy, agents::Agent},
     telemetry::{causes, metrics, traces},
 };
 
@@ -83,7 +84,7 @@ impl Calls {
     pub async fn run(&self, spec: &Spec, mut incoming: Incoming<'_>, cancelled: impl Future<Output = ()>) -> Outcome {
         let timed = Timed { tool: spec.name, started: Instant::now() };
         let agent = incoming.evidence.agent.as_ref().map(|agent| agent.id.clone());
-        let caller = self.caller(&mut incoming).await;
+        let caller = self.caller(spec, &mut incoming).await;
         let conversation = match &caller {
             Ok(CallerSource::Caller(caller)) => caller.conversation.as_ref().map(|id| id.as_str()),
             _ => None,
@@ -105,26 +106,25 @@ impl Calls {
         outcome
     }
 
-    /// Who the customer is.
-    async fn caller(&self, incoming: &mut Incoming<'_>) -> Result<CallerSource, Refusal> {
+    /// Who the customer is, with what the conversation has proven by a one-time code.
+    async fn caller(&self, spec: &Spec, incoming: &mut Incoming<'_>) -> Result<CallerSource, NoCaller> {
         self.identity.take_input(&mut incoming.evidence, &mut incoming.arguments);
-        Ok(match self.identity.resolve(&incoming.evidence).await? {
-            Resolved::Caller(caller) => CallerSource::Caller(caller),
-            Resolved::FromArgument => CallerSource::Argument,
-        })
+        self.registry.take_verification(&mut incoming.arguments, &mut incoming.evidence);
+        let resolved = self.identity.resolve(&incoming.evidence).await;
+        self.registry.step_up(spec, &incoming.evidence, resolved, &mut incoming.arguments).await
     }
 
     async fn resolved(
         &self,
         tool: &'static str,
         incoming: Incoming<'_>,
-        caller: Result<CallerSource, Refusal>,
+        caller: Result<CallerSource, NoCaller>,
         agent: Option<AgentId>,
         cancelled: impl Future<Output = ()>,
     ) -> Outcome {
         let caller = match caller {
             Ok(caller) => caller,
-            Err(refusal) => {
+            Err(NoCaller::Refused(refusal)) => {
                 tracing::warn!(reason = %refusal, "customer context refused");
                 self.note_refused(tool, agent, Verdict::IdentityRefused).await;
                 let (code, sentence) = match refusal.remedy() {
@@ -133,6 +133,15 @@ impl Calls {
                     Remedy::Later => (Code::Unavailable, LATER),
                 };
                 return Err(Refused::new(code, sentence));
+            }
+            Err(NoCaller::StepUp(error)) => {
+                self.note_refused(tool, agent, Verdict::StepUp).await;
+                return Err(error.into_refused());
+            }
+            Err(NoCaller::Failed(error)) => {
+                tracing::error!(error = causes(&error), "failed to look up what a conversation has proven");
+                self.note_refused(tool, agent, Verdict::Failed).await;
+                return Err(error.into_refused());
             }
         };
         let Incoming { arguments, idempotency_key, .. } = incoming;

@@ -115,9 +115,13 @@ impl Tool for CreateTicket {
     }
 
     async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
-        if input.order_id.is_some() && call.caller.customer().is_none_or(|customer| customer.level < self.order_level) {
-            return Err(ToolError::step_up(self.order_level).or(WITHOUT_ORDER));
+        let names_order = input.order_id.is_some();
+        if names_order && call.caller.customer().is_none_or(|customer| customer.reached() < self.order_level) {
+            return Err(ToolError::step_up_at(desk, self.order_level).or(WITHOUT_ORDER));
         }
+        // A one-time code is worth nothing where seeing the order takes a sign-in.
+        let without_code = (names_order && self.order_level == Level::Verified).then(|| call.without_code());
+        let call = without_code.as_ref().unwrap_or(call);
         let request = TicketRequest {
             // A line break in a subject would start a header in systems that turn tickets into mail.
             subject: one_line(&input.subject),

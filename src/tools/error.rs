@@ -2,7 +2,7 @@
 
 use super::refused::{Code, Refused};
 use crate::{
-    desk::{DeskError, PortError, PortErrorKind, System, Verdict},
+    desk::{Desk, DeskError, PortError, PortErrorKind, System, Verdict},
     domain::Level,
     limits::Wait,
     telemetry::causes,
@@ -77,6 +77,20 @@ impl ToolError {
                 "This needs a signed-in customer. Ask the customer to sign in to their account, then try again."
             }
         };
+        Self::unrecorded(Verdict::StepUp, sentence)
+    }
+
+    /// The same, where this desk may send one-time codes itself.
+    pub(super) fn step_up_at(desk: &Desk, needed: Level) -> Self {
+        match needed {
+            Level::Anonymous | Level::Otp if desk.verifications().is_some() => Self::step_up_by_code(),
+            _ => Self::step_up(needed),
+        }
+    }
+
+    /// Nothing is proven yet, or not any more, and a one-time code can prove it.
+    pub(super) fn step_up_by_code() -> Self {
+        let sentence = "The customer is not confirmed yet, or not any more. Ask for the email address of their order or             account, call send_verification_code with it, then check_verification_code with the code that they receive, and             repeat this call.";
         Self::unrecorded(Verdict::StepUp, sentence)
     }
 

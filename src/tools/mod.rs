@@ -6,6 +6,7 @@ mod argument_kind;
 mod argument_mode;
 mod arguments;
 mod calls;
+mod check_verification_code;
 mod create_ticket;
 mod error;
 mod lookup_order;
@@ -13,6 +14,8 @@ mod refused;
 mod registry;
 mod schema;
 mod search_articles;
+mod send_verification_code;
+mod step_up;
 mod tool;
 mod update_crm;
 
@@ -32,23 +35,44 @@ use argument_kind::USUAL_ORDER_ID;
 use tool::{AnyTool, boxed};
 
 /// All tools, in the order of `tools/list`. A new one is one file and one line.
-fn all(options: &Options) -> Result<Vec<Box<dyn AnyTool>>, RegistryError> {
-    Ok(vec![
+fn all(options: &Options, codes: OneTimeCodes) -> Result<Vec<Box<dyn AnyTool>>, RegistryError> {
+    let mut all = vec![
         boxed(lookup_order::LookupOrder::new(options)?),
         boxed(create_ticket::CreateTicket::new(options)?),
         boxed(update_crm::UpdateCrm::new(options)?),
         boxed(search_articles::SearchArticles),
-    ])
+    ];
+    if codes == OneTimeCodes::Enabled {
+        all.push(boxed(send_verification_code::SendVerificationCode));
+        all.push(boxed(check_verification_code::CheckVerificationCode));
+    }
+    Ok(all)
+}
+
+/// Whether one-time codes are enabled (`verification`), which brings tools and an argument of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneTimeCodes {
+    Enabled,
+    Disabled,
 }
 
 /// Specifications of all tools, as configured.
-pub fn specs(options: &Options) -> Result<Vec<Spec>, RegistryError> {
-    Ok(all(options)?.iter().map(|tool| tool.spec()).collect())
+pub fn specs(options: &Options, codes: OneTimeCodes) -> Result<Vec<Spec>, RegistryError> {
+    let specs = all(options, codes)?.into_iter().map(|tool| spec(tool.as_ref(), codes));
+    Ok(specs.collect())
+}
+
+fn spec(tool: &dyn AnyTool, codes: OneTimeCodes) -> Spec {
+    let mut spec = tool.spec();
+    if codes == OneTimeCodes::Enabled {
+        step_up::offer(&mut spec);
+    }
+    spec
 }
 
 /// Warnings about configured levels below the tools' defaults: what they open, and to whom.
 pub fn opened(options: &Options) -> Vec<String> {
-    let own = specs(&Options::default()).unwrap_or_default();
+    let own = specs(&Options::default(), OneTimeCodes::Enabled).unwrap_or_default();
     let lowered = |(name, level): (&String, &Level)| {
         let usual = own.iter().find(|spec| spec.name == name)?.level;
         let what = match name.as_str() {

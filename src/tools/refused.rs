@@ -37,6 +37,10 @@ pub enum Code {
     Cancelled,
     /// A fault of this program.
     Failed,
+    /// The one-time code is wrong.
+    CodeWrong,
+    /// There is no valid one-time code to check.
+    CodeExpired,
 }
 
 impl Code {
@@ -58,6 +62,8 @@ impl Code {
         Self::Timeout,
         Self::Cancelled,
         Self::Failed,
+        Self::CodeWrong,
+        Self::CodeExpired,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -79,6 +85,8 @@ impl Code {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
+            Self::CodeWrong => "code_wrong",
+            Self::CodeExpired => "code_expired",
         }
     }
 
@@ -92,7 +100,14 @@ impl Code {
             Verdict::InvalidArguments => Self::InvalidArguments,
             Verdict::InDoubt => Self::InDoubt,
             Verdict::Absent | Verdict::Foreign | Verdict::Unreadable | Verdict::GuestUnproven => Self::NotFound,
-            Verdict::Allowed | Verdict::Staff | Verdict::Failed => Self::Failed,
+            Verdict::CodeWrong => Self::CodeWrong,
+            Verdict::CodeExpired => Self::CodeExpired,
+            Verdict::Allowed
+            | Verdict::Staff
+            | Verdict::Failed
+            | Verdict::CodeSent
+            | Verdict::CodeLimited
+            | Verdict::CodeRight => Self::Failed,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{
-    Options, all,
+    OneTimeCodes, Options, all,
     argument_mode::ArgumentMode,
     arguments::Arguments,
     error::{RegistryError, ToolError, in_words},
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     desk::{AuditRecord, Call, Decision, Desk, Fingerprint, IdempotencyKey, Verdict},
-    domain::{AgentId, CustomerId},
+    domain::{AgentId, CustomerId, Level},
     identity::{Caller, Subject},
     limits::{self, Limiter},
     telemetry::causes,
@@ -67,7 +67,8 @@ impl Registry {
         limits: &limits::Options,
         desk: Arc<Desk>,
     ) -> Result<Self, RegistryError> {
-        let tools = all(options)?;
+        let codes = if desk.verifications().is_some() { OneTimeCodes::Enabled } else { OneTimeCodes::Disabled };
+        let tools = all(options, codes)?;
         let names: Vec<&str> = tools.iter().map(|tool| tool.spec().name).collect();
         let named = options.levels.keys().map(|name| ("levels", name));
         let named = named.chain(options.deadlines_ms.keys().map(|name| ("deadlines_ms", name)));
@@ -84,7 +85,7 @@ impl Registry {
         let argument_mode = by_argument.then(ArgumentMode::default);
         let mut entries = Vec::new();
         for tool in tools {
-            let mut spec = tool.spec();
+            let mut spec = super::spec(tool.as_ref(), codes);
             if let Some(level) = options.levels.get(spec.name) {
                 spec.level = *level;
             }
@@ -105,6 +106,10 @@ impl Registry {
         let deadlines = entries.iter().map(deadline).collect();
         let ignored_arguments = options.ignored_arguments.clone();
         Ok(Self { entries, by_name, argument_mode, customers: limits.customers(), deadlines, ignored_arguments, desk })
+    }
+
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// The specifications, in a fixed order.
@@ -202,10 +207,13 @@ impl Registry {
             );
             return Err((Verdict::RateLimited, Refused::new(Code::Slowed, why).again_in(wait.seconds())));
         }
-        if let Subject::Customer(customer) = &caller.subject
-            && customer.level < spec.level
-        {
-            return Err((Verdict::StepUp, ToolError::step_up(spec.level).into_refused()));
+        let reached = match &caller.subject {
+            Subject::Customer(customer) => customer.reached() >= spec.level,
+            Subject::Nobody => spec.for_nobody && spec.level == Level::Anonymous,
+            Subject::Claimed(_) | Subject::Staff(_) => true,
+        };
+        if !reached {
+            return Err((Verdict::StepUp, ToolError::step_up_at(&self.desk, spec.level).into_refused()));
         }
         if let Some(mode) = &self.argument_mode
             && !mode.allows(spec, self.desk.now())

@@ -28,6 +28,8 @@ pub(super) trait Tool: Send + Sync + 'static {
     const SCOPE: Scope;
     /// Scope that a staff member's token needs, for a tool that staff may call without a customer.
     const STAFF_SCOPE: Option<Scope> = None;
+    /// Whether it may be called while nobody knows who the customer is.
+    const FOR_NOBODY: bool = false;
 
     type Input: DeserializeOwned + JsonSchema + Send;
     /// `Display` is the text rendering for clients that show no structured content.
@@ -73,6 +75,8 @@ pub struct Spec {
     pub level: Level,
     pub scope: Scope,
     pub staff_scope: Option<Scope>,
+    /// Whether it may be called while nobody knows who the customer is.
+    pub for_nobody: bool,
 }
 
 impl Spec {
@@ -127,6 +131,7 @@ impl<T: Tool> AnyTool for Erased<T> {
             level: T::LEVEL,
             scope: T::SCOPE,
             staff_scope: T::STAFF_SCOPE,
+            for_nobody: T::FOR_NOBODY,
         }
     }
 

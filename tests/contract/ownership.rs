@@ -85,7 +85,7 @@ fn customer() -> impl Strategy<Value = Customer> {
             name: None,
             language: None,
             typed: false,
-            email_by_code: false,
+            email_by_code: None,
         },
     )
 }
@@ -197,7 +197,7 @@ async fn the_audit_tells_what_the_model_is_not_told_and_holds_no_content() {
         name: Some("Ada".to_owned()),
         language: None,
         typed: false,
-        email_by_code: false,
+        email_by_code: None,
     };
     for id in ["1001", "2001", "3001", "9999"] {
         let _ = registry.call(request("lookup_order", json!({ "order_id": id }), &ada)).await;

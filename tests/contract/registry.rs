@@ -1,10 +1,10 @@
 //! The registry, linted: every tool keeps the rules, and all of them together stay cheap for a model.
 
-use frontdesk::tools::{Options, Spec, specs};
+use frontdesk::tools::{OneTimeCodes, Options, Spec, specs};
 use serde_json::{Value, json};
 
 fn tools() -> Vec<Spec> {
-    specs(&Options::default()).unwrap()
+    specs(&Options::default(), OneTimeCodes::Disabled).unwrap()
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn ada() -> Customer {
         name: None,
         language: None,
         typed: false,
-        email_by_code: false,
+        email_by_code: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `check --online`: whether upstreams accept the credentials, and whether the trace collector accepts spans.
+//! `check --online`: whether upstreams and the mail server accept the credentials, and whether the trace collector accepts spans.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -10,6 +10,7 @@ use crate::{
     config::{Config, Secrets},
     connectors::{Asked, Failure, ProbeError},
     domain::Clock,
+    mail::{MailError, SmtpSender},
     telemetry::causes,
     upstream::{
         auth::{TokenError, VaultError},
@@ -62,11 +63,45 @@ pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answ
                 });
             }
         }
+        if let Some(server) = app::mail_server(config, secrets)? {
+            answers.push(mail_server(&server, config).await);
+        }
         if let Some(endpoint) = &config.traces.endpoint {
             answers.push(collector(endpoint).await);
         }
         Ok(answers)
     })
+}
+
+/// Connects to the mail server of one-time codes, as for a message, and quits.
+async fn mail_server(server: &SmtpSender, config: &Config) -> Answer {
+    let began = std::time::Instant::now();
+    let result = server.probe().await;
+    let authenticates = config.verification.smtp.as_ref().is_some_and(|smtp| smtp.username.is_some());
+    let (reachable, advice) = match &result {
+        Ok(()) => (Some(true), "nothing".to_owned()),
+        Err(error) => {
+            let step = match error {
+                MailError::Denied(_) => "check username and password, and that the account may send by SMTP",
+                MailError::Encryption(_) => "check tls, port and host: the certificate has to be for that name",
+                MailError::Busy(_) => "it answers, and takes nothing now: try again later",
+                MailError::Refused(_) => "it answers, and refuses this machine: ask whoever runs it",
+                MailError::Unexpected => {
+                    "check tls and port: it does not offer STARTTLS, or no way to authenticate that is known here"
+                }
+                _ => "check host, port, DNS and firewall",
+            };
+            (Some(false), format!("codes would be lost: {step} ({}: {})", server.address(), causes(error)))
+        }
+    };
+    Answer {
+        upstream: "verification.smtp".to_owned(),
+        ports: vec!["codes".to_owned()],
+        auth: if authenticates { "smtp" } else { "none" }.to_owned(),
+        reachable,
+        latency_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        advice,
+    }
 }
 
 /// Sends an empty export request, which OTLP collectors accept.

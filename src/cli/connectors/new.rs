@@ -105,6 +105,9 @@ fn input(operation: &str) -> &'static str {
         "helpdesk.create_ticket" => {
             " --write --input '{\"external_id\":\"TEST1\",\"subject\":\"Test\",\"description\":\"Test\",\"priority\":\"normal\"}'"
         }
+        "codes.send" => {
+            " --write --input '{\"to\":\"ada@example.org\",\"code\":\"123456\",\"subject\":\"Test\",\"text\":\"123456\"}'"
+        }
         _ => "",
     }
 }

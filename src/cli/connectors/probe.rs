@@ -67,7 +67,11 @@ impl ProbeCommand {
         };
         if operations.is_empty() {
             let known = if probed.is_empty() { "nothing that can be probed".to_owned() } else { probed.join(", ") };
-            bail!("{} has {known}; probed are {}", opened.file.name, PROBED.join(", "));
+            let sends = match there.contains(&"codes.send") {
+                true => "; codes.send sends something, whatever is probed: try it with connectors try --write",
+                false => "",
+            };
+            bail!("{} has {known}; probed are {}{sends}", opened.file.name, PROBED.join(", "));
         }
         let known = operations.contains(&"orders.find").then(|| self.known(&opened)).transpose()?;
         let cases = block_on(async {

@@ -88,7 +88,7 @@ impl Opened {
 
     /// The connector, also of a draft, for the port of an operation; of an operation without a port, for all of them.
     pub(super) fn connector(&self, operation: &str) -> anyhow::Result<Connector> {
-        let all = [Port::Orders, Port::Helpdesk, Port::Crm, Port::Knowledge];
+        let all = [Port::Orders, Port::Helpdesk, Port::Crm, Port::Knowledge, Port::Codes];
         let there = self.file.ports();
         let has = |port: &Port| there.contains(&port.as_str());
         let named = all.into_iter().find(|port| operation.split('.').next() == Some(port.as_str()));

@@ -3,6 +3,7 @@
 mod addresses;
 mod agents;
 mod schema;
+mod verification;
 
 use http::Uri;
 
@@ -46,6 +47,7 @@ pub(super) fn across(config: &Config) -> Vec<ConfigError> {
     }
     alerts(config, &mut faults);
     retention(config, &mut faults);
+    verification::verification(config, &mut faults);
     faults.into_vec()
 }
 

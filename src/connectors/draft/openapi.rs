@@ -14,6 +14,7 @@ const ORDERS: &[&str] = &["orders", "order"];
 const TICKETS: &[&str] = &["tickets", "ticket", "cases", "case", "requests", "issues", "conversations", "threads"];
 const CONTACTS: &[&str] = &["contacts", "contact", "customers", "customer", "people", "persons", "clients"];
 const COMMENTS: &[&str] = &["notes", "comments", "note", "comment", "internal_notes", "replies", "reply", "messages"];
+const MESSAGES: &[&str] = &["sms", "messages", "message", "verifications", "emails", "email", "mail", "send"];
 const HEALTH: &[&str] = &["me", "whoami", "ping", "health", "account", "account_settings", "shop", "store"];
 /// Path segments of other things than the record itself.
 const OTHERS: &[&str] =
@@ -45,6 +46,10 @@ pub(super) fn plan(root: &Value) -> Result<Plan, DraftError> {
     if let (Some(contact), Some(upsert)) = (contact, upsert) {
         all.extend([contact, upsert]);
         all.extend(document.propose("crm.log_activity", &|operation| below(operation, CONTACTS)));
+    }
+    // Many systems have messages; of one that has nothing else for the desk, they are what brings a code.
+    if all.is_empty() {
+        all.extend(document.propose("codes.send", &|operation| collection(operation, "post", MESSAGES)));
     }
     all.extend(document.propose("health", &|operation| {
         let [.., last] = operation.segments.as_slice() else { return None };

@@ -189,6 +189,15 @@ pub(super) fn input(operation: &str, member: &str) -> Option<&'static str> {
             _ if any(&["name", "fullname"]) => Some(".customer.name"),
             _ => None,
         },
+        "codes.send" => match name {
+            _ if any(&["to", "recipient", "phone", "phonenumber", "email", "emailaddress"]) => Some(".to"),
+            _ if any(&["body", "text", "message", "content", "plaintext"]) => Some(".text"),
+            _ if any(&["code", "customcode"]) => Some(".code"),
+            "subject" => Some(".subject"),
+            "channel" => Some(".channel"),
+            _ if any(&["language", "locale", "lang"]) => Some(".language"),
+            _ => None,
+        },
         "crm.log_activity" => match name {
             _ if any(&["body", "comment", "text", "content", "note"]) => Some(".text"),
             _ if any(&["id", "contactid", "customerid", "personid"]) => Some(".contact_id"),

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Operations that a draft may have, in the order of a file.
-const OPERATIONS: [&str; 8] = [
+const OPERATIONS: [&str; 9] = [
     "health",
     "orders.find",
     "helpdesk.create_ticket",
@@ -19,6 +19,7 @@ const OPERATIONS: [&str; 8] = [
     "crm.find_contact",
     "crm.upsert_contact",
     "crm.log_activity",
+    "codes.send",
 ];
 
 pub(super) fn draft(name: &str, plan: &Plan) -> Draft {

@@ -25,16 +25,22 @@ pub enum Reason<'a> {
 /// Builds challenges.
 #[derive(Debug, Clone)]
 pub struct Challenge {
+    /// What an agent should ask for that has no token.
+    scopes: Scopes,
     metadata_url: Option<String>,
     metadata: Option<Value>,
 }
 
 impl Challenge {
-    pub fn new(options: &Options) -> Self {
+    /// `sends_codes`: one-time codes are enabled. Elsewhere authorization servers are not asked for a scope that they
+    /// may not know.
+    pub fn new(options: &Options, sends_codes: bool) -> Self {
         let resource = options.resource.as_deref().filter(|_| !options.issuers.is_empty());
+        let scopes = Scopes::of_agents(sends_codes);
         Self {
+            scopes,
             metadata_url: resource.map(metadata_url),
-            metadata: resource.map(|resource| metadata(resource, options)),
+            metadata: resource.map(|resource| metadata(resource, options, scopes)),
         }
     }
 
@@ -66,18 +72,18 @@ impl Challenge {
         let scopes: Scopes = match reason {
             // A token with the missing scope alone would lose the others.
             Reason::InsufficientScope { granted, needed } => granted.with(needed),
-            _ => Scope::AGENTS.into_iter().collect(),
+            _ => self.scopes,
         };
         member("scope", &scopes.to_string());
         format!("Bearer {}", members.join(", "))
     }
 }
 
-fn metadata(resource: &str, options: &Options) -> Value {
+fn metadata(resource: &str, options: &Options, scopes: Scopes) -> Value {
     let issuers: Vec<&str> = options.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
     let staff = options.issuers.iter().any(|issuer| issuer.person_claim.is_some());
     let of_staff = Some(Scope::OrdersReadAny).filter(|_| staff);
-    let scopes: Vec<&str> = Scope::AGENTS.iter().chain(&of_staff).map(Scope::as_str).collect();
+    let scopes: Vec<&str> = scopes.iter().chain(of_staff).map(|scope| scope.as_str()).collect();
     json!({
         "resource": resource,
         "authorization_servers": issuers,
@@ -116,7 +122,7 @@ mod tests {
             "issuers": [{ "issuer": "https://login.example.com" }],
         }))
         .unwrap();
-        Challenge::new(&options)
+        Challenge::new(&options, false)
     }
 
     #[test]
@@ -133,11 +139,15 @@ mod tests {
 
     #[test]
     fn without_issuers_nobody_is_sent_anywhere() {
-        let challenge = Challenge::new(&Options::default());
+        let challenge = Challenge::new(&Options::default(), false);
         assert!(challenge.metadata().is_none());
         assert_eq!(
             challenge.header(Reason::NoToken),
             "Bearer scope=\"orders:read tickets:write crm:write articles:read\""
+        );
+        assert_eq!(
+            Challenge::new(&Options::default(), true).header(Reason::NoToken),
+            "Bearer scope=\"orders:read tickets:write crm:write articles:read customers:verify\""
         );
     }
 }

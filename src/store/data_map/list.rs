@@ -210,6 +210,22 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
         erasure: Erasure::Delete,
         kept: Kept::Always,
     },
+    TableEntry {
+        table: "verification_codes",
+        description: "one-time codes under way",
+        found_by: &[Key::Customer("customer"), Key::Email("canonical_email(email)"), Key::Conversation("conversation")],
+        or: None,
+        erasure: Erasure::Delete,
+        kept: Kept::UntilExpired,
+    },
+    TableEntry {
+        table: "proven_addresses",
+        description: "addresses that conversations have proven by a one-time code",
+        found_by: &[Key::Customer("customer"), Key::Email("canonical_email(email)"), Key::Conversation("conversation")],
+        or: None,
+        erasure: Erasure::Delete,
+        kept: Kept::UntilExpired,
+    },
     // Keyed hashes of dedup keys and bodies.
     TableEntry { table: "context_revocations", ..OF_NOBODY },
     TableEntry { table: "deliveries", kept: Kept::Days(Age::Deliveries), ..OF_NOBODY },

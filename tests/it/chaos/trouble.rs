@@ -131,7 +131,7 @@ fn bodies() -> BodyReader {
 }
 
 fn nobody() -> Challenge {
-    Challenge::new(&Default::default())
+    Challenge::new(&Default::default(), false)
 }
 
 struct Fixture {
@@ -156,7 +156,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         name: None,
         language: None,
         typed: false,
-        email_by_code: false,
+        email_by_code: None,
     };
     let system = ada.id.system().clone();
     let identity = Identity::new(identity::Options::Fixed(ada), system, None, Clock::system()).unwrap();

@@ -22,6 +22,7 @@ pub fn desk(store: &Store, orders: Arc<dyn OrderSystem>, helpdesk: Arc<dyn Helpd
         locks: embedded,
         requests: None,
         mirrors: Vec::new(),
+        verifications: None,
     };
     Arc::new(Desk::new(ports, Default::default(), Default::default(), &limits::Options::none(), Clock::system()))
 }

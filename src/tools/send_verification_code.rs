@@ -1,0 +1,88 @@
+//! `send_verification_code`: sends a one-time code to the customer's address.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::ToolError,
+    tool::{Hints, Tool},
+};
+use crate::{
+    desk::{Call, Desk, Handle},
+    domain::{Customer, Email, Level, Scope, Secret},
+};
+
+pub(super) struct SendVerificationCode;
+
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Input {
+    /// The customer's email address, as they wrote it; empty if they are signed in and it is known.
+    #[schemars(length(max = 254))]
+    email: Option<String>,
+    /// What an earlier call returned, to send another code; else empty.
+    verification: Option<String>,
+}
+
+// The answer is the same whether the address exists, and whether a limit kept the code back.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    valid_minutes: u32,
+    // For the later calls; absent if the conversation itself is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<String>,
+}
+
+#[async_trait]
+impl Tool for SendVerificationCode {
+    const NAME: &'static str = "send_verification_code";
+    const TITLE: &'static str = "Send one-time code";
+    const DESCRIPTION: &'static str = "Send a one-time code to the customer's email address, so that they can prove it. \
+        Use it when another tool asks for a confirmed customer. It cannot tell whether the address is known.";
+    const HINTS: Hints = Hints { read_only: false, destructive: false, idempotent: false, open_world: true };
+    const LEVEL: Level = Level::Anonymous;
+    const SCOPE: Scope = Scope::CustomersVerify;
+    const FOR_NOBODY: bool = true;
+
+    type Input = Input;
+    type Output = Output;
+
+    async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
+        let to = match &input.email {
+            Some(text) => Email::parse(text.trim()).map_err(|_| {
+                ToolError::invalid(
+                    "email is not an address of the form name@example.com. Ask the customer to spell it, then call again.",
+                )
+            })?,
+            None => call.caller.customer().and_then(Customer::verified_email).cloned().ok_or_else(|| {
+                ToolError::invalid(
+                    "No address of this customer is known. Ask for the email address of their order or account, and call \
+                     again with it as email.",
+                )
+            })?,
+        };
+        let sent = desk.send_code(call, to, handle(input.verification).as_ref()).await?;
+        Ok(Output { valid_minutes: sent.minutes, verification: sent.handle.map(|handle| handle.expose().to_owned()) })
+    }
+}
+
+pub(super) fn handle(text: Option<String>) -> Option<Handle> {
+    text.map(|text| Handle::sent(&Secret::new(text)))
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "If that mailbox exists, a code of six digits is on its way; it is valid for {} minutes. Ask the customer for it, \
+             then call check_verification_code.",
+            self.valid_minutes
+        )?;
+        match &self.verification {
+            Some(handle) => write!(f, " Send verification = {handle} with that call and all later ones."),
+            None => Ok(()),
+        }
+    }
+}
