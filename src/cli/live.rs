@@ -59,7 +59,7 @@ fn line(happening: &Happening, colours: bool) -> String {
         _ => "",
     };
     let colour = match outcome.as_str() {
-        "allowed" | "staff" | "acknowledged" => 32,
+        "allowed" | "staff" | "acknowledged" | "code_sent" | "code_right" => 32,
         "duplicate" | "skipped" | "handshake" | "retry" | "deferred" | "accepted" => 33,
         _ => 31,
     };

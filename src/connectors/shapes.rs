@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::{
         connectors::input,
-        desk::{OneTimeCode, CodeMessage, CodeText},
+        desk::{CodeMessage, CodeText, OneTimeCode},
         domain::{
             Article, ArticleId, Comment, ContactFields, ContactId, Customer, CustomerId, EffectId, Email, Language,
             Level, NewTicket, OrderId, Priority, SystemId, TicketId, Timestamp,

@@ -10,7 +10,8 @@ use super::{
     AuditRecord, Call, Decision, Desk, DeskError, PortError, System, Verdict,
     code_texts::CodeTexts,
     verification::{
-        Checked, OneTimeCode, CodeMessage, CodeSender, Handle, NewCode, VerificationBook, VerificationKey, VerificationOptions,
+        Checked, CodeMessage, CodeSender, Handle, NewCode, OneTimeCode, VerificationBook, VerificationKey,
+        VerificationOptions,
     },
 };
 use crate::{
@@ -148,7 +149,12 @@ impl Desk {
     }
 
     /// Checks the code that a customer typed.
-    pub async fn check_code(&self, call: &Call, typed: &OneTimeCode, handle: Option<&Handle>) -> Result<Checked, DeskError> {
+    pub async fn check_code(
+        &self,
+        call: &Call,
+        typed: &OneTimeCode,
+        handle: Option<&Handle>,
+    ) -> Result<Checked, DeskError> {
         let verifications = self.enabled()?;
         let now = self.now();
         let checked = match key(&call.caller, handle) {

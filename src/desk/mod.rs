@@ -62,7 +62,7 @@ pub use settlement::{Resend, Settlement};
 pub use target::{LinkedTicket, Plan, Target};
 pub use tickets::{TicketOutcome, TicketRequest};
 pub use verification::{
-    Checked, OneTimeCode, CodeMessage, CodeSender, CodeUnderWay, Handle, Judgement, NewCode, VerificationBook,
+    Checked, CodeMessage, CodeSender, CodeUnderWay, Handle, Judgement, NewCode, OneTimeCode, VerificationBook,
     VerificationKey, VerificationOptions,
 };
 

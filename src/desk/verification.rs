@@ -263,7 +263,11 @@ mod tests {
     #[test]
     fn codes_are_six_digits_however_they_are_typed() {
         for text in ["123456", " 123 456 ", "123-456", "12 34 56\n"] {
-            assert_eq!(OneTimeCode::parse(text).map(|code| code.expose().to_owned()).as_deref(), Some("123456"), "{text:?}");
+            assert_eq!(
+                OneTimeCode::parse(text).map(|code| code.expose().to_owned()).as_deref(),
+                Some("123456"),
+                "{text:?}"
+            );
         }
         for text in ["", "12345", "1234567", "12345a", "\u{661}\u{662}\u{663}456", "123.456", "+12345"] {
             assert!(OneTimeCode::parse(text).is_none(), "{text:?}");

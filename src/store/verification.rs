@@ -7,7 +7,9 @@ use sha2::Sha256;
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{Checked, OneTimeCode, CodeUnderWay, Judgement, NewCode, PortError, System, VerificationBook, VerificationKey},
+    desk::{
+        Checked, CodeUnderWay, Judgement, NewCode, OneTimeCode, PortError, System, VerificationBook, VerificationKey,
+    },
     domain::{Email, Timestamp},
 };
 

@@ -13,7 +13,7 @@ use super::{
     tool::{Hints, Tool},
 };
 use crate::{
-    desk::{Call, Checked, OneTimeCode, Desk},
+    desk::{Call, Checked, Desk, OneTimeCode},
     domain::{Level, Scope},
 };
 
@@ -62,19 +62,28 @@ impl Tool for CheckVerificationCode {
             (desk.verifications().map_or(0, |codes| codes.options().level_minutes), handle(input.verification));
         match desk.check_code(call, &code, handle.as_ref()).await? {
             Checked::Right(_) => Ok(Output { confirmed: true, valid_minutes: minutes }),
-            Checked::Wrong { left: 0 } => {
-                Err(ToolError::refused(Code::CodeWrong, format!("The code is wrong, and this was the last try for it. {SEND_AGAIN}")))
-            }
-            Checked::Wrong { left } => Err(ToolError::refused(Code::CodeWrong, format!(
-                "The code is wrong. {} left. Ask the customer for all six digits of the newest message, then call \
+            Checked::Wrong { left: 0 } => Err(ToolError::refused(
+                Code::CodeWrong,
+                format!("The code is wrong, and this was the last try for it. {SEND_AGAIN}"),
+            )),
+            Checked::Wrong { left } => Err(ToolError::refused(
+                Code::CodeWrong,
+                format!(
+                    "The code is wrong. {} left. Ask the customer for all six digits of the newest message, then call \
                  check_verification_code again.",
-                if left == 1 { "One try is".to_owned() } else { format!("{left} tries are") }
-            ))),
-            Checked::Expired => Err(ToolError::refused(Code::CodeExpired, format!("The code has expired. {SEND_AGAIN}"))),
-            Checked::Nothing => Err(ToolError::refused(Code::CodeExpired, format!(
-                "There is no code to check here: none was sent, it has been used, it was tried too often, or verification is \
+                    if left == 1 { "One try is".to_owned() } else { format!("{left} tries are") }
+                ),
+            )),
+            Checked::Expired => {
+                Err(ToolError::refused(Code::CodeExpired, format!("The code has expired. {SEND_AGAIN}")))
+            }
+            Checked::Nothing => Err(ToolError::refused(
+                Code::CodeExpired,
+                format!(
+                    "There is no code to check here: none was sent, it has been used, it was tried too often, or verification is \
                  not what send_verification_code returned. If it was confirmed before, go on; otherwise: {SEND_AGAIN}"
-            ))),
+                ),
+            )),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use frontdesk::{
-    desk::{AuditFilter, AuditLog, OrderSystem, PortError, Verdict},
+    desk::{self, AuditFilter, AuditLog, EmailOwns, OrderSystem, PortError, Verdict},
     domain::{
         Clock, Customer, CustomerId, Email, Level, LineItem, Order, OrderId, OrderOwner, OrderStatus, Record, SystemId,
         Timestamp,
@@ -19,7 +19,7 @@ use frontdesk::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::support::{block_on, desk};
+use crate::support::{block_on, desk_with};
 
 /// The embedded order system, with its calls counted.
 struct Counted {
@@ -43,10 +43,15 @@ struct Desks {
 }
 
 fn desks() -> Desks {
+    desks_with(EmailOwns::default())
+}
+
+fn desks_with(email_owns: EmailOwns) -> Desks {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(&directory.path().join("frontdesk.db"), Clock::system()).unwrap();
     let orders = Arc::new(Counted { store: store.clone(), calls: AtomicU64::new(0) });
-    let desk = desk(&store, orders.clone(), Arc::new(store.clone()));
+    let options = desk::Options { email_owns, ..desk::Options::default() };
+    let desk = desk_with(&store, orders.clone(), Arc::new(store.clone()), options);
     let registry = Registry::new(&tools::Options::default(), false, &frontdesk::limits::Options::none(), desk).unwrap();
     Desks { registry, orders, store, directory }
 }
@@ -75,8 +80,8 @@ fn email() -> impl Strategy<Value = Option<Email>> {
 
 fn customer() -> impl Strategy<Value = Customer> {
     let level = prop::sample::select(vec![Level::Anonymous, Level::Otp, Level::Verified]);
-    (ids(), prop::collection::vec(ids(), 0..3), level, email(), any::<bool>()).prop_map(
-        |(id, linked, level, email, email_verified)| Customer {
+    let known = (ids(), prop::collection::vec(ids(), 0..3), level, email(), any::<bool>(), email()).prop_map(
+        |(id, linked, level, email, email_verified, email_by_code)| Customer {
             id,
             linked,
             level,
@@ -85,9 +90,12 @@ fn customer() -> impl Strategy<Value = Customer> {
             name: None,
             language: None,
             typed: false,
-            email_by_code: None,
+            email_by_code,
         },
-    )
+    );
+    // Somebody of whom nothing is known but what a one-time code has proven.
+    let by_code = email().prop_filter_map("an address", |email| email.map(Customer::by_code));
+    prop_oneof![4 => known, 1 => by_code]
 }
 
 fn order() -> impl Strategy<Value = Order> {
@@ -114,18 +122,23 @@ fn order() -> impl Strategy<Value = Order> {
 }
 
 /// The rule, written once more in other words than the product's.
-fn may_see(customer: &Customer, order: &Order) -> bool {
-    if customer.level == Level::Anonymous {
-        return false;
-    }
+fn may_see(customer: &Customer, order: &Order, email_owns: EmailOwns) -> bool {
+    let known = customer.level != Level::Anonymous;
+    let own = customer.email.as_ref().filter(|_| known && customer.email_verified);
+    let ascii_equal = |a: &Email, b: &Email| a.as_str().eq_ignore_ascii_case(b.as_str());
+    let by_address = [own, customer.email_by_code.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|proven| order.email.as_ref().is_some_and(|on_order| ascii_equal(proven, on_order)));
+    let ids: Vec<&CustomerId> = std::iter::once(&customer.id).chain(&customer.linked).collect();
     match &order.owner {
-        OrderOwner::Customer(owner) => std::iter::once(&customer.id).chain(&customer.linked).any(|id| id == owner),
-        OrderOwner::Unreadable => false,
-        OrderOwner::Guest => {
-            let ascii_equal = |a: &Email, b: &Email| a.as_str().eq_ignore_ascii_case(b.as_str());
-            customer.email_verified
-                && customer.email.as_ref().zip(order.email.as_ref()).is_some_and(|(a, b)| ascii_equal(a, b))
+        OrderOwner::Customer(owner) if known && ids.contains(&owner) => true,
+        OrderOwner::Customer(owner) => {
+            let is_somebody_there = ids.iter().any(|id| id.system() == owner.system());
+            email_owns == EmailOwns::AllOrders && by_address && !is_somebody_there
         }
+        OrderOwner::Unreadable => false,
+        OrderOwner::Guest => by_address,
     }
 }
 
@@ -150,10 +163,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_foreign_leaves_and_denials_are_byte_equal(customer in customer(), order in order()) {
+    fn nothing_foreign_leaves_and_denials_are_byte_equal(
+        customer in customer(),
+        order in order(),
+        email_owns in prop::sample::select(vec![EmailOwns::GuestOrders, EmailOwns::AllOrders]),
+    ) {
         block_on(async {
-            let Desks { registry, orders, store, directory: _kept, .. } = desks();
-            let allowed = may_see(&customer, &order);
+            let Desks { registry, orders, store, directory: _kept, .. } = desks_with(email_owns);
+            let allowed = may_see(&customer, &order, email_owns);
             store.import(vec![Record::Order(Box::new(order))]).await.unwrap();
             let answer = async |id: &str, detail: &str| {
                 let before = orders.calls.load(Ordering::SeqCst);

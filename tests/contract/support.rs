@@ -3,7 +3,7 @@
 #[path = "../it/support/desk.rs"]
 mod desk;
 
-pub use desk::desk;
+pub use desk::{desk, desk_with};
 
 /// A runtime for the closures of proptest, which are not async. Other tests are `#[tokio::test]`.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {

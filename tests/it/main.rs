@@ -31,6 +31,16 @@ mod identity {
     mod oauth;
 }
 
+/// One-time codes.
+mod verification {
+    mod limits;
+    mod mail;
+    mod proofs;
+    pub mod sender;
+    mod senders;
+    mod settings;
+}
+
 mod connectors {
     mod drafts;
     mod editors;

@@ -20,6 +20,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("jaq_core", &["connectors"]),
     ("jsonwebtoken", &["identity", "upstream"]),
     ("clap", &["cli"]),
+    ("lettre", &["mail"]),
     ("governor", &["limits"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("opentelemetry", &["telemetry"]),

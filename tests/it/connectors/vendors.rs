@@ -67,6 +67,7 @@ fn operations(file: &toml::Table) -> BTreeSet<&'static str> {
         "knowledge.remove_article",
         "knowledge.list",
         "knowledge.get",
+        "codes.send",
         "health",
         "webhook",
     ]

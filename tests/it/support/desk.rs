@@ -3,13 +3,22 @@
 use std::sync::Arc;
 
 use frontdesk::{
-    desk::{Desk, Helpdesk, OrderSystem, Ports},
+    desk::{Desk, Helpdesk, Options, OrderSystem, Ports},
     domain::Clock,
     limits,
     store::Store,
 };
 
 pub fn desk(store: &Store, orders: Arc<dyn OrderSystem>, helpdesk: Arc<dyn Helpdesk>) -> Arc<Desk> {
+    desk_with(store, orders, helpdesk, Options::default())
+}
+
+pub fn desk_with(
+    store: &Store,
+    orders: Arc<dyn OrderSystem>,
+    helpdesk: Arc<dyn Helpdesk>,
+    options: Options,
+) -> Arc<Desk> {
     let embedded = Arc::new(store.clone());
     let ports = Ports {
         orders,
@@ -24,5 +33,5 @@ pub fn desk(store: &Store, orders: Arc<dyn OrderSystem>, helpdesk: Arc<dyn Helpd
         mirrors: Vec::new(),
         verifications: None,
     };
-    Arc::new(Desk::new(ports, Default::default(), Default::default(), &limits::Options::none(), Clock::system()))
+    Arc::new(Desk::new(ports, options, Default::default(), &limits::Options::none(), Clock::system()))
 }

@@ -1,0 +1,143 @@
+//! What is there only where one-time codes are enabled, and what the configuration has to say.
+
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+
+use super::sender::{Agent, gateway};
+use crate::{
+    identity::context,
+    support::{Era, Issuer, Server, Setup, frontdesk, is_error, stderr, stdout, text},
+};
+
+async fn tools(server: &Server) -> Vec<Value> {
+    let list = server.client().result(Era::Modern, "tools/list", json!({})).await;
+    list["tools"].as_array().unwrap().clone()
+}
+
+fn names(tools: &[Value]) -> Vec<&str> {
+    tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn nothing_of_it_is_there_by_default() {
+    let setup = Setup::context(context::SECRET);
+    let server = setup.serve();
+    let listed = tools(&server).await;
+    assert_eq!(names(&listed), ["lookup_order", "create_ticket", "update_crm", "search_articles"]);
+    assert!(!json!(listed).to_string().contains("verification"));
+    let send = json!({ "name": "send_verification_code", "arguments": { "email": "ada@example.com" } });
+    let unknown = server.client().request(Era::Modern, "tools/call", send).await.json();
+    assert!(unknown["error"]["message"].as_str().unwrap().contains("unknown tool"), "{unknown}");
+    let agent = Agent::with_context(&server, &context::claims());
+    let refused = agent.order("1001", Some("fdv_00000000000000000000000000000000")).await;
+    assert!(text(&refused).contains("there is no argument verification"), "{refused}");
+    let absent = Agent::new(&server).order("1001", None).await;
+    assert!(text(&absent).contains("could not be confirmed"), "{absent}");
+}
+
+#[tokio::test]
+async fn where_it_is_enabled_tools_scopes_and_arguments_say_so() {
+    let (gateway, issuer) = (gateway(), Issuer::start());
+    let setup = Setup::context(context::SECRET).codes_by(&gateway, "").agents(&issuer);
+    let token = setup.token(&["agent-1"]);
+    let server = setup.serve();
+    let client = server.client().with_header("authorization", &format!("Bearer {token}"));
+    let list = client.result(Era::Modern, "tools/list", json!({})).await;
+    let listed = list["tools"].as_array().unwrap();
+    assert_eq!(names(listed)[4..], ["send_verification_code", "check_verification_code"]);
+    for tool in listed {
+        let property = &tool["inputSchema"]["properties"]["verification"];
+        assert_eq!(property["type"], "string", "{tool}");
+        let required = tool["inputSchema"]["required"].as_array();
+        assert!(required.is_none_or(|names| !names.contains(&json!("verification"))), "{tool}");
+    }
+    let refused = server.client().post(HeaderMap::new(), "{}").await;
+    let challenge = refused.headers["www-authenticate"].to_str().unwrap().to_owned();
+    assert!(challenge.contains("articles:read customers:verify"), "{challenge}");
+    let base = server.url.trim_end_matches("/mcp");
+    let metadata = format!("{base}/.well-known/oauth-protected-resource");
+    let metadata = server.client().at(metadata).send(Method::GET, HeaderMap::new(), Default::default()).await.unwrap();
+    assert!(metadata.json()["scopes_supported"].as_array().unwrap().contains(&json!("customers:verify")));
+    let listed = stdout(&frontdesk(setup.path(), &["token", "list", "--json"]));
+    assert!(listed.contains("customers:verify"), "a new token may do everything: {listed}");
+    // What hosts add must not take the argument away.
+    let setup = Setup::context(context::SECRET)
+        .codes_by(&gateway, "")
+        .config("[tools]\nignored_arguments = [\"verification\"]\n");
+    let checked = stderr(&frontdesk(setup.path(), &["check"])) + &stdout(&frontdesk(setup.path(), &["check"]));
+    assert!(checked.contains("tools.ignored_arguments must not hold verification"), "{checked}");
+}
+
+#[test]
+fn check_says_what_is_missing_or_does_not_go_together() {
+    let smtp = "from = \"Desk <desk@example.com>\"\n[verification.smtp]\nhost = \"localhost\"\n";
+    for (config, said) in [
+        ("[verification]\nenabled = true\n".to_owned(), "verification.enabled: needs something that sends the codes"),
+        (
+            format!("[verification]\nenabled = true\nconnector = \"http-codes\"\n{smtp}"),
+            "verification.connector: is there together with verification.smtp",
+        ),
+        (
+            "[verification]\nenabled = true\nconnector = \"zendesk\"\n[upstreams.zendesk]\nbase_url = \"https://a.example\"\n"
+                .to_owned(),
+            "zendesk has no codes",
+        ),
+        (
+            "[verification]\nenabled = true\n[verification.smtp]\nhost = \"localhost\"\n".to_owned(),
+            "verification.from: is needed",
+        ),
+        (
+            format!("[verification]\nenabled = true\n{}", smtp.replace("Desk <desk@example.com>", "Desk")),
+            "verification.from: must be an address",
+        ),
+        (format!("[verification]\nenabled = true\n{}", smtp.replace("localhost", "")), "verification.smtp.host: is missing"),
+        (
+            format!("[verification]\nenabled = true\n{}tls = \"none\"\n", smtp.replace("localhost", "mail.example.com")),
+            "verification.smtp.tls: is none, and the mail server is another machine",
+        ),
+        (
+            format!("[verification]\nenabled = true\n{smtp}username = \"desk\"\n"),
+            "verification.smtp.password: is needed with verification.smtp.username",
+        ),
+        (
+            format!("[verification]\nenabled = true\n{smtp}username = \"u\"\npassword = {{ env = \"NO_SUCH_PASSWORD\" }}\n"),
+            "NO_SUCH_PASSWORD is not set",
+        ),
+        (format!("[verification]\ntries = 11\nenabled = true\n{smtp}"), "verification.tries: must be 1 to 10"),
+        (
+            format!("[verification]\nenabled = true\n{smtp}[verification.texts.de]\nsubject = \"s\"\ntext = \"t\"\n"),
+            "verification.texts.de.text: does not hold {code}",
+        ),
+        (
+            format!("[identity]\nmode = \"argument\"\n[verification]\nenabled = true\n{smtp}"),
+            "verification.enabled: is of no use with identity.mode = \"argument\"",
+        ),
+        ("[identity]\nsubject_system = \"code\"\n".to_owned(), "identity.subject_system: is code, which is kept"),
+        (
+            "[upstreams.shop]\nconnector = \"generic\"\nsystem = \"code\"\n".to_owned(),
+            "upstreams.shop.system: is code, which is kept",
+        ),
+    ] {
+        let setup = Setup::empty().config(&config);
+        let output = frontdesk(setup.path(), &["check"]);
+        let all = stdout(&output) + &stderr(&output);
+        assert!(!output.status.success() && all.contains(said), "{config}: {all}");
+    }
+    // Secrets of what is off are not asked for.
+    let off = Setup::ada()
+        .config(&format!("[verification]\n{smtp}username = \"u\"\npassword = {{ env = \"NO_SUCH_PASSWORD\" }}\n"));
+    let output = frontdesk(off.path(), &["check"]);
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+}
+
+#[tokio::test]
+async fn a_fixed_customer_may_prove_a_further_address() {
+    let gateway = gateway();
+    let setup = Setup::ada().codes_by(&gateway, "");
+    let server = setup.serve();
+    let agent = Agent::new(&server);
+    assert!(is_error(&agent.order("3001", None).await));
+    let handle = agent.prove(&gateway, "guest@example.com").await;
+    assert_eq!(agent.order("3001", Some(&handle)).await["structuredContent"]["order_id"], "3001");
+    assert_eq!(agent.order("1001", Some(&handle)).await["structuredContent"]["order_id"], "1001");
+}
