@@ -182,7 +182,7 @@ impl Assertions {
                 name: asserted.name.filter(is_name),
                 language: None,
                 typed: false,
-                email_by_code: false,
+                email_by_code: None,
             }))
         }))
     }

@@ -21,10 +21,9 @@ pub(super) struct CheckVerificationCode;
 
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Input {
-    /// The six digits, as the customer wrote them.
-    #[schemars(length(min = 1, max = 32))]
+    #[schemars(length(min = 1))]
     code: String,
-    /// What send_verification_code returned; else empty.
+    /// May be empty.
     verification: Option<String>,
 }
 
@@ -32,7 +31,10 @@ pub(super) struct Input {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
     confirmed: bool,
-    valid_minutes: u32,
+    // How long it stays so.
+    #[serde(skip)]
+    #[schemars(skip)]
+    minutes: u32,
 }
 
 const SEND_AGAIN: &str = "Ask the customer whether to send a new one, and call send_verification_code.";
@@ -40,9 +42,9 @@ const SEND_AGAIN: &str = "Ask the customer whether to send a new one, and call s
 #[async_trait]
 impl Tool for CheckVerificationCode {
     const NAME: &'static str = "check_verification_code";
-    const TITLE: &'static str = "Check one-time code";
-    const DESCRIPTION: &'static str = "Check the one-time code that the customer received. Use it after \
-        send_verification_code; then repeat the call that asked for a confirmed customer. Do not guess codes: few tries end one.";
+    const TITLE: &'static str = "Check code";
+    const DESCRIPTION: &'static str = "Check the code that the customer received, then repeat the call that asked for it. \
+        Use it once they name one. Do not guess.";
     const HINTS: Hints = Hints { read_only: false, destructive: false, idempotent: false, open_world: false };
     const LEVEL: Level = Level::Anonymous;
     const SCOPE: Scope = Scope::CustomersVerify;
@@ -61,7 +63,7 @@ impl Tool for CheckVerificationCode {
         let (minutes, handle) =
             (desk.verifications().map_or(0, |codes| codes.options().level_minutes), handle(input.verification));
         match desk.check_code(call, &code, handle.as_ref()).await? {
-            Checked::Right(_) => Ok(Output { confirmed: true, valid_minutes: minutes }),
+            Checked::Right(_) => Ok(Output { confirmed: true, minutes }),
             Checked::Wrong { left: 0 } => Err(ToolError::refused(
                 Code::CodeWrong,
                 format!("The code is wrong, and this was the last try for it. {SEND_AGAIN}"),
@@ -90,10 +92,6 @@ impl Tool for CheckVerificationCode {
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "The address is confirmed for {} minutes. Go on with what the customer asked for.",
-            self.valid_minutes
-        )
+        write!(f, "The address is confirmed for {} minutes. Go on with what the customer asked for.", self.minutes)
     }
 }

@@ -19,17 +19,17 @@ pub(super) struct SendVerificationCode;
 
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Input {
-    /// The customer's email address, as they wrote it; empty if they are signed in and it is known.
-    #[schemars(length(max = 254))]
+    /// May be empty after a sign-in.
     email: Option<String>,
-    /// What an earlier call returned, to send another code; else empty.
+    // That of an earlier code, which the new one replaces.
     verification: Option<String>,
 }
 
 // The answer is the same whether the address exists, and whether a limit kept the code back.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
-    valid_minutes: u32,
+    // How long the code is valid.
+    minutes: u32,
     // For the later calls; absent if the conversation itself is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<String>,
@@ -38,9 +38,9 @@ pub(super) struct Output {
 #[async_trait]
 impl Tool for SendVerificationCode {
     const NAME: &'static str = "send_verification_code";
-    const TITLE: &'static str = "Send one-time code";
-    const DESCRIPTION: &'static str = "Send a one-time code to the customer's email address, so that they can prove it. \
-        Use it when another tool asks for a confirmed customer. It cannot tell whether the address is known.";
+    const TITLE: &'static str = "Send code";
+    const DESCRIPTION: &'static str = "Email the customer a one-time code. Use it when a tool asks for one. It cannot \
+        tell which addresses are known.";
     const HINTS: Hints = Hints { read_only: false, destructive: false, idempotent: false, open_world: true };
     const LEVEL: Level = Level::Anonymous;
     const SCOPE: Scope = Scope::CustomersVerify;
@@ -64,7 +64,7 @@ impl Tool for SendVerificationCode {
             })?,
         };
         let sent = desk.send_code(call, to, handle(input.verification).as_ref()).await?;
-        Ok(Output { valid_minutes: sent.minutes, verification: sent.handle.map(|handle| handle.expose().to_owned()) })
+        Ok(Output { minutes: sent.minutes, verification: sent.handle.map(|handle| handle.expose().to_owned()) })
     }
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Output {
             f,
             "If that mailbox exists, a code of six digits is on its way; it is valid for {} minutes. Ask the customer for it, \
              then call check_verification_code.",
-            self.valid_minutes
+            self.minutes
         )?;
         match &self.verification {
             Some(handle) => write!(f, " Send verification = {handle} with that call and all later ones."),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     desk::Handle,
     domain::{AgentId, Customer, Email, Level},
-    identity::{Caller, Carried, Evidence, Refusal, Resolved, Subject, VERIFICATION_ARGUMENT},
+    identity::{Caller, Carried, Evidence, Origin, Refusal, Resolved, Subject, VERIFICATION_ARGUMENT},
 };
 
 /// Why a call has no caller.
@@ -53,7 +53,7 @@ impl Registry {
             Ok(Resolved::FromArgument) => return Ok(CallerSource::Argument),
             Ok(Resolved::Caller(caller)) if !enabled => return Ok(CallerSource::Caller(caller)),
             Ok(Resolved::Caller(caller)) => (*caller, None),
-            Err(refusal @ (Refusal::Absent | Refusal::NotSignedIn)) if enabled => {
+            Err(refusal) if enabled && refusal.is_absence() => {
                 (nobody(evidence.agent.as_ref().map(|agent| &agent.id)), Some(refusal))
             }
             Err(refusal) => return Err(NoCaller::Refused(refusal)),
@@ -86,14 +86,24 @@ impl Registry {
 fn raised(mut caller: Caller, email: Email) -> Caller {
     match &mut caller.subject {
         Subject::Customer(customer) => customer.email_by_code = Some(email),
-        Subject::Nobody => caller.subject = Subject::Customer(Customer::by_code(email)),
+        Subject::Nobody => {
+            caller.subject = Subject::Customer(Customer::by_code(email));
+            caller.origin = Some(Origin::Code);
+        }
         Subject::Claimed(_) | Subject::Staff(_) => {}
     }
     caller
 }
 
 fn nobody(agent: Option<&AgentId>) -> Caller {
-    Caller { subject: Subject::Nobody, agent: agent.cloned(), conversation: None, context_id: None, issued_at: None }
+    Caller {
+        subject: Subject::Nobody,
+        agent: agent.cloned(),
+        conversation: None,
+        context_id: None,
+        origin: None,
+        issued_at: None,
+    }
 }
 
 /// Adds the argument by which a call says what it has proven.
@@ -101,8 +111,8 @@ pub(super) fn offer(spec: &mut Spec) {
     if let Some(properties) = spec.input_schema.get_mut("properties").and_then(Value::as_object_mut)
         && !spec.for_nobody
     {
-        let description = "What send_verification_code returned; else empty.";
-        properties.insert(VERIFICATION_ARGUMENT.to_owned(), json!({ "type": "string", "description": description }));
+        // What it is, the answer of send_verification_code says; here each word counts for every tool.
+        properties.insert(VERIFICATION_ARGUMENT.to_owned(), json!({ "type": "string" }));
     }
 }
 

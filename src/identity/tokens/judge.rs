@@ -62,7 +62,7 @@ pub(super) fn judge(
             name: optional(&profile.name_claim)?.filter(is_name).map(str::to_owned),
             language: optional(&profile.locale_claim)?.and_then(|tag| Language::parse(tag).ok()),
             typed: false,
-            email_by_code: false,
+            email_by_code: None,
         }),
         agent: agent.cloned(),
         conversation,

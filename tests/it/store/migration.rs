@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     identity::context,
     support::{Client, Era, Platform, Server, Setup, frontdesk, is_error, rows, settled, stderr, stdout, text},
+    verification::sender,
 };
 
 /// The formats of that time, which are never edited.
@@ -151,4 +152,24 @@ fn what_a_store_of_before_holds_of_a_customer_is_erased() {
     let open = rows(&setup.store(), "SELECT receipt FROM ledger WHERE receipt <> '{\"erased\":true}'");
     assert_eq!(open.len(), 1, "Grace's: {open:?}");
     assert_eq!(rows(&setup.store(), "SELECT subject FROM tickets ORDER BY n"), ["[erased]", "A lamp"]);
+}
+
+#[tokio::test]
+async fn a_store_of_before_one_time_codes_gets_room_for_them_and_keeps_the_rest() {
+    let gateway = sender::gateway();
+    let setup = Setup::context(context::SECRET).codes_by(&gateway, "");
+    let before = rows(&setup.store(), "SELECT customer FROM contacts UNION SELECT number FROM orders");
+    assert!(before.len() > 4);
+    let connection = rusqlite::Connection::open(setup.store()).unwrap();
+    // What the format after it added.
+    connection
+        .execute_batch("DROP TABLE verification_codes; DROP TABLE proven_addresses; PRAGMA user_version = 14")
+        .unwrap();
+    drop(connection);
+    let server = setup.serve();
+    let agent = sender::Agent::new(&server);
+    let handle = agent.prove(&gateway, "guest@example.com").await;
+    assert!(sender::shown(&agent.order("3001", Some(&handle)).await));
+    assert_eq!(rows(&setup.store(), "SELECT customer FROM contacts UNION SELECT number FROM orders"), before);
+    assert_eq!(rows(&setup.store(), "PRAGMA user_version"), ["15"]);
 }
