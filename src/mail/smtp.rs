@@ -56,7 +56,7 @@ pub enum MailError {
     #[error("the mail server does not answer as a mail server with these options does")]
     Unexpected,
     #[error("no connection to the mail server")]
-    NoConnection,
+    NoConnection(#[source] lettre::transport::smtp::Error),
 }
 
 impl SmtpSender {
@@ -129,7 +129,7 @@ impl CodeSender for SmtpSender {
                 MailError::From | MailError::Secret { .. } | MailError::Tls(_) => PortErrorKind::Misconfigured,
                 MailError::Message | MailError::Refused(_) => PortErrorKind::Invalid { field: None, verdict: true },
                 MailError::Busy(_) => PortErrorKind::RateLimited { retry_after: None },
-                MailError::NoConnection | MailError::Encryption(_) => PortErrorKind::NotDone { closed_for: None },
+                MailError::NoConnection(_) | MailError::Encryption(_) => PortErrorKind::NotDone { closed_for: None },
                 MailError::Late | MailError::Unexpected => PortErrorKind::Unavailable { closed_for: None },
             };
             PortError::new(System::Verification, kind, error)
@@ -145,10 +145,23 @@ fn failure(error: lettre::transport::smtp::Error) -> MailError {
         Some(status) if error.is_transient() => MailError::Busy(status),
         Some(status) => MailError::Refused(status),
         None if error.is_timeout() => MailError::Late,
-        None if error.is_tls() => MailError::Encryption(error),
+        None if error.is_tls() || is_of_certificates(&error) => MailError::Encryption(error),
         None if error.is_client() || error.is_response() => MailError::Unexpected,
-        None => MailError::NoConnection,
+        None => MailError::NoConnection(error),
     }
+}
+
+/// Whether a handshake failed: rustls reports what it does not accept as invalid data.
+fn is_of_certificates(error: &lettre::transport::smtp::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::InvalidData) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// RFC 3834 5: no automatic reply is wanted.

@@ -90,7 +90,9 @@ impl ToolError {
 
     /// Nothing is proven yet, or not any more, and a one-time code can prove it.
     pub(super) fn step_up_by_code() -> Self {
-        let sentence = "The customer is not confirmed yet, or not any more. Ask for the email address of their order or             account, call send_verification_code with it, then check_verification_code with the code that they receive, and             repeat this call.";
+        let sentence = "The customer is not confirmed yet, or not any more. Ask for the email address of their order or \
+                        account and call send_verification_code with it, then check_verification_code with the code that they \
+                        receive, then repeat this call; each with the verification that was returned, if any.";
         Self::unrecorded(Verdict::StepUp, sentence)
     }
 

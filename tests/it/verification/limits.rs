@@ -127,6 +127,7 @@ async fn what_a_limit_keeps_back_sounds_like_what_was_sent() {
     codes(&gateway, "bombed@example.com", 4).await;
     stranger.prove(&gateway, "another@example.com").await;
     assert_eq!(codes(&gateway, "bombed@example.com", 4).await.len(), 4);
+    assert!(server.terminate().0.success());
     let verdicts = rows(
         &setup.store(),
         "SELECT verdict || ' ' || count(*) FROM audit WHERE tool = 'send_verification_code' GROUP BY verdict",

@@ -64,7 +64,12 @@ async fn where_it_is_enabled_tools_scopes_and_arguments_say_so() {
     let setup = Setup::context(context::SECRET)
         .codes_by(&gateway, "")
         .config("[tools]\nignored_arguments = [\"verification\"]\n");
-    let checked = stderr(&frontdesk(setup.path(), &["check"])) + &stdout(&frontdesk(setup.path(), &["check"]));
+    let checked = crate::support::command(setup.path())
+        .arg("check")
+        .envs([("CONTEXT_SECRET", context::SECRET), ("CODES_API_TOKEN", "t")])
+        .output()
+        .unwrap();
+    let checked = stderr(&checked);
     assert!(checked.contains("tools.ignored_arguments must not hold verification"), "{checked}");
 }
 
