@@ -176,17 +176,7 @@ impl App {
         let by_argument = identity.mode() == Mode::Argument;
         let registry = Registry::new(&config.tools, by_argument, &config.limits, desk.clone())?;
         let mut warnings = warnings(config);
-        if desk.helpdesk_needs_email()
-            && desk.options().fallback_requester.is_none()
-            && let Some(route) = routes.iter().find(|route| route.source.escalates())
-        {
-            warnings.push(format!(
-                "the helpdesk {} needs an email address, and webhooks.{} can report customers without one: their escalations \
-                 will wait; set desk.fallback_requester to a mailbox of the company",
-                desk.options().helpdesk,
-                route.source.name()
-            ));
-        }
+        warnings.extend(sources::without_address(&desk, &routes));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let queue: Arc<dyn Queue> = Arc::new(store.clone());
         let handlers = Handlers::new(config.identity.subject_system.clone());

@@ -4,9 +4,24 @@ use super::AppError;
 use crate::{
     config::{Config, ConfigError, Secrets},
     connectors::{FilterThreads, Library, WebhookSetup, WebhookSource},
+    desk::Desk,
     domain::{AllowedAddresses, Secret},
     webhooks::{ARTICLE_BODY_BYTES_MAX, NativeSource, Route, Source, SourceOptions},
 };
+
+/// Warns if sources report customers without an address that the helpdesk needs.
+pub(super) fn without_address(desk: &Desk, routes: &[Route]) -> Option<String> {
+    let route = routes.iter().find(|route| route.source.escalates())?;
+    let waits = desk.helpdesk_needs_email() && desk.options().fallback_requester.is_none();
+    waits.then(|| {
+        format!(
+            "the helpdesk {} needs an email address, and webhooks.{} can report customers without one: their escalations \
+             will wait; set desk.fallback_requester to a mailbox of the company",
+            desk.options().helpdesk,
+            route.source.name()
+        )
+    })
+}
 
 /// The configured webhook sources, with their secrets read. Vendor files are compiled only if a source uses one.
 pub(super) fn routes(config: &Config, secrets: &Secrets) -> Result<Vec<Route>, AppError> {

@@ -125,7 +125,7 @@ impl IdentityConfig {
                 carriers: carriers.clone(),
             })),
             Mode::Token => Options::Token,
-            Mode::Fixed => Options::Fixed(self.fixed_customer()?),
+            Mode::Fixed => Options::Fixed(Box::new(self.fixed_customer()?)),
             Mode::Argument => Options::Argument,
         })
     }

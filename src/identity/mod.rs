@@ -76,7 +76,7 @@ pub enum Mode {
 pub enum Options {
     Context(Box<ContextMode>),
     Token,
-    Fixed(Customer),
+    Fixed(Box<Customer>),
     Argument,
 }
 
@@ -114,7 +114,7 @@ pub struct Identity {
 enum Verification {
     Context(Box<Judge>),
     Token,
-    Fixed(Customer),
+    Fixed(Box<Customer>),
     Argument,
 }
 
@@ -218,7 +218,9 @@ impl Identity {
                 let customer = own_token(evidence.agent.as_deref(), &self.subject_system)?;
                 Ok(caller(of(Subject::Customer(customer), agent, Origin::AccessToken)))
             }
-            Verification::Fixed(customer) => Ok(caller(of(Subject::Customer(customer.clone()), agent, Origin::Fixed))),
+            Verification::Fixed(customer) => {
+                Ok(caller(of(Subject::Customer(Customer::clone(customer)), agent, Origin::Fixed)))
+            }
             Verification::Argument | Verification::Context(_) => Ok(Resolved::FromArgument),
         }
     }

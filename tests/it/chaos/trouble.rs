@@ -159,7 +159,7 @@ async fn serve(deadline_ms: u64) -> Fixture {
         email_by_code: None,
     };
     let system = ada.id.system().clone();
-    let identity = Identity::new(identity::Options::Fixed(ada), system, None, Clock::system()).unwrap();
+    let identity = Identity::new(identity::Options::Fixed(Box::new(ada)), system, None, Clock::system()).unwrap();
     let registry =
         Registry::new(&tools::Options { deadline_ms, ..Default::default() }, false, &Options::none(), desk.clone())
             .unwrap();
