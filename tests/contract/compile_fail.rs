@@ -17,7 +17,7 @@ use serde_json::Value;
 const TOOL: &str = r#"//! A tool that tries to get around the desk.
 
 use crate::{
-    desk::{Call, Desk, OwnedContact, OwnedOrder},
+    desk::{Call, Desk, EmailOwns, OwnedContact, OwnedOrder},
     domain::{Contact, Customer, Order, OrderId},
     identity::{Caller, StaffMember},
 };
@@ -37,10 +37,11 @@ async fn ports(desk: &Desk, id: &OrderId) {
     let _ = &desk.locks; // refused: private field
     let _ = &desk.requests; // refused: private field
     let _ = &desk.mirrors; // refused: private field
+    let _ = &desk.verifications; // refused: private field
 }
 
 fn proofs(caller: &Caller, customer: &Customer, order: Order, contact: Contact) {
-    let _ = OwnedOrder::check(caller, Some(order)); // refused: private function
+    let _ = OwnedOrder::check(caller, EmailOwns::AllOrders, Some(order)); // refused: private function
     let _ = OwnedContact::check(customer, contact); // refused: private function
 }
 
