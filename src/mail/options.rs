@@ -24,6 +24,7 @@ pub struct SmtpOptions {
     /// User name, or a reference to it; with `password`. Left out: without authentication.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<TextRef>,
+    /// Password, with `username`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
     /// Time for one message, from the connection to the server's verdict, in milliseconds. A shutdown waits for 10 s at
