@@ -91,3 +91,17 @@ fn a_quiet_demo_shows_nothing_and_no_log_has_the_lines() {
     });
     assert!(lines.is_empty(), "{lines:?}");
 }
+
+#[test]
+fn a_one_time_code_is_printed_and_its_address_is_not() {
+    let lines = shown(&[], async |client, _| {
+        let sent = client.call(Era::Legacy, "send_verification_code", json!({ "email": "guest@example.com" })).await;
+        assert_eq!(sent["structuredContent"]["minutes"], 10, "{sent}");
+    });
+    let printed: Vec<&str> =
+        lines.iter().filter_map(|line| line.strip_prefix("one-time code for the customer: ")).collect();
+    assert_eq!(printed.len(), 1, "{lines:?}");
+    assert!(printed[0].len() == 6 && printed[0].bytes().all(|octet| octet.is_ascii_digit()), "{lines:?}");
+    let decision = lines.iter().any(|line| words(line) == ["call", "send_verification_code", "code_sent"]);
+    assert!(decision && !lines.join("").contains('@'), "{lines:?}");
+}
