@@ -30,7 +30,7 @@ use crate::{
     desk::CodeSender,
     domain::{Clock, Secret, is_loopback},
     events::Handlers,
-    http::{self, AgentAuth, Operations, OperationsOptions, ServeError},
+    http::{self, AgentAuth, Operations, OperationsOptions, PlainTools, ServeError},
     identity::{Identity, Mode},
     inbox::{self, AlertSink, Intake, Queue, Watch, Worker},
     limits::Gate,
@@ -263,9 +263,15 @@ impl App {
             token: self.operations_token.clone(),
             metrics_at_http_listen: self.operations.metrics_at_http_listen,
         };
+        let tools = PlainTools {
+            calls: self.services.calls.clone(),
+            allowed_hosts: self.hosts.clone(),
+            resource: self.config.agents.resource.clone(),
+            kill: self.shutdown.kill.clone(),
+        };
         let endpoint = mcp::endpoint(self.services.clone(), options);
         Sites {
-            main: http::service(endpoint, self.auth.clone(), &operations, gate, &self.http),
+            main: http::service(endpoint, tools, self.auth.clone(), &operations, gate, &self.http),
             operations: http::operations(operations).into(),
         }
     }

@@ -102,7 +102,8 @@ fn build(
     let library = Library::with_directory(config.connectors.directory.as_deref())?;
     let read = |secret: &SecretRef| secrets.read(secret);
     let vault = vault.map(|vault| vault as Arc<dyn TokenVault>);
-    let builder = Builder::new(library, &config.upstreams, &read, clock.clone(), vault)?;
+    let builder = Builder::new(library, &config.upstreams, &read, clock.clone(), vault)?
+        .with_order_timeout(config.tools.order_timeout());
     let mut built = Connectors::new();
     for (name, _) in used {
         if !built.contains_key(*name) {

@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod live;
 mod man;
+mod openapi;
 mod operations_server;
 mod output;
 mod reference;
@@ -77,6 +78,8 @@ enum Command {
     Check(check::Check),
     Connectors(connectors::Connectors),
     Schema(schema::SchemaCommand),
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApi),
     Completions(completions::Completions),
     #[command(hide = true)]
     Man(man::Man),
@@ -164,6 +167,7 @@ pub fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Connectors(command) => command.run(),
         Command::Schema(command) => command.run(),
+        Command::OpenApi(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
     };

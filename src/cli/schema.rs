@@ -14,15 +14,16 @@ use super::{Cli, output, reference};
 use crate::{
     config::Config,
     connectors,
+    identity::CONTEXT_HEADER,
     import::ImportRecord,
-    tools::{self, OneTimeCodes, Spec, document},
+    tools::{self, About, OneTimeCodes, OpenApiVersion, document},
     webhooks::{CmsPayload, EndedPayload, EscalatedPayload},
 };
 
 /// Write the JSON Schemas of tools, webhook events, import records, configuration and vendor files
 ///
-/// Writes tools/*.json, events/*.json, import.json, config.json and connector.json into a directory, for the default
-/// configuration. An editor of TOML checks a vendor file by connector.json, which the file's first line names. With
+/// Writes tools/*.json, events/*.json, openapi.json, import.json, config.json and connector.json into a directory, for
+/// the default configuration. An editor of TOML checks a vendor file by connector.json, which the file's first line names. With
 /// --docs, and where docs/SUMMARY.md is there, also the pages of the documentation that the code knows:
 /// reference/configuration.md, reference/cli.md and reference/metrics.md, and llms.txt, the list of the book's pages.
 #[derive(Args)]
@@ -110,8 +111,15 @@ fn schemas() -> anyhow::Result<BTreeMap<String, String>> {
     // What one-time codes bring is off by default: the schemas of the other tools are those without it.
     let further = tools::specs(&options, OneTimeCodes::Enabled)?.into_iter().skip(usual.len());
     for spec in usual.iter().cloned().chain(further) {
-        add(format!("tools/{}.json", spec.name), &snapshot(&spec))?;
+        add(format!("tools/{}.json", spec.name), &spec.to_json())?;
     }
+    let about = About {
+        version: OpenApiVersion::default(),
+        server: "http://127.0.0.1:8080".to_owned(),
+        authenticated: true,
+        context_header: Some(CONTEXT_HEADER.to_owned()),
+    };
+    add("openapi.json".to_owned(), &tools::openapi(&usual, &about))?;
     for (kind, payload) in
         [("conversation.escalated", document::<EscalatedPayload>()), ("conversation.ended", document::<EndedPayload>())]
     {
@@ -133,23 +141,6 @@ fn cleaned(schema: Map<String, Value>) -> Map<String, Value> {
         Value::Object(schema) => schema,
         _ => Map::new(),
     }
-}
-
-fn snapshot(spec: &Spec) -> Value {
-    json!({
-        "name": spec.name,
-        "title": spec.title,
-        "description": spec.description,
-        "inputSchema": spec.input_schema,
-        "outputSchema": spec.output_schema,
-        "annotations": {
-            "title": spec.title,
-            "readOnlyHint": spec.hints.read_only,
-            "destructiveHint": spec.hints.destructive,
-            "idempotentHint": spec.hints.idempotent,
-            "openWorldHint": spec.hints.open_world,
-        },
-    })
 }
 
 /// Files of tools and events that are no more.

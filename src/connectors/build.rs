@@ -1,6 +1,6 @@
 //! Builds configured connectors: a vendor file plus address, credentials and settings of an upstream.
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -152,6 +152,8 @@ pub struct Builder<'a> {
     secrets: SecretReader<'a>,
     tokens: TokenCache,
     clock: Clock,
+    /// How long finding an order may take, whatever the upstream's limits.
+    order_timeout: Duration,
     detour: Option<Detour<'a>>,
     drafts: bool,
 }
@@ -172,7 +174,13 @@ impl<'a> Builder<'a> {
         vault: Option<Arc<dyn TokenVault>>,
     ) -> Result<Self, ConnectorError> {
         let tokens = TokenCache::new(clock.clone(), vault).map_err(|error| ConnectorError::Tls(Box::new(error)))?;
-        Ok(Self { library, upstreams, secrets, tokens, clock, detour: None, drafts: false })
+        let order_timeout = Duration::MAX;
+        Ok(Self { library, upstreams, secrets, tokens, clock, order_timeout, detour: None, drafts: false })
+    }
+
+    /// The same, with a bound on how long finding an order may take.
+    pub fn with_order_timeout(self, order_timeout: Duration) -> Self {
+        Self { order_timeout, ..self }
     }
 
     /// The same, with requests that go through something else. Tokens are fetched where they are always fetched.
@@ -192,6 +200,7 @@ impl<'a> Builder<'a> {
             secrets: self.secrets,
             tokens: self.tokens.clone(),
             clock: self.clock.clone(),
+            order_timeout: self.order_timeout,
             detour: self.detour,
             drafts: true,
         }
@@ -284,6 +293,7 @@ impl<'a> Builder<'a> {
             vendor: Vendor { operations: Arc::new(operations), settings, system, threads: FilterThreads::start(name) },
             endpoints,
             clock: self.clock.clone(),
+            order_timeout: self.order_timeout,
             suspended_until: Default::default(),
         })
     }

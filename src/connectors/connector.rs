@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{
-    endpoints::{Endpoints, UpstreamTransport, transport},
+    endpoints::{Endpoints, UpstreamTransport, transport, transport_within},
     failure::{Failure, OperationError},
     input,
     probe::{Asked, Probe, ProbeError},
@@ -42,6 +42,8 @@ pub struct Connector {
     pub(super) raises_priority: bool,
     pub(super) contact_needs_email: bool,
     pub(super) clock: Clock,
+    /// How long finding an order may take, if the upstream's limits allow more.
+    pub(super) order_timeout: Duration,
     /// No order is requested until this time, because replies were unreadable.
     pub(super) suspended_until: Mutex<Option<Instant>>,
 }
@@ -111,7 +113,10 @@ impl Connector {
         let Some(upstream) = upstream else {
             return Err(self.port_error(system, &does, None, OperationError::not_there("this port")));
         };
-        let transport = UpstreamTransport { trips: !does.owned, ..transport(upstream) };
+        let transport = match does.owned {
+            true => UpstreamTransport { trips: false, ..transport_within(upstream, self.order_timeout) },
+            false => transport(upstream),
+        };
         let task = Task { transport: &transport, input: does.input, effect: does.effect.map(EffectId::as_str) };
         work(&task).await.map_err(|error| self.port_error(system, &does, upstream.closed_for(), error))
     }

@@ -1,6 +1,9 @@
 //! The upstreams of a connector's ports, and the transport to them.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 
@@ -76,5 +79,11 @@ impl Transport for UpstreamTransport<'_> {
 }
 
 pub(super) fn transport(upstream: &Upstream) -> UpstreamTransport<'_> {
-    UpstreamTransport { deadline: Instant::now() + upstream.limits().call_timeout(), upstream, trips: true }
+    transport_within(upstream, Duration::MAX)
+}
+
+/// A transport for an operation that may take `longest`, if the upstream's limits allow so much.
+pub(super) fn transport_within(upstream: &Upstream, longest: Duration) -> UpstreamTransport<'_> {
+    let deadline = Instant::now() + upstream.limits().call_timeout().min(longest);
+    UpstreamTransport { deadline, upstream, trips: true }
 }

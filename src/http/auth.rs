@@ -1,10 +1,10 @@
-//! Authentication of agents at /mcp: moves tokens and customer contexts out of the headers, so that no handler and no
-//! log sees them, and refuses requests that do not authenticate where that is required.
+//! Authentication of agents, at /mcp and at the tools by plain HTTP: moves tokens and customer contexts out of the
+//! headers, so that no handler and no log sees them, and refuses requests that do not authenticate where that is
+//! required.
 
 use std::{future::Future, sync::Arc};
 
 use axum::{
-    body::Body,
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -14,7 +14,7 @@ use tracing::{Instrument, Span};
 use super::{
     layers::hold_resources,
     peer::{Peer, Proxies},
-    responses::RpcRefusal,
+    responses::{ErrorForm, Rejection},
 };
 use crate::{
     domain::{AgentId, Secret},
@@ -29,7 +29,7 @@ use crate::{
 /// `Retry-After` in seconds while keys or tokens cannot be read.
 const RETRY_AFTER_S: u64 = 5;
 
-/// Authenticates and limits requests to /mcp.
+/// Authenticates and limits requests of agents.
 pub struct AgentAuth {
     pub proxies: Proxies,
     /// None: agents do not authenticate.
@@ -54,30 +54,13 @@ pub struct AuthLog {
     limited: LogThrottle,
 }
 
-/// A refusal of a request whose body has not been read.
-struct Refusal(RpcRefusal);
-
-impl Refusal {
-    /// Reads a body of usual size first: a client that is still writing would otherwise see a broken connection, and
-    /// the response needs the id of the JSON-RPC message.
-    async fn after(self, bodies: &BodyReader, expects: bool, body: Body) -> Response {
-        // A client with Expect: 100-continue has not sent the body and need not.
-        let read = if expects { None } else { bodies.discard(body).await };
-        let closes = read.is_none();
-        let mut response = self.0.answer(&read.unwrap_or_default());
-        if closes {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
-    }
-}
-
 impl AgentAuth {
-    /// Calls the endpoint if the request is admitted. `span` is the span of the request.
+    /// Calls the endpoint if the request is admitted. `span` is the span of the request; errors have the form `form`.
     pub(super) async fn handle<F, R>(
         &self,
         mut request: Request,
         span: &Span,
+        form: ErrorForm,
         endpoint: impl FnOnce(Request) -> F,
     ) -> Response
     where
@@ -85,16 +68,19 @@ impl AgentAuth {
         R: IntoResponse,
     {
         match self.admit(&mut request).instrument(span.clone()).await {
-            Ok(()) => hold_resources(&self.streams, &self.response_memory, endpoint(request).await.into_response()),
-            Err(refusal) => {
+            Ok(()) => {
+                let response = endpoint(request).await.into_response();
+                hold_resources(&self.streams, &self.response_memory, form, response)
+            }
+            Err(rejection) => {
                 let expects = request.headers().contains_key(header::EXPECT);
-                refusal.after(&self.bodies, expects, request.into_body()).await
+                rejection.after(form, &self.bodies, expects, Some(request.into_body())).await
             }
         }
     }
 
     /// Authenticates the request and adds the [`Evidence`] to its extensions.
-    async fn admit(&self, request: &mut Request) -> Result<(), Refusal> {
+    async fn admit(&self, request: &mut Request) -> Result<(), Rejection> {
         let token = bearer(request.headers());
         request.headers_mut().remove(header::AUTHORIZATION);
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.client(request.headers(), &self.proxies));
@@ -138,15 +124,14 @@ impl AgentAuth {
         Ok(agent)
     }
 
-    fn limited(&self, agent: &AgentId, wait: Wait) -> Refusal {
+    fn limited(&self, agent: &AgentId, wait: Wait) -> Rejection {
         if let Some(left_out) = self.log.limited.pass() {
             tracing::warn!(%agent, wait_s = wait.seconds(), left_out, "an agent sends too many requests");
         }
-        let refusal = RpcRefusal::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests of this agent");
-        Refusal(refusal.again_in(wait.seconds()))
+        Rejection::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests of this agent").again_in(wait.seconds())
     }
 
-    fn refuse(&self, error: &AuthError) -> Refusal {
+    fn refuse(&self, error: &AuthError) -> Rejection {
         let why = error.to_string();
         let (outcome, status, reason) = match error {
             AuthError::Absent => ("absent", StatusCode::UNAUTHORIZED, Reason::NoToken),
@@ -162,7 +147,7 @@ impl AgentAuth {
                     AuthError::NoKeys { retry_after } => retry_after.as_secs() + 1,
                     _ => RETRY_AFTER_S,
                 };
-                return Refusal(RpcRefusal::new(StatusCode::SERVICE_UNAVAILABLE, why).again_in(after_s));
+                return Rejection::new(StatusCode::SERVICE_UNAVAILABLE, why).again_in(after_s);
             }
         };
         metrics::authentication(outcome);
@@ -172,11 +157,11 @@ impl AgentAuth {
             tracing::warn!(reason = why, left_out, "an agent's token was refused");
         }
         let challenge = HeaderValue::try_from(self.challenge.header(reason));
-        let refusal = RpcRefusal::new(status, why);
-        Refusal(match challenge {
-            Ok(challenge) => refusal.with_header(header::WWW_AUTHENTICATE, challenge),
-            Err(_) => refusal,
-        })
+        let rejection = Rejection::new(status, why);
+        match challenge {
+            Ok(challenge) => rejection.with_header(header::WWW_AUTHENTICATE, challenge),
+            Err(_) => rejection,
+        }
     }
 }
 

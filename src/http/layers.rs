@@ -11,7 +11,10 @@ use axum::{
 use http_body::Body as _;
 use tracing::{Instrument, Span};
 
-use super::{guarded_body::guarded, responses::RpcRefusal};
+use super::{
+    guarded_body::guarded,
+    responses::{ErrorForm, Rejection},
+};
 use crate::{
     limits::{Gate, ResponseMemory, Wait},
     telemetry::{metrics, traces},
@@ -75,10 +78,13 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 fn route(path: &str) -> &'static str {
     match path {
         "/mcp" | "/mcp/" => "mcp",
+        "/tools" => "tools",
+        "/openapi.json" | "/openapi.json/" => "openapi",
         "/health" => "health",
         "/livez" => "livez",
         "/readyz" => "readyz",
         "/metrics" => "metrics",
+        path if path.starts_with("/tools/") => "tools",
         path if path.starts_with("/webhooks/") => "webhooks",
         path if path.starts_with("/.well-known/") => "metadata",
         _ => "other",
@@ -87,9 +93,10 @@ fn route(path: &str) -> &'static str {
 
 /// Gives a response that outlasts its request a permit of its own: an event stream a place, a long response memory.
 /// Without one the response is a 503.
-pub(super) fn hold_resources(streams: &Gate, memory: &ResponseMemory, response: Response) -> Response {
-    let busy =
-        |why, wait: Wait| RpcRefusal::new(StatusCode::SERVICE_UNAVAILABLE, why).again_in(wait.seconds()).answer(b"");
+pub(super) fn hold_resources(streams: &Gate, memory: &ResponseMemory, form: ErrorForm, response: Response) -> Response {
+    let busy = |why, wait: Wait| {
+        Rejection::new(StatusCode::SERVICE_UNAVAILABLE, why).again_in(wait.seconds()).answer(form, b"")
+    };
     match response.body().size_hint().exact() {
         Some(bytes) => match memory.reserve(bytes) {
             Ok(None) => response,

@@ -10,10 +10,14 @@ mod layers;
 mod metadata;
 mod operations;
 mod peer;
+mod problem;
+mod rebinding;
 mod responses;
 mod server;
 mod service;
 mod tls;
+mod tool_call;
+mod tools;
 mod webhooks;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
@@ -31,6 +35,8 @@ use tower::Service;
 
 use crate::limits::Gate;
 
+use responses::ErrorForm;
+
 pub use auth::{AgentAuth, AuthLog};
 pub use connection_limit::Counted;
 pub use health::Health;
@@ -39,8 +45,9 @@ pub use peer::Proxies;
 pub use server::{ServeError, raise_descriptors, serve};
 pub use service::HttpService;
 pub use tls::{Reader, Tls, TlsError, TlsOptions};
+pub use tools::PlainTools;
 
-/// The HTTP server for /mcp, webhooks and health.
+/// The HTTP server for /mcp, the tools by plain HTTP, webhooks and health.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "http")]
@@ -49,11 +56,11 @@ pub struct Options {
     /// `agents.authentication = "required"`. It also needs a host name in `http.allowed_hosts` or `agents.resource`.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// Values of the Host header that `/mcp` accepts besides `localhost`, `127.0.0.0/8`, `::1` and the host of
+    /// Values of the Host header that `/mcp` and `/tools` accept besides `localhost`, `127.0.0.0/8`, `::1` and the host of
     /// `agents.resource`. Protects against DNS rebinding. Others get 403.
     pub allowed_hosts: Vec<String>,
-    /// Origins of pages that may call `/mcp` from a browser, as `https://app.example.com:443`, besides those of this
-    /// machine.
+    /// Origins of pages that may call `/mcp` and `/tools` from a browser, as `https://app.example.com:443`, besides
+    /// those of this machine.
     pub allowed_origins: Vec<String>,
     /// Longest request body, in bytes. A longer one gets 413.
     #[schemars(range(min = 1024, max = 16_777_216))]
@@ -72,7 +79,7 @@ pub struct Options {
     /// Time after which an idle connection is closed, in milliseconds.
     #[schemars(range(min = 100, max = 600_000))]
     pub idle_timeout_ms: u64,
-    /// Most concurrent requests. Further ones get 503. Counted are `/mcp` and `/webhooks`.
+    /// Most concurrent requests. Further ones get 503. Counted are `/mcp`, `/tools` and `/webhooks`.
     #[schemars(range(min = 1, max = 65_536))]
     pub requests_max: usize,
     /// Most open event streams (SSE). Further ones get 503.
@@ -123,9 +130,10 @@ impl Default for Options {
 }
 
 /// Everything that http.listen serves. `mcp` is the MCP endpoint as a tower service; `gate` is the concurrency limit
-/// that it shares with webhooks.
+/// that it shares with the tools by plain HTTP and with webhooks.
 pub fn service<S, R>(
     mcp: S,
+    tools: PlainTools,
     auth: Arc<AgentAuth>,
     operations: &Operations,
     gate: Gate,
@@ -140,7 +148,7 @@ where
         intake: operations.intake.clone(),
         bodies: auth.bodies.clone(),
         proxies: auth.proxies.clone(),
-        gate,
+        gate: gate.clone(),
         log: Arc::default(),
     };
     let rest = Router::new()
@@ -150,11 +158,14 @@ where
         .merge(operations::metrics_route(operations))
         .fallback(not_found)
         .layer(from_fn(layers::observe));
-    HttpService::from(rest).with_mcp(service::mcp(mcp, auth, options))
+    let tools = tools::Endpoint::new(tools, &auth, gate, options);
+    HttpService::from(rest).with_agents(
+        service::guarded(mcp, auth.clone(), ErrorForm::JsonRpc, options),
+        service::guarded(tools, auth, ErrorForm::Problem, options),
+    )
 }
 
 async fn not_found() -> Response<Body> {
-    let body =
-        r#"{"error":"Not found","next":"MCP is served at /mcp, webhooks at /webhooks/{source}, health at /health"}"#;
+    let body = r#"{"error":"Not found","next":"MCP is served at /mcp, the tools by plain HTTP at /tools/{name} (GET /openapi.json describes them), webhooks at /webhooks/{source}, health at /health"}"#;
     (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -1,52 +1,117 @@
-//! Error responses: JSON, and for /mcp JSON-RPC errors, since MCP clients show nothing else.
+//! Error responses: JSON; for /mcp JSON-RPC errors, since MCP clients show nothing else; for the tools by plain HTTP
+//! problem documents.
 
 use axum::{
-    body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    body::{Body, Bytes},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::limits::Wait;
+use super::problem::{Problem, of_status, sentence};
+use crate::limits::{BodyReader, Wait};
 
 /// Error codes of JSON-RPC 2.0, 5.1.
 const INVALID_REQUEST: i64 = -32600;
 const INTERNAL_ERROR: i64 = -32603;
 
-/// An error response of /mcp.
-pub(super) struct RpcRefusal {
+/// How an endpoint writes its errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ErrorForm {
+    JsonRpc,
+    /// RFC 9457.
+    Problem,
+}
+
+/// A request that is refused for a fault of the agent, or for lack of capacity.
+#[derive(Debug)]
+pub(super) struct Rejection {
     status: StatusCode,
     why: String,
-    headers: HeaderMap,
+    /// A name for programs, if the status alone does not say it.
+    code: Option<&'static str>,
+    /// What to do next, if the status alone does not say it.
+    next: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     retry_after_s: Option<u64>,
 }
 
-impl RpcRefusal {
+impl Rejection {
     pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Self {
-        Self { status, why: why.into(), headers: HeaderMap::new(), retry_after_s: None }
+        Self { status, why: why.into(), code: None, next: None, headers: Vec::new(), retry_after_s: None }
     }
 
     pub(super) fn again_in(mut self, seconds: u64) -> Self {
-        self.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        self.headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
         self.retry_after_s = Some(seconds);
         self
     }
 
-    pub(super) fn with_header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
-    /// The JSON-RPC error with the id of the message in `body`.
-    pub(super) fn answer(self, body: &[u8]) -> Response {
-        let code = if self.status.is_server_error() { INTERNAL_ERROR } else { INVALID_REQUEST };
-        let mut error = json!({ "code": code, "message": self.why });
-        if let Some(seconds) = self.retry_after_s {
-            error["data"] = json!({ "retry_after_s": seconds });
+    pub(super) fn with_code(self, code: &'static str) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    pub(super) fn with_next(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
+    }
+
+    /// The response. A JSON-RPC error has the id of the message in `body`.
+    pub(super) fn answer(self, form: ErrorForm, body: &[u8]) -> Response {
+        let mut response = match form {
+            ErrorForm::JsonRpc => {
+                let code = if self.status.is_server_error() { INTERNAL_ERROR } else { INVALID_REQUEST };
+                let mut error = json!({ "code": code, "message": self.why });
+                if let Some(seconds) = self.retry_after_s {
+                    error["data"] = json!({ "retry_after_s": seconds });
+                }
+                let body = axum::Json(json!({ "jsonrpc": "2.0", "id": id(body), "error": error }));
+                (self.status, body).into_response()
+            }
+            ErrorForm::Problem => {
+                let (code, next) = of_status(self.status);
+                let problem = Problem {
+                    status: self.status,
+                    code: self.code.unwrap_or(code),
+                    detail: &sentence(&self.why),
+                    next: Some(self.next.as_deref().unwrap_or(next)),
+                    retry_after_s: self.retry_after_s,
+                };
+                problem.answer()
+            }
+        };
+        for (name, value) in self.headers {
+            response.headers_mut().insert(name, value);
         }
-        let body = axum::Json(json!({ "jsonrpc": "2.0", "id": id(body), "error": error }));
-        (self.status, self.headers, body).into_response()
+        response
+    }
+
+    /// The response, after a body of usual size has been read: a client that is still writing would otherwise see a
+    /// broken connection, and a JSON-RPC error needs the id of the message. `body` is None if it has been read.
+    pub(super) async fn after(
+        self,
+        form: ErrorForm,
+        bodies: &BodyReader,
+        expects: bool,
+        body: Option<Body>,
+    ) -> Response {
+        let read = match body {
+            None => Some(Bytes::new()),
+            // A client with Expect: 100-continue has not sent the body and need not.
+            Some(_) if expects => None,
+            Some(body) => bodies.discard(body).await,
+        };
+        let closes = read.is_none();
+        let mut response = self.answer(form, &read.unwrap_or_default());
+        if closes {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 }
 

@@ -1,4 +1,5 @@
-//! Dispatch of http.listen: /mcp goes directly to the MCP endpoint, which is the hot path, and all else to a router.
+//! Dispatch of http.listen: /mcp and /tools go directly to their endpoints, since most requests are calls, and all else
+//! to a router.
 
 use std::{
     convert::Infallible,
@@ -20,6 +21,9 @@ use super::{
     Options,
     auth::AgentAuth,
     layers::{self, Observed},
+    responses::ErrorForm,
+    tool_call::PREFERENCE_APPLIED,
+    tools,
 };
 use crate::{domain::is_loopback_origin, telemetry::traces::RequestSpan};
 
@@ -30,21 +34,28 @@ pub struct HttpService(Arc<RwLock<Served>>);
 
 #[derive(Clone)]
 struct Served {
-    mcp: Option<Endpoint>,
+    agents: Option<Agents>,
     rest: Router,
+}
+
+/// The endpoints for agents.
+#[derive(Clone)]
+struct Agents {
+    mcp: Endpoint,
+    tools: Endpoint,
 }
 
 type Endpoint = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
 impl From<Router> for HttpService {
     fn from(rest: Router) -> Self {
-        Self(Arc::new(RwLock::new(Served { mcp: None, rest })))
+        Self(Arc::new(RwLock::new(Served { agents: None, rest })))
     }
 }
 
 impl HttpService {
-    pub(super) fn with_mcp(self, mcp: Endpoint) -> Self {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).mcp = Some(mcp);
+    pub(super) fn with_agents(self, mcp: Endpoint, tools: Endpoint) -> Self {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).agents = Some(Agents { mcp, tools });
         self
     }
 
@@ -56,9 +67,10 @@ impl HttpService {
 
     pub(super) fn answer(&self, request: Request) -> BoxFuture<'static, Response> {
         let served = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        match &served.mcp {
+        match (&served.agents, request.uri().path()) {
             // Many people and some clients write a trailing slash.
-            Some(mcp) if matches!(request.uri().path(), "/mcp" | "/mcp/") => mcp(request),
+            (Some(agents), "/mcp" | "/mcp/") => (agents.mcp)(request),
+            (Some(agents), path) if tools::is_here(path) => (agents.tools)(request),
             _ => {
                 let rest = served.rest.clone();
                 Box::pin(async move { rest.oneshot(request).await.into_response() })
@@ -67,8 +79,8 @@ impl HttpService {
     }
 }
 
-/// The MCP endpoint behind authentication, request ids and CORS.
-pub(super) fn mcp<S, R>(endpoint: S, auth: Arc<AgentAuth>, options: &Options) -> Endpoint
+/// An endpoint for agents behind authentication, request ids and CORS. Its errors have the form `form`.
+pub(super) fn guarded<S, R>(endpoint: S, auth: Arc<AgentAuth>, form: ErrorForm, options: &Options) -> Endpoint
 where
     S: Service<Request, Response = R, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -77,7 +89,7 @@ where
     let guarded = move |request: Request| {
         let (auth, endpoint) = (auth.clone(), endpoint.clone());
         let span = RequestSpan::of(request.extensions());
-        async move { auth.handle(request, &span, |request| endpoint.oneshot(request)).await }
+        async move { auth.handle(request, &span, form, |request| endpoint.oneshot(request)).await }
     };
     let direct = guarded.clone();
     let in_browsers = cors(options).layer(tower::service_fn(move |request| {
@@ -116,7 +128,7 @@ fn cors(options: &Options) -> CorsLayer {
         .allow_origin(AllowOrigin::predicate(allow))
         .allow_methods([Method::POST, Method::GET, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, layers::REQUEST_ID])
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, layers::REQUEST_ID, PREFERENCE_APPLIED])
         .max_age(Duration::from_secs(600))
 }
 

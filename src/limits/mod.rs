@@ -25,7 +25,7 @@ use crate::domain::{AgentId, CustomerId};
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "limits")]
 pub struct Options {
-    /// Requests to `/mcp` per minute and authenticated agent. Further ones get 429.
+    /// Requests to `/mcp` and `/tools` per minute and authenticated agent. Further ones get 429.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub agent_per_minute: u32,
     /// Requests that one agent may send in a burst.

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     identity::agents::Challenge,
     limits::{BodyError, BodyReader, Gate, Pass},
+    tools::{BYTE_ORDER_MARK, readable},
 };
 
 const METHOD_HEADER: &str = "mcp-method";
@@ -83,10 +84,10 @@ where
         };
         refuse(status, Value::Null, ErrorCode::INVALID_REQUEST, &error.to_string())
     })?;
-    if let Cow::Owned(mended) = message::readable(&body) {
+    if let Cow::Owned(mended) = readable(&body) {
         body = mended.into();
-    } else if body.starts_with(message::BYTE_ORDER_MARK) {
-        body = body.slice(message::BYTE_ORDER_MARK.len()..);
+    } else if body.starts_with(BYTE_ORDER_MARK) {
+        body = body.slice(BYTE_ORDER_MARK.len()..);
     }
     let (mut id, mut is_call, mut streams, mut is_large) = (Value::Null, false, false, false);
     // Invalid JSON is explained later; other invalid messages are refused by rmcp.

@@ -184,14 +184,12 @@ impl ServerHandler for Handler {
         let agent = agent(&context);
         // The list depends on the token's scopes, so it must not be cached for other agents.
         let scope = if agent.is_some() { CacheScope::Private } else { CacheScope::Public };
-        let allowed = |tool: &&Tool| {
-            let spec = self.services.calls.registry.spec(&tool.name);
-            agent.as_ref().is_none_or(|agent| spec.is_some_and(|spec| agent.scopes.allow(spec.scope)))
-        };
-        let offered = match self.services.calls.identity.takes_input(agent.as_ref().map(|agent| &agent.id)) {
+        let calls = &self.services.calls;
+        let offered = match calls.identity.takes_input(agent.as_ref().map(|agent| &agent.id)) {
             true => &self.tools_with_context,
             false => &self.tools,
         };
+        let allowed = |tool: &&Tool| calls.missing_scope(agent.as_deref(), &tool.name, false).is_none();
         let tools = offered.iter().filter(allowed).cloned().collect();
         let mut result = ListToolsResult::with_all_items(tools).with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(scope);
         self.stamp(is_modern(&context), &mut result.meta);

@@ -23,6 +23,7 @@ use super::{
     message::{self, Refusal},
     session::Session,
 };
+use crate::tools::readable;
 
 /// Why serving over stdio failed.
 #[derive(Debug, thiserror::Error)]
@@ -182,7 +183,7 @@ fn read(line: Line) -> Result<RxJsonRpcMessage<RoleServer>, Box<Refusal>> {
         let why = format!("the message is longer than {LINE_BYTES_MAX} bytes");
         return Err(Box::new(Refusal::new(Value::Null, ErrorCode::INVALID_REQUEST, why)));
     };
-    let line = message::readable(&line);
+    let line = readable(&line);
     let unread = |line: &[u8]| Box::new(message::refusal(line));
     let mut value: Value = serde_json::from_slice(&line).map_err(|_| unread(&line))?;
     if value.get("id").is_some_and(Value::is_null) && value.get("method").is_some() {

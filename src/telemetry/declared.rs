@@ -68,7 +68,8 @@ const UPSTREAM: Values = Of("an upstream, by its name in the configuration");
 const KIND: Values = Of("a kind of event, as `conversation.escalated`");
 const TOOL: Values = Of("a tool; of decisions also a kind of event");
 const SOURCE: Values = Of("a source of webhooks, by its name in the configuration");
-const ROUTE: Values = Words(&["mcp", "webhooks", "health", "livez", "readyz", "metrics", "metadata", "other"]);
+const ROUTE: Values =
+    Words(&["mcp", "tools", "openapi", "webhooks", "health", "livez", "readyz", "metrics", "metadata", "other"]);
 const DONE: Values = Words(&["ok", "failed"]);
 
 metrics! {

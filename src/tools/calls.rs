@@ -3,6 +3,7 @@
 
 use std::{
     any::Any,
+    borrow::Cow,
     future::Future,
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -166,6 +167,14 @@ impl Calls {
         let (agent, spec) = (agent?, self.registry.spec(tool)?);
         let needed = spec.staff_scope.filter(|_| staff).unwrap_or(spec.scope);
         (!agent.scopes.allow(needed)).then_some(needed)
+    }
+
+    /// The tools that the agent's scopes allow, as they are for this agent; all where agents do not authenticate.
+    pub fn offered(&self, agent: Option<&Agent>) -> Vec<Cow<'_, Spec>> {
+        let takes_input = self.identity.takes_input(agent.map(|agent| &agent.id));
+        let allowed = self.registry.specs().filter(|spec| self.missing_scope(agent, spec.name, false).is_none());
+        let own = |spec| if takes_input { Cow::Owned(Spec::with_context_argument(spec)) } else { Cow::Borrowed(spec) };
+        allowed.map(own).collect()
     }
 
     /// Audits a call beyond the token's scopes.

@@ -9,7 +9,10 @@ mod calls;
 mod check_verification_code;
 mod create_ticket;
 mod error;
+mod json_text;
 mod lookup_order;
+mod openapi;
+mod openapi_schema;
 mod refused;
 mod registry;
 mod schema;
@@ -19,12 +22,15 @@ mod step_up;
 mod tool;
 mod update_crm;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 pub use calls::{Calls, Incoming, Outcome, UnknownTool};
 pub use error::{RegistryError, ToolError};
+pub use json_text::{BYTE_ORDER_MARK, readable};
+pub use openapi::{About, openapi, server_of};
+pub use openapi_schema::{OpenApiVersion, UnknownVersion};
 pub use refused::{Code, Refused};
 pub use registry::{CallerSource, Registry, Request};
 pub use schema::{clean, document};
@@ -32,7 +38,8 @@ pub use tool::{Hints, Spec, ToolReply};
 
 use crate::domain::{FieldName, Level};
 use argument_kind::USUAL_ORDER_ID;
-use tool::{AnyTool, boxed};
+use argument_mode::ArgumentMode;
+use tool::{AnyTool, Tool, boxed};
 
 /// All tools, in the order of `tools/list`. A new one is one file and one line.
 fn all(options: &Options, codes: OneTimeCodes) -> Result<Vec<Box<dyn AnyTool>>, RegistryError> {
@@ -68,6 +75,14 @@ fn spec(tool: &dyn AnyTool, codes: OneTimeCodes) -> Spec {
         step_up::offer(&mut spec);
     }
     spec
+}
+
+/// Specifications of the tools that are offered; `by_argument` in identity mode `argument`.
+pub fn offered(options: &Options, codes: OneTimeCodes, by_argument: bool) -> Result<Vec<Spec>, RegistryError> {
+    let mode = by_argument.then(ArgumentMode::default);
+    let mut specs = specs(options, codes)?;
+    specs.retain_mut(|spec| mode.as_ref().is_none_or(|mode| mode.offers(spec)));
+    Ok(specs)
 }
 
 /// Warnings about configured levels below the tools' defaults: what they open, and to whom.
@@ -112,10 +127,14 @@ pub struct Options {
     /// anonymous, `update_crm` verified, `search_articles` anonymous. A ticket that names an order needs the level of
     /// `lookup_order`.
     pub levels: BTreeMap<String, Level>,
-    /// Deadline of a tool call, in milliseconds. A write that overruns it is finished all the same; a repeat returns
-    /// its result. Keep it above `limits.call_timeout_ms` of the upstreams.
+    /// Deadline of a call of a tool that writes, in milliseconds. A write that overruns it is finished all the same; a
+    /// repeat returns its result. Keep it above `limits.call_timeout_ms` of the upstreams.
     #[schemars(range(min = 100, max = 120_000))]
     pub deadline_ms: u64,
+    /// Deadline of a call of a tool that only reads, in milliseconds, retries included. Several agent hosts give up
+    /// after five seconds. The order system has nine tenths of it, or `limits.call_timeout_ms` if that is shorter.
+    #[schemars(range(min = 100, max = 120_000))]
+    pub read_deadline_ms: u64,
     /// Deadlines of single tools, in milliseconds, 100 to 120000, where they differ: `{ search_articles = 2000 }`.
     pub deadlines_ms: BTreeMap<String, u64>,
 }
@@ -129,7 +148,21 @@ impl Default for Options {
             contact_fields: fields.iter().filter_map(|name| FieldName::parse(name).ok()).collect(),
             levels: BTreeMap::new(),
             deadline_ms: 15_000,
+            read_deadline_ms: 4_500,
             deadlines_ms: BTreeMap::new(),
         }
+    }
+}
+
+impl Options {
+    /// Deadline of a call of the tool.
+    fn deadline(&self, tool: &str, read_only: bool) -> Duration {
+        let usual = if read_only { self.read_deadline_ms } else { self.deadline_ms };
+        Duration::from_millis(self.deadlines_ms.get(tool).copied().unwrap_or(usual))
+    }
+
+    /// How long the order system may take. The rest of the deadline is for the answer that says so.
+    pub fn order_timeout(&self) -> Duration {
+        self.deadline(lookup_order::LookupOrder::NAME, true) * 9 / 10
     }
 }

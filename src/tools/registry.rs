@@ -99,10 +99,7 @@ impl Registry {
             entries.push(Entry { spec, arguments, tool });
         }
         let by_name = entries.iter().enumerate().map(|(at, entry)| (entry.spec.name, at)).collect();
-        let deadline = |entry: &Entry| {
-            let own = options.deadlines_ms.get(entry.spec.name).copied();
-            Duration::from_millis(own.unwrap_or(options.deadline_ms))
-        };
+        let deadline = |entry: &Entry| options.deadline(entry.spec.name, entry.spec.hints.read_only);
         let deadlines = entries.iter().map(deadline).collect();
         let ignored_arguments = options.ignored_arguments.clone();
         Ok(Self { entries, by_name, argument_mode, customers: limits.customers(), deadlines, ignored_arguments, desk })

@@ -39,7 +39,8 @@ pub struct Limits {
     /// Time limit for one attempt, to the end of the reply, in milliseconds.
     #[schemars(range(min = 10, max = 60_000))]
     pub attempt_timeout_ms: u64,
-    /// Time limit for one operation, with all its requests, attempts and pauses, in milliseconds.
+    /// Time limit for one operation, with all its requests, attempts and pauses, in milliseconds. Finding an order has
+    /// nine tenths of the deadline of `lookup_order` (`tools.read_deadline_ms`), if that is shorter.
     #[schemars(range(min = 10, max = 120_000))]
     pub call_timeout_ms: u64,
     /// Longest reply that is read, in bytes.

@@ -97,6 +97,15 @@ mod http {
     mod transports;
 }
 
+mod plain_http {
+    mod calls;
+    mod customers;
+    mod description;
+    mod outcomes;
+    mod parity;
+    mod refusals;
+}
+
 mod operations {
     mod alerts;
     mod lifecycle;

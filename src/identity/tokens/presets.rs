@@ -61,6 +61,7 @@ pub enum EmailVerified {
 pub struct Nobody {
     /// The claim, or a JSON Pointer to a member of one.
     pub claim: String,
+    /// The value that marks it.
     pub value: String,
 }
 

@@ -26,7 +26,7 @@ use frontdesk::{
 };
 use serde_json::json;
 
-use crate::support::{Client, Era, desk, is_error, text};
+use crate::support::{Client, Era, Plain, desk, is_error, text};
 
 const CANARY: &str = "vendor says CANARY";
 
@@ -102,7 +102,14 @@ impl http::Metrics for Healthy {
 }
 
 /// What is served, with no source of webhooks.
-fn service(endpoint: mcp::Endpoint, store: &Store) -> http::HttpService {
+fn service(services: Services, options: EndpointOptions, store: &Store) -> http::HttpService {
+    let tools = http::PlainTools {
+        calls: services.calls.clone(),
+        allowed_hosts: vec![],
+        resource: None,
+        kill: services.shutdown.kill.clone(),
+    };
+    let endpoint = mcp::endpoint(services, options);
     let (limits, queue) = (Options::none(), Arc::new(store.clone()));
     let intake = Intake::new(Vec::new(), queue, Arc::default(), Clock::system(), &inbox::Options::default(), &limits);
     let auth = http::AgentAuth {
@@ -123,7 +130,7 @@ fn service(endpoint: mcp::Endpoint, store: &Store) -> http::HttpService {
         token: None,
         metrics_at_http_listen: false,
     };
-    http::service(endpoint, Arc::new(auth), &operations, Gate::requests(1000), &http::Options::default())
+    http::service(endpoint, tools, Arc::new(auth), &operations, Gate::requests(1000), &http::Options::default())
 }
 
 fn bodies() -> BodyReader {
@@ -136,6 +143,7 @@ fn nobody() -> Challenge {
 
 struct Fixture {
     client: Client,
+    plain: Plain,
     unruly: Arc<Unruly>,
     shutdown: Shutdown,
     _directory: tempfile::TempDir,
@@ -160,9 +168,8 @@ async fn serve(deadline_ms: u64) -> Fixture {
     };
     let system = ada.id.system().clone();
     let identity = Identity::new(identity::Options::Fixed(Box::new(ada)), system, None, Clock::system()).unwrap();
-    let registry =
-        Registry::new(&tools::Options { deadline_ms, ..Default::default() }, false, &Options::none(), desk.clone())
-            .unwrap();
+    let options = tools::Options { deadline_ms, read_deadline_ms: deadline_ms, ..Default::default() };
+    let registry = Registry::new(&options, false, &Options::none(), desk.clone()).unwrap();
     let shutdown = Shutdown::default();
     let calls =
         Calls { registry: Arc::new(registry), identity: Arc::new(identity), desk, writes: shutdown.writes.clone() };
@@ -176,11 +183,12 @@ async fn serve(deadline_ms: u64) -> Fixture {
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let (service, closing) = (service(mcp::endpoint(services, options), &store), shutdown.closing.clone());
+    let (service, closing) = (service(services, options, &store), shutdown.closing.clone());
     tokio::spawn(async move {
         http::serve(listener, service, &http::Options::default(), None, http::Counted::Yes, closing).await
     });
-    Fixture { client: Client::new(&url), unruly, shutdown, _directory: directory }
+    let client = Client::new(&url);
+    Fixture { plain: Plain::beside(&client, &url), client, unruly, shutdown, _directory: directory }
 }
 
 #[tokio::test]
@@ -195,6 +203,15 @@ async fn a_panic_and_a_failure_are_answered_and_tell_the_model_nothing() {
         let next = fixture.client.call(era, "lookup_order", json!({ "order_id": "1001" })).await;
         assert!(!is_error(&next), "{next}");
     }
+    for (id, code, status) in [("panic", "failed", 500), ("fail", "unavailable", 503)] {
+        for (plain, status) in
+            [(fixture.plain.clone(), 200), (fixture.plain.clone().with_header("prefer", "status"), status)]
+        {
+            let answer = plain.call("lookup_order", json!({ "order_id": id })).await;
+            assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (status, &json!(code)));
+            assert!(!String::from_utf8_lossy(&answer.body).contains("CANARY"), "{answer:?}");
+        }
+    }
     let all = AuditFilter { limit: 100, ..AuditFilter::default() };
     let audit = fixture.unruly.store.read(&all).await.unwrap();
     assert!(serde_json::to_string(&audit).unwrap().contains("\"failed\""));
@@ -205,6 +222,12 @@ async fn a_call_that_overruns_its_deadline_is_answered() {
     let fixture = serve(150).await;
     let result = fixture.client.call(Era::Modern, "lookup_order", json!({ "order_id": "hang" })).await;
     assert!(is_error(&result) && text(&result).contains("longer than it should"), "{result}");
+    for (plain, status) in [(fixture.plain.clone(), 200), (fixture.plain.clone().with_header("prefer", "status"), 504)]
+    {
+        let answer = plain.call("lookup_order", json!({ "order_id": "hang" })).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (status, &json!("timeout")));
+        assert!(String::from_utf8_lossy(&answer.body).contains("Try again in a minute."), "{answer:?}");
+    }
     // A write goes on behind the deadline; its repeat learns the result and does it no second time.
     let ticket = json!({ "subject": "Slow", "description": "d" });
     let late = fixture.client.call(Era::Modern, "create_ticket", ticket.clone()).await;
@@ -220,16 +243,22 @@ async fn a_call_that_overruns_its_deadline_is_answered() {
 
 #[tokio::test]
 async fn a_write_ends_although_the_client_has_hung_up() {
-    let fixture = serve(5_000).await;
-    let ticket = json!({ "subject": "Hung up", "description": "d" });
-    let call = fixture.client.call(Era::Legacy, "create_ticket", ticket.clone());
-    assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
-    // As at the end of the process: what has begun is waited for.
-    fixture.shutdown.writes.close();
-    tokio::time::timeout(Duration::from_secs(5), fixture.shutdown.writes.wait()).await.unwrap();
-    let again = fixture.client.call(Era::Legacy, "create_ticket", ticket).await;
-    assert_eq!(again["structuredContent"]["created"], false, "{again}");
-    assert_eq!(fixture.unruly.tickets.load(Ordering::SeqCst), 1);
+    for by_mcp in [true, false] {
+        let fixture = serve(5_000).await;
+        let ticket = json!({ "subject": "Hung up", "description": "d" });
+        let call = async || match by_mcp {
+            true => {
+                fixture.client.call(Era::Legacy, "create_ticket", ticket.clone()).await["structuredContent"].clone()
+            }
+            false => fixture.plain.call("create_ticket", ticket.clone()).await.json()["result"].clone(),
+        };
+        assert!(tokio::time::timeout(Duration::from_millis(100), call()).await.is_err());
+        // As at the end of the process: what has begun is waited for.
+        fixture.shutdown.writes.close();
+        tokio::time::timeout(Duration::from_secs(5), fixture.shutdown.writes.wait()).await.unwrap();
+        assert_eq!(call().await["created"], false);
+        assert_eq!(fixture.unruly.tickets.load(Ordering::SeqCst), 1);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::{Platform, Setup, command, frontdesk, stderr, stdout};
 
 /// Commands that serve, or print for a shell.
-const NO_JSON: &[&str] = &["demo", "serve", "stdio", "completions"];
+const NO_JSON: &[&str] = &["demo", "serve", "stdio", "completions", "openapi"];
 
 /// Commands whose purpose is to make a store where there is none.
 const MAKERS: &[&str] = &["serve", "stdio", "import", "restore"];

@@ -77,6 +77,11 @@ impl Clients {
         self.run(Command::new(self.root.join("python/bin/python")).arg(script).args(arguments))
     }
 
+    /// Runs the command of an installed Python package.
+    pub fn python_package(&self, name: &str, arguments: &[&str]) -> Output {
+        self.run(Command::new(self.root.join("python/bin").join(name)).args(arguments))
+    }
+
     /// A copy of a script beside its packages, for one run, since tests run in parallel.
     fn copy(&self, script: &str) -> TempPath {
         let copy = tempfile::Builder::new().suffix(script).tempfile_in(&self.root).unwrap().into_temp_path();

@@ -1,0 +1,68 @@
+//! `frontdesk openapi`: the description of the tools by plain HTTP.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output;
+use crate::{
+    config::{self, Config, Overrides},
+    identity::{CONTEXT_HEADER, Mode, agents::Authentication},
+    tools::{self, About, OneTimeCodes, OpenApiVersion},
+};
+
+/// Print the OpenAPI description of the tools by plain HTTP
+///
+/// For importers that read a file instead of GET /openapi.json, which needs the agent's token where agents
+/// authenticate. Describes the tools as they are configured. The address is that of `agents.resource`, or
+/// `http.listen`.
+#[derive(Args)]
+pub(super) struct OpenApi {
+    /// Configuration file [default: frontdesk.toml in the working directory, if it exists]
+    #[arg(long, value_name = "FILE", env = "FRONTDESK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Version of OpenAPI: 3.1, 3.0 or 2.0
+    #[arg(long, default_value_t)]
+    version: OpenApiVersion,
+    /// One tool only, for importers that take one operation a file
+    #[arg(long, value_name = "NAME")]
+    tool: Option<String>,
+    /// Address in front of /tools, as agents reach it: https://desk.example.com
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+}
+
+impl OpenApi {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let loaded = config::load(&Overrides { file: self.config, ..Overrides::default() })?;
+        loaded.warn();
+        let config = &loaded.config;
+        let codes = if config.verification.enabled { OneTimeCodes::Enabled } else { OneTimeCodes::Disabled };
+        let mut specs = tools::offered(&config.tools, codes, config.identity.mode == Mode::Argument)?;
+        if let Some(name) = &self.tool {
+            let known: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
+            let known = known.join(", ");
+            specs.retain(|spec| spec.name == name);
+            if specs.is_empty() {
+                anyhow::bail!("--tool {name} is not offered; the tools are {known}");
+            }
+        }
+        let about = About {
+            version: self.version,
+            server: self.server.unwrap_or_else(|| server(config)),
+            authenticated: config.agents.authentication == Authentication::Required,
+            context_header: (config.identity.mode == Mode::Context).then(|| CONTEXT_HEADER.to_owned()),
+        };
+        output::line(serde_json::to_string_pretty(&tools::openapi(&specs, &about))?)
+    }
+}
+
+fn server(config: &Config) -> String {
+    match &config.agents.resource {
+        Some(resource) => tools::server_of(resource).to_owned(),
+        None => {
+            let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{}", config.http.listen)
+        }
+    }
+}
