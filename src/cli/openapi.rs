@@ -27,7 +27,7 @@ pub(super) struct OpenApi {
     /// One tool only, for importers that take one operation a file
     #[arg(long, value_name = "NAME")]
     tool: Option<String>,
-    /// Address in front of /tools, as agents reach it: https://desk.example.com
+    /// Address in front of /tools, as agents reach it, such as `https://desk.example.com`
     #[arg(long, value_name = "URL")]
     server: Option<String>,
 }
