@@ -30,3 +30,74 @@ fn overlap(one: &TokenProfile, two: &TokenProfile) -> bool {
     };
     one.header == two.header && !issuers_differ && !algorithms_differ && !kids_differ
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        domain::{Level, Secret, SystemId},
+        identity::{Algorithm, ContextKey, EmailProof, KeyMaterial, PublishedKeys, TokenKeys, jws::Jws},
+    };
+
+    fn profile() -> impl Strategy<Value = TokenProfile> {
+        let header = prop_oneof![Just(None), Just(Some("x-one".to_owned())), Just(Some("x-two".to_owned()))];
+        let issuer = prop_oneof![Just(None), Just(Some("a".to_owned())), Just(Some("b".to_owned()))];
+        let algorithm = prop_oneof![Just(Algorithm::Hs256), Just(Algorithm::EdDsa), Just(Algorithm::Rs256)];
+        let kid = prop_oneof![Just(None), Just(Some("k1".to_owned())), Just(Some("k2".to_owned()))];
+        let material = KeyMaterial::Shared(Secret::new("s".to_owned()));
+        let key = (algorithm.clone(), kid).prop_map(move |(algorithm, kid)| ContextKey {
+            algorithm,
+            kid,
+            material: material.clone(),
+        });
+        let configured = proptest::collection::vec(key, 1..3).prop_map(TokenKeys::Configured);
+        let published = proptest::collection::vec(algorithm, 1..3)
+            .prop_map(|algorithms| TokenKeys::Published { at: PublishedKeys::Discovered, algorithms });
+        (header, issuer, prop_oneof![configured, published], any::<u32>()).prop_map(|(header, issuer, keys, n)| {
+            TokenProfile {
+                name: n.to_string(),
+                header,
+                keys,
+                issuer,
+                audience: None,
+                clients: Vec::new(),
+                customer_claim: "sub".to_owned(),
+                system: SystemId::builtin(),
+                email_claim: None,
+                email_proof: EmailProof::Never,
+                name_claim: None,
+                conversation_claim: None,
+                locale_claim: None,
+                level: Level::Otp,
+                lifetime_s_max: 900,
+                nobody: Vec::new(),
+            }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_token_fits_two_profiles_that_may_stand_beside_each_other(
+            (one, two) in (profile(), profile()),
+            header in prop_oneof![Just(None), Just(Some("x-one")), Just(Some("x-two"))],
+            alg in prop_oneof![Just("HS256"), Just("EdDSA"), Just("RS256"), Just("none")],
+            kid in prop_oneof![Just(None), Just(Some("k1")), Just(Some("k2")), Just(Some("k3"))],
+            iss in prop_oneof![Just(None), Just(Some("a")), Just(Some("b")), Just(Some("c"))],
+        ) {
+            let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+            let token = format!("{}.{}.", part(json!({ "alg": alg, "kid": kid })), part(json!({ "iss": iss })));
+            let jws = Jws::read(&token).unwrap();
+            let claims = jws.claims().unwrap();
+            let fits = |profile: &TokenProfile| profile.fits(header, &jws.header, &claims);
+            if fits(&one) && fits(&two) {
+                prop_assert!(first(&[one, two]).is_some());
+            }
+        }
+    }
+}
