@@ -31,6 +31,8 @@ pub(super) struct CompiledStep {
     pub(super) graphql: Option<Document>,
     pub(super) variables: Option<Filter>,
     pub(super) headers: HeaderMap,
+    /// Headers whose value is that of a setting.
+    pub(super) setting_headers: Vec<(HeaderName, String)>,
     pub(super) safe: bool,
     pub(super) preparatory: bool,
     pub(super) repeatable: bool,
@@ -274,12 +276,19 @@ impl CompiledStep {
         if step.complete.is_some() && !LOOK_UPS.contains(&operation) {
             return Err(wrong("complete", &format!("is for {}", LOOK_UPS.join(", "))));
         }
-        let mut headers = HeaderMap::new();
+        let (mut headers, mut setting_headers) = (HeaderMap::new(), Vec::new());
         for (name, value) in file.headers.iter().chain(&step.headers) {
             let key = || format!("{section}.headers.{name}");
             let parsed = HeaderName::try_from(name).map_err(|_| CompileError::value(key(), "is not a header name"))?;
             if parsed == header::AUTHORIZATION || parsed == header::HOST {
                 return Err(CompileError::value(key(), "is not for a vendor file to set; credentials belong to auth"));
+            }
+            if let Some(setting) = value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                if !file.settings.contains_key(setting) {
+                    return Err(CompileError::value(key(), format!("there is no setting {setting}")));
+                }
+                setting_headers.push((parsed, setting.to_owned()));
+                continue;
             }
             let value =
                 HeaderValue::from_str(value).map_err(|_| CompileError::value(key(), "is not a header value"))?;
@@ -311,6 +320,7 @@ impl CompiledStep {
             graphql,
             variables: filter("variables", &step.variables)?,
             headers,
+            setting_headers,
             safe,
             preparatory: step.preparatory,
             repeatable: safe || repeatable || idempotency_header.is_some(),

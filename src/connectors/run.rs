@@ -296,6 +296,16 @@ fn pairs(key: &'static str, output: Option<Value>) -> Result<Vec<(String, String
     Ok(pairs)
 }
 
+/// A setting as text; None if it is left out.
+fn setting_text(settings: &Val, name: &str) -> Option<String> {
+    let Val::Obj(settings) = settings else { return None };
+    match settings.get(&Val::utf8_str(name.to_owned()))? {
+        Val::Null => None,
+        Val::TStr(text) | Val::BStr(text) => String::from_utf8(text.to_vec()).ok(),
+        other => Some(other.to_string()),
+    }
+}
+
 fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Request, Failure> {
     let source = if step.params.is_some() { &prepared.params } else { run.input };
     let names: Vec<(String, String)> = source
@@ -307,6 +317,14 @@ fn request(run: &Run<'_>, step: &CompiledStep, prepared: Prepared) -> Result<Req
     let parameter = |wanted: &str| names.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let url = run.transport.base().join(&step.path, parameter, &prepared.query)?;
     let mut headers = step.headers.clone();
+    for (name, setting) in &step.setting_headers {
+        // One that is left out sends nothing.
+        let Some(value) = setting_text(run.settings, setting) else { continue };
+        let value = HeaderValue::from_str(&value).map_err(|_| {
+            Failure::Misfit(format!("headers.{name}: the setting {setting} cannot be sent in a header"))
+        })?;
+        headers.insert(name.clone(), value);
+    }
     if prepared.body.is_some() {
         let usual = if prepared.is_form { form::CONTENT_TYPE } else { HeaderValue::from_static("application/json") };
         headers.entry(header::CONTENT_TYPE).or_insert(usual);

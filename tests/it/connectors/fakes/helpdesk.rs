@@ -268,7 +268,7 @@ pub const ZOHO_DESK: Fake = Fake {
     ],
     config: "[store]\nencryption_key = { env = \"STORE_KEY\" }\n[upstreams.zoho-desk]\nauth.token_url = \"{url}/oauth/v2/token\"\n",
     base: "",
-    trials: &[ticket(&["department_id=1892000000006907"], "1892000000042034")],
+    trials: &[ticket(&["department_id=1892000000006907", "org_id=3981311"], "1892000000042034")],
     answer: zoho_desk,
 };
 
@@ -280,6 +280,9 @@ fn zoho_desk(call: &Call) -> Answer {
     }
     if call.header("authorization") != format!("Zoho-oauthtoken {}", super::call::TOKEN) {
         return fault(401, "INVALID_OAUTH", "The OAuth Token you provided is invalid.");
+    }
+    if call.header("orgid") != "3981311" {
+        return fault(400, "INVALID_ORGID", "The orgId you provided is invalid.");
     }
     if call.route != "GET /api/v1/tickets/search" {
         return fault(404, "URL_NOT_FOUND", "The URL you provided is invalid.");
