@@ -87,8 +87,10 @@ fn of_http(extensions: &Extensions) -> Evidence {
 fn evidence(context: &RequestContext<RoleServer>) -> Evidence {
     let mut evidence = of_http(&context.extensions);
     let meta: &RequestMetaObject = &context.meta;
-    evidence.context_meta = meta.get(CONTEXT_META).map(Carried::of);
-    evidence.verifications.extend(meta.get(VERIFICATION_META).map(Carried::of));
+    // Hosts send null for a slot that is not filled.
+    let carried = |name| meta.get(name).filter(|value: &&serde_json::Value| !value.is_null()).map(Carried::of);
+    evidence.context_meta = carried(CONTEXT_META);
+    evidence.verifications.extend(carried(VERIFICATION_META));
     evidence.staff_reason = meta.get(STAFF_REASON_META).map(|reason| match reason {
         serde_json::Value::String(reason) => StaffReason::Text(reason.clone()),
         _ => StaffReason::Malformed,

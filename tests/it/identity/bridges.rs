@@ -128,6 +128,8 @@ async fn each_carrier_brings_its_customer_and_nobody_else() {
     let id_token = desk.sign_id_token(&desk.id_token());
     let agent = desk.agent("agent-1", &[]);
     is_ada(&agent.clone().with_header("customer-context", &context)).await;
+    // Hosts send null for what is not filled.
+    is_ada(&agent.clone().with_header("customer-context", &context).with_meta(META, json!(null))).await;
     is_ada(&agent.clone().with_meta(META, json!(context))).await;
     is_ada(&agent.clone().with_header("x-platform-user", &platform)).await;
     is_ada(&agent.clone().with_header("customer-context", &id_token)).await;
