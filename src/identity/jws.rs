@@ -20,7 +20,7 @@ pub enum Unreadable {
     NotBase64,
     #[error("its header is not JSON with alg")]
     Header,
-    #[error("its header names an extension, and none is understood")]
+    #[error("its header names an extension (crit, b64), and none is understood")]
     Extension,
     #[error("its claims are not a JSON object")]
     Claims,

@@ -61,7 +61,7 @@ pub enum EmailVerified {
 pub struct Nobody {
     /// The claim, or a JSON Pointer to a member of one.
     pub claim: String,
-    /// The value that marks it.
+    /// Its value in a token of nobody.
     pub value: String,
 }
 
