@@ -38,7 +38,18 @@ impl Store {
     pub async fn revoke_contexts(&self, revoked: &Revoked) -> Result<(), StoreError> {
         let (kind, text) = named(revoked);
         let (hash, now) = (self.audit.hash_text(&text), self.clock.now().unix_ms());
+        // What a one-time code has proven ends with the contexts of its conversation.
+        let proven_by = match revoked {
+            Revoked::Customer(id) => Some(("customer", id.to_string())),
+            Revoked::Conversation(id) => Some(("conversation", id.as_str().to_owned())),
+            Revoked::Context(_) => None,
+        };
         self.write(move |transaction| {
+            if let Some((column, value)) = &proven_by {
+                for table in ["verification_codes", "proven_addresses"] {
+                    transaction.execute(&format!("DELETE FROM {table} WHERE {column} = ?1"), [value])?;
+                }
+            }
             transaction.execute("DELETE FROM context_revocations WHERE at < ?1", [now - REVOCATION_KEPT_S * 1000])?;
             transaction.execute(
                 "INSERT INTO context_revocations (kind, hash, at) VALUES (?1, ?2, ?3)

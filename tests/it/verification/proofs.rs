@@ -124,6 +124,26 @@ async fn a_conversation_that_a_context_names_needs_no_handle() {
 }
 
 #[tokio::test]
+async fn what_a_code_has_raised_ends_with_the_contexts_of_its_conversation() {
+    let gateway = gateway();
+    let setup = setup(&gateway, "");
+    let server = setup.serve();
+    let visitor = Agent::with_context(&server, &claims("visitor-1", "anonymous", "conv_a"));
+    visitor.send(json!({ "email": GUEST })).await;
+    let code = codes(&gateway, GUEST, 1).await.remove(0);
+    assert!(!is_error(&visitor.check(&code, None).await));
+    assert!(shown(&visitor.order("3001", None).await));
+    let revoked = frontdesk(setup.path(), &["context", "revoke", "--conversation", "conv_a"]);
+    assert!(revoked.status.success(), "{}", stderr(&revoked));
+    assert!(!shown(&visitor.order("3001", None).await));
+    // A context that is issued later is good, and proves nothing of what was proven before.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let later = Agent::with_context(&server, &claims("visitor-1", "anonymous", "conv_a"));
+    let order = later.order("3001", None).await;
+    assert!(is_error(&order) && !shown(&order) && text(&order).contains("code"), "{order}");
+}
+
+#[tokio::test]
 async fn a_tool_that_takes_a_sign_in_is_not_served_by_a_code() {
     let gateway = gateway();
     let setup = setup(&gateway, "").config("[tools.levels]\nlookup_order = \"verified\"\n");
