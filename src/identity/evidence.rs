@@ -83,7 +83,7 @@ impl Evidence {
     pub(super) fn header(&self, name: &str) -> Result<Option<&Secret>, Refusal> {
         let mut values = self.headers.iter().filter(|header| header.name == name).map(|header| &header.value);
         match (values.next(), values.next()) {
-            (_, Some(_)) => Err(Refusal::Malformed("one of its headers came more than once")),
+            (_, Some(_)) => Err(Refusal::Malformed("more than one header carries it")),
             (value, None) => Ok(value),
         }
     }
