@@ -11,7 +11,7 @@ use axum::{
     Json,
     body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures::future::BoxFuture;
@@ -32,7 +32,7 @@ use crate::{
         Evidence, Mode,
         agents::{Agent, Challenge, Reason},
     },
-    limits::{BodyError, BodyReader, Gate, Pass},
+    limits::{BodyReader, Gate, Pass, is_json},
     telemetry::traces::RequestSpan,
     tools::{About, Calls, Incoming, OpenApiVersion, Spec, UnknownVersion, openapi, server_of},
 };
@@ -214,7 +214,8 @@ impl Shared {
             return Err(Rejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded bodies are not accepted"));
         }
         let idempotency_key = tool_call::idempotency_key(&parts.headers)?;
-        let bytes = self.bodies.read(body.take().unwrap_or_default()).await.map_err(unread)?;
+        let bytes = self.bodies.read(body.take().unwrap_or_default()).await;
+        let bytes = bytes.map_err(|error| Rejection::new(error.status(), error.to_string()))?;
         let parent = RequestSpan::of(&parts.extensions);
         if let Some(agent) = evidence.agent.clone()
             && let Some(rejection) = self.beyond_scopes(&agent, spec).instrument(parent.clone()).await
@@ -265,19 +266,4 @@ fn only(methods: &'static str) -> Rejection {
 
 fn unknown_tool(why: &str) -> Rejection {
     Rejection::new(StatusCode::NOT_FOUND, why).with_code("unknown_tool")
-}
-
-fn unread(error: BodyError) -> Rejection {
-    let rejection = |status| Rejection::new(status, error.to_string());
-    match error {
-        BodyError::TooLong(_) => rejection(StatusCode::PAYLOAD_TOO_LARGE),
-        BodyError::TooSlow => rejection(StatusCode::REQUEST_TIMEOUT),
-        BodyError::Broken => rejection(StatusCode::BAD_REQUEST),
-        BodyError::NoRoom => rejection(StatusCode::SERVICE_UNAVAILABLE),
-    }
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }

@@ -1,13 +1,11 @@
 //! Verification of customer contexts: compact JWS (RFC 7515), signed by the backend that authenticated the customer.
 
-use jsonwebtoken::{DecodingKey, crypto};
-
 use super::Caller;
 use super::{
     ContextKey, KeyError, Refusal,
     claims::{Claims, Expected},
     jws::Jws,
-    keys::Algorithm,
+    verifying_keys::{Unverified, VerifyingKeys},
 };
 use crate::domain::{AgentId, SystemId, Timestamp};
 
@@ -35,25 +33,17 @@ pub(super) struct Verifier {
     azp_required: bool,
     lifetime_s_max: i64,
     subject_system: SystemId,
-    keys: Vec<Key>,
-}
-
-struct Key {
-    algorithm: Algorithm,
-    kid: Option<String>,
-    key: DecodingKey,
+    keys: VerifyingKeys,
 }
 
 impl Verifier {
     pub(super) fn new(options: ContextOptions, subject_system: SystemId) -> Result<Self, KeyError> {
-        let mut keys: Vec<Key> = Vec::new();
-        for key in &options.keys {
-            if keys.iter().any(|other| other.algorithm == key.algorithm && other.kid == key.kid) {
-                return Err(KeyError::Duplicate);
-            }
-            keys.push(Key { algorithm: key.algorithm, kid: key.kid.clone(), key: key.decoding()? });
+        let ContextOptions { issuer, audience, azp, azp_required, lifetime_s_max, keys } = options;
+        let is_same = |one: &ContextKey, other: &ContextKey| one.algorithm == other.algorithm && one.kid == other.kid;
+        if keys.iter().enumerate().any(|(n, key)| keys[..n].iter().any(|other| is_same(key, other))) {
+            return Err(KeyError::Duplicate);
         }
-        let ContextOptions { issuer, audience, azp, azp_required, lifetime_s_max, .. } = options;
+        let keys = VerifyingKeys::new(&keys)?;
         Ok(Self { issuer, audience, azp, azp_required, lifetime_s_max, subject_system, keys })
     }
 
@@ -69,23 +59,10 @@ impl Verifier {
         if !jws.header.typ().eq_ignore_ascii_case(TYP) {
             return Err(Refusal::Typ);
         }
-        let header = &jws.header;
-        let mut candidates = self
-            .keys
-            .iter()
-            .filter(|key| key.algorithm.name() == header.alg)
-            .filter(|key| header.kid.is_none() || key.kid.is_none() || key.kid == header.kid)
-            .peekable();
-        if candidates.peek().is_none() {
-            return Err(Refusal::NoKey);
-        }
-        let signed = candidates.any(|candidate| {
-            crypto::verify(jws.signature, jws.message.as_bytes(), &candidate.key, candidate.algorithm.of_library())
-                .unwrap_or(false)
-        });
-        if !signed {
-            return Err(Refusal::Signature);
-        }
+        self.keys.verify(jws).map_err(|unverified| match unverified {
+            Unverified::NoKey => Refusal::NoKey,
+            Unverified::Signature => Refusal::Signature,
+        })?;
         let claims: Claims = serde_json::from_slice(&jws.payload()?).map_err(|_| {
             Refusal::Malformed("a claim is missing or has the wrong type; iss, aud, sub, iat, exp and lvl are required")
         })?;

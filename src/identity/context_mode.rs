@@ -99,7 +99,7 @@ impl Judge {
 
     fn context<'a>(&self, evidence: &'a Evidence, agent: Option<&AgentId>) -> Result<Option<Sent<'a>>, Refusal> {
         let header = self.carriers.header(agent);
-        let token = evidence.context(header)?.filter(|token| !token.expose().trim().is_empty());
+        let token = evidence.context(header)?;
         let beside = evidence.context_meta.is_some() || evidence.header(header)?.is_some();
         Ok(token.map(|token| Sent { token, as_argument: !beside }))
     }

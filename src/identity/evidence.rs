@@ -101,7 +101,7 @@ impl Evidence {
         Ok(found)
     }
 
-    /// The customer's token. Header, `_meta` and argument may all hold it if they are equal.
+    /// The customer's token; None if it is blank. Header, `_meta` and argument may all hold it if they are equal.
     pub(super) fn context(&self, header: &str) -> Result<Option<&Secret>, Refusal> {
         let mut found = self.header(header)?;
         for (carried, malformed) in [
@@ -115,6 +115,6 @@ impl Evidence {
             }
             found = Some(text);
         }
-        Ok(found)
+        Ok(found.filter(|token| !token.expose().trim().is_empty()))
     }
 }

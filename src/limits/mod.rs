@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use body::{BodyError, BodyReader};
+pub use body::{BodyError, BodyReader, is_json};
 pub use gate::{Gate, Pass};
 pub use lockout::{Lockout, Lookup, Strictness};
 pub use rate::{Limiter, Wait};

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     identity::agents::Challenge,
-    limits::{BodyError, BodyReader, Gate, Pass},
+    limits::{BodyReader, Gate, Pass, is_json},
     tools::{BYTE_ORDER_MARK, readable},
 };
 
@@ -75,15 +75,11 @@ where
         let why = "encoded bodies are not accepted; send the JSON as it is";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Value::Null, ErrorCode::INVALID_REQUEST, why));
     }
-    let mut body = guard.bodies.read(body).await.map_err(|error| {
-        let status = match error {
-            BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            BodyError::Broken => StatusCode::BAD_REQUEST,
-            BodyError::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        refuse(status, Value::Null, ErrorCode::INVALID_REQUEST, &error.to_string())
-    })?;
+    let mut body = guard
+        .bodies
+        .read(body)
+        .await
+        .map_err(|error| refuse(error.status(), Value::Null, ErrorCode::INVALID_REQUEST, &error.to_string()))?;
     if let Cow::Owned(mended) = readable(&body) {
         body = mended.into();
     } else if body.starts_with(BYTE_ORDER_MARK) {
@@ -125,11 +121,6 @@ where
     let large = if is_large { guard.large.clone().acquire_owned().await.ok() } else { None };
     let request = Request::from_parts(parts, Full::new(body.clone()));
     Ok(Admitted { request, asked: Asked { body, id, accepts }, is_call, permits: Permits(pass, large) })
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
 fn enter(gate: &Gate, id: Value) -> Result<Pass, Box<Answer>> {

@@ -8,8 +8,6 @@ mod profile;
 
 use std::sync::Arc;
 
-use jsonwebtoken::{DecodingKey, crypto};
-
 pub use overlap::Overlap;
 pub use presets::{EmailVerified, Nobody, PresetForm, TokenPreset};
 pub use profile::{EmailProof, PublishedKeys, TokenKeys, TokenProfile};
@@ -20,6 +18,7 @@ use super::{
     jws::{Claims, Jws},
     keys::Algorithm,
     token_refusal::TokenRefusal,
+    verifying_keys::{Unverified, VerifyingKeys},
 };
 use crate::domain::{AgentId, Timestamp};
 
@@ -33,7 +32,7 @@ struct Verifier {
 }
 
 enum VerificationKeys {
-    Configured(Vec<(Algorithm, Option<String>, DecodingKey)>),
+    Configured(VerifyingKeys),
     Published(Keys, Vec<Algorithm>),
 }
 
@@ -45,11 +44,7 @@ impl Tokens {
         }
         let verifier = |profile: TokenProfile| {
             let keys = match &profile.keys {
-                TokenKeys::Configured(keys) => VerificationKeys::Configured(
-                    keys.iter()
-                        .map(|key| Ok((key.algorithm, key.kid.clone(), key.decoding()?)))
-                        .collect::<Result<_, KeyError>>()?,
-                ),
+                TokenKeys::Configured(keys) => VerificationKeys::Configured(VerifyingKeys::new(keys)?),
                 TokenKeys::Published { at, algorithms } => {
                     let issuer = profile.issuer.clone().unwrap_or_else(|| profile.name.clone());
                     let location = match at {
@@ -109,22 +104,10 @@ impl Tokens {
 impl Verifier {
     async fn check_signature(&self, jws: &Jws<'_>) -> Result<(), TokenRefusal> {
         match &self.keys {
-            VerificationKeys::Configured(keys) => {
-                let header = &jws.header;
-                let mut candidates = keys
-                    .iter()
-                    .filter(|(algorithm, ..)| algorithm.name() == header.alg)
-                    .filter(|(_, kid, _)| header.kid.is_none() || kid.is_none() || *kid == header.kid)
-                    .peekable();
-                if candidates.peek().is_none() {
-                    return Err(TokenRefusal::NoKey);
-                }
-                let message = jws.message.as_bytes();
-                let verifies = |(algorithm, _, key): &(Algorithm, _, _)| {
-                    crypto::verify(jws.signature, message, key, algorithm.of_library()).unwrap_or(false)
-                };
-                if candidates.any(verifies) { Ok(()) } else { Err(TokenRefusal::Signature) }
-            }
+            VerificationKeys::Configured(keys) => keys.verify(jws).map_err(|unverified| match unverified {
+                Unverified::NoKey => TokenRefusal::NoKey,
+                Unverified::Signature => TokenRefusal::Signature,
+            }),
             VerificationKeys::Published(keys, algorithms) => match keys.verify(jws, algorithms).await {
                 Ok(_) => Ok(()),
                 Err(AuthError::NoKeys { .. }) => Err(TokenRefusal::NoKeysYet),
