@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     /// Rows of format 5, in every table of that time.
-    const ROWS: &str = include_str!("../../tests/it/store/old_store.sql");
+    const ROWS: &str = include_str!("rows_of_format_5.sql");
 
     fn columns(connection: &Connection) -> Vec<String> {
         let mut statement = connection

@@ -27,6 +27,7 @@ const CHECKS: &[(&str, fn())] = &[
     ("files_say_what_they_are_for_and_stay_short", files_say_what_they_are_for_and_stay_short),
     ("nothing_is_left_for_later", nothing_is_left_for_later),
     ("paths_in_documents_are_there", paths_in_documents_are_there),
+    ("the_package_holds_what_sources_include", the_package_holds_what_sources_include),
 ];
 
 const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
@@ -143,6 +144,10 @@ fn paths_in_documents_are_there() {
         faults.extend(missing.map(|path| format!("{document} names {path}, which is not there")));
     }
     none(faults);
+}
+
+fn the_package_holds_what_sources_include() {
+    none(rules::not_packaged(&below("src"), &rules::packaged(&read("Cargo.toml"))));
 }
 
 /// Fails with all faults, one a line.

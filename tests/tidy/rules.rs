@@ -88,3 +88,47 @@ pub fn nothing_left(files: &[(String, String)]) -> Vec<String> {
         })
         .collect()
 }
+
+/// What Cargo.toml puts into the crate's package: its `include`, a pattern a line.
+pub fn packaged(manifest: &str) -> Vec<String> {
+    let list =
+        manifest.split_once("\ninclude = [").and_then(|(_, rest)| rest.split_once(']')).map_or("", |(list, _)| list);
+    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Files that a source compiles in and the package would lack.
+pub fn not_packaged(files: &[(String, String)], patterns: &[String]) -> Vec<String> {
+    let fits = |file: &str, pattern: &String| {
+        let pattern = pattern.trim_start_matches('/');
+        match (pattern.split_once("**"), pattern.split_once('*')) {
+            (Some((folder, end)), _) => file.starts_with(folder) && file.ends_with(end.trim_start_matches("/*")),
+            (None, Some((start, end))) => {
+                file.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).is_some_and(|name| !name.contains('/'))
+            }
+            (None, None) => file == pattern,
+        }
+    };
+    let mut faults = Vec::new();
+    for (file, text) in files {
+        for call in ["include_str!", "include_bytes!"] {
+            for rest in text.split(call).skip(1) {
+                let Some(name) = rest.trim_start_matches(['(', ' ', '\n']).strip_prefix('"') else { continue };
+                let name = name.split('"').next().unwrap_or_default();
+                let mut place: Vec<&str> = ["src"].into_iter().chain(file.split('/')).collect();
+                place.pop();
+                for part in name.split('/') {
+                    if part == ".." {
+                        place.pop();
+                    } else {
+                        place.push(part);
+                    }
+                }
+                let place = place.join("/");
+                if !patterns.iter().any(|pattern| fits(&place, pattern)) {
+                    faults.push(format!("src/{file} includes {place}, which the crate's package lacks (Cargo.toml)"));
+                }
+            }
+        }
+    }
+    faults
+}

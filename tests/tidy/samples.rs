@@ -16,6 +16,7 @@ pub const CHECKS: &[(&str, fn())] = &[
     ("a_library_out_of_its_room_is_found", a_library_out_of_its_room_is_found),
     ("long_files_and_files_without_a_head_are_found", long_files_and_files_without_a_head_are_found),
     ("what_is_left_for_later_is_found", what_is_left_for_later_is_found),
+    ("a_file_that_the_package_lacks_is_found", a_file_that_the_package_lacks_is_found),
     ("a_path_that_is_not_there_is_found", a_path_that_is_not_there_is_found),
     (
         "the_command_line_chooses_checks_and_drops_none_by_mistake",
@@ -167,6 +168,22 @@ fn what_is_left_for_later_is_found() {
         assert_eq!(rules::nothing_left(&files(&[("a.rs", &format!("//! A.\n// {word}: later"))])).len(), 1, "{word}");
     }
     assert_eq!(rules::nothing_left(&files(&[("a.rs", "//! Done.")])), [""; 0]);
+}
+
+fn a_file_that_the_package_lacks_is_found() {
+    let patterns = rules::packaged(
+        "[package]\ninclude = [\n  \"/src/**\",\n  \"/a/*.toml\",\n  \"/b/**/*.json\",\n  \"/C\",\n]\n",
+    );
+    let found = |name: &str| {
+        let text = format!("const A: &str = include_str!(\n    \"{name}\"\n);");
+        rules::not_packaged(&files(&[("store/open.rs", &text)]), &patterns).len()
+    };
+    for there in ["x.sql", "../y/x.sql", "../../a/x.toml", "../../b/c/x.json", "../../C"] {
+        assert_eq!(found(there), 0, "{there}");
+    }
+    for gone in ["../../tests/x.sql", "../../a/b/x.toml", "../../b/c/x.toml", "../../D"] {
+        assert_eq!(found(gone), 1, "{gone}");
+    }
 }
 
 fn a_path_that_is_not_there_is_found() {

@@ -18,7 +18,7 @@ const FORMATS: [&str; 5] = [
     include_str!("../../../src/store/migrations/0004_watch.sql"),
     include_str!("../../../src/store/migrations/0005_agents.sql"),
 ];
-const ROWS: &str = include_str!("old_store.sql");
+const ROWS: &str = include_str!("../../../src/store/rows_of_format_5.sql");
 
 fn old_store(path: &Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
