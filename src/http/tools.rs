@@ -11,7 +11,7 @@ use axum::{
     Json,
     body::Body,
     extract::Request,
-    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures::future::BoxFuture;
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     identity::{
-        Evidence, Mode,
+        Evidence, Mode, STAFF_REASON_HEADER, StaffReason,
         agents::{Agent, Challenge, Reason},
     },
     limits::{BodyReader, Gate, Pass, is_json},
@@ -217,8 +217,10 @@ impl Shared {
         let bytes = self.bodies.read(body.take().unwrap_or_default()).await;
         let bytes = bytes.map_err(|error| Rejection::new(error.status(), error.to_string()))?;
         let parent = RequestSpan::of(&parts.extensions);
+        evidence.staff_reason = staff_reason(&parts.headers);
+        let staff = evidence.staff_reason.is_some();
         if let Some(agent) = evidence.agent.clone()
-            && let Some(rejection) = self.beyond_scopes(&agent, spec).instrument(parent.clone()).await
+            && let Some(rejection) = self.beyond_scopes(&agent, spec, staff).instrument(parent.clone()).await
         {
             return Err(rejection);
         }
@@ -238,8 +240,8 @@ impl Shared {
     }
 
     /// Rejects a call beyond the token's scopes.
-    async fn beyond_scopes(&self, agent: &Agent, spec: &Spec) -> Option<Rejection> {
-        let needed = self.tools.calls.missing_scope(Some(agent), spec.name, false)?;
+    async fn beyond_scopes(&self, agent: &Agent, spec: &Spec, staff: bool) -> Option<Rejection> {
+        let needed = self.tools.calls.missing_scope(Some(agent), spec.name, staff)?;
         tracing::warn!(agent = %agent.id, tool = spec.name, needed = needed.as_str(), "the agent's token lacks a scope");
         self.tools.calls.note_scope_refused(agent, spec.name).await;
         let rejection = Rejection::new(StatusCode::FORBIDDEN, format!("the access token needs the scope {needed}"))
@@ -251,6 +253,16 @@ impl Shared {
             Err(_) => rejection,
         })
     }
+}
+
+/// Why a member of staff asks, if one does.
+fn staff_reason(headers: &HeaderMap) -> Option<StaffReason> {
+    let mut values = headers.get_all(STAFF_REASON_HEADER).iter();
+    let reason = values.next()?;
+    Some(match (str::from_utf8(reason.as_bytes()), values.next()) {
+        (Ok(reason), None) => StaffReason::Text(reason.to_owned()),
+        _ => StaffReason::Malformed,
+    })
 }
 
 /// Depends on the token.

@@ -9,7 +9,7 @@ use super::{
     asserted::{AssertedOptions, Assertions},
     carriers::Carriers,
     context::{TYP, Verifier},
-    evidence::{CONTEXT_HEADER, VERIFICATION_HEADER},
+    evidence::{CONTEXT_HEADER, STAFF_REASON_HEADER, VERIFICATION_HEADER},
     jws::Jws,
     refusal::is_placeholder,
     tokens::{TokenProfile, Tokens},
@@ -56,7 +56,7 @@ impl Judge {
         // A header has one meaning.
         let asserted: Vec<String> = judge.asserted.headers().collect();
         let of_tokens = judge.tokens.headers();
-        let of_contexts = judge.carriers.headers().chain([CONTEXT_HEADER, VERIFICATION_HEADER]);
+        let of_contexts = judge.carriers.headers().chain([CONTEXT_HEADER, VERIFICATION_HEADER, STAFF_REASON_HEADER]);
         let mut taken: Vec<&str> = of_contexts.collect();
         taken.sort_unstable();
         taken.dedup();

@@ -19,7 +19,9 @@ pub const VERIFICATION_META: &str = "io.frontdesk/verification";
 /// The argument that carries the handle of a verification.
 pub const VERIFICATION_ARGUMENT: &str = "verification";
 
-/// The member of `_meta` that carries the reason of a member of staff for reading a customer's order.
+/// The header that carries the reason of a member of staff for reading a customer's order, by plain HTTP.
+pub const STAFF_REASON_HEADER: &str = "staff-reason";
+/// The member of `_meta` that carries it by MCP.
 pub const STAFF_REASON_META: &str = "io.frontdesk/staff-reason";
 
 /// The credentials that came with a call. All but `agent` and `peer` are unverified. `Debug` hides the secrets.
@@ -39,7 +41,7 @@ pub struct Evidence {
     pub verifications: Vec<Carried>,
     /// The customer beside the arguments of a call by plain HTTP.
     pub customer_member: Option<serde_json::Value>,
-    /// The reason of a member of staff in `_meta`.
+    /// The reason of a member of staff.
     pub staff_reason: Option<StaffReason>,
 }
 
@@ -71,7 +73,7 @@ impl Carried {
     }
 }
 
-/// The reason of a member of staff, as found in `_meta`.
+/// The reason of a member of staff, as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StaffReason {
     Text(String),

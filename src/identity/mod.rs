@@ -36,8 +36,8 @@ pub use claims::{LIFETIME_S, LIFETIME_S_MAX};
 pub use context::ContextOptions;
 pub use context_mode::ContextMode;
 pub use evidence::{
-    CONTEXT_ARGUMENT, CONTEXT_HEADER, CONTEXT_META, Carried, CarriedHeader, Evidence, STAFF_REASON_META, StaffReason,
-    VERIFICATION_ARGUMENT, VERIFICATION_HEADER, VERIFICATION_META,
+    CONTEXT_ARGUMENT, CONTEXT_HEADER, CONTEXT_META, Carried, CarriedHeader, Evidence, STAFF_REASON_HEADER,
+    STAFF_REASON_META, StaffReason, VERIFICATION_ARGUMENT, VERIFICATION_HEADER, VERIFICATION_META,
 };
 pub use inspect::Inspection;
 pub use keys::{Algorithm, ContextKey, KeyError, KeyMaterial, SigningKey};
@@ -281,7 +281,9 @@ fn own_token(agent: Option<&Agent>, system: &SystemId) -> Result<Customer, Refus
 /// The member of staff, if the token is that of a signed-in person with the scope orders:read:any.
 fn staff(agent: Option<&Agent>, reason: &StaffReason) -> Result<Caller, Refusal> {
     const REASON_CHARS: std::ops::RangeInclusive<usize> = 5..=500;
-    let StaffReason::Text(reason) = reason else { return Err(Refusal::Staff("the reason is not a string")) };
+    let StaffReason::Text(reason) = reason else {
+        return Err(Refusal::Staff("the reason is no string, is no UTF-8 or came twice"));
+    };
     let Some(agent) = agent else { return Err(Refusal::Staff("agents do not authenticate here")) };
     if !agent.scopes.has(Scope::OrdersReadAny) {
         return Err(Refusal::Staff("the token does not have the scope orders:read:any"));

@@ -265,7 +265,7 @@ async fn staff_see_any_order_with_a_reason_and_on_record() {
         assert!(text(&answer).contains("could not be confirmed"), "{why}: {answer}");
     }
     // Without the scope the client is told which one to ask for.
-    for token in [any(narrow), setup.token(&["bot"])] {
+    for token in [any(narrow.clone()), setup.token(&["bot"])] {
         let client = with_token(&server, &token).with_meta(reason.0, reason.1.clone());
         let call = json!({ "name": "lookup_order", "arguments": { "order_id": "2001" } });
         let answer = client.request(Era::Modern, "tools/call", call).await;
@@ -279,12 +279,28 @@ async fn staff_see_any_order_with_a_reason_and_on_record() {
     let ticket = with_token(&server, &any(person.clone())).with_meta(reason.0, reason.1.clone());
     let answer = ticket.call(Era::Modern, "create_ticket", json!({ "subject": "s", "description": "d" })).await;
     assert!(text(&answer).contains("lookup_order alone"), "{answer}");
+    // By plain HTTP the reason is a header.
+    let plain = |claims: Value| server.plain().with_token(&any(claims));
+    let found = plain(person.clone()).with_header("staff-reason", "Beschwerde für 4711");
+    let found = found.call("lookup_order", json!({ "order_id": "2001" })).await;
+    assert_eq!(found.json()["result"]["order_id"], "2001", "{found:?}");
+    for (claims, reasons, status, code) in [
+        (person.clone(), &[][..], 200, "not_confirmed"),
+        (person.clone(), &["why"], 200, "integration"),
+        (person.clone(), &["Complaint 4711", "Complaint 4712"], 200, "integration"),
+        (narrow, &["Complaint 4711"], 403, "insufficient_scope"),
+    ] {
+        let plain = reasons.iter().fold(plain(claims), |plain, reason| plain.with_header("staff-reason", reason));
+        let answer = plain.call("lookup_order", json!({ "order_id": "2001" })).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (status, &json!(code)), "{reasons:?}: {answer:?}");
+    }
     server.terminate();
     let audit = stdout(&frontdesk(setup.path(), &["audit", "--json", "--verdict", "staff"]));
     let rows: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(rows.len(), 2, "{audit}");
+    assert_eq!(rows.len(), 3, "{audit}");
     assert_eq!((&rows[0]["staff"], &rows[0]["agent"]), (&json!("staff-7"), &json!("agent-1")));
-    assert_eq!(rows[0]["reason"], "Complaint 4711, by phone");
+    assert_eq!(rows[0]["reason"], "Beschwerde für 4711");
+    assert_eq!(rows[1]["reason"], "Complaint 4711, by phone");
 }
 
 #[tokio::test]

@@ -47,13 +47,14 @@ fn escalation(words: &str, email: &str) -> String {
 
 const OF_CALL: &str = "0af7651916cd43dd8448eb211c80319c";
 const OF_REQUEST: &str = "7d1f2c6b0a9e4b3f8c5d6e7f80912a3b";
+const OF_PLAIN: &str = "3c2b1a09f8e7d6c5b4a3928170695847";
 const OF_WEBHOOK: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 #[tokio::test]
 async fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
     let collector = collector();
     let vendor = Vendor::start(|seen| match seen.path.as_str() {
-        "/orders/1001" | "/orders/1002" => {
+        "/orders/1001" | "/orders/1002" | "/orders/1003" => {
             let id = seen.path.rsplit('/').next();
             Answer::json(200, json!({ "id": id, "customerId": "cus_ada", "status": "shipped" }))
         }
@@ -67,12 +68,16 @@ async fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
     let client = server.client().with_header("traceparent", &format!("00-{OF_REQUEST}-b7ad6b7169203331-01"));
     let found = client.call(Era::Modern, "lookup_order", json!({ "order_id": "1002" })).await;
     assert!(!is_error(&found), "{found}");
+    let plain = server.plain().with_header("traceparent", &format!("00-{OF_PLAIN}-b7ad6b7169203331-01"));
+    assert_eq!(plain.call("lookup_order", json!({ "order_id": "1003" })).await.json()["ok"], true);
     let body = escalation("Where is it?", "ada@example.com");
     let mut headers = signed(body.as_bytes());
     headers.insert("traceparent", format!("00-{OF_WEBHOOK}-00f067aa0ba902b7-01").parse().unwrap());
     assert_eq!(Platform::new(&server).send("escalation", headers, body).await.unwrap().status, 200);
     settled(&setup.store()).await;
-    for (path, trace) in [("/orders/1001", OF_CALL), ("/orders/1002", OF_REQUEST), ("/tickets", OF_WEBHOOK)] {
+    for (path, trace) in
+        [("/orders/1001", OF_CALL), ("/orders/1002", OF_REQUEST), ("/orders/1003", OF_PLAIN), ("/tickets", OF_WEBHOOK)]
+    {
         let seen = vendor.seen().into_iter().find(|seen| seen.path == path).unwrap();
         let traceparent = seen.header("traceparent").unwrap().to_owned();
         assert!(
@@ -88,7 +93,7 @@ async fn a_trace_goes_from_the_caller_through_us_to_the_upstream() {
     let (status, _) = server.terminate();
     assert!(status.success());
     let spans = spans(&collector);
-    for trace in [OF_CALL, OF_REQUEST, OF_WEBHOOK] {
+    for trace in [OF_CALL, OF_REQUEST, OF_PLAIN, OF_WEBHOOK] {
         assert!(holds(&spans, &octets(trace)), "{trace}");
     }
     for word in ["desk-of-a-test", "tools/call lookup_order", "POST /webhooks", "event", "conv_1", "shop", "GET"] {
