@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod limits;
 pub mod mail;
 pub mod mcp;
+pub mod operator;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

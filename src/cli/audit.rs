@@ -80,6 +80,7 @@ fn columns(record: &StoredAudit) -> Vec<String> {
         or_empty(&record.origin),
         match (&record.staff, &record.reason) {
             (Some(staff), Some(reason)) => format!("{staff}: {reason}"),
+            (Some(staff), None) => staff.clone(),
             _ => String::new(),
         },
     ]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Call, PortError};
 use crate::{
     domain::{AgentId, ConversationId, CustomerId, Timestamp},
-    identity::{Caller, Origin, StaffMember},
+    identity::{Caller, Origin},
 };
 
 /// Storage of audit records.
@@ -29,14 +29,22 @@ pub struct AuditRecord {
     pub agent: Option<AgentId>,
     /// Stored only as a keyed hash.
     pub customer: Option<CustomerId>,
-    /// The staff member who looked, with the reason.
-    pub staff: Option<StaffMember>,
+    /// The person who looked or acted.
+    pub staff: Option<AuditedPerson>,
     pub conversation: Option<ConversationId>,
     pub context_id: Option<String>,
     /// How the customer was determined.
     pub origin: Option<Origin>,
     pub tool: Cow<'static, str>,
     pub decision: Decision,
+}
+
+/// A person of the company on record. It opens nothing: what may be read is decided by the caller of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditedPerson {
+    pub name: String,
+    /// Why, in their own words, where a reason is asked for.
+    pub reason: Option<String>,
 }
 
 /// A decision and the records that it is about.
@@ -78,7 +86,10 @@ impl AuditRecord {
             at,
             agent: caller.agent.clone(),
             customer: caller.customer().map(|customer| customer.id.clone()),
-            staff: caller.staff().cloned(),
+            staff: caller.staff().map(|member| AuditedPerson {
+                name: member.id().to_owned(),
+                reason: Some(member.reason().to_owned()),
+            }),
             conversation: caller.conversation.clone(),
             context_id: caller.context_id.clone(),
             origin: caller.origin.clone(),
@@ -211,7 +222,7 @@ pub struct StoredAudit {
     /// customers without identifying them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_hash: Option<String>,
-    /// The staff member who looked; `reason` is why.
+    /// The person who looked or acted; `reason` is why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staff: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -90,6 +90,9 @@ pub trait Ledger: Send + Sync {
 
     /// Removes the claim under a key after an operator found no effect. A finished effect stays.
     async fn forget(&self, effect_key: &EffectKey) -> Result<(), PortError>;
+
+    /// The external id of the effect under a key.
+    async fn effect_of(&self, effect_key: &EffectKey) -> Result<Option<EffectId>, PortError>;
 }
 
 /// A claim on an effect.

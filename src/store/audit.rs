@@ -118,8 +118,8 @@ fn bind(statement: &mut Statement<'_>, before: usize, row: &AuditRow) -> Result<
         &objects,
         &fields,
         &record.decision.effect.as_str(),
-        &staff.map(|member| member.id()),
-        &staff.map(|member| member.reason()),
+        &staff.map(|person| person.name.as_str()),
+        &staff.and_then(|person| person.reason.as_deref()),
         &origin,
     ];
     for (n, column) in columns.into_iter().enumerate() {

@@ -190,6 +190,19 @@ impl Ledger for Store {
         .map_err(|error| error.of(System::Ledger))
     }
 
+    async fn effect_of(&self, effect_key: &EffectKey) -> Result<Option<EffectId>, PortError> {
+        let effect_key = effect_key.as_bytes().to_vec();
+        self.read_slow(move |connection| {
+            let effect: Option<String> = connection
+                .prepare_cached("SELECT effect FROM ledger WHERE scope = ?1")?
+                .query_row([effect_key], |row| row.get(0))
+                .optional()?;
+            Ok(effect.map(|effect| EffectId::parse(&effect)).transpose()?)
+        })
+        .await
+        .map_err(|error| error.of(System::Ledger))
+    }
+
     async fn release(&self, effect: &EffectId) -> Result<(), PortError> {
         let effect = effect.clone();
         self.write(move |transaction| {
@@ -267,19 +280,4 @@ fn begin(transaction: &Transaction<'_>, claim: &Claim, now: Timestamp, key: &Has
         )?
         .execute(params![now.unix_ms(), PRUNED_PER_CLAIM])?;
     Ok(Begin::Fresh { effect })
-}
-
-impl Store {
-    /// The effect id under a key: the external id that vendors got.
-    pub async fn effect_of(&self, effect_key: &EffectKey) -> Result<Option<EffectId>, StoreError> {
-        let effect_key = effect_key.as_bytes().to_vec();
-        self.read_slow(move |connection| {
-            let effect: Option<String> = connection
-                .prepare_cached("SELECT effect FROM ledger WHERE scope = ?1")?
-                .query_row([effect_key], |row| row.get(0))
-                .optional()?;
-            Ok(effect.map(|effect| EffectId::parse(&effect)).transpose()?)
-        })
-        .await
-    }
 }

@@ -1,14 +1,13 @@
 //! `frontdesk events list` and `show`.
 
-use anyhow::anyhow;
+use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, Filter, with_store};
+use super::{ConfigArgs, Filter, operator, with_store};
 use crate::{
     cli::output,
-    events,
-    inbox::{EventFilter, Queue, StoredEvent},
+    inbox::{Queue, StoredEvent},
 };
 
 /// List events, newest first
@@ -76,25 +75,16 @@ pub(super) fn columns(event: &StoredEvent) -> Vec<String> {
 impl Show {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (event, payload, effect) = with_store(&self.config, async |store, loaded| {
-            let one = EventFilter { id: Some(self.id), limit: 1, ..EventFilter::default() };
-            let payload = store.payload(self.id).await?;
-            let system = &loaded.config.identity.subject_system;
-            // An unreadable payload has no effect key.
-            let effect_key = payload.as_deref().and_then(|payload| events::effect_key(system, payload).ok().flatten());
-            let effect = match &effect_key {
-                Some(effect_key) => store.effect_of(effect_key).await?,
-                None => None,
-            };
-            Ok((store.list(&one).await?.pop(), payload, effect))
+            let operator = operator(store, loaded);
+            let event = operator.event(self.id).await.context("see frontdesk events list")?;
+            Ok((event, store.payload(self.id).await?, operator.external_id(self.id).await?))
         })?;
-        let event = event.ok_or_else(|| anyhow!("there is no event {}; see frontdesk events list", self.id))?;
         let mut shown = serde_json::to_value(&event)?;
         if let Some(effect) = effect {
-            shown["external_id"] = json!(effect.as_str());
+            shown["external_id"] = json!(effect);
             if event.in_doubt {
                 shown["next"] = json!(format!(
-                    "search the upstream for {}; then frontdesk events settle {} --found ID, or --not-found",
-                    effect.as_str(),
+                    "search the upstream for {effect}; then frontdesk events settle {} --found ID, or --not-found",
                     event.id
                 ));
             }

@@ -6,12 +6,17 @@ mod rejected;
 mod send;
 mod settle;
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 
 use super::{ConfigArgs, existing_store::with_store, value_parsers};
 use crate::{
-    domain::Timestamp,
+    config::Loaded,
+    domain::{Clock, Timestamp},
     inbox::{EventFilter, EventState},
+    operator::Operator,
+    store::Store,
 };
 
 /// Work with events reported by webhooks
@@ -48,6 +53,17 @@ impl Events {
             EventsCommand::Send(command) => command.run(),
             EventsCommand::Verify(command) => command.run(),
         }
+    }
+}
+
+/// What people do with events, on this store.
+fn operator(store: &Store, loaded: &Loaded) -> Operator {
+    Operator {
+        queue: Arc::new(store.clone()),
+        ledger: Arc::new(store.clone()),
+        audit: Arc::new(store.clone()),
+        subject_system: loaded.config.identity.subject_system.clone(),
+        clock: Clock::system(),
     }
 }
 

@@ -5,17 +5,14 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use super::{
-    ConfigArgs, Filter,
+    ConfigArgs, Filter, operator,
     list::{TITLES, columns},
     with_store,
 };
 use crate::{
     cli::output,
-    config::Loaded,
-    desk::{AuditLog, AuditRecord, Decision, Effect, Ledger, Verdict},
-    domain::{AgentId, Clock},
-    events,
     inbox::{EventFilter, EventState, Queue, StoredEvent},
+    operator::{Actor, Operator},
     store::Store,
 };
 
@@ -84,13 +81,13 @@ impl Which {
         Ok(events)
     }
 
-    /// Runs `work` for each event and audits each change.
+    /// Runs `work` for each event.
     fn each(
         &self,
         tool: &'static str,
         done: &str,
         would: impl Fn(&StoredEvent) -> bool,
-        work: impl AsyncFn(&Store, &Loaded, &StoredEvent) -> anyhow::Result<bool>,
+        work: impl AsyncFn(&Operator, &StoredEvent) -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
         let (changed, left) = with_store(&self.config, async |store, loaded| {
             let (mut changed, mut left) = (0, 0);
@@ -104,10 +101,10 @@ impl Which {
                 }
                 return Ok((would.len(), left.len()));
             }
+            let operator = operator(store, loaded);
             for event in events {
-                if work(store, loaded, &event).await? {
+                if work(&operator, &event).await? {
                     changed += 1;
-                    store.record(record(tool, &event)?).await?;
                     match self.json {
                         true => output::json(&json!({ "id": event.id, "changed": true }))?,
                         false => output::line(format_args!("{} {done}", event.id))?,
@@ -144,47 +141,20 @@ fn why(tool: &str, event: &StoredEvent) -> String {
     }
 }
 
-pub(super) fn record(tool: &str, event: &StoredEvent) -> anyhow::Result<AuditRecord> {
-    Ok(AuditRecord {
-        at: Clock::system().now(),
-        agent: Some(AgentId::parse("operator")?),
-        customer: None,
-        staff: None,
-        conversation: event.conversation.as_deref().and_then(|id| id.parse().ok()),
-        context_id: None,
-        origin: None,
-        tool: tool.to_owned().into(),
-        decision: Decision::new(Verdict::Allowed).on("event", event.id).effect(Effect::Changed),
-    })
-}
-
 impl Replay {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let force = self.force;
         let would = |event: &StoredEvent| event.can_be_replayed(force);
-        self.which.each("events replay", "is queued again", would, async |store, loaded, event| {
-            if force && event.in_doubt && event.can_be_replayed(force) {
-                forget_doubt(store, loaded, event.id).await?;
-            }
-            Ok(store.replay(event.id, force).await?)
+        self.which.each("events replay", "is queued again", would, async |operator, event| {
+            Ok(operator.replay(&Actor::CommandLine, event, force).await?)
         })
     }
 }
 
-/// `--force` states that the effect does not exist: the ledger claim is removed, so that the effect can be made again.
-async fn forget_doubt(store: &Store, loaded: &Loaded, id: i64) -> anyhow::Result<()> {
-    let system = &loaded.config.identity.subject_system;
-    let Some(payload) = store.payload(id).await? else { return Ok(()) };
-    if let Some(effect_key) = events::effect_key(system, &payload)? {
-        store.forget(&effect_key).await?;
-    }
-    Ok(())
-}
-
 impl Discard {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        self.which.each("events discard", "is discarded", StoredEvent::can_be_discarded, async |store, _, event| {
-            Ok(store.discard(event.id).await?)
+        self.which.each("events discard", "is discarded", StoredEvent::can_be_discarded, async |operator, event| {
+            Ok(operator.discard(&Actor::CommandLine, event).await?)
         })
     }
 }
