@@ -2,6 +2,7 @@
 
 mod agents;
 mod alerts;
+mod console;
 mod desk;
 mod error;
 mod faults;
@@ -41,6 +42,7 @@ use crate::{
 };
 
 pub use agents::identity;
+pub use console::is_served as serves_console;
 use desk::{check_settlement, desk};
 pub use error::AppError;
 use faults::warnings;
@@ -270,9 +272,10 @@ impl App {
             kill: self.shutdown.kill.clone(),
         };
         let endpoint = mcp::endpoint(self.services.clone(), options);
+        let console = console::console(&self.config, &self.store, &self.connectors, &self.intake, &self.worker.clock);
         Sites {
             main: http::service(endpoint, tools, self.auth.clone(), &operations, gate, &self.http),
-            operations: http::operations(operations).into(),
+            operations: http::operations(operations, console).into(),
         }
     }
 

@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod connectors;
+pub mod console;
 pub mod desk;
 pub mod domain;
 pub mod events;

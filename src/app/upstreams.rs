@@ -62,6 +62,19 @@ pub fn upstreams_in_use(config: &Config) -> Vec<&str> {
     used(config).into_iter().map(|(name, _)| name).collect()
 }
 
+/// What each upstream is used for, in words.
+pub(super) fn uses(config: &Config) -> Vec<(&str, &'static str)> {
+    let word = |port: Port| match port {
+        Port::Orders => "orders",
+        Port::Helpdesk => "helpdesk",
+        Port::Crm => "crm",
+        Port::Knowledge => "article mirror",
+        Port::Articles => "articles",
+        Port::Codes => "one-time codes",
+    };
+    used(config).into_iter().map(|(name, port)| (name, word(port))).collect()
+}
+
 /// Upstreams that the desk uses, each with its port.
 fn used(config: &Config) -> Vec<(&str, Port)> {
     let desk = &config.desk;

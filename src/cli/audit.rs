@@ -58,6 +58,7 @@ impl Audit {
                 since: self.since,
                 until: self.until,
                 limit: self.limit,
+                ..AuditFilter::default()
             };
             Ok(store.read(&filter).await?)
         })?;

@@ -6,10 +6,11 @@ use anyhow::{Context, bail};
 use async_trait::async_trait;
 use clap::Args;
 
-use super::{block_on, live, output, secret_file, signals};
+use super::{block_on, console, live, output, secret_file, signals};
 use crate::{
     app::App,
     config::{Config, Secrets},
+    console::Role,
     desk::{CodeMessage, CodeSender, PortError, System},
     domain::{Clock, Contact, Record, SecretRef},
     identity::Mode,
@@ -104,7 +105,16 @@ impl Demo {
             let address = listening.main.1;
             output::line(format_args!("listening on http://{address}/mcp"))?;
             let metrics = listening.operations.as_ref().map(|(_, address)| *address);
-            output::line(help(address, metrics, &self.customer, &config.store.path, &secret)?)?;
+            let mut addresses = String::new();
+            if let Some(operations) = metrics {
+                let (link, _) = console::new_link(app.store(), "demo".to_owned(), Role::Lead, &Clock::system()).await?;
+                let console = console::address(&format!("http://{operations}"), &link);
+                addresses = format!(
+                    "\n\nThe console, in a browser (the link is good once, for five minutes):\n  {console}\n\nMetrics and \
+                     health:\n  curl -s http://{operations}/metrics\n  curl -s -w '\\n' http://{operations}/health"
+                );
+            }
+            output::line(help(address, &addresses, &self.customer, &config.store.path, &secret)?)?;
             if !self.quiet {
                 output::line("\nCalls, decisions and webhooks as they happen:")?;
             }
@@ -152,14 +162,13 @@ fn sample_customer(records: &[Record], id: &str) -> anyhow::Result<Contact> {
 /// Commands to paste into another terminal.
 fn help(
     address: SocketAddr,
-    metrics: Option<SocketAddr>,
+    addresses: &str,
     customer: &str,
     store: &Path,
     secret: &SecretRef,
 ) -> anyhow::Result<String> {
     let program = std::env::current_exe().context("failed to find this program")?;
     let (program, store) = (program.display(), store.display());
-    let metrics = metrics.map(|address| format!("\n\nMetrics and health:\n  curl -s http://{address}/metrics\n  curl -s -w '\\n' http://{address}/health")).unwrap_or_default();
     let secret = match secret {
         SecretRef::Env(_) => "WEBHOOK_SECRET=\"$WEBHOOK_SECRET\"".to_owned(),
         // Generated for this demo and useless afterwards.
@@ -191,7 +200,7 @@ Report an escalation as a chatbot platform does (signed webhook); it becomes a t
 What arrived, and what was decided so far:
   {program} events list --store {store}
   {program} tickets list --store {store}
-  {program} audit --store {store}{metrics}
+  {program} audit --store {store}{addresses}
 
 Ctrl-C ends the demo and removes its data."#
     ))

@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod completions;
 mod connectors;
+mod console;
 mod context;
 mod demo;
 mod erase;
@@ -70,6 +71,7 @@ enum Command {
     Webhooks(webhooks::Webhooks),
     Status(status::StatusCommand),
     Tickets(tickets::Tickets),
+    Console(console::Console),
     Token(token::Token),
     Erase(erase::Erase),
     Export(export::Export),
@@ -159,6 +161,7 @@ pub fn run() -> ExitCode {
         Command::Webhooks(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Tickets(command) => command.run(),
+        Command::Console(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Erase(command) => command.run(),
         Command::Export(command) => command.run(),

@@ -15,8 +15,8 @@ use crate::{
 /// Serve agents over HTTP
 ///
 /// Serves MCP (Streamable HTTP, stateless) at /mcp until SIGTERM or Ctrl-C; a second signal ends at once. SIGHUP
-/// reloads the configuration and its secrets; the log names the keys that need a restart. Prints two lines when it is
-/// ready: where it listens, and where its metrics are. By default every call needs a signed customer context; see
+/// reloads the configuration and its secrets; the log names the keys that need a restart. Prints where it listens, and
+/// where metrics and console are, when it is ready. By default every call needs a signed customer context; see
 /// `frontdesk context mint --help`.
 #[derive(Args)]
 pub(super) struct Serve {
@@ -41,6 +41,14 @@ impl Serve {
             match &listening.operations {
                 Some((_, address)) => output::line(format_args!("metrics at http://{address}/metrics"))?,
                 None => output::line("no metrics: operations.enabled is false")?,
+            }
+            if let Some((_, address)) = &listening.operations
+                && app::serves_console(&loaded.config)
+            {
+                let public =
+                    loaded.config.console.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+                let base = public.unwrap_or_else(|| format!("http://{address}"));
+                output::line(format_args!("console at {base}/console (sign in: frontdesk console login)"))?;
             }
             let operations = listening.operations.as_ref().map(|(_, address)| address.to_string());
             say_start(&loaded, listening.main.1, operations.as_deref().unwrap_or("none"));

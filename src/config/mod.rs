@@ -30,7 +30,8 @@ pub use tokens::TokenConfig;
 pub use verification::VerificationConfig;
 
 use crate::{
-    connectors, desk, domain::SecretError, http, identity::agents, inbox, limits, store, telemetry, tools, webhooks,
+    connectors, console, desk, domain::SecretError, http, identity::agents, inbox, limits, store, telemetry, tools,
+    webhooks,
 };
 
 /// The configuration of frontdesk (`frontdesk.toml`). Every key has a default; an unknown key is an error.
@@ -76,6 +77,8 @@ pub struct Config {
     pub webhooks: BTreeMap<String, webhooks::SourceOptions>,
     /// The operations listener: metrics, health, rejected webhooks. It is plain http.
     pub operations: http::OperationsOptions,
+    /// The console: pages for people on call, at `/console` of the operations listener.
+    pub console: console::ConsoleOptions,
     /// The queue of webhook events: retries, limits, alerts.
     pub inbox: inbox::Options,
     /// OpenTelemetry traces. Headers for the collector, for example its key, come from the environment variable

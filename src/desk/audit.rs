@@ -20,6 +20,9 @@ pub trait AuditLog: Send + Sync {
 
     /// The newest records that match the filter, newest first.
     async fn read(&self, filter: &AuditFilter) -> Result<Vec<StoredAudit>, PortError>;
+
+    /// The same, for paging: it looks at so many records at most, and says where to go on.
+    async fn page(&self, filter: &AuditFilter) -> Result<AuditPage, PortError>;
 }
 
 /// An audit record before it is stored.
@@ -86,10 +89,9 @@ impl AuditRecord {
             at,
             agent: caller.agent.clone(),
             customer: caller.customer().map(|customer| customer.id.clone()),
-            staff: caller.staff().map(|member| AuditedPerson {
-                name: member.id().to_owned(),
-                reason: Some(member.reason().to_owned()),
-            }),
+            staff: caller
+                .staff()
+                .map(|member| AuditedPerson { name: member.id().to_owned(), reason: Some(member.reason().to_owned()) }),
             conversation: caller.conversation.clone(),
             context_id: caller.context_id.clone(),
             origin: caller.origin.clone(),
@@ -205,10 +207,24 @@ pub struct AuditFilter {
     /// Any of these; all customers if empty.
     pub customers: Vec<CustomerId>,
     pub tool: Option<String>,
+    pub agent: Option<String>,
+    /// A record that the decision was about, as `order:1001`.
+    pub object: Option<String>,
     pub verdict: Option<Verdict>,
+    /// Only ids below this one.
+    pub before: Option<i64>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub limit: u32,
+}
+
+/// A page of audit records.
+#[derive(Debug, Clone, Default)]
+pub struct AuditPage {
+    /// By id, newest first.
+    pub records: Vec<StoredAudit>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<i64>,
 }
 
 /// A stored audit record.

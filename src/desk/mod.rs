@@ -42,7 +42,7 @@ pub use article_list::{
 };
 pub use article_version::ArticleVersion;
 pub use articles::ArticleOptions;
-pub use audit::{AuditFilter, AuditLog, AuditRecord, AuditedPerson, Decision, Effect, StoredAudit, Verdict};
+pub use audit::{AuditFilter, AuditLog, AuditPage, AuditRecord, AuditedPerson, Decision, Effect, StoredAudit, Verdict};
 pub use code_texts::{CodeText, CodeTexts};
 pub use codes::{SentCode, Verifications};
 pub use contacts::{ContactChange, ContactUpdate};

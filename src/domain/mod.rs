@@ -12,6 +12,7 @@ mod ids;
 mod language;
 mod link;
 mod loopback;
+mod moment;
 mod money;
 mod normalised;
 mod order;
@@ -36,6 +37,7 @@ pub use ids::{AgentId, ArticleId, ContactId, ConversationId, EffectId, NoteId, O
 pub use language::Language;
 pub use link::Link;
 pub use loopback::{is_loopback, is_loopback_origin, names_loopback};
+pub use moment::moment;
 pub use money::{Currency, Money, Rounded};
 pub use order::{LineItem, Order, OrderOwner, OrderPart, OrderStatus, Refund, ShipTo, Totals, Tracking};
 pub use parsed::Invalid;

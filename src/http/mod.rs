@@ -4,6 +4,7 @@ mod activity;
 mod auth;
 mod connection;
 mod connection_limit;
+mod console;
 mod guarded_body;
 mod health;
 mod layers;
@@ -39,6 +40,7 @@ use responses::ErrorForm;
 
 pub use auth::{AgentAuth, AuthLog};
 pub use connection_limit::Counted;
+pub use console::ConsoleSite;
 pub use health::Health;
 pub use operations::{Metrics, Operations, OperationsOptions, operations};
 pub use peer::Proxies;

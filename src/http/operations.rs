@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::health::{self, Health};
+use super::{
+    console::{self, ConsoleSite},
+    health::{self, Health},
+};
 use crate::{
     domain::{Secret, SecretRef, names_loopback},
     inbox::{Intake, QueueError},
@@ -74,8 +77,8 @@ pub struct Operations {
     pub metrics_at_http_listen: bool,
 }
 
-/// All operations endpoints, for operations.listen.
-pub fn operations(operations: Operations) -> Router {
+/// All operations endpoints and the console, for operations.listen.
+pub fn operations(operations: Operations, console: Option<ConsoleSite>) -> Router {
     let health = health::routes(operations.health.clone());
     let guarded = Router::new()
         .route("/metrics", get(metrics))
@@ -84,7 +87,8 @@ pub fn operations(operations: Operations) -> Router {
         .route("/tapped/{source}", get(tapped))
         .layer(from_fn_with_state(operations.token.clone(), guard))
         .with_state(operations);
-    guarded.merge(health)
+    // The console has its own sign-in.
+    guarded.merge(health).merge(console.map(console::routes).unwrap_or_default())
 }
 
 /// `/metrics` for http.listen. No route without a token.

@@ -50,7 +50,8 @@ pub struct Limiter<K: Hash + Eq + Clone, C: Clock + Clone = MonotonicClock> {
 }
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
-    pub(super) fn new(name: &'static str, per_minute: u32, burst: u32) -> Self {
+    /// So many a minute, `burst` of them at once; 0 is no limit.
+    pub fn new(name: &'static str, per_minute: u32, burst: u32) -> Self {
         Self::with_clock(name, MINUTE / per_minute.max(1), burst, MonotonicClock).unless(per_minute == 0)
     }
 

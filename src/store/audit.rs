@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Row, Statement, ToSql, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::{
-    desk::{AuditFilter, AuditLog, AuditRecord, Effect, PortError, StoredAudit, System, Verdict},
+    desk::{AuditFilter, AuditLog, AuditPage, AuditRecord, Effect, PortError, StoredAudit, System, Verdict},
     domain::Timestamp,
     identity::Origin,
 };
@@ -46,7 +46,9 @@ impl AuditLog for Store {
                      FROM audit
                      WHERE (?1 IS NULL OR conversation IN (?1, 'erased:' || keyed_hash(?1))) AND (?2 IS NULL OR customer_hash IN (SELECT value FROM json_each(?2)))
                        AND (?3 IS NULL OR tool = ?3) AND (?4 IS NULL OR verdict = ?4) AND (?5 IS NULL OR at >= ?5)
-                       AND (?6 IS NULL OR at <= ?6)
+                       AND (?6 IS NULL OR at <= ?6) AND (?8 IS NULL OR agent = ?8)
+                       AND (?9 IS NULL OR EXISTS (SELECT 1 FROM json_each(objects) WHERE value = ?9))
+                       AND (?10 IS NULL OR id < ?10)
                      ORDER BY at DESC, id DESC LIMIT ?7",
                 )?
                 .query_and_then(
@@ -57,7 +59,10 @@ impl AuditLog for Store {
                         filter.verdict.map(Verdict::as_str),
                         filter.since.map(Timestamp::unix_ms),
                         filter.until.map(Timestamp::unix_ms),
-                        filter.limit
+                        filter.limit,
+                        filter.agent,
+                        filter.object,
+                        filter.before
                     ],
                     read,
                 )?
@@ -66,6 +71,59 @@ impl AuditLog for Store {
         .await
         .map_err(|error| error.of(System::AuditLog))
     }
+
+    async fn page(&self, filter: &AuditFilter) -> Result<AuditPage, PortError> {
+        self.flush_audit().await.map_err(|error| error.of(System::AuditLog))?;
+        let filter = filter.clone();
+        self.read_slow(move |connection| page(connection, &filter)).await.map_err(|error| error.of(System::AuditLog))
+    }
+}
+
+/// Records that one page looks at, whatever its filter.
+const SCANNED_MAX: u32 = 20_000;
+
+/// A page of the records, by id. Of a conversation there is an index; for the rest the newest rows are looked at.
+fn page(connection: &Connection, filter: &AuditFilter) -> Result<AuditPage, StoreError> {
+    let range = match filter.conversation {
+        Some(_) => "(?1 IS NULL OR id < ?1) AND conversation IN (?2, 'erased:' || keyed_hash(?2))",
+        None => "(?1 IS NULL OR id < ?1) AND ?2 IS NULL",
+    };
+    let conversation = filter.conversation.as_ref().map(|id| id.as_str());
+    let records = connection
+        .prepare_cached(&format!(
+            "SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
+                    reason, origin
+             FROM audit WHERE id IN (SELECT id FROM audit WHERE {range} ORDER BY id DESC LIMIT ?3)
+               AND (?4 IS NULL OR tool = ?4) AND (?5 IS NULL OR verdict = ?5) AND (?6 IS NULL OR at >= ?6)
+               AND (?7 IS NULL OR agent = ?7) AND (?8 IS NULL OR EXISTS (SELECT 1 FROM json_each(objects) WHERE value = ?8))
+             ORDER BY id DESC LIMIT ?9"
+        ))?
+        .query_and_then(
+            params![
+                filter.before,
+                conversation,
+                SCANNED_MAX,
+                filter.tool,
+                filter.verdict.map(Verdict::as_str),
+                filter.since.map(Timestamp::unix_ms),
+                filter.agent,
+                filter.object,
+                filter.limit
+            ],
+            read,
+        )?
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    if records.len() == filter.limit as usize {
+        let next = records.last().map(|record| record.id);
+        return Ok(AuditPage { records, next });
+    }
+    // The last record that was looked at, if there are further ones.
+    let last: Option<(i64, i64)> = connection
+        .prepare_cached(&format!("SELECT id, at FROM audit WHERE {range} ORDER BY id DESC LIMIT 1 OFFSET ?3"))?
+        .query_row(params![filter.before, conversation, SCANNED_MAX - 1], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let older = last.filter(|(_, at)| filter.since.is_none_or(|since| *at >= since.unix_ms()));
+    Ok(AuditPage { records, next: older.map(|(id, _)| id) })
 }
 
 const COLUMNS: usize = 13;

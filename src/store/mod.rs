@@ -10,6 +10,7 @@ mod audit_buffer;
 mod backup;
 mod check;
 mod claims;
+mod console;
 mod contact_writes;
 mod contacts;
 mod conversations;

@@ -5,9 +5,9 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use super::{
-    ConfigArgs, Filter, operator,
+    ConfigArgs, Filter,
     list::{TITLES, columns},
-    with_store,
+    operator, with_store,
 };
 use crate::{
     cli::output,

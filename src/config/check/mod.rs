@@ -8,7 +8,10 @@ mod verification;
 use http::Uri;
 
 use super::{Config, ConfigError};
-use crate::identity::{Mode, agents::Authentication};
+use crate::{
+    domain::{is_loopback, names_loopback},
+    identity::{Mode, agents::Authentication},
+};
 
 pub(super) use addresses::host;
 pub(crate) use addresses::proxies;
@@ -40,6 +43,7 @@ pub(super) fn across(config: &Config) -> Vec<ConfigError> {
     addresses::beyond_this_machine(config, &mut faults);
     addresses::operations(config, &mut faults);
     addresses::names(config, &mut faults);
+    console(config, &mut faults);
     traces(config, &mut faults);
     identity(config, &mut faults);
     if let Err(fault) = proxies(config) {
@@ -49,6 +53,40 @@ pub(super) fn across(config: &Config) -> Vec<ConfigError> {
     retention(config, &mut faults);
     verification::verification(config, &mut faults);
     faults.into_vec()
+}
+
+/// Beyond this machine the console needs encryption: its cookie is worth a session.
+fn console(config: &Config, faults: &mut Faults) {
+    let console = &config.console;
+    let public = console.public_url.as_deref();
+    if let Some(url) = public {
+        let uri = url.parse::<Uri>().ok().filter(|uri| uri.authority().is_some());
+        let bare = uri.as_ref().is_some_and(|uri| matches!(uri.path(), "" | "/") && uri.query().is_none());
+        let https = uri.as_ref().is_some_and(|uri| uri.scheme_str() == Some("https"));
+        let here = uri.as_ref().and_then(Uri::host).is_some_and(names_loopback);
+        if !bare || !(https || here) {
+            faults.value(
+                "console.public_url",
+                "must be the https address of a host, without a path, as https://desk.example.com; /console is added",
+            );
+        }
+    }
+    if console.enabled != Some(true) {
+        return;
+    }
+    if !config.operations.enabled {
+        faults.value("console.enabled", "needs operations.enabled = true: it is served at operations.listen");
+    }
+    if !is_loopback(config.operations.listen.ip()) && config.http.tls.is_none() && public.is_none() {
+        faults.value(
+            "console.enabled",
+            format!(
+                "operations.listen = \"{}\" can be reached from other machines, and the console's cookie must not travel in \
+                 clear; set [http.tls], or console.public_url to the https address of the proxy in front, or listen on 127.0.0.1",
+                config.operations.listen
+            ),
+        );
+    }
 }
 
 fn traces(config: &Config, faults: &mut Faults) {

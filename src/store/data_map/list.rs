@@ -246,6 +246,9 @@ pub(in crate::store) const DATA_MAP: &[TableEntry] = &[
     TableEntry { table: "agent_token", ..OF_NOBODY },
     TableEntry { table: "dead_letters", ..OF_NOBODY },
     TableEntry { table: "event_counts", ..OF_NOBODY },
+    // Members of staff, by the name that they signed in with.
+    TableEntry { table: "console_links", kept: Kept::UntilExpired, ..OF_NOBODY },
+    TableEntry { table: "console_sessions", kept: Kept::UntilExpired, ..OF_NOBODY },
     // Encrypted tokens of upstreams.
     TableEntry { table: "upstream_tokens", ..OF_NOBODY },
     // Names of upstreams.

@@ -1,0 +1,168 @@
+//! The list of events, with its filter in the address.
+
+use askama::Template;
+
+use super::{Choice, choices};
+use crate::{
+    console::{
+        Action, EventPage, EventQuery, Form, Reply,
+        clock_words::When,
+        page::{Frame, Tab, page},
+        router::{Fault, Visit, address},
+        shown::on_one_line,
+    },
+    domain::{Timestamp, moment},
+    inbox::{EventFilter, EventState, StoredEvent},
+};
+
+/// Events of a page.
+const ROWS: u32 = 50;
+
+pub(super) const STATES: [EventState; 6] = [
+    EventState::Pending,
+    EventState::Claimed,
+    EventState::Done,
+    EventState::Dead,
+    EventState::Discarded,
+    EventState::Quarantined,
+];
+
+#[derive(Template)]
+#[template(path = "events.html")]
+struct Events {
+    frame: Frame,
+    here: String,
+    states: Vec<Choice>,
+    sources: Vec<Choice>,
+    kind: String,
+    conversation: String,
+    since: String,
+    only_error: Option<String>,
+    rows: Vec<EventRow>,
+    older: Option<String>,
+    /// The filter, for actions on all that it fits.
+    hidden: Vec<(&'static str, String)>,
+    may_replay: bool,
+    may_discard: bool,
+}
+
+/// An event as a row.
+pub(super) struct EventRow {
+    pub(super) id: i64,
+    pub(super) received: When,
+    pub(super) state: &'static str,
+    pub(super) mood: &'static str,
+    pub(super) source: String,
+    pub(super) kind: String,
+    pub(super) subject: String,
+    pub(super) conversation_href: Option<String>,
+    pub(super) failures: u32,
+    /// Its receipt, why it waits, or what went wrong.
+    pub(super) became: String,
+}
+
+impl EventRow {
+    pub(super) fn of(event: &StoredEvent, now: Timestamp) -> Self {
+        let became = event.receipt.as_ref().or(event.waits.as_ref()).or(event.error.as_ref());
+        Self {
+            id: event.id,
+            received: When::of(event.received_at, now),
+            state: word(event.state),
+            mood: mood(event.state),
+            source: on_one_line(&event.source),
+            kind: on_one_line(&event.kind),
+            subject: on_one_line(event.conversation.as_ref().unwrap_or(&event.subject)),
+            conversation_href: event.conversation.as_deref().map(conversation_address),
+            failures: event.failures,
+            became: became.map(|text| on_one_line(text)).unwrap_or_default(),
+        }
+    }
+}
+
+/// The page of a conversation.
+pub(super) fn conversation_address(id: &str) -> String {
+    let id = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
+    address(&format!("/conversations/{id}"), &[])
+}
+
+pub(super) fn word(state: EventState) -> &'static str {
+    match state {
+        EventState::Pending => "pending",
+        EventState::Claimed => "claimed",
+        EventState::Done => "done",
+        EventState::Dead => "dead",
+        EventState::Discarded => "discarded",
+        EventState::Quarantined => "quarantined",
+    }
+}
+
+fn mood(state: EventState) -> &'static str {
+    match state {
+        EventState::Done => "good",
+        EventState::Dead => "bad",
+        EventState::Quarantined => "warn",
+        EventState::Pending | EventState::Claimed | EventState::Discarded => "",
+    }
+}
+
+/// The filter that an address or a form gives.
+pub(super) fn query(form: &Form, now: Timestamp) -> Result<EventQuery, Fault> {
+    let state = form.text("state").map(|text| {
+        let known = STATES.into_iter().find(|state| word(*state) == text);
+        known.ok_or_else(|| Fault::Input(format!("There is no state {}.", on_one_line(text))))
+    });
+    let since =
+        form.text("since").map(|text| moment(text, now, false).map_err(|why| Fault::Input(format!("Since: {why}."))));
+    Ok(EventQuery {
+        filter: EventFilter {
+            id: None,
+            source: form.text("source").map(str::to_owned),
+            kind: form.text("kind").map(str::to_owned),
+            state: state.transpose()?,
+            conversation: form.text("conversation").map(str::to_owned),
+            since: since.transpose()?,
+            limit: ROWS,
+        },
+        error: form.raw("error").filter(|error| !error.is_empty()).map(str::to_owned),
+        in_doubt: None,
+        before: form.number("before"),
+        up_to: None,
+    })
+}
+
+/// The filter as members of a form or an address.
+pub(super) fn members(form: &Form) -> Vec<(&'static str, String)> {
+    let names = ["state", "source", "kind", "conversation", "since", "error"];
+    let kept = names.into_iter().filter_map(|name| Some((name, form.raw(name)?.to_owned())));
+    kept.filter(|(_, value)| !value.is_empty()).collect()
+}
+
+pub(super) fn address_of(members: &[(&'static str, String)], before: Option<i64>) -> String {
+    let mut query: Vec<(&str, Option<String>)> =
+        members.iter().map(|(name, value)| (*name, Some(value.clone()))).collect();
+    query.push(("before", before.map(|id| id.to_string())));
+    address("/events", &query)
+}
+
+pub(in crate::console) async fn events(visit: &Visit<'_>) -> Result<Reply, Fault> {
+    let form = &visit.request.query;
+    let query = query(form, visit.now)?;
+    let EventPage { events, next } = visit.console.parts.records.events(&query).await?;
+    let members = members(form);
+    let text = |name| form.text(name).unwrap_or_default().to_owned();
+    page(&Events {
+        frame: Frame::of(visit, Tab::Events, "Events"),
+        here: address_of(&members, query.before),
+        states: choices(STATES.map(|state| word(state).to_owned()), form.text("state")),
+        sources: choices(visit.console.parts.intake.sources().map(str::to_owned), form.text("source")),
+        kind: text("kind"),
+        conversation: text("conversation"),
+        since: text("since"),
+        only_error: query.error.as_deref().map(on_one_line),
+        rows: events.iter().map(|event| EventRow::of(event, visit.now)).collect(),
+        older: next.map(|before| address_of(&members, Some(before))),
+        hidden: members,
+        may_replay: visit.may(Action::Replay),
+        may_discard: visit.may(Action::Discard),
+    })
+}
