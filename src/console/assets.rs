@@ -24,6 +24,7 @@ pub(super) const ASSETS: &[Asset] = &[
         content_type: "text/javascript; charset=utf-8",
         content: include_str!("assets/console.js"),
     },
+    Asset { name: "icon.svg", content_type: "image/svg+xml", content: include_str!("assets/icon.svg") },
     Asset {
         name: "htmx.min.js",
         content_type: "text/javascript; charset=utf-8",

@@ -44,6 +44,7 @@ pub(super) struct Frame {
     pub(super) css: String,
     pub(super) script: String,
     pub(super) htmx: String,
+    pub(super) icon: String,
 }
 
 const TABS: &[(Tab, &str, &str)] = &[
@@ -90,6 +91,7 @@ impl Frame {
             css: assets::address("console.css"),
             script: assets::address("console.js"),
             htmx: assets::address("htmx.min.js"),
+            icon: assets::address("icon.svg"),
         }
     }
 }
