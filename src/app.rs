@@ -12,6 +12,7 @@ mod reload;
 mod requests;
 mod scrape;
 mod secrets;
+mod shutdown;
 mod sources;
 mod status;
 mod upstreams;
@@ -19,7 +20,7 @@ mod vault;
 mod verification;
 mod worker;
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use tokio::{
     net::TcpListener,
@@ -52,14 +53,12 @@ use reconcile::ReplaceableReconciliations;
 use reload::{Reloader, ReplaceableDispatch, Sites};
 use scrape::Scrape;
 use secrets::{KeptTls, operations_token, tls};
+use shutdown::{close_at, finish};
 pub use sources::webhook_source;
 pub use status::Status;
 pub use upstreams::{Connectors, Mirrors, article_mirrors, connectors, upstreams_in_use};
 pub use vault::token_vault;
 pub use verification::mail_server;
-
-/// How long detached writes may take to finish at shutdown.
-const WRITES_DRAIN: Duration = Duration::from_secs(10);
 
 /// Connection limit of the operations listener: operators and metrics scrapers.
 const OPERATIONS_CONNECTIONS_MAX: usize = 64;
@@ -376,26 +375,4 @@ fn warm_up(auth: Arc<AgentAuth>, identity: Arc<Identity>) {
             agents.warm_up().await;
         }
     });
-}
-
-/// Begins the first shutdown phase when `stop` resolves.
-fn close_at(stop: impl Future<Output = ()> + Send + 'static, shutdown: &Shutdown) {
-    let closing = shutdown.closing.clone();
-    tokio::spawn(async move {
-        stop.await;
-        closing.cancel();
-    });
-}
-
-/// The second shutdown phase: cancels what still runs, but lets started writes and buffered audit records reach the
-/// disk.
-async fn finish(shutdown: &Shutdown, store: &Store) -> Result<(), AppError> {
-    shutdown.kill.cancel();
-    shutdown.writes.close();
-    if tokio::time::timeout(WRITES_DRAIN, shutdown.writes.wait()).await.is_err() {
-        tracing::warn!(
-            "writes were still running at the end; they are in doubt in the ledger, and a repeat settles them"
-        );
-    }
-    Ok(store.close().await?)
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use tokio::sync::Mutex;
 
-use super::{Console, ConsoleError, Reply, router::Visit};
+use super::{Console, ConsoleError, Reply, visit::Visit};
 
 /// Pause between two looks at the version.
 const PAUSE: Duration = Duration::from_secs(1);

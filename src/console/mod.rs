@@ -19,6 +19,7 @@ mod session;
 mod shown;
 mod sign_in;
 mod views;
+mod visit;
 
 use std::{net::IpAddr, sync::Arc};
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::{
     PATH, Reply, Role, assets,
-    router::{Fault, Visit},
+    visit::{Fault, Visit},
 };
 
 /// A page of the navigation.

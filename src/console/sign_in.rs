@@ -8,7 +8,7 @@ use super::{
     Console, ConsoleError, NewSession, PATH, Reply, Request, SignedInBy, Token,
     origin::Origin,
     page::{self, Frame},
-    router::{Fault, Visit, address},
+    visit::{Fault, Visit, address},
 };
 use crate::{
     desk::{AuditRecord, AuditedPerson, Decision, Verdict},

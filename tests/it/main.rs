@@ -114,6 +114,13 @@ mod operations {
     mod traces;
 }
 
+/// Pages for people on call.
+mod console {
+    mod actions;
+    mod pages;
+    mod security;
+}
+
 mod cli {
     mod bad_input;
     mod check;

@@ -12,6 +12,7 @@ pub const LINES_MAX: usize = 400;
 /// Libraries, and the rooms that may name them.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("rmcp", &["mcp"]),
+    ("askama", &["console"]),
     ("axum", &["http"]),
     ("rusqlite", &["store"]),
     ("reqwest", &["upstream"]),

@@ -8,7 +8,7 @@ use crate::{
     console::{
         Action, EventQuery, Reply,
         page::{Frame, Tab, page},
-        router::{Fault, Visit, address},
+        visit::{Fault, Visit, address},
     },
     inbox::StoredEvent,
     operator::{Finding, Settled},

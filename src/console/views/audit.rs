@@ -2,16 +2,20 @@
 
 use askama::Template;
 
-use super::{Choice, choices, conversations::short, events::conversation_address};
+use super::{
+    Choice, choices,
+    events::conversation_address,
+    verdicts::{VERDICTS, mood, short},
+};
 use crate::{
     console::{
         Form, Reply,
         clock_words::When,
         page::{Frame, Tab, page},
-        router::{Fault, Visit, address},
         shown::on_one_line,
+        visit::{Fault, Visit, address},
     },
-    desk::{AuditFilter, StoredAudit, Verdict},
+    desk::{AuditFilter, StoredAudit},
     domain::{ConversationId, Timestamp, moment},
 };
 
@@ -19,28 +23,6 @@ use crate::{
 const ROWS: u32 = 100;
 /// Records of an export.
 const EXPORTED_MAX: u32 = 10_000;
-
-const VERDICTS: [Verdict; 19] = [
-    Verdict::Allowed,
-    Verdict::Staff,
-    Verdict::Absent,
-    Verdict::Foreign,
-    Verdict::Unreadable,
-    Verdict::GuestUnproven,
-    Verdict::StepUp,
-    Verdict::IdentityRefused,
-    Verdict::ScopeRefused,
-    Verdict::InvalidArguments,
-    Verdict::RateLimited,
-    Verdict::KeyReused,
-    Verdict::Failed,
-    Verdict::InDoubt,
-    Verdict::CodeSent,
-    Verdict::CodeLimited,
-    Verdict::CodeRight,
-    Verdict::CodeWrong,
-    Verdict::CodeExpired,
-];
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -70,15 +52,6 @@ struct Row {
     who: String,
     customer: String,
     origin: String,
-}
-
-/// How a verdict is shown.
-pub(super) fn mood(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Allowed | Verdict::CodeRight | Verdict::CodeSent => "",
-        Verdict::Failed | Verdict::InDoubt => "bad",
-        _ => "warn",
-    }
 }
 
 /// The filter that an address gives.

@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 
-use super::events::{EventRow, conversation_address};
+use super::{
+    events::{EventRow, conversation_address},
+    verdicts::{mood, short, words},
+};
 use crate::{
     console::{
         Reply,
         clock_words::When,
         page::{Frame, Tab, page},
-        router::{Fault, Visit, address},
         shown::on_one_line,
+        visit::{Fault, Visit, address},
     },
-    desk::{AuditFilter, Effect, StoredAudit, Verdict},
+    desk::{AuditFilter, Effect, StoredAudit},
     domain::{ConversationId, Timestamp},
     inbox::{EventFilter, StoredEvent},
 };
@@ -121,11 +124,6 @@ pub(in crate::console) async fn conversation(visit: &Visit<'_>, id: &str) -> Res
     })
 }
 
-/// Enough of a hash to tell customers apart.
-pub(super) fn short(hash: &str) -> String {
-    hash.chars().take(12).collect()
-}
-
 fn of_call(call: &StoredAudit, now: Timestamp) -> Entry {
     let effect = match call.effect {
         Effect::None => String::new(),
@@ -147,7 +145,7 @@ fn of_call(call: &StoredAudit, now: Timestamp) -> Entry {
         more: on_one_line(&more.join("; ")),
         href: None,
         link: String::new(),
-        mood: super::audit::mood(call.verdict),
+        mood: mood(call.verdict),
     }
 }
 
@@ -162,30 +160,5 @@ fn of_event(event: &StoredEvent, now: Timestamp) -> Entry {
         href: Some(address(&format!("/events/{}", event.id), &[])),
         link: format!("event {}", event.id),
         mood: row.mood,
-    }
-}
-
-/// A verdict in words.
-pub(super) fn words(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Allowed => "allowed",
-        Verdict::Staff => "shown to staff",
-        Verdict::Absent => "denied: there is no such record",
-        Verdict::Foreign => "denied: it is another customer's",
-        Verdict::Unreadable => "denied: the reply does not say whose it is",
-        Verdict::GuestUnproven => "denied: a guest order, and the address is not proven",
-        Verdict::StepUp => "denied: the customer has to sign in",
-        Verdict::IdentityRefused => "denied: it is not known who the customer is",
-        Verdict::ScopeRefused => "denied: the agent's token lacks the scope",
-        Verdict::InvalidArguments => "denied: the arguments cannot be used",
-        Verdict::RateLimited => "slowed: too many calls",
-        Verdict::KeyReused => "denied: the idempotency key was used with other arguments",
-        Verdict::Failed => "failed: a system did not do it",
-        Verdict::InDoubt => "in doubt: it is not known whether a system has done it",
-        Verdict::CodeSent => "a one-time code was sent",
-        Verdict::CodeLimited => "a one-time code was kept back by a limit",
-        Verdict::CodeRight => "the one-time code was right",
-        Verdict::CodeWrong => "the one-time code was wrong",
-        Verdict::CodeExpired => "the one-time code was over",
     }
 }

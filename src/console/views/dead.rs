@@ -6,8 +6,8 @@ use crate::console::{
     Action, CauseKey, Reply,
     clock_words::When,
     page::{Frame, Tab, page},
-    router::{Fault, Visit, address},
     shown::on_one_line,
+    visit::{Fault, Visit, address},
 };
 
 #[derive(Template)]

@@ -10,8 +10,8 @@ use crate::{
     console::{
         Action, Reply,
         page::{Frame, Tab, page},
-        router::{Fault, Visit},
         shown::on_one_line,
+        visit::{Fault, Visit},
     },
     domain::{OCTETS_MIN, Secret, Timestamp},
     webhooks::{Mapped, RawWebhook, Rejection, Source},

@@ -9,8 +9,8 @@ use crate::{
         Action, Reply, Reveal,
         clock_words::When,
         page::{Frame, Tab, page},
-        router::{Fault, Visit},
         shown::shown,
+        visit::{Fault, Visit},
     },
     desk::{AuditRecord, Decision, Verdict},
 };

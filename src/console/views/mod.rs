@@ -9,6 +9,7 @@ mod event;
 mod events;
 mod overview;
 mod people;
+mod verdicts;
 mod webhooks;
 
 pub(super) use act::{act, act_on_all, preview};

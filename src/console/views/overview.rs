@@ -9,8 +9,8 @@ use crate::{
         CallMinute, Reply,
         clock_words::{When, length},
         page::{Frame, Tab, page},
-        router::{Fault, Visit, address},
         shown::on_one_line,
+        visit::{Fault, Visit, address},
     },
     inbox::Vitals,
 };

@@ -6,9 +6,9 @@ use crate::console::{
     Action, Reply,
     clock_words::When,
     page::{Frame, Tab, page},
-    router::{Fault, RECENT_MINUTES, Visit, address},
     shown::on_one_line,
     sign_in,
+    visit::{Fault, RECENT_MINUTES, Visit, address},
 };
 
 #[derive(Template)]

@@ -7,8 +7,8 @@ use crate::console::{
     Action, Reply,
     clock_words::When,
     page::{Frame, Tab, page},
-    router::{Fault, Visit},
     shown::{on_one_line, shown},
+    visit::{Fault, Visit},
 };
 
 #[derive(Template)]
