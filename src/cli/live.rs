@@ -45,7 +45,7 @@ fn print(happenings: &Receiver<Happening>, left_out: &AtomicU64) {
 }
 
 /// One line: what, which, how it ended, with what effect, on what.
-fn line(happening: &Happening, colours: bool) -> String {
+pub(super) fn line(happening: &Happening, colours: bool) -> String {
     let Happening { what, name, outcome, effect, objects } = happening;
     // No escape but ours reaches the terminal, and one line stays one.
     let [name, outcome, effect, objects] =
@@ -59,8 +59,8 @@ fn line(happening: &Happening, colours: bool) -> String {
         _ => "",
     };
     let colour = match outcome.as_str() {
-        "allowed" | "staff" | "acknowledged" | "code_sent" | "code_right" => 32,
-        "duplicate" | "skipped" | "handshake" | "retry" | "deferred" | "accepted" => 33,
+        "allowed" | "staff" | "acknowledged" | "done" | "code_sent" | "code_right" => 32,
+        "duplicate" | "skipped" | "handshake" | "retry" | "deferred" | "accepted" | "pending" | "discarded" => 33,
         _ => 31,
     };
     let outcome = painted(&format!("{outcome:<12}"), colour, colours);

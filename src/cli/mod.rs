@@ -27,6 +27,7 @@ mod serve;
 mod signals;
 mod status;
 mod stdio;
+mod tail;
 mod tickets;
 mod token;
 mod value_parsers;
@@ -70,6 +71,7 @@ enum Command {
     Events(events::Events),
     Webhooks(webhooks::Webhooks),
     Status(status::StatusCommand),
+    Tail(tail::Tail),
     Tickets(tickets::Tickets),
     Console(console::Console),
     Token(token::Token),
@@ -160,6 +162,7 @@ pub fn run() -> ExitCode {
         Command::Events(command) => command.run(),
         Command::Webhooks(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Tail(command) => command.run(),
         Command::Tickets(command) => command.run(),
         Command::Console(command) => command.run(),
         Command::Token(command) => command.run(),

@@ -76,6 +76,8 @@ pub struct EventQuery {
     pub before: Option<i64>,
     /// Only ids up to this one.
     pub up_to: Option<i64>,
+    /// Only ids above this one, the oldest of them first.
+    pub after: Option<i64>,
 }
 
 /// A page of events.

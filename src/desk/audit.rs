@@ -213,6 +213,8 @@ pub struct AuditFilter {
     pub verdict: Option<Verdict>,
     /// Only ids below this one.
     pub before: Option<i64>,
+    /// Only ids above this one. A page of them begins with the oldest.
+    pub after: Option<i64>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub limit: u32,

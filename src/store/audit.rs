@@ -84,23 +84,26 @@ const SCANNED_MAX: u32 = 20_000;
 
 /// A page of the records, by id. Of a conversation there is an index; for the rest the newest rows are looked at.
 fn page(connection: &Connection, filter: &AuditFilter) -> Result<AuditPage, StoreError> {
-    let range = match filter.conversation {
-        Some(_) => "(?1 IS NULL OR id < ?1) AND conversation IN (?2, 'erased:' || keyed_hash(?2))",
-        None => "(?1 IS NULL OR id < ?1) AND ?2 IS NULL",
+    let (order, range) = match (filter.after, &filter.conversation) {
+        (Some(_), _) => ("ASC", "id > ?1"),
+        (None, Some(_)) => ("DESC", "(?1 IS NULL OR id < ?1) AND conversation IN (?2, 'erased:' || keyed_hash(?2))"),
+        (None, None) => ("DESC", "(?1 IS NULL OR id < ?1)"),
     };
+    let place = filter.after.or(filter.before);
     let conversation = filter.conversation.as_ref().map(|id| id.as_str());
     let records = connection
         .prepare_cached(&format!(
             "SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
                     reason, origin
-             FROM audit WHERE id IN (SELECT id FROM audit WHERE {range} ORDER BY id DESC LIMIT ?3)
+             FROM audit WHERE id IN (SELECT id FROM audit WHERE {range} ORDER BY id {order} LIMIT ?3)
+               AND (?2 IS NULL OR conversation IN (?2, 'erased:' || keyed_hash(?2)))
                AND (?4 IS NULL OR tool = ?4) AND (?5 IS NULL OR verdict = ?5) AND (?6 IS NULL OR at >= ?6)
                AND (?7 IS NULL OR agent = ?7) AND (?8 IS NULL OR EXISTS (SELECT 1 FROM json_each(objects) WHERE value = ?8))
-             ORDER BY id DESC LIMIT ?9"
+             ORDER BY id {order} LIMIT ?9"
         ))?
         .query_and_then(
             params![
-                filter.before,
+                place,
                 conversation,
                 SCANNED_MAX,
                 filter.tool,
@@ -113,6 +116,9 @@ fn page(connection: &Connection, filter: &AuditFilter) -> Result<AuditPage, Stor
             read,
         )?
         .collect::<Result<Vec<_>, StoreError>>()?;
+    if filter.after.is_some() {
+        return Ok(AuditPage { records, next: None });
+    }
     if records.len() == filter.limit as usize {
         let next = records.last().map(|record| record.id);
         return Ok(AuditPage { records, next });
@@ -120,7 +126,7 @@ fn page(connection: &Connection, filter: &AuditFilter) -> Result<AuditPage, Stor
     // The last record that was looked at, if there are further ones.
     let last: Option<(i64, i64)> = connection
         .prepare_cached(&format!("SELECT id, at FROM audit WHERE {range} ORDER BY id DESC LIMIT 1 OFFSET ?3"))?
-        .query_row(params![filter.before, conversation, SCANNED_MAX - 1], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![place, conversation, SCANNED_MAX - 1], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let older = last.filter(|(_, at)| filter.since.is_none_or(|since| *at >= since.unix_ms()));
     Ok(AuditPage { records, next: older.map(|(id, _)| id) })

@@ -129,6 +129,7 @@ mod cli {
     mod demo;
     mod init;
     mod schemas;
+    mod tail;
     mod usage;
 }
 

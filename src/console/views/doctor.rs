@@ -164,10 +164,10 @@ fn variants(body: &Bytes) -> Vec<(&'static str, Bytes)> {
     variants.push(("with a byte order mark", format!("\u{feff}{text}")));
     if let Ok(value) = serde_json::from_str::<Value>(trimmed) {
         let compact = value.to_string();
+        variants.push(("without spaces between its members", compact.clone()));
         variants.push(("with ASCII escapes", ascii(&compact)));
         variants.push(("with slashes escaped", compact.replace('/', "\\/")));
         variants.push(("with slashes and letters escaped", ascii(&compact).replace('/', "\\/")));
-        variants.push(("without spaces between its members", compact));
         if let Ok(pretty) = serde_json::to_string_pretty(&value) {
             variants.push(("indented by two", pretty));
         }

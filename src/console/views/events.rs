@@ -124,9 +124,8 @@ pub(super) fn query(form: &Form, now: Timestamp) -> Result<EventQuery, Fault> {
             limit: ROWS,
         },
         error: form.raw("error").filter(|error| !error.is_empty()).map(str::to_owned),
-        in_doubt: None,
         before: form.number("before"),
-        up_to: None,
+        ..EventQuery::default()
     })
 }
 

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params, types::Value};
 
 use crate::{
     console::{CallMinute, CauseGroup, CauseKey, ConsoleError, ConversationPage, EventPage, EventQuery, Records},
@@ -111,41 +111,56 @@ impl Records for Store {
     }
 }
 
-/// A page of events. By state or conversation there is an index; for the rest the newest rows are looked at.
+/// A page of events. By id, state or conversation there is an index; for the rest the newest rows are looked at.
 fn page(connection: &Connection, query: &EventQuery) -> Result<EventPage, StoreError> {
     let filter = &query.filter;
-    let range = "(?1 IS NULL OR id < ?1) AND (?2 IS NULL OR id <= ?2) AND (?3 IS NULL OR state = ?3)
-        AND (?4 IS NULL OR conversation = ?4)";
-    let range = match (&filter.state, &filter.conversation) {
-        (_, Some(_)) => range.replace("(?4 IS NULL OR conversation = ?4)", "conversation = ?4"),
-        (Some(_), None) => range.replace("(?3 IS NULL OR state = ?3)", "state = ?3"),
-        (None, None) => range.to_owned(),
+    let (order, range) = if filter.id.is_some() {
+        ("DESC", "id = ?4")
+    } else if query.after.is_some() {
+        ("ASC", "id > ?4")
+    } else if filter.conversation.is_some() {
+        ("DESC", "conversation = ?4 AND (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR id <= ?2)")
+    } else if filter.state.is_some() {
+        ("DESC", "state = ?3 AND (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR id <= ?2)")
+    } else {
+        ("DESC", "(?1 IS NULL OR id < ?1) AND (?2 IS NULL OR id <= ?2)")
     };
     let (before, up_to, state) = (query.before, query.up_to, filter.state.map(word));
+    // What the range of rows is chosen by, besides the state.
+    let chosen = match (filter.id.or(query.after), &filter.conversation) {
+        (Some(id), _) => Value::Integer(id),
+        (None, Some(conversation)) => Value::Text(conversation.clone()),
+        (None, None) => Value::Null,
+    };
     let events = connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM events WHERE id IN (SELECT id FROM events WHERE {range} ORDER BY id DESC LIMIT ?5)
-               AND (?6 IS NULL OR source = ?6) AND (?7 IS NULL OR kind = ?7) AND (?8 IS NULL OR received_at >= ?8)
-               AND (?9 IS NULL OR error = ?9) AND (?10 IS NULL OR in_doubt = ?10)
-             ORDER BY id DESC LIMIT ?11"
+            "SELECT {COLUMNS} FROM events WHERE id IN (SELECT id FROM events WHERE {range} ORDER BY id {order} LIMIT ?5)
+               AND (?3 IS NULL OR state = ?3) AND (?6 IS NULL OR source = ?6) AND (?7 IS NULL OR kind = ?7)
+               AND (?8 IS NULL OR received_at >= ?8) AND (?9 IS NULL OR error = ?9) AND (?10 IS NULL OR in_doubt = ?10)
+               AND (?12 IS NULL OR conversation = ?12)
+             ORDER BY id {order} LIMIT ?11"
         ))?
         .query_and_then(
             params![
                 before,
                 up_to,
                 state,
-                filter.conversation,
+                chosen,
                 SCANNED_MAX,
                 filter.source,
                 filter.kind,
                 filter.since.map(Timestamp::unix_ms),
                 query.error,
                 query.in_doubt,
-                filter.limit
+                filter.limit,
+                filter.conversation
             ],
             stored,
         )?
         .collect::<Result<Vec<_>, StoreError>>()?;
+    if query.after.is_some() || filter.id.is_some() {
+        return Ok(EventPage { events, next: None });
+    }
     if events.len() == filter.limit as usize {
         let next = events.last().map(|event| event.id);
         return Ok(EventPage { events, next });
@@ -155,9 +170,7 @@ fn page(connection: &Connection, query: &EventQuery) -> Result<EventPage, StoreE
         .prepare_cached(&format!(
             "SELECT id, received_at FROM events WHERE {range} ORDER BY id DESC LIMIT 1 OFFSET ?5"
         ))?
-        .query_row(params![before, up_to, state, filter.conversation, SCANNED_MAX - 1], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .query_row(params![before, up_to, state, chosen, SCANNED_MAX - 1], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let older = last.filter(|(_, at)| filter.since.is_none_or(|since| *at >= since.unix_ms()));
     Ok(EventPage { events, next: older.map(|(id, _)| id) })

@@ -96,9 +96,9 @@ fn fill(setup: &Setup, events: u32) {
          INSERT INTO events (source, kind, identity, body_hash, subject, priority, state, due_at, received_at, updated_at,
              error, conversation, payload)
          SELECT CASE n % 50000 WHEN 7 THEN 'chatbot' ELSE 'escalation' END, 'conversation.escalated', 'i' || n,
-             zeroblob(16), 's' || n, 0, CASE n % 1000 WHEN 0 THEN 'dead' ELSE 'done' END, n, 1700000000000 + n * 1000,
-             1700000000000 + n * 1000, CASE n % 1000 WHEN 0 THEN 'helpdesk: refused' END, 'conv_' || (n / 3), '{{}}'
-         FROM n RETURNING 1"
+             zeroblob(16), 's' || n, 0, CASE n % 1000 WHEN 0 THEN 'dead' ELSE 'done' END, n, now.ms - ({events} - n) * 100,
+             now.ms - ({events} - n) * 100, CASE n % 1000 WHEN 0 THEN 'helpdesk: refused' END, 'conv_' || (n / 3), '{{}}'
+         FROM n, (SELECT unixepoch() * 1000 AS ms) AS now RETURNING 1"
     );
     assert_eq!(rows(&setup.store(), &sql).len(), events as usize);
 }
@@ -156,7 +156,7 @@ async fn hostile_texts_are_shown_as_texts() {
             &format!(
                 "INSERT INTO events (source, kind, identity, body_hash, subject, priority, state, due_at, received_at,
                      updated_at, error, conversation, payload)
-                 SELECT t, t, 'i{n}', zeroblob(16), t, 0, 'dead', 1, 1, 1, t, t, json_object('a', t) FROM
+                 SELECT t, t, 'i{n}', zeroblob(16), t, 0, 'dead', 1, unixepoch() * 1000, unixepoch() * 1000, t, t, json_object('a', t) FROM
                      (SELECT replace('{}', '\u{1}', char(0)) AS t) RETURNING 1",
                 text.replace('\u{0}', "\u{1}").replace('\'', "''")
             ),

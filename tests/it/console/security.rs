@@ -229,7 +229,7 @@ async fn each_role_does_its_own_and_no_more() {
     // What a viewer sees of a payload is its form.
     let mut viewer = server.person(setup.path(), "Vi", "viewer").await;
     let page = viewer.get("/console/events/1").await.page();
-    assert!(page.contains("customerEmail") && !page.contains("ada@example.com"), "{page}");
+    assert!(page.contains("confidence") && !page.contains("ada@example.com"), "{page}");
 }
 
 #[tokio::test]
