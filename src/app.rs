@@ -7,6 +7,7 @@ mod desk;
 mod error;
 mod faults;
 mod health;
+mod openid;
 mod reconcile;
 mod reload;
 mod requests;
@@ -83,6 +84,7 @@ pub struct App {
     intake: Arc<Intake>,
     worker: Worker,
     watch: Watch,
+    openid: Option<Arc<dyn crate::console::OpenId>>,
     retention: worker::Retention,
     reconciliations: Arc<Reconciliations>,
     /// Warnings about permitted but risky settings.
@@ -154,6 +156,7 @@ impl App {
         let timed = timed.map(|route| route.source.name().to_owned()).collect();
         let sink = alerts::sink(config, secrets)?;
         let operations_token = operations_token(config, secrets)?;
+        let openid = openid::provider(config, secrets, &clock)?;
         let tls = tls(config, secrets)?;
         let store = match on {
             Some(running) => running.clone(),
@@ -211,6 +214,7 @@ impl App {
                 shutdown: generation,
             },
             reconciliations,
+            openid,
             retention: worker::Retention { store: store.clone(), options: config.retention.clone(), timed },
             store,
             connectors,
@@ -271,7 +275,7 @@ impl App {
             kill: self.shutdown.kill.clone(),
         };
         let endpoint = mcp::endpoint(self.services.clone(), options);
-        let console = console::console(&self.config, &self.store, &self.connectors, &self.intake, &self.worker.clock);
+        let console = console::console(self);
         Sites {
             main: http::service(endpoint, tools, self.auth.clone(), &operations, gate, &self.http),
             operations: http::operations(operations, console).into(),

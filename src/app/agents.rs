@@ -35,6 +35,11 @@ impl KeyFetcher for Published {
     }
 }
 
+/// Fetches keys that issuers publish.
+pub(super) fn published() -> Result<Arc<dyn KeyFetcher>, AppError> {
+    Ok(Arc::new(Published(Fetcher::new(KEYS_BYTES_MAX)?)))
+}
+
 /// The memory budget shared by all request bodies.
 fn bodies(config: &Config) -> BodyReader {
     BodyReader::new(config.http.body_bytes_max, Duration::from_millis(config.http.body_timeout_ms))
@@ -43,9 +48,9 @@ fn bodies(config: &Config) -> BodyReader {
 /// The judge of who the customer of a call is. It fetches keys where `identity.tokens` has published ones.
 pub fn identity(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Identity, AppError> {
     let options = config.identity.options(&config.agents.carriers, secrets)?;
-    let published = config.identity.tokens.iter().any(TokenConfig::has_published_keys);
-    let fetcher: Option<Arc<dyn KeyFetcher>> = match published {
-        true => Some(Arc::new(Published(Fetcher::new(KEYS_BYTES_MAX)?))),
+    let fetches = config.identity.tokens.iter().any(TokenConfig::has_published_keys);
+    let fetcher: Option<Arc<dyn KeyFetcher>> = match fetches {
+        true => Some(published()?),
         false => None,
     };
     Ok(Identity::new(options, config.identity.subject_system.clone(), fetcher.as_ref(), clock)?)
@@ -56,7 +61,7 @@ pub(super) fn auth(config: &Config, store: &Store, carried: &[String], clock: Cl
     let agents = match config.agents.authentication {
         Authentication::None => None,
         Authentication::Required => {
-            let fetcher: Arc<dyn KeyFetcher> = Arc::new(Published(Fetcher::new(KEYS_BYTES_MAX)?));
+            let fetcher = published()?;
             Some(Agents::new(&config.agents, Arc::new(store.clone()), &fetcher, clock)?)
         }
     };

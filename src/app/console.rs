@@ -2,30 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{Connectors, upstreams, webhook_source};
+use super::{App, Connectors, upstreams, webhook_source};
 use crate::{
     config::Config,
     console::{Console, Parts, Sources, Upstream, Upstreams},
-    domain::{Clock, Secret, is_loopback},
+    domain::{Secret, is_loopback},
     http::ConsoleSite,
-    inbox::Intake,
     operator::Operator,
-    store::Store,
     telemetry::build,
 };
 
 /// The console, if it is served.
-pub(super) fn console(
-    config: &Config,
-    store: &Store,
-    connectors: &Connectors,
-    intake: &Arc<Intake>,
-    clock: &Clock,
-) -> Option<ConsoleSite> {
+pub(super) fn console(app: &App) -> Option<ConsoleSite> {
+    let (config, clock) = (&app.config, &app.worker.clock);
     if !is_served(config) {
         return None;
     }
-    let whole = || Arc::new(store.clone());
+    let whole = || Arc::new(app.store.clone());
     let parts = Parts {
         sessions: whole(),
         records: whole(),
@@ -38,9 +31,10 @@ pub(super) fn console(
             subject_system: config.identity.subject_system.clone(),
             clock: clock.clone(),
         },
-        intake: intake.clone(),
-        upstreams: Arc::new(Reachable { config: config.clone(), connectors: connectors.clone() }),
+        intake: app.intake.clone(),
+        upstreams: Arc::new(Reachable { config: config.clone(), connectors: app.connectors.clone() }),
         sources: Arc::new(Configured(config.clone())),
+        openid: app.openid.clone(),
         clock: clock.clone(),
     };
     let console = Arc::new(Console::new(config.console.clone(), parts, build::VERSION));

@@ -7,6 +7,7 @@
 mod assets;
 mod clock_words;
 mod live;
+mod openid;
 mod options;
 mod origin;
 mod page;
@@ -23,6 +24,7 @@ mod visit;
 
 use std::{net::IpAddr, sync::Arc};
 
+pub use openid::{Asked, Identified, OpenId, OpenIdOptions, RoleValues};
 pub use options::{ConsoleOptions, Reveal};
 pub use records::{
     CallMinute, CauseGroup, CauseKey, ConsoleError, ConversationPage, ConversationRow, EventPage, EventQuery, Records,
@@ -54,6 +56,8 @@ pub struct Parts {
     pub intake: Arc<Intake>,
     pub upstreams: Arc<dyn Upstreams>,
     pub sources: Arc<dyn Sources>,
+    /// The OpenID provider by which people sign in, if one is configured.
+    pub openid: Option<Arc<dyn OpenId>>,
     pub clock: Clock,
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::OpenIdOptions;
+
 /// The console: pages for people on call at `/console` of `operations.listen`. Nothing is shown without signing in.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +29,9 @@ pub struct ConsoleOptions {
     /// Longest life of a session, in hours.
     #[schemars(range(min = 1, max = 168))]
     pub session_hours: u32,
+    /// Sign-in by an OpenID provider, besides the links of `frontdesk console login`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openid: Option<OpenIdOptions>,
 }
 
 /// Who may see what customers wrote and who they are.
@@ -48,6 +53,7 @@ impl Default for ConsoleOptions {
             reveal: Reveal::Lead,
             idle_minutes: 30,
             session_hours: 12,
+            openid: None,
         }
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Frame {
     pub(super) script: String,
     pub(super) htmx: String,
     pub(super) icon: String,
+    /// Whether people sign in by an OpenID provider.
+    pub(super) openid: bool,
 }
 
 const TABS: &[(Tab, &str, &str)] = &[
@@ -71,6 +73,7 @@ impl Frame {
             csrf: visit.token.csrf(),
             read_only: visit.console.options.read_only,
             signed_in: true,
+            openid: visit.console.parts.openid.is_some(),
             notice,
             ..Self::for_strangers(title, visit.console.version)
         }
@@ -92,6 +95,7 @@ impl Frame {
             script: assets::address("console.js"),
             htmx: assets::address("htmx.min.js"),
             icon: assets::address("icon.svg"),
+            openid: false,
         }
     }
 }
@@ -126,12 +130,15 @@ struct FaultPage {
     what: String,
     next: String,
     /// Where to sign in, if that helps.
-    sign_in: bool,
+    sign_in: Option<String>,
 }
 
 /// The page that says what went wrong.
 pub(super) fn fault(frame: Frame, status: StatusCode, what: String, next: String) -> Reply {
-    let sign_in = status == StatusCode::UNAUTHORIZED;
+    // Whose session is too old signs in once more, also at the provider.
+    let again = if frame.signed_in { "?again=yes" } else { "" };
+    let page = if frame.openid { format!("{PATH}/login/openid{again}") } else { format!("{PATH}/login") };
+    let sign_in = (status == StatusCode::UNAUTHORIZED).then_some(page);
     match (FaultPage { frame, what, next, sign_in }).render() {
         Ok(page) => Reply::html(status, page),
         Err(error) => {

@@ -68,10 +68,8 @@ pub struct CallMinute {
 #[derive(Debug, Clone, Default)]
 pub struct EventQuery {
     pub filter: EventFilter,
-    /// Only this error, word for word.
-    pub error: Option<String>,
-    /// Only effects in doubt, or only others.
-    pub in_doubt: Option<bool>,
+    /// Only those that failed for this cause.
+    pub cause: Option<CauseKey>,
     /// Only ids below this one.
     pub before: Option<i64>,
     /// Only ids up to this one.

@@ -82,6 +82,11 @@ impl Reply {
         reply
     }
 
+    /// To another site, which is configured.
+    pub(super) fn away(to: &str) -> Self {
+        Self::see(to)
+    }
+
     pub(super) fn with_cookie(mut self, cookie: &str) -> Self {
         if let Ok(value) = HeaderValue::try_from(cookie) {
             self.headers.append(header::SET_COOKIE, value);

@@ -155,7 +155,10 @@ impl Console {
         } else {
             ""
         };
-        page::fault(Frame::for_strangers("Sign in", self.version), status, what.to_owned(), next.to_owned())
+        let mut frame = Frame::for_strangers("Sign in", self.version);
+        frame.openid = self.parts.openid.is_some();
+        let next = if frame.openid { "" } else { next };
+        page::fault(frame, status, what.to_owned(), next.to_owned())
     }
 
     fn not_ours(&self, why: NotOurs) -> Reply {

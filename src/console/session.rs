@@ -51,6 +51,8 @@ pub struct Link {
 pub enum SignedInBy {
     /// By a link that the command line made.
     Link,
+    /// By the OpenID provider.
+    OpenId,
 }
 
 /// A session before it is stored.
@@ -87,11 +89,12 @@ impl SignedInBy {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Link => "link",
+            Self::OpenId => "openid",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        (text == Self::Link.as_str()).then_some(Self::Link)
+        [Self::Link, Self::OpenId].into_iter().find(|way| way.as_str() == text)
     }
 }
 

@@ -1,13 +1,12 @@
 //! Signing in by a link that the command line made, and signing out.
 
+use askama::Template;
 use http::{Method, StatusCode};
 
-use askama::Template;
-
 use super::{
-    Console, ConsoleError, NewSession, PATH, Reply, Request, SignedInBy, Token,
+    Console, ConsoleError, NewSession, PATH, Reply, Request, SignedInBy, Token, openid,
     origin::Origin,
-    page::{self, Frame},
+    page::Frame,
     visit::{Fault, Visit, address},
 };
 use crate::{
@@ -20,8 +19,9 @@ pub(super) fn cookie_name(origin: &Origin) -> &'static str {
     if origin.is_https { "__Host-frontdesk_console" } else { "frontdesk_console" }
 }
 
-fn cookie(origin: &Origin, value: &str, seconds: u64) -> String {
-    let (name, secure) = (cookie_name(origin), if origin.is_https { "; Secure" } else { "" });
+/// A cookie of this host. SameSite=Strict: no other site's link or form brings it along.
+pub(super) fn cookie(name: &str, origin: &Origin, value: &str, seconds: u64) -> String {
+    let secure = if origin.is_https { "; Secure" } else { "" };
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
 }
 
@@ -32,6 +32,8 @@ struct SignIn {
     /// The link's token, to be sent with the form, and for whom it is.
     link: Option<(String, String, &'static str)>,
     action: String,
+    /// Where the OpenID provider's sign-in begins, if there is one.
+    openid: Option<String>,
 }
 
 /// `/login`: how to sign in. `/login/link?token=…`: asks, so that nobody who only looks at the link uses it up. The form
@@ -44,6 +46,7 @@ pub(super) async fn answer(console: &Console, request: &Request, origin: &Origin
         (&Method::GET, []) => show(console, None),
         (&Method::GET, ["link"]) => ask(console, request).await,
         (&Method::POST, ["link"]) => take(console, request, origin).await,
+        (&Method::GET, ["openid" | "callback"]) => by_provider(console, request, origin, rest).await,
         _ => Ok(console.stranger(StatusCode::NOT_FOUND, "There is no such page.")),
     };
     answered.unwrap_or_else(|error| {
@@ -52,13 +55,32 @@ pub(super) async fn answer(console: &Console, request: &Request, origin: &Origin
     })
 }
 
+/// `/login/openid` sends the browser to the provider, and `/login/callback` takes it back.
+async fn by_provider(
+    console: &Console,
+    request: &Request,
+    origin: &Origin,
+    rest: &[&str],
+) -> Result<Reply, ConsoleError> {
+    match (&console.parts.openid, &console.options.openid, rest) {
+        (Some(provider), Some(_), ["openid"]) => openid::begin(console, provider.as_ref(), request, origin).await,
+        (Some(provider), Some(options), _) => {
+            openid::finish(console, provider.as_ref(), options, request, origin).await
+        }
+        _ => Ok(console.stranger(StatusCode::NOT_FOUND, "No OpenID provider is configured (console.openid).")),
+    }
+}
+
 fn show(console: &Console, link: Option<(String, String, &'static str)>) -> Result<Reply, ConsoleError> {
     let frame = Frame::for_strangers("Sign in", console.version);
-    let page = SignIn { frame, link, action: format!("{PATH}/login/link") };
-    page::page(&page).map_err(|fault| match fault {
-        Fault::Template(error) => ConsoleError(Box::new(error)),
-        _ => ConsoleError("no page".into()),
-    })
+    let openid = console.parts.openid.is_some().then(|| format!("{PATH}/login/openid"));
+    show_page(&SignIn { frame, link, action: format!("{PATH}/login/link"), openid })
+}
+
+/// A page for somebody who is not signed in.
+pub(super) fn show_page(template: &impl Template) -> Result<Reply, ConsoleError> {
+    let page = template.render().map_err(|error| ConsoleError(Box::new(error)))?;
+    Ok(Reply::html(StatusCode::OK, page))
 }
 
 /// Shows for whom the link is.
@@ -90,7 +112,7 @@ async fn take(console: &Console, request: &Request, origin: &Origin) -> Result<R
     };
     sessions.begin(&token.hash(), session).await?;
     note(console, AuditedPerson { name: link.person, reason: None }, "console login").await?;
-    Ok(Reply::see(PATH).with_cookie(&cookie(origin, token.expose(), longest.as_secs())))
+    Ok(Reply::see(PATH).with_cookie(&cookie(cookie_name(origin), origin, token.expose(), longest.as_secs())))
 }
 
 fn spent(console: &Console) -> Reply {
@@ -101,7 +123,7 @@ fn spent(console: &Console) -> Reply {
 pub(super) async fn sign_out(visit: &Visit<'_>, origin: &Origin) -> Result<Reply, Fault> {
     visit.console.parts.sessions.end(visit.session.id).await?;
     note(visit.console, visit.person(None), "console logout").await?;
-    Ok(Reply::see(&address("/login", &[])).with_cookie(&cookie(origin, "", 0)))
+    Ok(Reply::see(&address("/login", &[])).with_cookie(&cookie(cookie_name(origin), origin, "", 0)))
 }
 
 /// Puts what a person did with sessions into the audit.

@@ -12,6 +12,7 @@ mod claims;
 mod context;
 mod context_mode;
 mod evidence;
+mod id_token;
 mod inspect;
 mod jws;
 mod keys;
@@ -39,6 +40,7 @@ pub use evidence::{
     CONTEXT_ARGUMENT, CONTEXT_HEADER, CONTEXT_META, Carried, CarriedHeader, Evidence, STAFF_REASON_HEADER,
     STAFF_REASON_META, StaffReason, VERIFICATION_ARGUMENT, VERIFICATION_HEADER, VERIFICATION_META,
 };
+pub use id_token::{IdToken, IdTokenError, IdTokens};
 pub use inspect::Inspection;
 pub use keys::{Algorithm, ContextKey, KeyError, KeyMaterial, SigningKey};
 pub use mint::{Mint, MintError, mint};

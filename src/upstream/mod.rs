@@ -10,6 +10,7 @@ mod budget;
 mod client;
 mod fault_proxy;
 mod fetch;
+mod openid;
 mod plain;
 mod post;
 mod request;
@@ -23,6 +24,7 @@ pub use base::{BaseUrl, UrlError};
 pub use client::{Reply, SentWith, Upstream, UpstreamError};
 pub use fault_proxy::{Fault, FaultProxy};
 pub use fetch::{DocumentError, Fetcher};
+pub use openid::{Authorization, OpenIdClient, OpenIdError};
 pub use post::{Blocking, PostError, WebhookSender, post};
 pub use request::Request;
 

@@ -16,6 +16,10 @@ const SCOPES = ['orders:read', 'tickets:write', 'crm:write', 'articles:read', 'o
 const base = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] };
 const clients = [
   { ...base, client_id: 'machine', client_secret: 'machine-secret', token_endpoint_auth_method: 'client_secret_basic' },
+  {
+    client_id: 'console', client_secret: 'console-secret', grant_types: ['authorization_code'], response_types: ['code'],
+    redirect_uris: (process.env.REDIRECT_URIS ?? 'http://127.0.0.1/none').split(' '), token_endpoint_auth_method: 'client_secret_basic',
+  },
   { ...base, client_id: 'poster', client_secret: 'poster-secret', token_endpoint_auth_method: 'client_secret_post' },
 ];
 const configuration = {
@@ -24,7 +28,13 @@ const configuration = {
   clientDefaults: { id_token_signed_response_alg: alg },
   cookies: { keys: ['for tests alone'] },
   scopes: ['openid', 'offline_access', ...SCOPES],
-  findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+  // Everybody has the role that their id ends with, as grace.operator.
+  findAccount: (_, accountId) => ({
+    accountId,
+    claims: () => ({ sub: accountId, email: `${accountId}@example.com`, roles: [`desk-${accountId.split('.').pop()}`] }),
+  }),
+  claims: { openid: ['sub', 'email', 'roles'] },
+  conformIdTokenClaims: false,
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   // A registration names the scopes of the first challenge. They are no limit: a later one (403) may add to them.
   extraClientMetadata: { properties: ['any'], validator: (_, __, ___, client) => { delete client.scope; } },

@@ -71,6 +71,26 @@ fn console(config: &Config, faults: &mut Faults) {
             );
         }
     }
+    if let Some(openid) = &console.openid {
+        let uri = openid.issuer.parse::<Uri>().ok();
+        let https = uri.as_ref().is_some_and(|uri| uri.scheme_str() == Some("https"));
+        if !(https || uri.as_ref().and_then(Uri::host).is_some_and(names_loopback)) {
+            faults.value(
+                "console.openid.issuer",
+                "must be an https address, as the provider's discovery document has it",
+            );
+        }
+        let roles = &openid.roles;
+        if [&roles.viewer, &roles.operator, &roles.lead].into_iter().all(Vec::is_empty) {
+            faults.value(
+                "console.openid.roles",
+                "lets nobody in; write which values of the claim give which role, as roles.operator = [\"on-call\"]",
+            );
+        }
+        if !openid.scopes.iter().any(|scope| scope == "openid") {
+            faults.value("console.openid.scopes", "must have openid among them: without it there is no ID token");
+        }
+    }
     if console.enabled != Some(true) {
         return;
     }

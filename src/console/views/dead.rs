@@ -2,8 +2,9 @@
 
 use askama::Template;
 
+use super::events::NO_REASON;
 use crate::console::{
-    Action, CauseKey, Reply,
+    Action, CauseGroup, Reply,
     clock_words::When,
     page::{Frame, Tab, page},
     shown::on_one_line,
@@ -28,36 +29,27 @@ struct Group {
     in_doubt: bool,
     oldest: When,
     newest: When,
-    raw_source: String,
-    raw_kind: String,
-    raw_error: Option<String>,
+    newest_id: i64,
 }
 
-/// The events of a cause.
-pub(super) fn address_of(key: &CauseKey) -> String {
-    let query = [
-        ("state", Some("dead".to_owned())),
-        ("source", Some(key.source.clone())),
-        ("kind", Some(key.kind.clone())),
-        ("error", key.error.clone()),
-    ];
+/// The events of a cause, by the newest of them: what a vendor says may be long.
+pub(super) fn address_of(group: &CauseGroup) -> String {
+    let query = [("state", Some("dead".to_owned())), ("like", Some(group.newest.to_string()))];
     address("/events", &query)
 }
 
 pub(in crate::console) async fn dead(visit: &Visit<'_>) -> Result<Reply, Fault> {
     let groups = visit.console.parts.records.causes().await?;
-    let group = |group: &crate::console::CauseGroup| Group {
-        href: address_of(&group.key),
+    let group = |group: &CauseGroup| Group {
+        href: address_of(group),
         events: group.events,
         source: on_one_line(&group.key.source),
         kind: on_one_line(&group.key.kind),
-        why: on_one_line(group.key.error.as_deref().unwrap_or("for no recorded reason")),
+        why: on_one_line(group.key.error.as_deref().unwrap_or(NO_REASON)),
         in_doubt: group.key.in_doubt,
         oldest: When::of(group.oldest_at, visit.now),
         newest: When::of(group.newest_at, visit.now),
-        raw_source: group.key.source.clone(),
-        raw_kind: group.key.kind.clone(),
-        raw_error: group.key.error.clone(),
+        newest_id: group.newest,
     };
     page(&Dead {
         frame: Frame::of(visit, Tab::Dead, "Dead letters"),

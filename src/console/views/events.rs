@@ -5,7 +5,7 @@ use askama::Template;
 use super::{Choice, choices};
 use crate::{
     console::{
-        Action, EventPage, EventQuery, Form, Reply,
+        Action, CauseKey, EventPage, EventQuery, Form, Reply,
         clock_words::When,
         page::{Frame, Tab, page},
         shown::on_one_line,
@@ -14,6 +14,9 @@ use crate::{
     domain::{Timestamp, moment},
     inbox::{EventFilter, EventState, StoredEvent},
 };
+
+/// Said of an event that failed without a word.
+pub(super) const NO_REASON: &str = "for no recorded reason";
 
 /// Events of a page.
 const ROWS: u32 = 50;
@@ -37,7 +40,7 @@ struct Events {
     kind: String,
     conversation: String,
     since: String,
-    only_error: Option<String>,
+    only_cause: Option<String>,
     rows: Vec<EventRow>,
     older: Option<String>,
     /// The filter, for actions on all that it fits.
@@ -105,8 +108,17 @@ fn mood(state: EventState) -> &'static str {
     }
 }
 
-/// The filter that an address or a form gives.
-pub(super) fn query(form: &Form, now: Timestamp) -> Result<EventQuery, Fault> {
+/// The filter that an address or a form gives. `like` names an event whose cause they share.
+pub(super) async fn query(visit: &Visit<'_>, form: &Form) -> Result<EventQuery, Fault> {
+    let now = visit.now;
+    let cause = match form.number("like") {
+        Some(id) => {
+            let event = visit.console.parts.operator.event(id).await?;
+            let StoredEvent { source, kind, error, in_doubt, .. } = event;
+            Some(CauseKey { source, kind, error, in_doubt })
+        }
+        None => None,
+    };
     let state = form.text("state").map(|text| {
         let known = STATES.into_iter().find(|state| word(*state) == text);
         known.ok_or_else(|| Fault::Input(format!("There is no state {}.", on_one_line(text))))
@@ -123,7 +135,7 @@ pub(super) fn query(form: &Form, now: Timestamp) -> Result<EventQuery, Fault> {
             since: since.transpose()?,
             limit: ROWS,
         },
-        error: form.raw("error").filter(|error| !error.is_empty()).map(str::to_owned),
+        cause,
         before: form.number("before"),
         ..EventQuery::default()
     })
@@ -131,7 +143,7 @@ pub(super) fn query(form: &Form, now: Timestamp) -> Result<EventQuery, Fault> {
 
 /// The filter as members of a form or an address.
 pub(super) fn members(form: &Form) -> Vec<(&'static str, String)> {
-    let names = ["state", "source", "kind", "conversation", "since", "error"];
+    let names = ["state", "source", "kind", "conversation", "since", "like"];
     let kept = names.into_iter().filter_map(|name| Some((name, form.raw(name)?.to_owned())));
     kept.filter(|(_, value)| !value.is_empty()).collect()
 }
@@ -145,7 +157,7 @@ pub(super) fn address_of(members: &[(&'static str, String)], before: Option<i64>
 
 pub(in crate::console) async fn events(visit: &Visit<'_>) -> Result<Reply, Fault> {
     let form = &visit.request.query;
-    let query = query(form, visit.now)?;
+    let query = query(visit, form).await?;
     let EventPage { events, next } = visit.console.parts.records.events(&query).await?;
     let members = members(form);
     let text = |name| form.text(name).unwrap_or_default().to_owned();
@@ -157,7 +169,7 @@ pub(in crate::console) async fn events(visit: &Visit<'_>) -> Result<Reply, Fault
         kind: text("kind"),
         conversation: text("conversation"),
         since: text("since"),
-        only_error: query.error.as_deref().map(on_one_line),
+        only_cause: query.cause.as_ref().map(|cause| on_one_line(cause.error.as_deref().unwrap_or(NO_REASON))),
         rows: events.iter().map(|event| EventRow::of(event, visit.now)).collect(),
         older: next.map(|before| address_of(&members, Some(before))),
         hidden: members,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use askama::Template;
 
+use super::events::NO_REASON;
 use crate::{
     console::{
         CallMinute, Reply,
@@ -123,10 +124,10 @@ pub(in crate::console) async fn overview(visit: &Visit<'_>) -> Result<Reply, Fau
             .into_iter()
             .take(CAUSES_MAX)
             .map(|group| CauseLine {
-                href: super::dead::address_of(&group.key),
+                href: super::dead::address_of(&group),
                 count: group.events,
                 kind: on_one_line(&group.key.kind),
-                why: on_one_line(group.key.error.as_deref().unwrap_or("for no recorded reason")),
+                why: on_one_line(group.key.error.as_deref().unwrap_or(NO_REASON)),
             })
             .collect(),
         upstreams: parts

@@ -136,8 +136,8 @@ fn page(connection: &Connection, query: &EventQuery) -> Result<EventPage, StoreE
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM events WHERE id IN (SELECT id FROM events WHERE {range} ORDER BY id {order} LIMIT ?5)
                AND (?3 IS NULL OR state = ?3) AND (?6 IS NULL OR source = ?6) AND (?7 IS NULL OR kind = ?7)
-               AND (?8 IS NULL OR received_at >= ?8) AND (?9 IS NULL OR error = ?9) AND (?10 IS NULL OR in_doubt = ?10)
-               AND (?12 IS NULL OR conversation = ?12)
+               AND (?8 IS NULL OR received_at >= ?8) AND (?12 IS NULL OR conversation = ?12)
+               AND (?9 IS NULL OR (source = ?9 AND kind = ?13 AND error IS ?10 AND in_doubt = ?14))
              ORDER BY id {order} LIMIT ?11"
         ))?
         .query_and_then(
@@ -150,10 +150,12 @@ fn page(connection: &Connection, query: &EventQuery) -> Result<EventPage, StoreE
                 filter.source,
                 filter.kind,
                 filter.since.map(Timestamp::unix_ms),
-                query.error,
-                query.in_doubt,
+                query.cause.as_ref().map(|cause| cause.source.as_str()),
+                query.cause.as_ref().and_then(|cause| cause.error.as_deref()),
                 filter.limit,
-                filter.conversation
+                filter.conversation,
+                query.cause.as_ref().map(|cause| cause.kind.as_str()),
+                query.cause.as_ref().map(|cause| cause.in_doubt)
             ],
             stored,
         )?

@@ -21,7 +21,7 @@ pub use connector::FIND_TICKET;
 pub use desk::desk;
 pub use http::{Client, Response, is_error, text};
 pub use issuer::{Issuer, RESOURCE};
-pub use person::{link, member};
+pub use person::{Person, link, member};
 pub use plain::Plain;
 pub use platform::{Platform, SECRET, events, rows, settled, sign_hex, signed};
 pub use server::{Server, Setup};

@@ -97,9 +97,14 @@ impl Clients {
 
     /// Starts a script of `tests/clients` that serves until it is dropped.
     pub fn script(&self, script: &str, arguments: &[&str]) -> Script {
+        self.script_with(script, arguments, &[])
+    }
+
+    /// The same, with an environment.
+    pub fn script_with(&self, script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Script {
         let copy = self.copy(script);
         let mut command = Command::new(self.root.join("bin/node"));
-        command.arg(&copy).args(arguments).current_dir(&self.root);
+        command.arg(&copy).args(arguments).envs(environment.iter().copied()).current_dir(&self.root);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
