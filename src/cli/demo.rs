@@ -6,16 +6,16 @@ use anyhow::{Context, bail};
 use async_trait::async_trait;
 use clap::Args;
 
-use super::{block_on, console, live, output, secret_file, signals};
+use super::{block_on, console, demo_traffic, live, output, secret_file, signals};
 use crate::{
-    app::App,
+    app::{self, App},
     config::{Config, Secrets},
     console::Role,
     desk::{CodeMessage, CodeSender, PortError, System},
     domain::{Clock, Contact, Record, SecretRef},
     identity::Mode,
     import, telemetry,
-    webhooks::{Customers, NativeSource, SourceOptions},
+    webhooks::{Customers, NativeKind, NativeSource, SourceOptions},
 };
 
 /// Serve sample data for one customer, and print how to call it
@@ -36,6 +36,10 @@ pub(super) struct Demo {
     /// Do not show calls, decisions and webhooks as they happen
     #[arg(long)]
     quiet: bool,
+    /// Call tools and send webhooks all the time, as a bot and its platform do; the helpdesk is away for half a minute now
+    /// and then
+    #[arg(long)]
+    traffic: bool,
 }
 
 impl Demo {
@@ -95,6 +99,10 @@ impl Demo {
             }
         }
         block_on(async {
+            let helpdesk = match self.traffic {
+                true => Some(demo_traffic::helpdesk(&mut config).await?),
+                false => None,
+            };
             let codes: Option<Arc<dyn CodeSender>> = Some(Arc::new(Printed));
             let app = App::build_with(&config, &Secrets::default(), Clock::system(), codes)?;
             app.store().import(records).await?;
@@ -115,6 +123,14 @@ impl Demo {
                 );
             }
             output::line(help(address, &addresses, &self.customer, &config.store.path, &secret)?)?;
+            if let Some(helpdesk) = helpdesk {
+                let secrets = Secrets::default();
+                let source = NativeKind::Escalation.name();
+                let signs = secrets.read(&secret)?;
+                let source = app::webhook_source(&config, source, &[signs])?;
+                tokio::spawn(demo_traffic::serve_helpdesk(helpdesk));
+                tokio::spawn(demo_traffic::bot(address, source.into()));
+            }
             if !self.quiet {
                 output::line("\nCalls, decisions and webhooks as they happen:")?;
             }

@@ -9,6 +9,7 @@ mod connectors;
 mod console;
 mod context;
 mod demo;
+mod demo_traffic;
 mod erase;
 mod events;
 mod existing_store;

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     Choice, choices,
-    events::conversation_address,
+    events::conversation_link,
     verdicts::{VERDICTS, mood, short},
 };
 use crate::{
@@ -122,7 +122,7 @@ fn row(record: &StoredAudit, now: Timestamp) -> Row {
         effect: record.effect.as_str(),
         objects: on_one_line(&record.objects.join(" ")),
         conversation: or_empty(&record.conversation),
-        conversation_href: record.conversation.as_deref().map(conversation_address),
+        conversation_href: record.conversation.as_deref().and_then(conversation_link),
         who,
         customer: record.customer_hash.as_deref().map(short).unwrap_or_default(),
         origin: or_empty(&record.origin),

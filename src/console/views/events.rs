@@ -11,7 +11,7 @@ use crate::{
         shown::on_one_line,
         visit::{Fault, Visit, address},
     },
-    domain::{Timestamp, moment},
+    domain::{ConversationId, Timestamp, moment},
     inbox::{EventFilter, EventState, StoredEvent},
 };
 
@@ -75,7 +75,7 @@ impl EventRow {
             source: on_one_line(&event.source),
             kind: on_one_line(&event.kind),
             subject: on_one_line(event.conversation.as_ref().unwrap_or(&event.subject)),
-            conversation_href: event.conversation.as_deref().map(conversation_address),
+            conversation_href: event.conversation.as_deref().and_then(conversation_link),
             failures: event.failures,
             became: became.map(|text| on_one_line(text)).unwrap_or_default(),
         }
@@ -86,6 +86,11 @@ impl EventRow {
 pub(super) fn conversation_address(id: &str) -> String {
     let id = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
     address(&format!("/conversations/{id}"), &[])
+}
+
+/// The same, unless it is none: what platforms send as an id may be anything.
+pub(super) fn conversation_link(id: &str) -> Option<String> {
+    ConversationId::parse(id).is_ok().then(|| conversation_address(id))
 }
 
 pub(super) fn word(state: EventState) -> &'static str {
