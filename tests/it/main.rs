@@ -134,6 +134,10 @@ mod cli {
     mod usage;
 }
 
+mod console {
+    mod browser;
+}
+
 /// Kills at any moment, full disks, systems that hang, and effects that fail at random.
 mod chaos {
     mod contacts_random;
