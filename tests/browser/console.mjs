@@ -1,8 +1,11 @@
 // Drives the console in a real browser, against the real binary. Usage: console.mjs FACTS [PART…]
 // FACTS is the JSON that tests/it/console/browser.rs hands over; PART is the name of a part below, all by default.
-import assert from 'node:assert/strict';
+import { act } from './actions.mjs';
 import { Browser } from './browser.mjs';
+import { hostile } from './hostile.mjs';
+import { live } from './live.mjs';
 import { Looks, tour } from './pages.mjs';
+import { weight } from './weight.mjs';
 import { World } from './world.mjs';
 
 const [json, ...only] = process.argv.slice(2);
@@ -14,6 +17,11 @@ const looks = new Looks(facts);
 
 const parts = {
   pages: () => tour(world, browser, looks),
+  weight: () => weight(world, browser),
+  actions: () => act(world, browser, true),
+  withoutJavaScript: () => act(world, browser, false),
+  live: () => live(world, browser),
+  hostile: () => hostile(world, browser, looks),
 };
 
 try {

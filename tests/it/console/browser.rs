@@ -91,6 +91,8 @@ fn everything_works_in_a_browser() {
             base_url = "{}"
             auth = {{ kind = "bearer", token = {{ env = "VENDOR_TOKEN" }} }}
             limits = {{ retry_base_ms = 1, breaker_failures = 1000, retries = 0 }}
+            [http]
+            body_bytes_max = 2097152
             [inbox]
             retry_cap_ms = 7200000
             "#,
