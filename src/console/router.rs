@@ -42,7 +42,11 @@ impl Console {
         let (session, token) = match signed_in {
             Ok(Some(signed_in)) => signed_in,
             Ok(None) => {
-                return self.stranger(StatusCode::UNAUTHORIZED, "Nobody is signed in here, or the session has ended.");
+                let what = match request.method {
+                    Method::POST => "Nobody is signed in here, or the session has ended. Nothing was changed.",
+                    _ => "Nobody is signed in here, or the session has ended.",
+                };
+                return self.stranger(StatusCode::UNAUTHORIZED, what);
             }
             Err(error) => return self.unavailable(None, &error),
         };

@@ -206,7 +206,7 @@ async function endSession(world, browser, page, options, mode) {
   assert.equal(await row.count(), 0);
   await browser.expecting([401], async () => {
     await button(other, 'It exists').click();
-    await other.getByText('Nobody is signed in here, or the session has ended.').waitFor();
+    await other.getByText('Nobody is signed in here, or the session has ended. Nothing was changed.').waitFor();
     await other.getByRole('link', { name: /sign in/i }).first().waitFor();
   });
   assert.equal(world.events(`conv_doubt_ended_${mode}_`)[0].state, 'dead', 'nothing was changed');

@@ -132,7 +132,7 @@ async function ended(world, browser) {
     assert.ok(await page.getByText('not accepted (status 422)').isVisible(), 'what it showed is still there');
     assert.ok(await same(page));
     await button(page, 'Replay').click();
-    await page.getByText('Nobody is signed in here, or the session has ended.').waitFor();
+    await page.getByText('Nobody is signed in here, or the session has ended. Nothing was changed.').waitFor();
   });
   assert.equal(world.events('conv_refused_leaves_')[0].state, 'dead', 'nothing was changed');
   await page.context().close();

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const WIDTHS = [1280, 390];
+/** What is further down repeats itself. */
+const HEIGHT_MAX = 2_000;
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'];
 
 export class Looks {
@@ -23,8 +25,10 @@ export class Looks {
       for (const colorScheme of ['light', 'dark']) {
         await page.emulateMedia({ colorScheme });
         const path = `${this.screenshots}/${name}-${width}-${colorScheme}.png`;
+        const tall = await page.evaluate(() => document.documentElement.scrollHeight);
+        const clip = { x: 0, y: 0, width, height: Math.min(tall, HEIGHT_MAX) };
         // Playwright would hide the caret by a style that the policy of the page forbids.
-        await page.screenshot({ path, fullPage: true, caret: 'initial' });
+        await page.screenshot({ path, fullPage: true, clip, caret: 'initial' });
         const where = `${name} at ${width} px, ${colorScheme}`;
         await this.#fits(page, where);
         // Each width once and each scheme once: what axe-core finds in one page does not depend on both.
@@ -109,6 +113,7 @@ export async function tour(world, browser, looks) {
     await visit('not-found', '/console/nothing', 'Not done');
     await visit('input', '/console/events?since=yesterday', 'Not done');
   });
+  await keyboard(page);
   await page.context().close();
 
   const viewer = await browser.as('Vera Viewer', 'viewer');
@@ -122,4 +127,25 @@ export async function tour(world, browser, looks) {
     await looks.at(viewer, name);
   }
   await viewer.context().close();
+}
+
+/** The first stop leads past the navigation, and the keyboard gets everywhere. */
+async function keyboard(page) {
+  await page.goto('/console/people');
+  await page.keyboard.press('Tab');
+  const focused = () => page.evaluate(() => document.activeElement.textContent || document.activeElement.id);
+  assert.equal(await focused(), 'Skip to the content');
+  const skip = await page.locator('.skip').boundingBox();
+  assert.ok(skip.x >= 0, 'it is seen when it has the focus');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+  await page.goto('/console');
+  const stops = [];
+  for (let n = 0; n < 8; n += 1) {
+    await page.keyboard.press('Tab');
+    stops.push(await focused());
+  }
+  assert.deepEqual(stops.slice(1), ['frontdesk', 'Overview', 'Conversations', 'Events', 'Dead letters', 'Webhooks', 'Audit']);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'Audit' }).waitFor();
 }
