@@ -117,6 +117,7 @@ mod operations {
 /// Pages for people on call.
 mod console {
     mod actions;
+    mod browser;
     mod openid;
     mod pages;
     mod security;
@@ -132,10 +133,6 @@ mod cli {
     mod schemas;
     mod tail;
     mod usage;
-}
-
-mod console {
-    mod browser;
 }
 
 /// Kills at any moment, full disks, systems that hang, and effects that fail at random.
