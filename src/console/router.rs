@@ -50,7 +50,11 @@ impl Console {
             }
             Err(error) => return self.unavailable(None, &error),
         };
-        let visit = Visit { console: self, request: &request, session, token, now: self.parts.clock.now() };
+        let seen = match self.live.version(self).await {
+            Ok(seen) => seen,
+            Err(error) => return self.unavailable(None, &error),
+        };
+        let visit = Visit { console: self, request: &request, session, token, now: self.parts.clock.now(), seen };
         match self.route(&visit, &origin, &segments).await {
             Ok(reply) => reply,
             Err(fault) => self.fault(&visit, fault),

@@ -133,7 +133,7 @@ async function plant(world) {
   const [{ id: event }] = world.events('conv_refused_hostile_');
   const payload = JSON.stringify({ kind: HOSTILE, name: HOSTILE, [HOSTILE]: LINE });
   world.change('UPDATE events SET source = ?, kind = ?, error = ?, conversation = ?, payload = ? WHERE id = ?',
-    STORED, STORED, STORED, ID, payload, event);
+    STORED, STORED, `${STORED}\nnext`, ID, payload, event);
   const [{ id: list }] = world.events('conv_members');
   world.change(`INSERT INTO audit (at, agent, conversation, tool, verdict, objects, fields, effect, staff, reason)
     VALUES (?, ?, ?, ?, 'allowed', ?, '[]', 'none', ?, ?)`,

@@ -18,12 +18,8 @@ export async function live(world, browser) {
 
 /** Opens a page, and marks its document, to see later that it is still the same. */
 async function open(page, path) {
-  const streams = page.waitForRequest((request) => request.url().endsWith('/console/live'));
   await page.goto(path);
-  await streams;
   await page.evaluate(() => { window.marker = true; });
-  // The stream tells what changes after its first look.
-  await pause(1_300);
 }
 
 const same = (page) => page.evaluate(() => window.marker === true);
@@ -32,7 +28,7 @@ const same = (page) => page.evaluate(() => window.marker === true);
 async function updates(world, page) {
   await open(page, '/console/events');
   await world.escalate('conv_live_1');
-  await link(page, 'conv_live_1').waitFor({ timeout: 5_000 });
+  await link(page, 'conv_live_1').waitFor();
   assert.ok(await same(page));
   await button(page, 'Pause updates').click();
   const paused = page.getByRole('button', { name: 'Updates are paused', pressed: true });
@@ -42,20 +38,20 @@ async function updates(world, page) {
   await pause(2_500);
   assert.equal(await link(page, 'conv_live_2').count(), 0, 'updates are paused');
   await paused.click();
-  await link(page, 'conv_live_2').waitFor({ timeout: 2_000 });
+  await link(page, 'conv_live_2').waitFor();
   assert.ok(await same(page));
 
   await open(page, '/console');
   const tile = page.locator('.tiles').getByRole('link', { name: /dead letters/ });
   const before = Number.parseInt(await tile.innerText(), 10);
   const [id] = await world.refused('live', 1);
-  await page.locator('.tiles').getByRole('link', { name: `${before + 1} dead letters` }).waitFor({ timeout: 5_000 });
+  await page.locator('.tiles').getByRole('link', { name: `${before + 1} dead letters` }).waitFor();
   assert.ok(await same(page));
 
   await open(page, event(id));
   await button(page, 'Replay').click();
   await notice(page, 'The event is queued again.');
-  await page.locator('dd .state', { hasText: 'done' }).waitFor({ timeout: 5_000 });
+  await page.locator('dd .state', { hasText: 'done' }).waitFor();
 }
 
 /** What somebody is choosing is not taken away, and comes up to date when they are done. */
@@ -70,7 +66,7 @@ async function chosen(world, page) {
   assert.equal(await link(page, 'conv_live_3').count(), 0);
   await box.uncheck();
   await page.getByRole('heading', { level: 1 }).click();
-  await link(page, 'conv_live_3').waitFor({ timeout: 2_000 });
+  await link(page, 'conv_live_3').waitFor();
   const all = page.getByRole('checkbox', { name: 'Select all on this page' });
   await all.check();
   assert.equal(await page.locator('input[name=id]:checked').count(), 50);
@@ -86,7 +82,7 @@ async function scrolled(world, page) {
   await table.focus();
   await table.evaluate((one) => { one.scrollLeft = 120; });
   await world.escalate('conv_live_4');
-  await link(page, 'conv_live_4').waitFor({ timeout: 5_000 });
+  await link(page, 'conv_live_4').waitFor();
   assert.deepEqual(await table.evaluate((one) => [one.scrollLeft, one === document.activeElement]), [120, true]);
   await page.setViewportSize({ width: 1280, height: 800 });
 }
@@ -128,7 +124,7 @@ async function ended(world, browser) {
   await browser.expecting([401], async () => {
     world.change("UPDATE console_sessions SET expires_at = 0 WHERE person = 'Lea Leaves'");
     await world.escalate('conv_live_5');
-    await page.getByText('This page is no longer up to date').waitFor({ timeout: 5_000 });
+    await page.getByText('This page is no longer up to date').waitFor();
     assert.ok(await page.getByText('not accepted (status 422)').isVisible(), 'what it showed is still there');
     assert.ok(await same(page));
     await button(page, 'Replay').click();
