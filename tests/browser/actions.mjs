@@ -12,22 +12,41 @@ export const notice = async (page, words) => {
 const column = (page, n) => page.locator(`tbody tr > :nth-child(${n})`).allInnerTexts();
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 
-export async function act(world, browser, js) {
-  const mode = js ? 'on' : 'off';
+/** `looks`: for what only a form leads to; none without JavaScript, where it is the same. */
+export async function act(world, browser, looks) {
+  const js = looks !== null, mode = js ? 'on' : 'off';
+  const look = async (name) => looks?.at(page, name);
   const options = { javaScriptEnabled: js };
   const page = await browser.as('Grace Hopper', 'lead', options);
+  await tabs(page);
   await filter(page);
   await paging(page);
-  await replay(world, browser, page, mode);
-  await replayCause(world, page, mode);
+  await replay(world, browser, page, mode, look);
+  await replayCause(world, page, mode, look);
   await discard(world, page, mode);
   await settle(world, page, mode);
   await reveal(page, mode);
-  await doctor(world, page);
+  await doctor(world, page, look);
   await audit(page, mode);
   await endSession(world, browser, page, options, mode);
   await signOut(browser, options);
   await page.context().close();
+}
+
+/** Every page of the navigation. */
+async function tabs(page) {
+  await page.goto('/console');
+  const words = await page.getByRole('navigation').getByRole('link').allInnerTexts();
+  assert.equal(words.length, 7, String(words));
+  for (const word of words) {
+    await page.getByRole('navigation').getByRole('link', { name: word, exact: true }).click();
+    await page.locator('nav [aria-current=page]', { hasText: word }).waitFor();
+    assert.ok((await page.locator('main').innerText()).length > 20, word);
+  }
+  await page.goto('/console/webhooks');
+  await page.getByRole('link', { name: 'chatbot', exact: true }).click();
+  await page.locator('summary').first().click();
+  await page.getByText('x-webhook-signature: ab').first().waitFor();
 }
 
 async function filter(page) {
@@ -67,7 +86,7 @@ async function paging(page) {
   }
 }
 
-async function replay(world, browser, page, mode) {
+async function replay(world, browser, page, mode, look) {
   const ids = await world.refused(`one_${mode}`, 4);
   await page.goto(event(ids[0]));
   await button(page, 'Replay').click();
@@ -85,12 +104,14 @@ async function replay(world, browser, page, mode) {
   for (const id of ids.slice(1)) await page.getByRole('checkbox', { name: `Select event ${id}`, exact: true }).check();
   await button(page, 'Replay selected …').click();
   await page.getByText('3 of 3 events are queued again.').waitFor();
+  await look('preview-replay');
   await button(page, 'Replay 3').click();
   await notice(page, '3 events are queued again.');
+  await look('events-replayed');
   await world.until(`conv_refused_one_${mode}_`, 'done', 4);
 }
 
-async function replayCause(world, page, mode) {
+async function replayCause(world, page, mode, look) {
   await world.refused(`cause_${mode}`, 5, 'escalation');
   const dead = "SELECT count(*) AS n FROM events WHERE state = 'dead' AND source = 'escalation'";
   const [{ n }] = world.rows(dead);
@@ -110,6 +131,7 @@ async function replayCause(world, page, mode) {
   await page.getByRole('checkbox', { name: 'all that the filter fits' }).check();
   await button(page, 'Discard selected …').click();
   await page.getByText('1 of 1 events is discarded.').waitFor();
+  await look('preview-discard');
   await page.getByRole('textbox', { name: 'Reason' }).fill(`late and not wanted, ${mode}`);
   await button(page, 'Discard 1').click();
   await notice(page, 'The event is discarded.');
@@ -156,7 +178,7 @@ async function reveal(page, mode) {
   await page.getByText(words).waitFor();
 }
 
-async function doctor(world, page) {
+async function doctor(world, page, look) {
   const body = world.payload('conversation.ended', 'conv_1');
   const ask = async (sent, signature, secret) => {
     await page.goto('/console/webhooks/chatbot/doctor');
@@ -171,9 +193,11 @@ async function doctor(world, page) {
     return said;
   };
   assert.match(await ask(body, world.sign(body)), /The signature is good\.[^]*conversation\.ended/);
+  await look('doctor-good');
   assert.match(await ask(body, world.sign(body), 'another-secret-of-ours'), /Refused/);
   const changed = JSON.stringify(JSON.parse(body), null, 2);
   assert.match(await ask(changed, world.sign(body)), /something on the way has changed it[^]*differ from byte 2/);
+  await look('doctor-changed');
   assert.match(await ask(body.replace('conv_1', 'conv_2'), world.sign(body)), /right for none of the usual changes/);
 }
 

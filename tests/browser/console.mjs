@@ -18,8 +18,8 @@ const looks = new Looks(facts);
 const parts = {
   pages: () => tour(world, browser, looks),
   weight: () => weight(world, browser),
-  actions: () => act(world, browser, true),
-  withoutJavaScript: () => act(world, browser, false),
+  actions: () => act(world, browser, looks),
+  withoutJavaScript: () => act(world, browser, null),
   live: () => live(world, browser),
   hostile: () => hostile(world, browser, looks),
 };
