@@ -103,7 +103,7 @@ async function replay(world, browser, page, mode, look) {
   await page.goto('/console/events?state=dead&source=chatbot');
   for (const id of ids.slice(1)) await page.getByRole('checkbox', { name: `Select event ${id}`, exact: true }).check();
   await button(page, 'Replay selected …').click();
-  await page.getByText('3 of 3 events are queued again.').waitFor();
+  await page.getByText('3 of 3 events will be queued again.').waitFor();
   await look('preview-replay');
   await button(page, 'Replay 3').click();
   await notice(page, '3 events are queued again.');
@@ -119,7 +119,7 @@ async function replayCause(world, page, mode, look) {
   const row = page.getByRole('row').filter({ has: page.getByRole('cell', { name: 'escalation', exact: true }) });
   assert.equal(await row.getByRole('rowheader').innerText(), String(n));
   await row.getByRole('button', { name: 'Replay …' }).click();
-  await page.getByText(`${n} of ${n} events are queued again.`).waitFor();
+  await page.getByText(`${n} of ${n} events will be queued again.`).waitFor();
   // What arrives after the preview is not in its count.
   await world.refused(`late_${mode}`, 1, 'escalation');
   await button(page, `Replay ${n}`).click();
@@ -130,7 +130,7 @@ async function replayCause(world, page, mode, look) {
   await page.goto('/console/events?state=dead&source=escalation');
   await page.getByRole('checkbox', { name: 'all that the filter fits' }).check();
   await button(page, 'Discard selected …').click();
-  await page.getByText('1 of 1 events is discarded.').waitFor();
+  await page.getByText('1 of 1 events will be discarded.').waitFor();
   await look('preview-discard');
   await page.getByRole('textbox', { name: 'Reason' }).fill(`late and not wanted, ${mode}`);
   await button(page, 'Discard 1').click();

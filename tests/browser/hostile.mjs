@@ -65,7 +65,7 @@ export async function hostile(world, browser, looks) {
   await looks.at(page, 'hostile-dead');
   const cause = page.getByRole('row').filter({ hasText: 'exe.' }).first();
   await cause.getByRole('button', { name: 'Discard …' }).click();
-  await page.getByText('1 of 1 events is discarded.').waitFor();
+  await page.getByText('1 of 1 events will be discarded.').waitFor();
   await look('a preview', VISIBLE);
   await visit('conversations', '/console/conversations', VISIBLE_OF_ID);
   await looks.at(page, 'hostile-conversations');

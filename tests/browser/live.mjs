@@ -94,7 +94,7 @@ async function twoTabs(world, first) {
   await first.goto('/console/events?state=dead&source=chatbot');
   for (const id of ids) await first.getByRole('checkbox', { name: `Select event ${id}`, exact: true }).check();
   await button(first, 'Replay selected …').click();
-  await first.getByText('2 of 2 events are queued again.').waitFor();
+  await first.getByText('2 of 2 events will be queued again.').waitFor();
   await second.goto(event(ids[0]));
   await button(second, 'Replay').click();
   await notice(second, 'The event is queued again.');

@@ -77,8 +77,8 @@ fn everything_works_in_a_browser() {
         return;
     }
     let vendor = vendor();
-    let setup = Setup::context(context::SECRET).environment("VENDOR_TOKEN", "token-of-the-vendor").webhooks().config(
-        &format!(
+    let setup =
+        Setup::context(context::SECRET).environment("VENDOR_TOKEN", "token-of-the-vendor").webhooks().config(&format!(
             r#"
             [desk]
             orders = "shop"
@@ -97,8 +97,7 @@ fn everything_works_in_a_browser() {
             retry_cap_ms = 7200000
             "#,
             vendor.url
-        ),
-    );
+        ));
     let server = setup.serve();
     let facts = facts(&setup, &server, &vendor, &clients, &chromium);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/console.mjs");
