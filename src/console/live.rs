@@ -10,7 +10,10 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use tokio::sync::Mutex;
 
-use super::{Console, ConsoleError, Reply, visit::Visit};
+use super::{
+    Console, ConsoleError, Reply,
+    visit::{Visit, address},
+};
 
 /// Pause between two looks at the version.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -26,7 +29,8 @@ pub(super) struct Live {
 }
 
 impl Live {
-    async fn version(&self, console: &Console) -> Result<u64, ConsoleError> {
+    /// The version of what the store has, at most a second ago.
+    pub(super) async fn version(&self, console: &Console) -> Result<u64, ConsoleError> {
         let mut seen = self.seen.lock().await;
         match *seen {
             Some((at, version)) if at.elapsed() < PAUSE => Ok(version),
@@ -48,10 +52,16 @@ struct Open {
     checked: Instant,
 }
 
+/// Where a page listens, so that it is told of what has changed since it was made.
+pub(super) fn address_of(visit: &Visit<'_>) -> String {
+    address("/live", &[("since", Some(format!("{:x}", visit.seen)))])
+}
+
 /// An event stream: `changed` whenever something has changed, and a comment now and then.
 pub(super) fn stream_of(console: &Arc<Console>, visit: &Visit<'_>) -> Reply {
     let now = Instant::now();
-    let open = Open { console: console.clone(), token: visit.token.clone(), version: None, spoken: now, checked: now };
+    let since = visit.request.query.text("since").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    let open = Open { console: console.clone(), token: visit.token.clone(), version: since, spoken: now, checked: now };
     // The first octets tell the browser that the stream is open.
     let begin = stream::once(async { Bytes::from_static(b"retry: 3000\n\n") });
     Reply::events(begin.chain(stream::unfold(open, next)).boxed())

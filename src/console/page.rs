@@ -4,7 +4,7 @@ use askama::Template;
 use http::StatusCode;
 
 use super::{
-    PATH, Reply, Role, assets,
+    PATH, Reply, Role, assets, live,
     visit::{Fault, Visit},
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Frame {
     pub(super) read_only: bool,
     /// Whether somebody is signed in.
     pub(super) signed_in: bool,
+    /// Where the page hears of changes.
+    pub(super) live: String,
     /// What an action has done.
     pub(super) notice: Option<String>,
     pub(super) css: String,
@@ -74,6 +76,7 @@ impl Frame {
             read_only: visit.console.options.read_only,
             signed_in: true,
             openid: visit.console.parts.openid.is_some(),
+            live: live::address_of(visit),
             notice,
             ..Self::for_strangers(title, visit.console.version)
         }
@@ -90,6 +93,7 @@ impl Frame {
             version,
             read_only: false,
             signed_in: false,
+            live: String::new(),
             notice: None,
             css: assets::address("console.css"),
             script: assets::address("console.js"),

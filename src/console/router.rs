@@ -42,11 +42,19 @@ impl Console {
         let (session, token) = match signed_in {
             Ok(Some(signed_in)) => signed_in,
             Ok(None) => {
-                return self.stranger(StatusCode::UNAUTHORIZED, "Nobody is signed in here, or the session has ended.");
+                let what = match request.method {
+                    Method::POST => "Nobody is signed in here, or the session has ended. Nothing was changed.",
+                    _ => "Nobody is signed in here, or the session has ended.",
+                };
+                return self.stranger(StatusCode::UNAUTHORIZED, what);
             }
             Err(error) => return self.unavailable(None, &error),
         };
-        let visit = Visit { console: self, request: &request, session, token, now: self.parts.clock.now() };
+        let seen = match self.live.version(self).await {
+            Ok(seen) => seen,
+            Err(error) => return self.unavailable(None, &error),
+        };
+        let visit = Visit { console: self, request: &request, session, token, now: self.parts.clock.now(), seen };
         match self.route(&visit, &origin, &segments).await {
             Ok(reply) => reply,
             Err(fault) => self.fault(&visit, fault),

@@ -19,6 +19,8 @@ pub(super) struct Visit<'a> {
     pub(super) session: StoredSession,
     pub(super) token: Token,
     pub(super) now: Timestamp,
+    /// The version of what the store had when the answer was begun.
+    pub(super) seen: u64,
 }
 
 /// Why there is no page.

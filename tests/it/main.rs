@@ -117,6 +117,7 @@ mod operations {
 /// Pages for people on call.
 mod console {
     mod actions;
+    mod browser;
     mod openid;
     mod pages;
     mod security;

@@ -63,7 +63,7 @@ async fn forty_dead_letters_of_an_outage_are_put_right_from_their_cause() {
     let cause = [("all", "yes"), ("state", "dead"), ("like", like.as_str())];
     let form: Vec<(&str, &str)> = cause.into_iter().chain([("do", "replay")]).collect();
     let preview = person.post("/console/events/preview", &form).await.page();
-    assert!(preview.contains("40 of 40 events are queued again") && preview.contains("Replay 40"), "{preview}");
+    assert!(preview.contains("40 of 40 events will be queued again") && preview.contains("Replay 40"), "{preview}");
     let up_to = member(&preview, "name=\"up_to\" value=\"").unwrap();
     assert!(states(&setup).iter().all(|state| state == "dead"), "a preview changes nothing");
     // What dies after the preview is not in its count.
@@ -90,7 +90,7 @@ async fn those_selected_are_discarded_with_a_reason() {
     let (setup, server, _helpdesk) = outage(3).await;
     let mut lead = server.person(setup.path(), "Grace", "lead").await;
     let preview = lead.post("/console/events/preview", &[("do", "discard"), ("id", "1"), ("id", "2")]).await.page();
-    assert!(preview.contains("2 of 2 events are discarded"), "{preview}");
+    assert!(preview.contains("2 of 2 events will be discarded"), "{preview}");
     for reason in ["", "why", &"x".repeat(501), "two\nlines of it"] {
         let answer = lead.post("/console/events/all/discard", &[("id", "1"), ("id", "2"), ("reason", reason)]).await;
         assert_eq!(answer.status, 422, "{reason}");

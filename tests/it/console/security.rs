@@ -179,7 +179,7 @@ async fn every_page_forbids_frames_and_other_peoples_code() {
         for (name, value) in [
             ("x-frame-options", "DENY"),
             ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
+            ("referrer-policy", "same-origin"),
             ("cache-control", "no-store"),
         ] {
             assert_eq!(answer.headers[name], value, "{page}");

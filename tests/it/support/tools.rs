@@ -95,6 +95,11 @@ impl Clients {
         self.run(Command::new(self.root.join("bin/node")).arg(&copy).args(arguments))
     }
 
+    /// Runs a script where it is, which finds the packages below [`Self::root`] itself.
+    pub fn node_in_place(&self, script: &Path, arguments: &[&str]) -> Output {
+        self.run(Command::new(self.root.join("bin/node")).arg(script).args(arguments))
+    }
+
     /// Starts a script of `tests/clients` that serves until it is dropped.
     pub fn script(&self, script: &str, arguments: &[&str]) -> Script {
         self.script_with(script, arguments, &[])
