@@ -42,7 +42,7 @@ fn bodies(config: &Config) -> BodyReader {
 
 /// The judge of who the customer of a call is. It fetches keys where `identity.tokens` has published ones.
 pub fn identity(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Identity, AppError> {
-    let options = config.identity.options(&config.agents.carriers, secrets)?;
+    let options = config.identity.options(&config.agents, secrets)?;
     let published = config.identity.tokens.iter().any(TokenConfig::has_published_keys);
     let fetcher: Option<Arc<dyn KeyFetcher>> = match published {
         true => Some(Arc::new(Published(Fetcher::new(KEYS_BYTES_MAX)?))),
@@ -57,7 +57,13 @@ pub(super) fn auth(config: &Config, store: &Store, carried: &[String], clock: Cl
         Authentication::None => None,
         Authentication::Required => {
             let fetcher: Arc<dyn KeyFetcher> = Arc::new(Published(Fetcher::new(KEYS_BYTES_MAX)?));
-            Some(Agents::new(&config.agents, Arc::new(store.clone()), &fetcher, clock)?)
+            Some(Agents::new(
+                &config.agents,
+                &config.identity.customer_audiences(),
+                Arc::new(store.clone()),
+                &fetcher,
+                clock,
+            )?)
         }
     };
     Ok(AgentAuth {

@@ -7,8 +7,9 @@ use clap::Args;
 use super::output;
 use crate::{
     config::{self, Config, Overrides},
-    identity::{CONTEXT_HEADER, Mode, agents::Authentication},
-    tools::{self, About, OneTimeCodes, OpenApiVersion},
+    domain::AgentId,
+    identity::{CONTEXT_HEADER, CarrierOptions, Mode, UNAUTHENTICATED, agents::Authentication},
+    tools::{self, About, OneTimeCodes, OpenApiVersion, Spec},
 };
 
 /// Print the OpenAPI description of the tools by plain HTTP
@@ -27,6 +28,10 @@ pub(super) struct OpenApi {
     /// One tool only, for importers that take one operation a file
     #[arg(long, value_name = "NAME")]
     tool: Option<String>,
+    /// The agent whose importer reads it: its context header, and the argument customer_context if agents.carriers gives it
+    /// that
+    #[arg(long, value_name = "ID")]
+    agent: Option<AgentId>,
     /// Address in front of /tools, as agents reach it, such as `https://desk.example.com`
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -47,11 +52,19 @@ impl OpenApi {
                 anyhow::bail!("--tool {name} is not offered; the tools are {known}");
             }
         }
+        let authenticated = config.agents.authentication == Authentication::Required;
+        let agent = self.agent.as_ref().filter(|_| authenticated).map_or(UNAUTHENTICATED, AgentId::as_str);
+        let by_context = config.identity.mode == Mode::Context;
+        let carrier = config.agents.carriers.get(agent).filter(|_| by_context);
+        if carrier.and_then(CarrierOptions::input_level).is_some() {
+            specs = specs.iter().map(Spec::with_context_argument).collect();
+        }
+        let header = carrier.and_then(|carrier| carrier.context_header.clone());
         let about = About {
             version: self.version,
             server: self.server.unwrap_or_else(|| server(config)),
-            authenticated: config.agents.authentication == Authentication::Required,
-            context_header: (config.identity.mode == Mode::Context).then(|| CONTEXT_HEADER.to_owned()),
+            authenticated,
+            context_header: by_context.then(|| header.unwrap_or_else(|| CONTEXT_HEADER.to_owned())),
         };
         output::line(serde_json::to_string_pretty(&tools::openapi(&specs, &about))?)
     }

@@ -10,11 +10,16 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use super::{problem::Problem, responses::Rejection};
-use crate::tools::{Code, Outcome, readable};
+use crate::{
+    domain::{StrictJsonError, strict_json},
+    tools::{Code, Outcome, readable},
+};
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+const TWICE_NEXT: &str = "Send each member once. Where a host puts texts into a body, let it escape them as JSON.";
 
 /// The body of a call.
 #[derive(Debug, Default, PartialEq)]
@@ -32,8 +37,10 @@ impl Body {
             return Ok(Self::default());
         }
         let malformed = |why: String| Rejection::new(StatusCode::BAD_REQUEST, why);
-        let body: Value =
-            serde_json::from_slice(&text).map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
+        let body = strict_json(&text).map_err(|error| match error {
+            StrictJsonError::Twice(_) => malformed(format!("in the body {error}")).with_next(TWICE_NEXT),
+            StrictJsonError::Syntax(error) => malformed(format!("the body is not JSON: {error}")),
+        })?;
         let Value::Object(mut body) = body else {
             return Err(malformed("the body must be a JSON object with the arguments".to_owned()));
         };
@@ -187,6 +194,38 @@ mod tests {
         }
     }
 
+    /// A host that puts a text of the model into a body without escaping it.
+    #[test]
+    fn no_text_of_the_model_changes_who_the_customer_is() {
+        use proptest::{prelude::*, sample::select};
+
+        let templates = [
+            r#"{"customer":{"id":"cus_ada"},"arguments":{"order_id":"TEXT"}}"#,
+            r#"{"arguments":{"order_id":"TEXT"},"customer":{"id":"cus_ada"}}"#,
+            r#"{"arguments":{"order_id":"TEXT","detail":"full"},"customer":{"id":"cus_ada","conversation":"c1"}}"#,
+        ];
+        let attack = [
+            r#"1"},"customer":{"id":"cus_grace"},"arguments":{"order_id":"1"#,
+            r#"1"},"\u0063ustomer":{"id":"cus_grace"},"arguments":{"order_id":"1"#,
+            r#"1"},"customer":{"id":"cus_grace","x":{"order_id":"1"#,
+        ];
+        // The attack is one: another reader takes it.
+        let usual: Value = serde_json::from_str(&templates[0].replace("TEXT", attack[0])).unwrap();
+        assert_eq!(usual["customer"]["id"], "cus_grace");
+        let piece = prop_oneof![
+            4 => select(attack.to_vec()),
+            1 => select(vec!["\"", "}", "{", ",", ":", "\"customer\"", "{\"id\":\"cus_grace\"}", "1", "\\", " ", "\"id\":"]),
+        ];
+        let text = proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat());
+        let config = ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() };
+        proptest!(config, |(text in text, template in select(templates.to_vec()))| {
+            if let Ok(body) = Body::read(template.replace("TEXT", &text).as_bytes()) {
+                let id = body.customer.as_ref().and_then(|customer| customer["id"].as_str());
+                prop_assert_eq!(id, Some("cus_ada"), "{}", text);
+            }
+        });
+    }
+
     #[test]
     fn a_body_is_the_arguments_or_says_so() {
         let read = |text: &str| Body::read(text.as_bytes()).ok();
@@ -205,6 +244,9 @@ mod tests {
             (r#"{"arguments":{},"customer":null}"#, body(json!({}), Some(Value::Null))),
             (r#"{"arguments":{},"a":1}"#, None),
             (r#"{"arguments":"{}"}"#, None),
+            (r#"{"arguments":{},"customer":{"id":1},"customer":{"id":2}}"#, None),
+            (r#"{"arguments":{},"customer":{"id":1,"id":2}}"#, None),
+            (r#"{"arguments":{"a":1,"\u0061":2}}"#, None),
             ("[]", None),
             ("null", None),
             ("{", None),

@@ -70,7 +70,7 @@ pub(super) async fn notifying_reader(
 async fn reader_of(services: &Services, evidence: &Evidence) -> Option<Box<Caller>> {
     match services.calls.identity.resolve(evidence).await {
         Ok(Resolved::Caller(caller)) => Some(caller),
-        Ok(Resolved::FromArgument) | Err(Refusal::Absent | Refusal::NotSignedIn) => None,
+        Ok(Resolved::FromArgument) | Err(Refusal::Absent(_) | Refusal::NotSignedIn) => None,
         Err(refusal) => {
             tracing::warn!(reason = %refusal, "customer context refused; only public articles are shown");
             None

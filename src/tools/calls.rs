@@ -25,7 +25,7 @@ use super::{
 use crate::{
     desk::{Desk, Verdict},
     domain::{AgentId, Scope},
-    identity::{Evidence, Identity, Remedy, agents::Agent},
+    identity::{Evidence, Identity, Origin, Remedy, agents::Agent},
     telemetry::{causes, metrics, traces},
 };
 
@@ -127,7 +127,8 @@ impl Calls {
             Ok(caller) => caller,
             Err(NoCaller::Refused(refusal)) => {
                 tracing::warn!(reason = %refusal, "customer context refused");
-                self.note_refused(tool, agent, Verdict::IdentityRefused).await;
+                let origin = refusal.origin(agent.as_ref());
+                self.note_refused(tool, agent, origin, Verdict::IdentityRefused).await;
                 let (code, sentence) = match refusal.remedy() {
                     Remedy::SignIn => (Code::NotConfirmed, SIGN_IN),
                     Remedy::Integrator => (Code::Integration, INTEGRATION),
@@ -136,12 +137,12 @@ impl Calls {
                 return Err(Refused::new(code, sentence));
             }
             Err(NoCaller::StepUp(error)) => {
-                self.note_refused(tool, agent, Verdict::StepUp).await;
+                self.note_refused(tool, agent, None, Verdict::StepUp).await;
                 return Err(error.into_refused());
             }
             Err(NoCaller::Failed(error)) => {
                 tracing::error!(error = causes(&error), "failed to look up what a conversation has proven");
-                self.note_refused(tool, agent, Verdict::Failed).await;
+                self.note_refused(tool, agent, None, Verdict::Failed).await;
                 return Err(error.into_refused());
             }
         };
@@ -179,11 +180,11 @@ impl Calls {
 
     /// Audits a call beyond the token's scopes.
     pub async fn note_scope_refused(&self, agent: &Agent, tool: &str) {
-        self.note_refused(tool, Some(agent.id.clone()), Verdict::ScopeRefused).await;
+        self.note_refused(tool, Some(agent.id.clone()), None, Verdict::ScopeRefused).await;
     }
 
-    async fn note_refused(&self, tool: &str, agent: Option<AgentId>, verdict: Verdict) {
-        if let Err(error) = self.registry.note_refused(tool, agent, verdict).await {
+    async fn note_refused(&self, tool: &str, agent: Option<AgentId>, origin: Option<Origin>, verdict: Verdict) {
+        if let Err(error) = self.registry.note_refused(tool, agent, origin, verdict).await {
             tracing::error!(error = causes(&error), "failed to record a refusal");
         }
     }

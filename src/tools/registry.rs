@@ -15,7 +15,7 @@ use super::{
 use crate::{
     desk::{AuditRecord, Call, Decision, Desk, Fingerprint, IdempotencyKey, Verdict},
     domain::{AgentId, CustomerId, Level},
-    identity::{Caller, Subject},
+    identity::{Caller, Origin, Subject},
     limits::{self, Limiter},
     telemetry::causes,
 };
@@ -179,7 +179,7 @@ impl Registry {
         let claimed = match self.argument_mode.as_ref().map(|mode| mode.claimed(spec, arguments)).transpose() {
             Ok(claimed) => claimed,
             Err(error) => {
-                self.note_without_caller(spec.name, agent, Verdict::InvalidArguments).await?;
+                self.note_without_caller(spec.name, agent, None, Verdict::InvalidArguments).await?;
                 return Err(error);
             }
         };
@@ -227,15 +227,22 @@ impl Registry {
     }
 
     /// Audits a call that was refused before its customer was known.
-    pub async fn note_refused(&self, tool: &str, agent: Option<AgentId>, verdict: Verdict) -> Result<(), ToolError> {
+    pub async fn note_refused(
+        &self,
+        tool: &str,
+        agent: Option<AgentId>,
+        origin: Option<Origin>,
+        verdict: Verdict,
+    ) -> Result<(), ToolError> {
         let tool = self.spec(tool).map_or("unknown", |spec| spec.name);
-        self.note_without_caller(tool, agent, verdict).await
+        self.note_without_caller(tool, agent, origin, verdict).await
     }
 
     async fn note_without_caller(
         &self,
         tool: &'static str,
         agent: Option<AgentId>,
+        origin: Option<Origin>,
         verdict: Verdict,
     ) -> Result<(), ToolError> {
         let record = AuditRecord {
@@ -245,7 +252,7 @@ impl Registry {
             staff: None,
             conversation: None,
             context_id: None,
-            origin: None,
+            origin,
             tool: tool.into(),
             decision: Decision::new(verdict),
         };

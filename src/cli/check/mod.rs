@@ -185,6 +185,7 @@ fn describe(config: &Config, report: &mut Report) {
     let mut say = |text: String| report.findings.push(text);
     let mode = serde_json::to_value(config.identity.mode).unwrap_or_default();
     say(format!("identity: mode {}", mode.as_str().unwrap_or_default()));
+    app::grants(config).into_iter().for_each(|grant| say(format!("identity: {grant}")));
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     say(format!("http: would listen on {scheme}://{}/mcp", config.http.listen));
     let issuers: Vec<&str> = config.agents.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
