@@ -96,7 +96,7 @@ impl Desk {
         let address = json!({ "email": "ada@example.com", "email_verified": true });
         let mut claims = with(self.login.claims(), "aud", json!(SHOP));
         claims.as_object_mut().unwrap().extend(address.as_object().unwrap().clone());
-        with(claims, "client_id", Value::Null)
+        with(with(claims, "client_id", Value::Null), "scope", Value::Null)
     }
 
     pub fn sign_id_token(&self, claims: &Value) -> String {

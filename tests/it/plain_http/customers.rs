@@ -103,6 +103,10 @@ async fn only_an_agent_whose_host_fills_the_input_is_told_of_it() {
         let properties = &operation["requestBody"]["content"]["application/json"]["schema"]["properties"];
         assert_eq!(properties.get("customer_context").is_some(), has_input, "{agent}");
         assert_eq!(operation["parameters"][0]["name"], header, "{agent}");
+        // The same from the command line, for importers that send no token.
+        let arguments = ["openapi", "--agent", agent, "--tool", "lookup_order", "--server", &plain.base];
+        let printed: Value = serde_json::from_str(&stdout(&frontdesk(setup.path(), &arguments))).unwrap();
+        assert_eq!(printed["paths"], described["paths"], "{agent}");
         let listed = plain.send(Method::GET, "/tools", "").await.json();
         let properties = &listed["tools"][0]["inputSchema"]["properties"];
         assert_eq!(properties.get("customer_context").is_some(), has_input, "{agent}");
