@@ -160,7 +160,7 @@ impl Assertions {
                 *name = header_name(name).map_err(|why| wrong(member, why))?;
                 // One header may speak of the customer and of the address.
                 let both = ["verified_header", "email_verified_header"];
-                let same = named.iter().find(|(other, taken)| taken == name && !(both == [*other, member]));
+                let same = named.iter().find(|(other, taken)| taken == name && both != [*other, member]);
                 if let Some((other, _)) = same {
                     return Err(wrong(member, &format!("is the header of {other}, too; each needs its own")));
                 }
