@@ -51,7 +51,7 @@ pub use reconcile::Reconciliations;
 use reconcile::ReplaceableReconciliations;
 use reload::{Reloader, ReplaceableDispatch, Sites};
 use scrape::Scrape;
-use secrets::{KeptTls, operations_token, shared, tls};
+use secrets::{KeptTls, operations_token, tls};
 pub use sources::webhook_source;
 pub use status::Status;
 pub use upstreams::{Connectors, Mirrors, article_mirrors, connectors, upstreams_in_use};
@@ -144,9 +144,6 @@ impl App {
     ) -> Result<Self, AppError> {
         // Cheap checks first: a configuration fault must not leave a new store behind.
         let identity = identity(config, secrets, clock.clone())?;
-        if let Some(fault) = shared(config, secrets).into_iter().next() {
-            return Err(fault.into());
-        }
         let vault = vault::vault(config, secrets, &clock)?;
         let connectors = upstreams::connectors_with(config, secrets, &clock, vault.clone())?;
         let sender = match sender {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderName;
 
-use super::AppError;
+use super::{AppError, secrets::shared};
 use crate::{
     config::{Config, Secrets, TokenConfig, proxies},
     domain::Clock,
@@ -43,6 +43,9 @@ fn bodies(config: &Config) -> BodyReader {
 /// The judge of who the customer of a call is. It fetches keys where `identity.tokens` has published ones.
 pub fn identity(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Identity, AppError> {
     let options = config.identity.options(&config.agents, secrets)?;
+    if let Some(fault) = shared(config, secrets).into_iter().next() {
+        return Err(fault.into());
+    }
     let published = config.identity.tokens.iter().any(TokenConfig::has_published_keys);
     let fetcher: Option<Arc<dyn KeyFetcher>> = match published {
         true => Some(Arc::new(Published(Fetcher::new(KEYS_BYTES_MAX)?))),

@@ -39,8 +39,7 @@ pub(in crate::identity) struct Keys {
     pauses: Pauses,
 }
 
-/// Start and success of the last fetch, and the kids that it was asked for and did not bring: until the next one they are
-/// not judged again, and not otherwise.
+/// Start and success of the last fetch, and the kids that it did not bring: until the next they are not judged again.
 #[derive(Default)]
 struct Fetches {
     last: Option<Instant>,
