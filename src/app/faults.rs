@@ -9,6 +9,7 @@ use crate::{
     config::{Config, ConfigError, LeftOut, Secrets},
     domain::{Clock, SecretRef, is_loopback},
     identity::{Mode, agents::Authentication},
+    mail::SmtpTls,
     tools,
 };
 
@@ -129,6 +130,16 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
              agent can be anybody; use it only with trusted agents on this machine"
                 .to_owned(),
         );
+    }
+    if let Some(smtp) = config.verification.smtp.as_ref().filter(|_| config.verification.enabled)
+        && smtp.tls == SmtpTls::Implicit
+        && matches!(smtp.port(), 25 | 587)
+    {
+        found.push(format!(
+            "verification.smtp.tls is implicit, and servers at port {} usually begin without encryption: write tls = \
+             \"starttls\", unless check --online finds this one",
+            smtp.port()
+        ));
     }
     found.extend(tools::opened(&config.tools));
     if config.identity.mode == Mode::Context {

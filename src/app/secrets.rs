@@ -40,7 +40,7 @@ pub(super) fn named(config: &Config) -> Vec<(String, SecretRef)> {
     if config.identity.mode != Mode::Context {
         all["identity"] = Value::Null;
     }
-    if !config.verification.enabled {
+    if !config.verification.enabled || !config.verification.has_mail_server() {
         all["verification"] = Value::Null;
     }
     gather(&all, String::new(), &mut named);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use http::Uri;
 
 use super::output;
 use crate::{
@@ -62,12 +63,28 @@ impl OpenApi {
         let header = carrier.and_then(|carrier| carrier.context_header.clone());
         let about = About {
             version: self.version,
-            server: self.server.unwrap_or_else(|| server(config)),
+            server: match self.server {
+                Some(url) => checked(&url)?,
+                None => server(config),
+            },
             authenticated,
             context_header: by_context.then(|| header.unwrap_or_else(|| CONTEXT_HEADER.to_owned())),
         };
         output::line(serde_json::to_string_pretty(&tools::openapi(&specs, &about))?)
     }
+}
+
+/// The address without a slash at its end.
+fn checked(url: &str) -> anyhow::Result<String> {
+    let uri = url.parse::<Uri>().ok().filter(|uri| {
+        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+        let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        is_web && uri.host().is_some_and(|host| !host.is_empty()) && !user && uri.query().is_none()
+    });
+    if uri.is_none() || url.contains('#') {
+        anyhow::bail!("--server must be an address without a query, as https://desk.example.com");
+    }
+    Ok(url.trim_end_matches('/').to_owned())
 }
 
 fn server(config: &Config) -> String {

@@ -97,6 +97,7 @@ impl Claims {
                 None => self.azp.as_deref().map(AgentId::parse).transpose().map_err(refused("azp"))?,
             },
             conversation: self.cid.as_deref().map(ConversationId::parse).transpose().map_err(refused("cid"))?,
+            code_conversation: None,
             context_id: self.jti,
             origin: Some(Origin::Context),
             issued_at: Timestamp::from_unix_ms(self.iat.saturating_mul(1000)).ok(),

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_reconciliations.sql"),
     include_str!("migrations/0014_identity.sql"),
     include_str!("migrations/0015_verifications.sql"),
+    include_str!("migrations/0016_proofs.sql"),
 ];
 
 /// How long a writer waits for another process's transaction.

@@ -73,6 +73,7 @@ pub(super) fn judge(
         }),
         agent: agent.cloned(),
         conversation,
+        code_conversation: None,
         context_id: claims
             .text("jti")
             .ok()
