@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderName;
 
-use super::AppError;
+use super::{AppError, secrets::shared};
 use crate::{
     config::{Config, Secrets, TokenConfig, proxies},
     domain::Clock,
@@ -47,7 +47,10 @@ fn bodies(config: &Config) -> BodyReader {
 
 /// The judge of who the customer of a call is. It fetches keys where `identity.tokens` has published ones.
 pub fn identity(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Identity, AppError> {
-    let options = config.identity.options(&config.agents.carriers, secrets)?;
+    let options = config.identity.options(&config.agents, secrets)?;
+    if let Some(fault) = shared(config, secrets).into_iter().next() {
+        return Err(fault.into());
+    }
     let fetches = config.identity.tokens.iter().any(TokenConfig::has_published_keys);
     let fetcher: Option<Arc<dyn KeyFetcher>> = match fetches {
         true => Some(published()?),
@@ -62,7 +65,13 @@ pub(super) fn auth(config: &Config, store: &Store, carried: &[String], clock: Cl
         Authentication::None => None,
         Authentication::Required => {
             let fetcher = published()?;
-            Some(Agents::new(&config.agents, Arc::new(store.clone()), &fetcher, clock)?)
+            Some(Agents::new(
+                &config.agents,
+                &config.identity.customer_audiences(),
+                Arc::new(store.clone()),
+                &fetcher,
+                clock,
+            )?)
         }
     };
     Ok(AgentAuth {

@@ -1,16 +1,15 @@
 //! Collects all faults of a configuration at once, and warnings about risky settings.
 
-use serde_json::Value;
-
 use super::{
-    App, AppError, alerts, bind,
-    secrets::{operations_token, tls},
+    App, AppError, alerts, bind, grants,
+    secrets::{named, operations_token, shared, tls},
     sources, upstreams, verification,
 };
 use crate::{
     config::{Config, ConfigError, LeftOut, Secrets},
-    domain::{Clock, Level, SecretRef, is_loopback},
-    identity::{EmailVerified, Mode, TokenPreset, agents::Authentication},
+    domain::{Clock, SecretRef, is_loopback},
+    identity::{Mode, agents::Authentication},
+    mail::SmtpTls,
     tools,
 };
 
@@ -20,6 +19,7 @@ pub fn faults(config: &Config, secrets: &Secrets) -> Diagnosis {
     let mut found: Vec<AppError> = missing_secrets(config, secrets).into_iter().map(AppError::from).collect();
     let clock = Clock::system();
     found.extend(identity(config, secrets, &clock));
+    found.extend(shared(config, secrets).into_iter().map(AppError::from));
     found.extend(upstreams::faults(config, secrets, &clock));
     for (name, options) in &config.webhooks {
         let mut one = config.clone();
@@ -77,43 +77,10 @@ fn identity(config: &Config, secrets: &Secrets, clock: &Clock) -> Vec<AppError> 
 
 /// Required secrets that cannot be read.
 fn missing_secrets(config: &Config, secrets: &Secrets) -> Vec<ConfigError> {
-    let mut named = Vec::new();
-    let Ok(mut all) = serde_json::to_value(config) else { return Vec::new() };
-    let used = upstreams::upstreams_in_use(config);
-    if let Some(upstreams) = all.get_mut("upstreams").and_then(Value::as_object_mut) {
-        upstreams.retain(|name, _| used.contains(&name.as_str()));
-    }
-    if config.identity.mode != Mode::Context {
-        all["identity"] = Value::Null;
-    }
-    if !config.verification.enabled {
-        all["verification"] = Value::Null;
-    }
-    gather(&all, String::new(), &mut named);
     let missing = |(key, place): (String, SecretRef)| {
         secrets.read(&place).err().map(|source| ConfigError::Secret { key, source })
     };
-    named.into_iter().filter_map(missing).collect()
-}
-
-/// Collects the secret references with their configuration keys.
-fn gather(value: &Value, path: String, named: &mut Vec<(String, SecretRef)>) {
-    match value {
-        Value::Object(members) => {
-            if let Ok(place) = serde_json::from_value::<SecretRef>(value.clone()) {
-                named.push((path, place));
-                return;
-            }
-            for (name, member) in members.iter().filter(|(name, _)| *name != "settings") {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                gather(member, path, named);
-            }
-        }
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, item)| gather(item, format!("{path}[{n}]"), named));
-        }
-        _ => {}
-    }
+    named(config).into_iter().filter_map(missing).collect()
 }
 
 /// Binds the listeners for a moment; returns the errors.
@@ -140,60 +107,6 @@ impl AppError {
     }
 }
 
-/// Warnings about what says who the customer is and can be set by anybody, or by whoever has an agent's token.
-fn granted(config: &Config) -> Vec<String> {
-    let mut found = Vec::new();
-    for (n, entry) in config.identity.asserted.iter().enumerate() {
-        let agent = &entry.agent;
-        if entry.level == Level::Verified {
-            found.push(format!(
-                "identity.asserted[{n}].level is verified: whoever has the token of {agent} can change any customer's \
-                 contact data; leave it out, and it is otp"
-            ));
-        }
-        if entry.email_verified {
-            found.push(format!(
-                "identity.asserted[{n}].email_verified takes every address that {agent} sends for proven: be sure that \
-                 its platform verifies them, or name its verified_header"
-            ));
-        }
-        if entry.addresses.is_empty() {
-            found.push(format!(
-                "identity.asserted[{n}] believes {agent} from any address: whoever has its token can read any customer's \
-                 orders; name the platform's addresses"
-            ));
-        }
-    }
-    for (n, entry) in config.identity.tokens.iter().enumerate() {
-        let key = format!("identity.tokens[{n}]");
-        let by_address = entry.customer_claim.is_some() && entry.customer_claim == entry.email_claim;
-        if by_address && entry.email_verified.is_none_or(|proof| proof == EmailVerified::Never) {
-            found.push(format!("{key}.customer_claim is an address that nothing proves: anybody can sign up with it"));
-        }
-        if entry.preset == Some(TokenPreset::OpenWebui) {
-            if entry.level == Some(Level::Verified) {
-                found.push(format!(
-                    "{key}.level is verified, and by default anybody can sign up to Open WebUI; leave it out, and it is otp"
-                ));
-            }
-            if entry.email_verified == Some(EmailVerified::Always) {
-                found.push(format!(
-                    "{key}.email_verified is always, and by default anybody can sign up to Open WebUI with any address"
-                ));
-            }
-        }
-    }
-    for (agent, carrier) in &config.agents.carriers {
-        if carrier.tool_input && carrier.tool_input_level == Level::Verified {
-            found.push(format!(
-                "agents.carriers.{agent}.tool_input_level is verified: the model can see the customer contexts of this \
-                 agent and use one of another conversation; leave it out, and it is otp"
-            ));
-        }
-    }
-    found
-}
-
 /// Warnings about permitted but risky settings.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
@@ -218,9 +131,19 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if let Some(smtp) = config.verification.smtp.as_ref().filter(|_| config.verification.enabled)
+        && smtp.tls == SmtpTls::Implicit
+        && matches!(smtp.port(), 25 | 587)
+    {
+        found.push(format!(
+            "verification.smtp.tls is implicit, and servers at port {} usually begin without encryption: write tls = \
+             \"starttls\", unless check --online finds this one",
+            smtp.port()
+        ));
+    }
     found.extend(tools::opened(&config.tools));
     if config.identity.mode == Mode::Context {
-        found.extend(granted(config));
+        found.extend(grants::warnings(config));
     }
     found
 }

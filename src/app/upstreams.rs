@@ -82,7 +82,9 @@ fn used(config: &Config) -> Vec<(&str, Port)> {
     let ports = ports.into_iter().filter(|(name, _)| *name != BUILTIN);
     let mirrors = desk.article_mirrors.iter().map(|name| (name, Port::Knowledge));
     let lists = config.articles.sources.iter().map(|name| (name, Port::Articles));
-    let codes = config.verification.connector.iter().filter(|_| config.verification.enabled);
+    let verification = &config.verification;
+    // With a mail server beside it, one of the two is a fault, and nothing is known of what the other needs.
+    let codes = verification.connector.iter().filter(|_| verification.enabled && verification.smtp.is_none());
     let codes = codes.map(|name| (name, Port::Codes));
     ports.chain(mirrors).chain(lists).chain(codes).map(|(name, port)| (name.as_str(), port)).collect()
 }

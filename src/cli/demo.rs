@@ -90,6 +90,8 @@ impl Demo {
         config.check()?;
         // Codes are printed here; there is no mail server.
         config.verification.enabled = true;
+        // Who tries codes out asks for many.
+        (config.verification.conversation_per_hour, config.verification.address_per_hour) = (0, 0);
         match self.quiet {
             true => _ = telemetry::init(&config.log, &config.traces, None)?,
             false => {
@@ -145,7 +147,8 @@ struct Printed;
 #[async_trait]
 impl CodeSender for Printed {
     async fn send(&self, message: &CodeMessage) -> Result<(), PortError> {
-        let line = format!("one-time code for the customer: {}", message.code.expose());
+        let of = message.handle_begins.as_ref().map(|begins| format!(" (verification {begins}…)")).unwrap_or_default();
+        let line = format!("one-time code for the customer{of}: {}", message.code.expose());
         output::line(line).map_err(|error| PortError::not_done(System::Verification, error))
     }
 }
@@ -203,6 +206,16 @@ The same (MCP 2026-07-28):
 
 Open a ticket; send it again, and it stays one:
   curl -s -w '\n' http://{address}/mcp -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2025-11-25' -d '{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"create_ticket","arguments":{{"subject":"Wrist rest is missing","description":"The parcel of order {own} came without it.","order_id":"{own}"}}}}}}'
+
+The same by plain HTTP, without MCP; the description for importers is beside it:
+  curl -s -w '\n' http://{address}/tools/lookup_order -H 'Content-Type: application/json' -d '{{"order_id":"{own}"}}'
+  curl -s -w '\n' http://{address}/openapi.json
+
+Prove an address by a one-time code, which is printed here; the guest's order 3001 then opens:
+  curl -s -w '\n' http://{address}/tools/send_verification_code -H 'Content-Type: application/json' -d '{{"email":"guest@example.com"}}'
+  curl -s -w '\n' http://{address}/tools/check_verification_code -H 'Content-Type: application/json' -d '{{"code":"CODE","verification":"FDV"}}'
+  curl -s -w '\n' http://{address}/tools/lookup_order -H 'Content-Type: application/json' -d '{{"order_id":"3001","verification":"FDV"}}'
+  FDV is the verification in the first answer, and CODE the code that is printed for it.
 
 MCP Inspector (Node 22.19 or newer):
   npx -y @modelcontextprotocol/inspector@2.12.0 --cli --server-url http://{address}/mcp --transport http --method tools/call --tool-name lookup_order --tool-arg 'order_id="{own}"' --format json

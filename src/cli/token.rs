@@ -38,8 +38,8 @@ enum TokenCommand {
 struct New {
     /// Agent id, as it appears in audit records, limits and customer contexts (azp)
     name: AgentId,
-    /// orders:read, tickets:write, crm:write, articles:read or customers:verify; may be repeated [default: the first four, and
-    /// the fifth where verification.enabled is set]
+    /// orders:read, tickets:write, crm:write, articles:read, customers:verify (one-time codes) or customers:assert
+    /// (identity.asserted); may be repeated [default: the first four, and the fifth where verification.enabled is set]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<Scope>,
     /// Days until it expires

@@ -1,6 +1,6 @@
 //! The `[identity]` section, and its conversion into the identity room's options.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::{ConfigError, Secrets, key::KeyConfig, tokens::TokenConfig};
 use crate::{
     domain::{Customer, CustomerId, Email, Language, Level, SystemId},
     identity::{
-        AssertedOptions, CarrierOptions, ContextMode, ContextOptions, LIFETIME_S, LIFETIME_S_MAX, Mode, Options,
+        AHEAD_S_MAX, AssertedOptions, ContextMode, ContextOptions, LIFETIME_S, LIFETIME_S_MAX, Mode, Options, agents,
     },
 };
 
@@ -104,11 +104,7 @@ impl Default for ContextConfig {
 
 impl IdentityConfig {
     /// Builds the identity room's options, reading the keys.
-    pub fn options(
-        &self,
-        carriers: &BTreeMap<String, CarrierOptions>,
-        secrets: &Secrets,
-    ) -> Result<Options, ConfigError> {
+    pub fn options(&self, agents: &agents::Options, secrets: &Secrets) -> Result<Options, ConfigError> {
         Ok(match self.mode {
             Mode::Context => Options::Context(Box::new(ContextMode {
                 contexts: match self.context.is_left_out() && (!self.tokens.is_empty() || !self.asserted.is_empty()) {
@@ -122,12 +118,28 @@ impl IdentityConfig {
                     .map(|(n, token)| token.profile(n, &self.subject_system, secrets))
                     .collect::<Result<_, _>>()?,
                 asserted: self.asserted.clone(),
-                carriers: carriers.clone(),
+                agent_audiences: agents.audiences(),
+                carriers: agents.carriers.clone(),
             })),
             Mode::Token => Options::Token,
             Mode::Fixed => Options::Fixed(Box::new(self.fixed_customer()?)),
             Mode::Argument => Options::Argument,
         })
+    }
+
+    /// How long after it was signed a customer's token can still be accepted, the issuer's clock being ahead or not.
+    pub fn longest_life(&self) -> Duration {
+        let of_tokens = self.tokens.iter().filter_map(|token| token.meaning(&self.subject_system));
+        let of_contexts = (!self.context.is_left_out()).then_some(self.context.lifetime_max_s);
+        let lives = of_tokens.map(|profile| profile.lifetime_s_max).chain(of_contexts);
+        let longest = lives.max().unwrap_or_default() + AHEAD_S_MAX;
+        Duration::from_secs(longest.unsigned_abs())
+    }
+
+    /// The audiences of customers' tokens that published or public keys verify, which no agent's token is made for.
+    pub fn customer_audiences(&self) -> Vec<String> {
+        let asymmetric = self.tokens.iter().filter(|token| self.mode == Mode::Context && !token.is_symmetric());
+        asymmetric.flat_map(TokenConfig::audiences).collect()
     }
 
     fn fixed_customer(&self) -> Result<Customer, ConfigError> {

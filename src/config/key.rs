@@ -14,13 +14,14 @@ use crate::{
 pub struct KeyConfig {
     /// The algorithm of its signatures. A context cannot choose another.
     pub alg: Algorithm,
-    /// The `kid` header of contexts signed with this key. Required if several keys share an algorithm.
+    /// The `kid` header of what is signed with this key. Required if several keys of `identity.context.keys` share an
+    /// algorithm; in `identity.tokens` leave it out where the platform writes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
     /// EdDSA, ES256, RS256: the public key in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<SecretRef>,
-    /// `HS256`: the shared secret, at least 32 bytes.
+    /// `HS256`: the shared secret, at least 32 bytes, which nothing else in this configuration uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretRef>,
 }

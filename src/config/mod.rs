@@ -26,7 +26,7 @@ pub use identity::{ContextConfig, IdentityConfig};
 pub use key::KeyConfig;
 pub use layers::{Inspected, LeftOut, Loaded, Overrides, Source, inspect, load};
 pub use secret::Secrets;
-pub use tokens::TokenConfig;
+pub use tokens::{Audience, TokenConfig};
 pub use verification::VerificationConfig;
 
 use crate::{

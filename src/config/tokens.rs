@@ -7,7 +7,7 @@ use crate::{
     domain::{Level, SystemId},
     identity::{
         Algorithm, CONTEXT_HEADER, EmailProof, EmailVerified, Nobody, PresetForm, PublishedKeys, TokenKeys,
-        TokenPreset, TokenProfile, agents::is_safe,
+        TokenPreset, TokenProfile, agents::is_safe, header_name,
     },
 };
 
@@ -43,14 +43,15 @@ pub struct TokenConfig {
     /// The required `iss`. Needed with published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The required `aud`: the client id of the shop at its login.
+    /// The required `aud`: the client id of the shop at its login, or a list of which a token needs one, as for a web page
+    /// and an app. Entries of one issuer may differ in it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub audience: Option<String>,
+    pub audience: Option<Audience>,
     /// Accepted values of `azp`, where a token has it; `audience` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clients: Option<Vec<String>>,
     /// The claim that is the customer's id. A name that begins with `/` is a JSON Pointer (RFC 6901). Without a preset
-    /// `sub`.
+    /// `sub`. Where it is the email address, tokens that do not prove the address are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_claim: Option<String>,
     /// The system of these ids; `identity.subject_system` by default.
@@ -62,8 +63,8 @@ pub struct TokenConfig {
     /// Whether that address is proven. Without a preset `never`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<EmailVerified>,
-    /// The claim that proves it if it is true, for `email_verified = "claim"`: `email_verified`, or `xms_edov` for
-    /// Microsoft Entra.
+    /// The claim that proves it, for `email_verified = "claim"`: `email_verified`, or `xms_edov` for Microsoft Entra. It
+    /// proves the address if it is the boolean `true`; `xms_edov` may be 1 or `"1"`, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified_claim: Option<String>,
     /// The claim that holds the name.
@@ -88,7 +89,36 @@ pub struct TokenConfig {
     pub nobody: Option<Vec<Nobody>>,
 }
 
+/// One audience or several.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
 impl TokenConfig {
+    /// The configured audiences.
+    pub fn audiences(&self) -> Vec<String> {
+        let all = match &self.audience {
+            None => Vec::new(),
+            Some(Audience::One(one)) => vec![one.clone()],
+            Some(Audience::Several(several)) => several.clone(),
+        };
+        all.into_iter().filter(|audience| !audience.is_empty()).collect()
+    }
+
+    /// Whether all its tokens are signed with a shared secret.
+    pub fn is_symmetric(&self) -> bool {
+        !self.keys.is_empty() && self.keys.iter().all(|key| key.alg == Algorithm::Hs256)
+    }
+
+    /// What its tokens mean, without keys; None where it has a fault.
+    pub fn meaning(&self, subject_system: &SystemId) -> Option<TokenProfile> {
+        let wrong = |member: &str, why: &str| ConfigError::value(member, why);
+        self.profile_with(subject_system, &wrong, |_, _, _| Ok(TokenKeys::Configured(Vec::new()))).ok()
+    }
+
     /// The profile, with the preset's values where this entry says nothing.
     pub(super) fn profile(
         &self,
@@ -97,6 +127,17 @@ impl TokenConfig {
         secrets: &Secrets,
     ) -> Result<TokenProfile, ConfigError> {
         let wrong = |member: &str, why: &str| ConfigError::value(&format!("identity.tokens[{n}].{member}"), why);
+        self.profile_with(subject_system, &wrong, |name, issuer, algorithms| {
+            self.keys(n, name, issuer, algorithms, secrets)
+        })
+    }
+
+    fn profile_with(
+        &self,
+        subject_system: &SystemId,
+        wrong: &dyn Fn(&str, &str) -> ConfigError,
+        keys: impl FnOnce(&str, Option<&str>, Vec<Algorithm>) -> Result<TokenKeys, ConfigError>,
+    ) -> Result<TokenProfile, ConfigError> {
         let form = match self.preset {
             Some(preset) => preset.form().map_err(|error| wrong("preset", error.message()))?,
             None => PresetForm::default(),
@@ -106,11 +147,11 @@ impl TokenConfig {
         let name = text(&self.name, self.preset.map(|preset| preset.name().to_owned()));
         let name = name.ok_or_else(|| wrong("name", "is missing; name the login or platform, or choose a preset"))?;
         let issuer = text(&self.issuer, form.issuer);
-        let audience = text(&self.audience, None);
+        let audiences = self.audiences();
         for needed in &form.needs {
             if match needed.as_str() {
                 "issuer" => issuer.is_none(),
-                _ => audience.is_none(),
+                _ => audiences.is_empty(),
             } {
                 return Err(wrong(needed, "is needed with this preset: other tokens would be accepted"));
             }
@@ -132,14 +173,11 @@ impl TokenConfig {
         let nobody = self.nobody.clone().unwrap_or(form.nobody);
         Ok(TokenProfile {
             header: text(&self.header, form.header)
-                .map(|header| match http::HeaderName::try_from(&header) {
-                    Ok(name) => Ok(name.as_str().to_owned()),
-                    Err(_) => Err(wrong("header", "is not the name of a header")),
-                })
+                .map(|header| header_name(&header).map_err(|why| wrong("header", why)))
                 .transpose()?
                 .filter(|header| header != CONTEXT_HEADER),
-            keys: self.keys(n, &name, issuer.as_deref(), form.algorithms, secrets)?,
-            clients: self.clients.clone().unwrap_or_else(|| audience.clone().into_iter().collect()),
+            keys: keys(&name, issuer.as_deref(), form.algorithms)?,
+            clients: self.clients.clone().unwrap_or_else(|| audiences.clone()),
             customer_claim: text(&self.customer_claim, form.customer_claim).unwrap_or_else(|| "sub".to_owned()),
             system: self.system.clone().or(form.system).unwrap_or_else(|| subject_system.clone()),
             email_claim,
@@ -152,7 +190,7 @@ impl TokenConfig {
             nobody: nobody.into_iter().map(|nobody| (nobody.claim, nobody.value)).collect(),
             name,
             issuer,
-            audience,
+            audiences,
         })
     }
 

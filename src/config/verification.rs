@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     desk::{CodeText, CodeTexts, VerificationOptions},
     domain::Language,
-    mail::SmtpOptions,
+    mail::{SmtpOptions, is_sender},
 };
 
 /// One-time codes for customers who are not signed in.
@@ -28,15 +28,17 @@ pub struct VerificationConfig {
     /// How often a code may be tried. A customer who has used them up needs another code.
     #[schemars(range(min = 1, max = 10))]
     pub tries: u32,
-    /// Codes for one conversation in an hour, as many of them at once; 0 is no limit. What is over a limit is not sent,
-    /// and the agent is not told.
+    /// Codes for one conversation in an hour, as many of them at once; 0 is no limit. A customer who has signed in counts
+    /// as one conversation where the context names none. What is over a limit is not sent, and the agent is not told.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub conversation_per_hour: u32,
-    /// Codes that one agent may ask for in an hour, all its conversations together; 0 is no limit.
+    /// Codes that one agent may ask for in an hour; 0 is no limit. Callers without a customer context, with one of level
+    /// `anonymous` and with one of a higher level are counted apart, and of these the conversations that a context names
+    /// (`cid`) and the others.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub agent_per_hour: u32,
-    /// Codes to one address in an hour, for one agent; 0 is no limit. Conversations that a customer context names and
-    /// those without one are counted apart.
+    /// Codes to one address in an hour, for one agent; 0 is no limit. Counted apart as `agent_per_hour` is. An address
+    /// that the caller's own context proves is not counted.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub address_per_hour: u32,
     /// Upstream that sends the codes, with a connector that has the operation `codes.send`: `twilio-verify`,
@@ -88,6 +90,12 @@ impl VerificationConfig {
             address_per_hour: self.address_per_hour,
             language: self.language.clone(),
         }
+    }
+
+    /// Whether a mail server sends the codes, as far as the section says enough of one.
+    pub fn has_mail_server(&self) -> bool {
+        let there = self.smtp.as_ref().is_some_and(|smtp| !smtp.host.is_empty());
+        there && self.connector.is_none() && self.from.as_deref().is_some_and(is_sender)
     }
 
     pub fn texts(&self) -> CodeTexts {

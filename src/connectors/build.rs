@@ -290,6 +290,7 @@ impl<'a> Builder<'a> {
             ticket_needs_email: helpdesk.is_some_and(|port| port.needs_email),
             raises_priority: helpdesk.is_some_and(|port| port.raises_priority),
             contact_needs_email: crm.is_some_and(|port| port.needs_email),
+            code_minutes: file.codes.as_ref().and_then(|port| port.minutes),
             vendor: Vendor { operations: Arc::new(operations), settings, system, threads: FilterThreads::start(name) },
             endpoints,
             clock: self.clock.clone(),

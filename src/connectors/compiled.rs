@@ -25,6 +25,8 @@ pub(super) struct Operation {
 pub(super) struct CompiledStep {
     /// The request of the health operation.
     pub(super) is_health: bool,
+    /// It need not be there.
+    pub(super) optional: bool,
     pub(super) method: Method,
     pub(super) path: String,
     /// For GraphQL: what is sent in place of `body`, with the output of `variables`.
@@ -273,6 +275,9 @@ impl CompiledStep {
         if step.form.is_some() && (step.body.is_some() || graphql.is_some()) {
             return Err(wrong("form", "is a body of its own; write it, or body, or graphql"));
         }
+        if step.optional && operation != "health" {
+            return Err(wrong("optional", "is for health"));
+        }
         if step.complete.is_some() && !LOOK_UPS.contains(&operation) {
             return Err(wrong("complete", &format!("is for {}", LOOK_UPS.join(", "))));
         }
@@ -315,6 +320,7 @@ impl CompiledStep {
         let repeatable = step.repeatable.unwrap_or(method.is_idempotent());
         Ok(Self {
             is_health: operation == "health",
+            optional: step.optional,
             method,
             path: path.to_owned(),
             graphql,

@@ -41,6 +41,7 @@ pub struct Connector {
     pub(super) ticket_needs_email: bool,
     pub(super) raises_priority: bool,
     pub(super) contact_needs_email: bool,
+    pub(super) code_minutes: Option<u32>,
     pub(super) clock: Clock,
     /// How long finding an order may take, if the upstream's limits allow more.
     pub(super) order_timeout: Duration,
@@ -98,8 +99,20 @@ impl Connector {
         let task = Task { transport: &transport, input: &Value::Object(serde_json::Map::new()), effect: None };
         match self.vendor.health(&task).await {
             Err(OperationError { failure: Failure::NotThere, .. }) => Ok(Asked::Nothing),
+            Err(error) if self.may_lack_health(&error.failure) => Ok(Asked::Reached),
             other => Ok(other.map(|()| Asked::Health)?),
         }
+    }
+
+    /// Whether a failure says that there is no health request, where there need not be one.
+    fn may_lack_health(&self, failure: &Failure) -> bool {
+        let steps = self.vendor.operations.health.iter().flat_map(|operation| &operation.steps);
+        steps.into_iter().any(|step| step.optional) && matches!(failure.status(), Some(404 | 405 | 501))
+    }
+
+    /// How long codes last at the vendor, in minutes, if it keeps them itself.
+    pub fn code_minutes(&self) -> Option<u32> {
+        self.code_minutes
     }
 
     /// Runs an operation of a port within the upstream's deadline.

@@ -184,6 +184,10 @@ pub struct Codes {
     /// Address and authentication, if they differ from the file's.
     #[serde(default)]
     pub at: Place,
+    /// How long a code lasts at the vendor, in minutes, where it keeps codes itself: `verification.code_minutes` has to
+    /// be the same.
+    #[serde(default)]
+    pub minutes: Option<u32>,
     /// Sends a one-time code that frontdesk has made.
     pub send: Steps,
 }
@@ -244,6 +248,10 @@ pub struct Step {
     /// effect.
     #[serde(default)]
     pub preparatory: bool,
+    /// For `[health]`: there need not be such a request. With status 404, 405 or 501 the system is reached, and was not
+    /// asked.
+    #[serde(default)]
+    pub optional: bool,
     /// Name of the vendor's idempotency header.
     #[serde(default)]
     pub idempotency_header: Option<String>,

@@ -23,6 +23,8 @@ pub struct Probe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     Health,
+    /// The system answers that it has no health request, which its connector allows: nothing else is known.
+    Reached,
     /// The connector has no health operation: at most a token was fetched.
     Nothing,
 }

@@ -145,6 +145,7 @@ mod tests {
         let fields = ContactFields::new();
         let own = &SystemId::parse("crm").unwrap();
         let message = CodeMessage {
+            handle_begins: None,
             to: Email::parse("ada@example.com").unwrap(),
             code: OneTimeCode::fresh().unwrap(),
             language: Language::english(),

@@ -54,7 +54,7 @@ pub struct AuditedPerson {
 #[derive(Debug, Clone)]
 pub struct Decision {
     pub verdict: Verdict,
-    /// `order:1001`, `ticket:T-1001`, `contact:…`.
+    /// `order:1001`, `ticket:T-1001`, `contact:…`; of a one-time code `limit:address`, `reason:denied`.
     pub objects: Vec<String>,
     /// Names of the fields that changed, never their values.
     pub fields: Vec<String>,
@@ -92,7 +92,7 @@ impl AuditRecord {
             staff: caller
                 .staff()
                 .map(|member| AuditedPerson { name: member.id().to_owned(), reason: Some(member.reason().to_owned()) }),
-            conversation: caller.conversation.clone(),
+            conversation: caller.conversation.clone().or_else(|| caller.code_conversation.clone()),
             context_id: caller.context_id.clone(),
             origin: caller.origin.clone(),
             tool: tool.into(),
@@ -137,6 +137,8 @@ pub enum Verdict {
     CodeSent,
     /// A limit kept a one-time code back; the caller was not told.
     CodeLimited,
+    /// The mail server or the upstream did not take a one-time code; the caller was not told.
+    CodeFailed,
     /// The one-time code was right, and proves its address.
     CodeRight,
     /// The one-time code was wrong.
@@ -165,6 +167,7 @@ impl Verdict {
             Self::InDoubt => "in_doubt",
             Self::CodeSent => "code_sent",
             Self::CodeLimited => "code_limited",
+            Self::CodeFailed => "code_failed",
             Self::CodeRight => "code_right",
             Self::CodeWrong => "code_wrong",
             Self::CodeExpired => "code_expired",
@@ -281,6 +284,7 @@ mod tests {
             "in_doubt",
             "code_sent",
             "code_limited",
+            "code_failed",
             "code_right",
             "code_wrong",
             "code_expired",

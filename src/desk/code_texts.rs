@@ -93,8 +93,18 @@ impl CodeTexts {
             Some((language, text)) => (language.clone(), text),
             None => (Language::english(), text(ENGLISH)),
         };
-        let fill = |text: &str| text.replace("{code}", code).replace("{minutes}", &minutes.to_string());
+        let fill = |text: &str| filled(text, code, minutes);
         (language, CodeText { subject: fill(&text.subject), text: fill(&text.text) })
+    }
+
+    /// Whether there is a text in the language, or in the one that it belongs to.
+    pub fn has(&self, language: &Language) -> bool {
+        self.find(language).is_some()
+    }
+
+    /// The languages that texts are shipped in.
+    pub fn shipped() -> Vec<&'static str> {
+        SHIPPED.iter().map(|(tag, ..)| *tag).collect()
     }
 
     fn find(&self, language: &Language) -> Option<CodeText> {
@@ -106,14 +116,54 @@ impl CodeTexts {
 }
 
 impl CodeText {
-    /// Why it cannot be used, as the end of a sentence that begins with its key.
-    pub fn fault(&self) -> Option<(&'static str, &'static str)> {
+    /// Why it cannot be used, each by its key and the end of a sentence that begins with it.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
         if !self.text.contains("{code}") {
-            return Some(("text", "does not hold {code}, so nobody would learn the code"));
+            faults.push(("text", "does not hold {code}, so nobody would learn the code".to_owned()));
         }
         let subject = self.subject.trim();
-        (subject.is_empty() || subject.chars().any(char::is_control)).then_some(("subject", "must be one line"))
+        if subject.is_empty() || subject.chars().any(char::is_control) {
+            faults.push(("subject", "must be one line".to_owned()));
+        }
+        for (key, text) in [("subject", &self.subject), ("text", &self.text)] {
+            let unknown = places(text).find(|place| !PLACES.contains(place));
+            faults.extend(unknown.map(|place| {
+                (key, format!("holds {place}, which stands for nothing; {} can be written", PLACES.join(" and ")))
+            }));
+        }
+        faults
     }
+}
+
+const PLACES: [&str; 2] = ["{code}", "{minutes}"];
+
+/// What stands in braces on one line, with them.
+fn places(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('{').filter_map(|(at, _)| {
+        let rest = &text[at..];
+        Some(&rest[..=rest.find(['}', '\n']).filter(|end| rest[*end..].starts_with('}'))?])
+    })
+}
+
+/// The minutes of a shipped text in the plural, and as they are read of one.
+const SINGULAR: [(&str, &str); 5] = [
+    ("{minutes} minutes", "1 minute"),
+    ("{minutes} Minuten", "1 Minute"),
+    ("{minutes} minutos", "1 minuto"),
+    ("{minutes} minuten", "1 minuut"),
+    ("{minutes} minuti", "1 minuto"),
+];
+
+fn filled(text: &str, code: &str, minutes: u32) -> String {
+    let mut text = text.to_owned();
+    if minutes == 1 {
+        for (plural, singular) in SINGULAR {
+            text = text.replace(plural, singular);
+        }
+    }
+    // The code last: it is digits, and nothing in it is a place.
+    text.replace("{minutes}", &minutes.to_string()).replace("{code}", code)
 }
 
 fn shipped(language: &str) -> Option<CodeText> {
@@ -155,11 +205,31 @@ mod tests {
     fn every_shipped_text_has_its_code_and_its_minutes_and_no_code_in_the_subject() {
         for (tag, ..) in SHIPPED {
             let text = shipped(tag).unwrap();
-            assert_eq!(text.fault(), None, "{tag}");
+            assert_eq!(text.faults(), [], "{tag}");
             assert!(text.text.contains("{minutes}") && !text.subject.contains("{code}"), "{tag}");
         }
         let text = |subject: &str, text: &str| CodeText { subject: subject.to_owned(), text: text.to_owned() };
-        assert_eq!(text("s", "no code").fault().map(|(key, _)| key), Some("text"));
-        assert_eq!(text("a\nBcc: x", "{code}").fault().map(|(key, _)| key), Some("subject"));
+        let keys = |text: CodeText| text.faults().into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        assert_eq!(keys(text("s", "no code")), ["text"]);
+        assert_eq!(keys(text("a\nBcc: x", "{code}")), ["subject"]);
+        for unknown in ["{code} {name}", "{{code}} {code}", "{Code} {code}", "{code} { minutes }", "{code} {}"] {
+            let faults = text("s", unknown).faults();
+            assert!(
+                matches!(&faults[..], [("text", why)] if why.contains("stands for nothing")),
+                "{unknown}: {faults:?}"
+            );
+        }
+        assert_eq!(keys(text("{shop}", "{code}")), ["subject"]);
+        assert_eq!(keys(text("s", "{code} :-{ {\n}")), [""; 0]);
+    }
+
+    #[test]
+    fn one_minute_is_read_as_one() {
+        for (name, ..) in SHIPPED {
+            let render = |minutes| CodeTexts::default().render(None, &tag(name), "123456", minutes).1.text;
+            let (one, two) = (render(1), render(2));
+            assert!(one.contains(" 1 ") && !one.contains('{'), "{name}: {one}");
+            assert_ne!(one.replace(" 1 ", " 2 "), two, "{name}: the plural differs");
+        }
     }
 }

@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
-    AuditRecord, Call, Decision, Desk, DeskError, PortError, System, Verdict,
+    AuditLog, AuditRecord, Call, Decision, Desk, DeskError, Effect, PortError, System, Verdict,
     code_texts::CodeTexts,
     verification::{
         Checked, CodeMessage, CodeSender, Handle, NewCode, OneTimeCode, VerificationBook, VerificationKey,
@@ -15,7 +15,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{AgentId, CustomerId, EffectId, Email},
+    domain::{AgentId, Clock, ConversationId, CustomerId, EffectId, Email, Level},
     identity::{Caller, Subject},
     limits::Limiter,
     telemetry::{causes, metrics},
@@ -30,13 +30,58 @@ pub struct Verifications {
     options: VerificationOptions,
     texts: CodeTexts,
     conversations: Limiter<VerificationKey>,
-    agents: Limiter<Option<AgentId>>,
-    addresses: Limiter<AddressAtAgent>,
+    agents: Limiter<(Option<AgentId>, Standing)>,
+    addresses: Limiter<(Option<AgentId>, Standing, Email)>,
 }
 
-/// An address at one agent, and whether a context names the conversation: strangers without a context do not use up what
-/// the visitors of a backend may ask for, nor those of one agent what is for another.
-type AddressAtAgent = (Option<AgentId>, bool, Email);
+/// Callers of one agent whose codes are counted together: those who are known less cannot use up what is for those who
+/// are known better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Standing {
+    known: Known,
+    /// A context names the conversation.
+    in_conversation: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Known {
+    /// No context came with the call.
+    Nobody,
+    /// A context of level `anonymous`.
+    Anonymous,
+    /// A context of a higher level.
+    SignedIn,
+}
+
+impl Standing {
+    fn of(caller: &Caller) -> Self {
+        let known = match caller.customer().map(|customer| customer.level) {
+            None => Known::Nobody,
+            Some(Level::Anonymous) => Known::Anonymous,
+            Some(Level::Otp | Level::Verified) => Known::SignedIn,
+        };
+        Self { known, in_conversation: caller.conversation.is_some() }
+    }
+}
+
+/// A limit that keeps a code back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CodeLimit {
+    Conversation,
+    Agent,
+    Address,
+}
+
+impl CodeLimit {
+    /// As in the names of the options and of the metric.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Conversation => "conversation",
+            Self::Agent => "agent",
+            Self::Address => "address",
+        }
+    }
+}
 
 /// A code was sent, or sounds like it.
 #[derive(Debug)]
@@ -71,23 +116,37 @@ impl Verifications {
         &self.options
     }
 
-    /// Whether a limit keeps the code back. The narrowest counts first, so that who is over it costs nobody else.
-    fn keeps_back(&self, key: VerificationKey, caller: &Caller, to: &Email) -> bool {
-        let agent = &caller.agent;
-        let address = (agent.clone(), caller.conversation.is_some(), to.clone());
-        self.conversations.check(&key).is_err()
-            || self.agents.check(agent).is_err()
-            || self.addresses.check(&address).is_err()
+    /// The limit that keeps the code back, if one does. The narrowest counts first, so that who is over it costs nobody
+    /// else. An address that the caller's own context proves is not counted: it is theirs, whoever asks for it elsewhere.
+    fn keeps_back(&self, key: VerificationKey, caller: &Caller, to: &Email) -> Option<CodeLimit> {
+        let (agent, standing) = (caller.agent.clone(), Standing::of(caller));
+        let conversation = match id(caller).filter(|_| standing.known == Known::SignedIn && !standing.in_conversation) {
+            Some(customer) => VerificationKey::of_customer(agent.as_ref(), customer),
+            None => key,
+        };
+        if self.conversations.check(&conversation).is_err() {
+            return Some(CodeLimit::Conversation);
+        }
+        if self.agents.check(&(agent.clone(), standing)).is_err() {
+            return Some(CodeLimit::Agent);
+        }
+        let is_theirs = caller.customer().is_some_and(|customer| customer.proven_emails().any(|own| own == to));
+        let is_over = !is_theirs && self.addresses.check(&(agent, standing, to.clone())).is_err();
+        is_over.then_some(CodeLimit::Address)
     }
 
-    /// Hands the code over in a task of its own: the answer does not wait for it.
-    fn send(&self, message: CodeMessage) {
+    /// Hands the code over in a task of its own: the answer does not wait for it. `record` is what the audit has of the
+    /// call; a failure is recorded after it.
+    fn send(&self, message: CodeMessage, audit: Arc<dyn AuditLog>, record: AuditRecord, clock: Clock) {
         let sender = self.sender.clone();
         let sending = async move {
             let sent = sender.send(&message).await;
             metrics::code_delivery(sent.is_ok());
-            if let Err(error) = sent {
-                tracing::error!(error = causes(&error), "failed to send a one-time code");
+            let Err(error) = sent else { return };
+            tracing::error!(error = causes(&error), "failed to send a one-time code");
+            let decision = Decision::new(Verdict::CodeFailed).on("reason", error.kind.as_str());
+            if let Err(error) = audit.record(AuditRecord { at: clock.now(), decision, ..record }).await {
+                tracing::error!(error = causes(&error), "failed to record that a one-time code did not leave");
             }
         };
         self.on_their_way.spawn(sending.in_current_span());
@@ -106,6 +165,11 @@ impl Desk {
             (Some(verifications), Some(key)) => Ok(verifications.book.proven(&key, self.now()).await?),
             _ => Ok(None),
         }
+    }
+
+    /// What the audit calls the conversation of a caller whom no context gives one: a hash of the handle.
+    pub fn code_conversation(&self, caller: &Caller, handle: &Handle) -> Option<ConversationId> {
+        key(caller, Some(handle)).filter(|_| caller.conversation.is_none())?.in_audit()
     }
 
     /// Sends a code to an address. Over a limit nothing is sent, and the answer is the same.
@@ -127,7 +191,7 @@ impl Desk {
             key,
             email: to.clone(),
             code: code.clone(),
-            kept_back,
+            kept_back: kept_back.is_some(),
             tries: options.tries,
             now,
             expires_at: options.code_expires_at(now),
@@ -135,15 +199,19 @@ impl Desk {
             conversation: caller.conversation.clone(),
         };
         verifications.book.begin(new).await?;
-        self.note_code(call, if kept_back { Verdict::CodeLimited } else { Verdict::CodeSent }).await?;
-        if kept_back {
-            tracing::warn!("a one-time code was not sent: too many for the conversation, the agent or the address");
+        if let Some(limit) = kept_back {
+            let limit = limit.as_str();
+            tracing::warn!("a one-time code was not sent: it is over verification.{limit}_per_hour");
+            self.note_code(call, Some(key), Decision::new(Verdict::CodeLimited).on("limit", limit)).await?;
         } else {
+            let record = self.note_code(call, Some(key), Decision::new(Verdict::CodeSent)).await?;
             let wanted = caller.customer().and_then(|customer| customer.language.as_ref());
             let (language, text) =
                 verifications.texts.render(wanted, &options.language, code.expose(), options.code_minutes);
             let (minutes, effect) = (options.code_minutes, EffectId::fresh());
-            verifications.send(CodeMessage { to, code, language, minutes, text, effect });
+            let handle_begins = handle.as_ref().map(Handle::beginning);
+            let message = CodeMessage { handle_begins, to, code, language, minutes, text, effect };
+            verifications.send(message, self.audit.clone(), record, self.clock.clone());
         }
         Ok(SentCode { handle, minutes: options.code_minutes })
     }
@@ -157,19 +225,18 @@ impl Desk {
     ) -> Result<Checked, DeskError> {
         let verifications = self.enabled()?;
         let now = self.now();
-        let checked = match key(&call.caller, handle) {
+        let key = key(&call.caller, handle);
+        let checked = match key {
             Some(key) => verifications.book.check(&key, typed, now, verifications.options.proven_until(now)).await?,
             None => Checked::Nothing,
         };
-        self.note_code(
-            call,
-            match checked {
-                Checked::Right(_) => Verdict::CodeRight,
-                Checked::Wrong { .. } => Verdict::CodeWrong,
-                Checked::Expired | Checked::Nothing => Verdict::CodeExpired,
-            },
-        )
-        .await?;
+        let decision = match checked {
+            Checked::Right { again: false, .. } => Decision::new(Verdict::CodeRight),
+            Checked::Right { again: true, .. } => Decision::new(Verdict::CodeRight).effect(Effect::Repeated),
+            Checked::Wrong { .. } => Decision::new(Verdict::CodeWrong),
+            Checked::Expired | Checked::Nothing => Decision::new(Verdict::CodeExpired),
+        };
+        self.note_code(call, key, decision).await?;
         Ok(checked)
     }
 
@@ -177,8 +244,18 @@ impl Desk {
         self.verifications().ok_or_else(|| PortError::not_done(System::Verification, "one-time codes are not enabled"))
     }
 
-    async fn note_code(&self, call: &Call, verdict: Verdict) -> Result<(), PortError> {
-        self.record(AuditRecord::of(call, self.now(), Decision::new(verdict))).await
+    /// Audits a decision about a code. Where no context names the conversation, the record has the hash of its key, so
+    /// that one who guesses can be told from many who mistype.
+    async fn note_code(
+        &self,
+        call: &Call,
+        key: Option<VerificationKey>,
+        decision: Decision,
+    ) -> Result<AuditRecord, PortError> {
+        let mut record = AuditRecord::of(call, self.now(), decision);
+        record.conversation = record.conversation.or_else(|| key?.in_audit());
+        self.record(record.clone()).await?;
+        Ok(record)
     }
 }
 

@@ -81,6 +81,26 @@ pub enum PortErrorKind {
     EmailRequired,
 }
 
+impl PortErrorKind {
+    /// Name in the audit.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unexpected => "unexpected",
+            Self::Unreadable => "unreadable",
+            Self::NotDone { .. } => "unreachable",
+            Self::Unprocessable => "unprocessable",
+            Self::Denied => "denied",
+            Self::Forbidden => "forbidden",
+            Self::Misconfigured => "misconfigured",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Invalid { .. } => "not_accepted",
+            Self::Closed => "closed",
+            Self::EmailRequired => "email_required",
+        }
+    }
+}
+
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

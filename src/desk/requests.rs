@@ -100,6 +100,7 @@ impl QueuedTicket {
                 }),
                 agent: self.agent.clone(),
                 conversation: self.conversation.clone(),
+                code_conversation: None,
                 context_id: self.context_id.clone(),
                 origin: None,
                 issued_at: None,

@@ -19,6 +19,8 @@ pub trait CodeSender: Send + Sync {
 /// A code on its way.
 #[derive(Debug, Clone)]
 pub struct CodeMessage {
+    /// The first characters of the handle, for who tries codes out by hand; they are of no use without the others.
+    pub handle_begins: Option<String>,
     pub to: Email,
     pub code: OneTimeCode,
     pub language: Language,
@@ -37,7 +39,8 @@ pub trait VerificationBook: Send + Sync {
     async fn begin(&self, code: NewCode) -> Result<(), PortError>;
 
     /// Judges a typed code. Of several at once, in any process, one can be right: the code is used up with the same
-    /// commit that proves its address until `proven_until`.
+    /// commit that proves its address until `proven_until`. Where no code is under way, the one that has proven the
+    /// address is right [again](Checked::Right::again), and prolongs nothing.
     async fn check(
         &self,
         key: &VerificationKey,
@@ -74,7 +77,11 @@ pub struct NewCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checked {
     /// The address is proven.
-    Right(Email),
+    Right {
+        until: Timestamp,
+        /// This very code had proven it before: the answer to the first check was lost.
+        again: bool,
+    },
     Wrong {
         /// Tries that are left.
         left: u32,
@@ -135,6 +142,10 @@ impl Handle {
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
+
+    pub(super) fn beginning(&self) -> String {
+        self.expose().chars().take(10).collect()
+    }
 }
 
 /// What a verification belongs to: a conversation or a handle of one agent and one customer. A hash, so that who reads
@@ -155,6 +166,11 @@ impl VerificationKey {
         Self::of("handle", agent, customer, handle.expose())
     }
 
+    /// What codes for a customer who has signed in are counted by, where no context names the conversation.
+    pub(super) fn of_customer(agent: Option<&AgentId>, customer: &CustomerId) -> Self {
+        Self::of("customer", agent, Some(customer), "")
+    }
+
     fn of(kind: &str, agent: Option<&AgentId>, customer: Option<&CustomerId>, name: &str) -> Self {
         let customer = customer.map(ToString::to_string).unwrap_or_default();
         let mut hash = Sha256::new();
@@ -168,6 +184,12 @@ impl VerificationKey {
 
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// What the audit calls the conversation.
+    pub(super) fn in_audit(&self) -> Option<ConversationId> {
+        let digits: String = self.0.iter().take(6).map(|octet| format!("{octet:02x}")).collect();
+        ConversationId::parse(&format!("code:{digits}")).ok()
     }
 }
 

@@ -49,10 +49,36 @@ impl Email {
         &self.written
     }
 
+    /// Whether mail can be sent to an address of this form (RFC 5321 4.1.2, RFC 6531): dotted words of at most 64 octets,
+    /// `@`, and the name of a host in the public DNS. Stricter than [`parse`](Self::parse), which takes whatever a record
+    /// holds; quoted words and addresses of machines are not taken.
+    pub fn is_mailbox(&self) -> bool {
+        let Some((local, domain)) = self.written.rsplit_once('@') else { return false };
+        let words = local.split('.').all(|word| !word.is_empty() && word.chars().all(is_of_a_word));
+        let mut labels = domain.split('.');
+        let top = labels.next_back().unwrap_or_default();
+        // RFC 3696 2: the last label has a letter, so that no address of a machine looks like a name.
+        words && local.len() <= 64 && is_label(top) && top.contains(char::is_alphabetic) && {
+            let mut others = labels.peekable();
+            others.peek().is_some() && others.all(is_label)
+        }
+    }
+
     /// The form that comparisons and indexes use.
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
+}
+
+/// `atext` of RFC 5322 3.2.3, and letters and digits of every language (RFC 6531).
+fn is_of_a_word(c: char) -> bool {
+    c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
+}
+
+/// A label of a host name (RFC 1123 2.1), in letters of every language.
+fn is_label(label: &str) -> bool {
+    let within = !label.starts_with('-') && !label.ends_with('-');
+    (1..=63).contains(&label.len()) && within && label.chars().all(|c| c.is_alphanumeric() || c == '-')
 }
 
 /// White space, control, bidi and zero-width characters.
@@ -113,6 +139,50 @@ mod tests {
             "ada@ex\u{202e}ample.com",
         ] {
             assert!(!equal("ada@example.com", other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_impossible_address_is_no_mailbox_and_an_unusual_one_is() {
+        let is_mailbox = |text: &str| Email::parse(text).is_ok_and(|email| email.is_mailbox());
+        let long = "a".repeat(64);
+        for text in [
+            "ada@example.com",
+            "Ada+shop@EXAMPLE.co.uk",
+            "o'neil.mc_x/y=z?@a-b.example",
+            "1@2.x3",
+            "j\u{f6}rg@b\u{fc}cher.example",
+            &format!("{long}@example.com"),
+        ] {
+            assert!(is_mailbox(text), "{text}");
+        }
+        for text in [
+            "<a@b.c>",
+            "a..b@x.com",
+            ".a@x.com",
+            "a.@x.com",
+            "a@x..com",
+            "a@.x.com",
+            "a@x.com.",
+            "mailto:a@x.com",
+            "a@-b.com",
+            "a@b-.com",
+            "a@b",
+            "a@localhost",
+            "a@1.2.3.4",
+            "a@[1.2.3.4]",
+            "a@b_c.com",
+            "a,b@x.com",
+            "a(b)@x.com",
+            "\"a\"@x.com",
+            "a\"b@x.com",
+            "a@x.com>",
+            "Ada<a@x.com>",
+            "a@x.com,b@y.com",
+            &format!("{long}a@example.com"),
+            &format!("a@{long}.com"),
+        ] {
+            assert!(!is_mailbox(text), "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -23,13 +24,39 @@ impl Secret {
             octets if octets < OCTETS_MIN => {
                 Err(SecretError::Weak { place: place.clone(), octets, needed: OCTETS_MIN })
             }
+            _ if self.is_key_document() => Err(SecretError::KeyDocument(place.clone())),
             _ => Ok(self),
         }
+    }
+
+    /// Whether this is a key as keys are published or filed (PEM, DER in Base64, SSH, JWK, JWKS) and no shared secret.
+    /// A public key is known to everybody, and a private key is not shared.
+    pub fn is_key_document(&self) -> bool {
+        let text = self.expose().trim_start();
+        if text.contains("-----BEGIN") || text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") {
+            return true;
+        }
+        if text.starts_with(['{', '[']) {
+            return text.contains("\"kty\"");
+        }
+        let packed: String = text.split_whitespace().collect();
+        STANDARD.decode(packed).is_ok_and(|octets| is_der_sequence(&octets))
     }
 
     /// The plain secret. Call it only where it is sent or compared.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+}
+
+/// Whether this is one SEQUENCE (X.690) with a length of two or more octets, or a short one with another in it, as keys
+/// are.
+fn is_der_sequence(octets: &[u8]) -> bool {
+    match octets {
+        [0x30, 0x81, length, rest @ ..] => rest.len() == usize::from(*length),
+        [0x30, 0x82, high, low, rest @ ..] => rest.len() == usize::from(u16::from_be_bytes([*high, *low])),
+        [0x30, length, rest @ ..] => rest.len() == usize::from(*length) && matches!(rest, [0x02 | 0x30, ..]),
+        _ => false,
     }
 }
 
@@ -76,6 +103,11 @@ pub enum SecretError {
     Ambiguous(String),
     #[error("the secret in {0} is empty")]
     Empty(SecretRef),
+    #[error(
+        "the secret in {0} is a key document (PEM, DER or JWK), which others may have; make a secret of its own with `openssl \
+         rand -hex 32`, or copy that of the platform"
+    )]
+    KeyDocument(SecretRef),
     #[error(
         "the secret in {place} has {octets} octets; it needs {needed} at least: make one with `openssl rand -hex 32`"
     )]
@@ -163,6 +195,42 @@ where
         match map.next_key::<String>()? {
             None => Ok(place.into()),
             Some(_) => Err(wrong()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PUBLIC: &str = "MCowBQYDK2VwAyEAZj1NpqqNzKImnCdMcLjwy6e+THUtKCYGjZLOLID281A=";
+    const EC: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+\
+        dFabmdT9POxg==";
+
+    #[test]
+    fn a_key_document_is_no_shared_secret() {
+        for document in [
+            &format!("-----BEGIN PUBLIC KEY-----\n{PUBLIC}\n-----END PUBLIC KEY-----"),
+            "  -----BEGIN CERTIFICATE-----",
+            PUBLIC,
+            EC,
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGY9TaaqjcyiJpwnTHC48sunvkx1LSgmBo2Szix92tQ",
+            r#"{ "kty": "oct", "k": "c2VjcmV0" }"#,
+            r#"{"keys":[{"kty":"RSA"}]}"#,
+        ] {
+            let secret = Secret::new(document.to_owned());
+            assert!(secret.is_key_document(), "{document}");
+            let refused = secret.strong(&SecretRef::Env("S".to_owned())).unwrap_err().to_string();
+            assert!(!refused.contains(document) && refused.contains("{ env = \"S\" }"), "{refused}");
+        }
+        for secret in [
+            "0123456789abcdef0123456789abcdef",
+            "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "{a secret in braces of 32 octets}",
+            "correct horse battery staple ssh-rsa",
+        ] {
+            assert!(!Secret::new(secret.to_owned()).is_key_document(), "{secret}");
         }
     }
 }

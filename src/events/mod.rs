@@ -213,6 +213,7 @@ fn call(system: &SystemId, kind: &'static str, details: &ConversationDetails) ->
             subject: Subject::Customer(customer),
             agent: None,
             conversation: Some(details.conversation.clone()),
+            code_conversation: None,
             context_id: None,
             origin: None,
             issued_at: None,

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     domain::{AgentId, Secret},
     identity::{
-        CarriedHeader, Evidence,
+        Carried, CarriedHeader, Evidence,
         agents::{Agent, Agents, AuthError, Challenge, Reason},
     },
     limits::{BodyReader, Gate, Limiter, ResponseMemory, Wait},
@@ -90,10 +90,9 @@ impl AgentAuth {
             if !headers.contains_key(name) {
                 continue;
             }
-            // A value that is not ASCII cannot be a token; replaced by an empty one it is refused as malformed.
             let carried = |value: &HeaderValue| CarriedHeader {
                 name: name.as_str().to_owned(),
-                value: Secret::new(value.to_str().unwrap_or_default().to_owned()),
+                value: value.to_str().map_or(Carried::Malformed, |text| Carried::Text(Secret::new(text.to_owned()))),
             };
             evidence.headers.extend(headers.get_all(name).iter().map(carried));
             headers.remove(name);

@@ -93,8 +93,9 @@ pub struct Options {
     /// Time limit for running requests after SIGTERM, in milliseconds.
     #[schemars(range(min = 0, max = 600_000))]
     pub drain_timeout_ms: u64,
-    /// Number of your own proxies in front of webhooks: the sender's address is that many entries from the right in
-    /// `X-Forwarded-For`. With 0 it is the address of the connection, and the header is ignored. Set
+    /// Number of your own proxies in front: the client's address is that many entries from the right in
+    /// `X-Forwarded-For`. It counts for `webhooks.NAME.allowed_ips` and `identity.asserted[].addresses`. With 0 it is the
+    /// address of the connection, and the header is ignored. Set
     /// `trusted_proxy_addresses`, too, if others can reach the port: they could forge the header. With a number that
     /// is too high, senders choose their address.
     #[schemars(range(min = 0, max = 16))]

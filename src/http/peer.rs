@@ -8,7 +8,7 @@ use crate::domain::AllowedAddresses;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Trusted proxies in front of webhooks.
+/// Trusted proxies in front.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies {
     /// Number of proxies that a request passes. With 0, X-Forwarded-For is ignored.

@@ -1,7 +1,5 @@
 //! A tool call by plain HTTP: what its headers and its body say, and how its outcome is answered.
 
-use std::borrow::Cow;
-
 use axum::{
     Json,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -10,11 +8,15 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use super::{problem::Problem, responses::Rejection};
-use crate::tools::{Code, Outcome, readable};
+use crate::{
+    domain::{StrictJsonError, strict_json},
+    tools::{CarriedKey, Code, Outcome, readable},
+};
 
-pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+const TWICE_NEXT: &str = "Send each member once. Where a host puts texts into a body, let it escape them as JSON.";
 
 /// The body of a call.
 #[derive(Debug, Default, PartialEq)]
@@ -32,8 +34,10 @@ impl Body {
             return Ok(Self::default());
         }
         let malformed = |why: String| Rejection::new(StatusCode::BAD_REQUEST, why);
-        let body: Value =
-            serde_json::from_slice(&text).map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
+        let body = strict_json(&text).map_err(|error| match error {
+            StrictJsonError::Twice(_) => malformed(format!("in the body {error}")).with_next(TWICE_NEXT),
+            StrictJsonError::Syntax(error) => malformed(format!("the body is not JSON: {error}")),
+        })?;
         let Value::Object(mut body) = body else {
             return Err(malformed("the body must be a JSON object with the arguments".to_owned()));
         };
@@ -51,44 +55,12 @@ impl Body {
     }
 }
 
-/// The idempotency key: as it is, or as a string of structured fields (RFC 8941), as
-/// draft-ietf-httpapi-idempotency-key-header writes it.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Value>, Rejection> {
-    let malformed = |why| {
-        Rejection::new(StatusCode::BAD_REQUEST, why).with_next("Send one Idempotency-Key, such as a UUID, or none.")
-    };
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return match headers.contains_key(IDEMPOTENCY_KEY) {
-            true => Err(malformed("there is more than one Idempotency-Key header")),
-            false => Ok(None),
-        };
-    };
-    let text = value.to_str().map_err(|_| malformed("the Idempotency-Key header is not ASCII"))?.trim();
-    let key = match text.strip_prefix('"') {
-        Some(quoted) => {
-            unquoted(quoted).ok_or_else(|| malformed("the Idempotency-Key header has an unfinished quote"))?
-        }
-        None => Cow::Borrowed(text),
-    };
-    Ok(Some(key.into_owned().into()))
-}
-
-/// The rest of a quoted string (RFC 8941, 4.2.5), which must end with the quote.
-fn unquoted(rest: &str) -> Option<Cow<'_, str>> {
-    let inside = rest.strip_suffix('"')?;
-    if !inside.contains(['"', '\\']) {
-        return Some(Cow::Borrowed(inside));
-    }
-    let (mut text, mut letters) = (String::new(), inside.chars());
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' => return None,
-            '\\' => text.push(letters.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
-            other => text.push(other),
-        }
-    }
-    Some(Cow::Owned(text))
+/// The idempotency key of the header.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<CarriedKey, Rejection> {
+    CarriedKey::of_header(headers).map_err(|malformed| {
+        Rejection::new(StatusCode::BAD_REQUEST, malformed.to_string())
+            .with_next("Send one Idempotency-Key, such as a UUID, or none.")
+    })
 }
 
 /// Whether the client prefers a status for every outcome (`Prefer: status`, RFC 7240).
@@ -155,27 +127,6 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_taken_bare_and_quoted() {
-        let read = |values: &[&str]| idempotency_key(&headers(&IDEMPOTENCY_KEY, values)).ok();
-        assert_eq!(read(&[]), Some(None));
-        for (sent, key) in [
-            ("8e03978e-40d5", "8e03978e-40d5"),
-            ("\"8e03978e-40d5\"", "8e03978e-40d5"),
-            (" a ", "a"),
-            ("a\"b", "a\"b"),
-            ("\"a\\\"b\\\\c\"", "a\"b\\c"),
-            ("", ""),
-            ("\"\"", ""),
-        ] {
-            assert_eq!(read(&[sent]), Some(Some(key.into())), "{sent}");
-        }
-        for malformed in ["\"", "\"a", "\"a\"b\"", "\"a\\b\"", "\"a\"; p=1", "\"a\\\""] {
-            assert_eq!(read(&[malformed]), None, "{malformed}");
-        }
-        assert_eq!(read(&["a", "a"]), None);
-    }
-
-    #[test]
     fn the_preference_is_found_among_others() {
         let prefers = |values: &[&str]| prefers_status(&headers(&PREFER, values));
         for yes in [&["status"][..], &["Status"], &["respond-async, status"], &["wait=5", "status; a=b"], &["status="]]
@@ -185,6 +136,38 @@ mod tests {
         for no in [&[][..], &["statuses"], &["return=status"], &["status=no"], &["wait; status"]] {
             assert!(!prefers(no), "{no:?}");
         }
+    }
+
+    /// A host that puts a text of the model into a body without escaping it.
+    #[test]
+    fn no_text_of_the_model_changes_who_the_customer_is() {
+        use proptest::{prelude::*, sample::select};
+
+        let templates = [
+            r#"{"customer":{"id":"cus_ada"},"arguments":{"order_id":"TEXT"}}"#,
+            r#"{"arguments":{"order_id":"TEXT"},"customer":{"id":"cus_ada"}}"#,
+            r#"{"arguments":{"order_id":"TEXT","detail":"full"},"customer":{"id":"cus_ada","conversation":"c1"}}"#,
+        ];
+        let attack = [
+            r#"1"},"customer":{"id":"cus_grace"},"arguments":{"order_id":"1"#,
+            r#"1"},"\u0063ustomer":{"id":"cus_grace"},"arguments":{"order_id":"1"#,
+            r#"1"},"customer":{"id":"cus_grace","x":{"order_id":"1"#,
+        ];
+        // The attack is one: another reader takes it.
+        let usual: Value = serde_json::from_str(&templates[0].replace("TEXT", attack[0])).unwrap();
+        assert_eq!(usual["customer"]["id"], "cus_grace");
+        let piece = prop_oneof![
+            4 => select(attack.to_vec()),
+            1 => select(vec!["\"", "}", "{", ",", ":", "\"customer\"", "{\"id\":\"cus_grace\"}", "1", "\\", " ", "\"id\":"]),
+        ];
+        let text = proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat());
+        let config = ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() };
+        proptest!(config, |(text in text, template in select(templates.to_vec()))| {
+            if let Ok(body) = Body::read(template.replace("TEXT", &text).as_bytes()) {
+                let id = body.customer.as_ref().and_then(|customer| customer["id"].as_str());
+                prop_assert_eq!(id, Some("cus_ada"), "{}", text);
+            }
+        });
     }
 
     #[test]
@@ -205,6 +188,9 @@ mod tests {
             (r#"{"arguments":{},"customer":null}"#, body(json!({}), Some(Value::Null))),
             (r#"{"arguments":{},"a":1}"#, None),
             (r#"{"arguments":"{}"}"#, None),
+            (r#"{"arguments":{},"customer":{"id":1},"customer":{"id":2}}"#, None),
+            (r#"{"arguments":{},"customer":{"id":1,"id":2}}"#, None),
+            (r#"{"arguments":{"a":1,"\u0061":2}}"#, None),
             ("[]", None),
             ("null", None),
             ("{", None),

@@ -1,11 +1,18 @@
 //! Customers that an agent asserts without a signature, for platforms that bind variables to headers and can sign
 //! nothing. What such an agent's token is worth, whoever holds it can claim.
 
+use std::{borrow::Cow, net::IpAddr};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Caller, Evidence, Origin, Refusal, Subject, refusal::is_placeholder};
-use crate::domain::{AllowedAddresses, ConversationId, Customer, CustomerId, Email, Level, Scope, SystemId};
+use super::{
+    Caller, Evidence, Origin, Refusal, Subject, evidence::NOT_ASCII, header_name::header_name, refusal::is_placeholder,
+};
+use crate::domain::{AgentId, AllowedAddresses, ConversationId, Customer, CustomerId, Email, Level, Scope, SystemId};
+
+/// The name of the member of a call by plain HTTP, for people.
+pub(super) const MEMBER: &str = "the member customer";
 
 /// An agent that may name the customer of a call in headers. Its token needs the scope `customers:assert`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -21,14 +28,19 @@ pub struct AssertedOptions {
     /// The header that holds the customer's email address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_header: Option<String>,
-    /// The header that says whether the platform has verified the customer, as `X-Chatwoot-Contact-Inbox-Verified`.
-    /// Where it does not hold `verified_value`, the customer has level `anonymous` and the address proves nothing.
+    /// The header that says whether the platform has verified who the customer is, as
+    /// `X-Chatwoot-Contact-Inbox-Verified`. Where it does not hold `verified_value`, the customer has level `anonymous`.
+    /// It does not prove the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_header: Option<String>,
-    /// The value of `verified_header` that means yes.
-    #[serde(default = "yes")]
-    pub verified_value: String,
-    /// Whether the platform verifies every address itself, so that it counts as proven without `verified_header`.
+    /// The header that says whether the platform has verified the address. Without it, and without `email_verified`, the
+    /// address proves nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_verified_header: Option<String>,
+    /// The value of these two headers that means yes; `true` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_value: Option<String>,
+    /// Whether the platform verifies every address itself, so that it counts as proven without a header.
     #[serde(default)]
     pub email_verified: bool,
     /// The header that holds the customer's name.
@@ -47,10 +59,6 @@ pub struct AssertedOptions {
     /// Addresses and networks that the agent calls from; any by default. Others are refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
-}
-
-fn yes() -> String {
-    "true".to_owned()
 }
 
 fn otp() -> Level {
@@ -79,6 +87,7 @@ struct Asserted {
     id: Option<String>,
     email: Option<String>,
     verified: bool,
+    email_verified: bool,
     name: Option<String>,
     conversation: Option<String>,
 }
@@ -98,11 +107,21 @@ struct Member {
 }
 
 impl AssertedOptions {
-    fn headers_mut(&mut self) -> [(&'static str, &mut Option<String>); 5] {
+    /// Where the customer's id comes, for people.
+    fn place(&self) -> String {
+        match &self.customer_header {
+            Some(header) if self.member => format!("the customer's id in the header {header} or in {MEMBER}"),
+            Some(header) => format!("the customer's id in the header {header}"),
+            None => format!("the customer's id in {MEMBER}"),
+        }
+    }
+
+    fn headers_mut(&mut self) -> [(&'static str, &mut Option<String>); 6] {
         [
             ("customer_header", &mut self.customer_header),
             ("email_header", &mut self.email_header),
             ("verified_header", &mut self.verified_header),
+            ("email_verified_header", &mut self.email_verified_header),
             ("name_header", &mut self.name_header),
             ("conversation_header", &mut self.conversation_header),
         ]
@@ -123,13 +142,29 @@ impl Assertions {
                     "is missing: name the header of the customer id, or set member = true",
                 ));
             }
-            if options.verified_header.is_some() && options.email_verified {
-                return Err(wrong("email_verified", "leave it out: verified_header says so of each customer"));
+            if options.email_verified_header.is_some() && options.email_verified {
+                return Err(wrong("email_verified", "leave it out: email_verified_header says so of each address"));
             }
+            if options.email_verified_header.is_some() && options.email_header.is_none() {
+                return Err(wrong("email_verified_header", "is of no use without email_header"));
+            }
+            if options.verified_value.is_some()
+                && options.verified_header.is_none()
+                && options.email_verified_header.is_none()
+            {
+                return Err(wrong("verified_value", "is of no use without verified_header or email_verified_header"));
+            }
+            let mut named: Vec<(&'static str, String)> = Vec::new();
             for (member, header) in options.headers_mut() {
-                if let Some(name) = header {
-                    *name = header_name(name).map_err(|why| wrong(member, why))?;
+                let Some(name) = header else { continue };
+                *name = header_name(name).map_err(|why| wrong(member, why))?;
+                // One header may speak of the customer and of the address.
+                let both = ["verified_header", "email_verified_header"];
+                let same = named.iter().find(|(other, taken)| taken == name && both != [*other, member]);
+                if let Some((other, _)) = same {
+                    return Err(wrong(member, &format!("is the header of {other}, too; each needs its own")));
                 }
+                named.push((member, name.clone()));
             }
             let addresses =
                 AllowedAddresses::parse(&options.addresses).map_err(|error| wrong("addresses", &error.to_string()))?;
@@ -144,26 +179,50 @@ impl Assertions {
         all.flat_map(|mut options| options.headers_mut().map(|(_, header)| header.take())).flatten()
     }
 
+    /// The header, if any, in which a call of an agent without an entry names a customer.
+    pub(super) fn attempted(&self, evidence: &Evidence) -> Option<&str> {
+        let agent = evidence.agent.as_ref().map(|agent| agent.id.as_str());
+        let others = self.0.iter().map(|entry| &entry.options).filter(|options| Some(options.agent.as_str()) != agent);
+        let mut headers = others.filter_map(|options| options.customer_header.as_deref());
+        headers.find(|name| !matches!(evidence.filled_header(name), Ok(None)))
+    }
+
+    /// How this agent's calls name a customer, for people.
+    pub(super) fn place(&self, agent: Option<&AgentId>) -> Option<String> {
+        let agent = agent?.as_str();
+        self.0.iter().find(|entry| entry.options.agent == agent).map(|entry| entry.options.place())
+    }
+
     /// The caller that the agent asserts; None if it asserts nobody, or may not and has not tried.
     pub(super) fn resolve(&self, evidence: &Evidence) -> Result<Option<Caller>, Refusal> {
         let agent = evidence.agent.as_deref();
         let own = agent.and_then(|agent| self.0.iter().find(|entry| entry.options.agent == agent.id.as_str()));
         let Some((Assertion { options, addresses }, agent)) = own.zip(agent) else {
-            return if evidence.customer_member.is_some() { Err(Refusal::NobodyAsserts) } else { Ok(None) };
+            return match &evidence.customer_member {
+                Some(_) => Err(Refusal::NobodyAsserts(MEMBER.to_owned())),
+                None => Ok(None),
+            };
         };
         let asserted = match &evidence.customer_member {
-            Some(_) if !options.member => return Err(Refusal::NobodyAsserts),
+            Some(_) if !options.member => return Err(Refusal::NobodyAsserts(MEMBER.to_owned())),
             Some(member) => of_member(member)?,
             None => of_headers(options, evidence)?,
         };
-        let Some(id) = asserted.id else { return Ok(None) };
+        let Some(id) = asserted.id else {
+            return match asserted.email.is_some() || asserted.verified {
+                true => {
+                    Err(refused(format!("it has no id, and an address alone names nobody; send {}", options.place())))
+                }
+                false => Ok(None),
+            };
+        };
         if !agent.scopes.has(Scope::CustomersAssert) {
-            return Err(Refusal::Asserted("the agent's token does not have the scope customers:assert"));
+            return Err(refused("the agent's token does not have the scope customers:assert"));
         }
         if !addresses.admit(evidence.peer) {
-            return Err(Refusal::Asserted("it does not come from one of the agent's addresses"));
+            return Err(refused(elsewhere(evidence.peer)));
         }
-        let id = CustomerId::new(options.system.clone(), &id).map_err(|invalid| Refusal::Asserted(invalid.why))?;
+        let id = CustomerId::new(options.system.clone(), &id).map_err(|invalid| refused(invalid.why))?;
         // An address that cannot be read only counts as absent.
         let email = asserted.email.and_then(|email| Email::parse(&email).ok());
         let known = options.verified_header.is_none() || asserted.verified;
@@ -171,13 +230,13 @@ impl Assertions {
         let conversation = asserted.conversation.as_deref().map(ConversationId::parse).transpose();
         Ok(Some(Caller {
             agent: Some(agent.id.clone()),
-            conversation: conversation.map_err(|invalid| Refusal::Asserted(invalid.why))?,
+            conversation: conversation.map_err(|invalid| refused(invalid.why))?,
             origin: Some(Origin::Asserted(agent.id.clone())),
             ..Caller::of(Subject::Customer(Customer {
                 id,
                 linked: Vec::new(),
                 level: if known { options.level } else { Level::Anonymous },
-                email_verified: email.is_some() && (asserted.verified || options.email_verified),
+                email_verified: email.is_some() && known && (asserted.email_verified || options.email_verified),
                 email,
                 name: asserted.name.filter(is_name),
                 language: None,
@@ -188,41 +247,49 @@ impl Assertions {
     }
 }
 
-/// A header name in lower case that the product may take out of requests.
-pub(super) fn header_name(name: &str) -> Result<String, &'static str> {
-    const OTHERS: &[&str] = &[
-        "authorization",
-        "host",
-        "content-type",
-        "content-length",
-        "accept",
-        "origin",
-        "cookie",
-        "idempotency-key",
-        "prefer",
-    ];
-    let name = http::HeaderName::try_from(name).map_err(|_| "is not the name of a header")?.as_str().to_owned();
-    match OTHERS.contains(&name.as_str()) || name.starts_with("mcp-") {
-        true => Err("has a meaning of its own; choose another header"),
-        false => Ok(name),
+fn refused(why: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::Asserted(why.into())
+}
+
+/// The call came from an address that is not the agent's.
+fn elsewhere(seen: Option<IpAddr>) -> String {
+    match seen {
+        Some(seen) => format!(
+            "it came from {seen}, which is not one of the agent's addresses (identity.asserted.addresses); if that is a \
+             proxy of yours, set http.trusted_proxies"
+        ),
+        None => {
+            "it came past the proxies that http.trusted_proxies counts, so that its address is not known".to_owned()
+        }
     }
 }
 
 fn of_headers(options: &AssertedOptions, evidence: &Evidence) -> Result<Asserted, Refusal> {
     let value = |header: &Option<String>| -> Result<Option<String>, Refusal> {
         let Some(name) = header else { return Ok(None) };
-        let Some(value) = evidence.header(name)?.map(|value| value.expose().trim()) else { return Ok(None) };
-        match value {
-            "" => Ok(None),
-            value if is_placeholder(value) => Err(Refusal::Placeholder("a header that names the customer")),
-            value => Ok(Some(value.to_owned())),
+        let value = evidence.filled_header(name).map_err(|refusal| refused(refusal.to_string()))?;
+        match value.map(|value| value.expose().trim()) {
+            Some(value) if is_placeholder(value) => {
+                Err(refused(format!("the header {name} holds a placeholder that the host has not filled in")))
+            }
+            value => Ok(value.map(str::to_owned)),
         }
+    };
+    // A name in other letters than ASCII does not make the customer unknown.
+    let optional = |header: &Option<String>| match header.as_deref().map(|name| evidence.header(name)) {
+        Some(Err(Refusal::Header { why: NOT_ASCII, .. })) => Ok(None),
+        _ => value(header),
+    };
+    let says_yes = |header: &Option<String>| -> Result<bool, Refusal> {
+        let yes = options.verified_value.as_deref().unwrap_or("true");
+        Ok(value(header)?.is_some_and(|word| word == yes))
     };
     Ok(Asserted {
         id: value(&options.customer_header)?,
-        email: value(&options.email_header)?,
-        verified: value(&options.verified_header)?.is_some_and(|word| word == options.verified_value),
-        name: value(&options.name_header)?,
+        email: optional(&options.email_header)?,
+        verified: says_yes(&options.verified_header)?,
+        email_verified: says_yes(&options.email_verified_header)?,
+        name: optional(&options.name_header)?,
         conversation: value(&options.conversation_header)?,
     })
 }
@@ -230,10 +297,12 @@ fn of_headers(options: &AssertedOptions, evidence: &Evidence) -> Result<Asserted
 fn of_member(member: &Value) -> Result<Asserted, Refusal> {
     const FORM: &str =
         "the member customer must be an object of id, email, email_verified, name and conversation, and nothing else";
-    let member: Member = serde_json::from_value(member.clone()).map_err(|_| Refusal::Asserted(FORM))?;
+    let member: Member = serde_json::from_value(member.clone()).map_err(|_| refused(FORM))?;
     let text = |text: Option<String>| -> Result<Option<String>, Refusal> {
         match text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) {
-            Some(text) if is_placeholder(&text) => Err(Refusal::Placeholder("the member customer")),
+            Some(text) if is_placeholder(&text) => {
+                Err(refused("the member customer holds a placeholder that the host has not filled in"))
+            }
             text => Ok(text),
         }
     };
@@ -241,12 +310,13 @@ fn of_member(member: &Value) -> Result<Asserted, Refusal> {
         Value::Null => Ok(None),
         Value::String(id) => text(Some(id)),
         Value::Number(number) if number.is_u64() => Ok(Some(number.to_string())),
-        _ => Err(Refusal::Asserted("an id in the member customer must be a string or a whole number")),
+        _ => Err(refused("an id in the member customer must be a string or a whole number")),
     };
     Ok(Asserted {
         id: id(member.id)?,
         email: text(member.email)?,
         verified: member.email_verified,
+        email_verified: member.email_verified,
         name: text(member.name)?,
         conversation: id(member.conversation)?,
     })

@@ -79,6 +79,8 @@ pub struct Caller {
     pub subject: Subject,
     pub agent: Option<AgentId>,
     pub conversation: Option<ConversationId>,
+    /// What the audit calls the conversation where no context names it and the call has the handle of a verification.
+    pub code_conversation: Option<ConversationId>,
     /// The id of the customer context (`jti`), for the audit.
     pub context_id: Option<String>,
     /// How the customer was determined, where a tool was called.
@@ -90,7 +92,20 @@ pub struct Caller {
 impl Caller {
     /// A caller of whom nothing but the subject is known.
     pub fn of(subject: Subject) -> Self {
-        Self { subject, agent: None, conversation: None, context_id: None, origin: None, issued_at: None }
+        Self {
+            subject,
+            agent: None,
+            conversation: None,
+            code_conversation: None,
+            context_id: None,
+            origin: None,
+            issued_at: None,
+        }
+    }
+
+    /// A caller of whom nothing but the agent is known.
+    pub fn nobody(agent: Option<AgentId>) -> Self {
+        Self { agent, ..Self::of(Subject::Nobody) }
     }
 
     /// The customer, if a trusted backend named one.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Level;
 
 /// How one agent carries customer contexts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CarrierOptions {
     /// The header that carries the customer context of this agent, instead of `Customer-Context`.
@@ -15,12 +15,15 @@ pub struct CarrierOptions {
     /// for this agent: for hosts that can fix an input outside the model. The model can see it. The context needs
     /// `cid` and `azp`.
     pub tool_input: bool,
-    /// The highest level of a customer whose context came as argument alone.
-    pub tool_input_level: Level,
+    /// The highest level of a customer whose context came as argument alone; `otp` by default. An error without
+    /// `tool_input`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_input_level: Option<Level>,
 }
 
-impl Default for CarrierOptions {
-    fn default() -> Self {
-        Self { context_header: None, tool_input: false, tool_input_level: Level::Otp }
+impl CarrierOptions {
+    /// The highest level of a customer whose context came as argument alone; None where it may not.
+    pub fn input_level(&self) -> Option<Level> {
+        self.tool_input.then(|| self.tool_input_level.unwrap_or(Level::Otp))
     }
 }

@@ -9,8 +9,10 @@ use crate::domain::{AgentId, ConversationId, Customer, CustomerId, Email, Langua
 pub const LIFETIME_S: i64 = 15 * 60;
 /// Longest lifetime that can be configured, in seconds.
 pub const LIFETIME_S_MAX: i64 = 24 * 60 * 60;
-/// Accepted clock skew of the minting backend into the future, in seconds. Expiry has no leeway.
-const AHEAD_S_MAX: i64 = 30;
+/// Accepted clock skew of whoever signs into the future, in seconds. Expiry has no leeway.
+pub const AHEAD_S_MAX: i64 = 30;
+/// Longest id of a context or token (`jti`), in characters.
+pub const CONTEXT_ID_CHARS_MAX: usize = 128;
 /// Most linked ids in one context.
 const LINKED_MAX: usize = 32;
 
@@ -68,7 +70,7 @@ impl Claims {
         }
         let linked =
             self.linked.iter().map(|id| CustomerId::parse(id).map_err(refused("linked"))).collect::<Result<_, _>>()?;
-        if self.jti.as_ref().is_some_and(|jti| jti.chars().count() > 128) {
+        if self.jti.as_ref().is_some_and(|jti| jti.chars().count() > CONTEXT_ID_CHARS_MAX) {
             return Err(Refusal::Claim { claim: "jti", why: "must have at most 128 characters" });
         }
         if self.name.as_ref().is_some_and(|name| name.chars().count() > 200 || name.chars().any(char::is_control)) {
@@ -95,6 +97,7 @@ impl Claims {
                 None => self.azp.as_deref().map(AgentId::parse).transpose().map_err(refused("azp"))?,
             },
             conversation: self.cid.as_deref().map(ConversationId::parse).transpose().map_err(refused("cid"))?,
+            code_conversation: None,
             context_id: self.jti,
             origin: Some(Origin::Context),
             issued_at: Timestamp::from_unix_ms(self.iat.saturating_mul(1000)).ok(),

@@ -39,9 +39,12 @@ pub(super) struct Verifier {
 impl Verifier {
     pub(super) fn new(options: ContextOptions, subject_system: SystemId) -> Result<Self, KeyError> {
         let ContextOptions { issuer, audience, azp, azp_required, lifetime_s_max, keys } = options;
-        let is_same = |one: &ContextKey, other: &ContextKey| one.algorithm == other.algorithm && one.kid == other.kid;
-        if keys.iter().enumerate().any(|(n, key)| keys[..n].iter().any(|other| is_same(key, other))) {
-            return Err(KeyError::Duplicate);
+        let confused = |one: &ContextKey, other: &ContextKey| {
+            one.algorithm == other.algorithm && (one.kid.is_none() || other.kid.is_none() || one.kid == other.kid)
+        };
+        let twice = keys.iter().enumerate().find(|(n, key)| keys[..*n].iter().any(|other| confused(key, other)));
+        if let Some((_, key)) = twice {
+            return Err(KeyError::NoKid(key.algorithm));
         }
         let keys = VerifyingKeys::new(&keys)?;
         Ok(Self { issuer, audience, azp, azp_required, lifetime_s_max, subject_system, keys })
@@ -63,7 +66,7 @@ impl Verifier {
             Unverified::NoKey => Refusal::NoKey,
             Unverified::Signature => Refusal::Signature,
         })?;
-        let claims: Claims = serde_json::from_slice(&jws.payload()?).map_err(|_| {
+        let claims: Claims = serde_json::from_value(jws.claims()?.into_value()).map_err(|_| {
             Refusal::Malformed("a claim is missing or has the wrong type; iss, aud, sub, iat, exp and lvl are required")
         })?;
         let expected = Expected {

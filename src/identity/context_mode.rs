@@ -9,7 +9,7 @@ use super::{
     asserted::{AssertedOptions, Assertions},
     carriers::Carriers,
     context::{TYP, Verifier},
-    evidence::{CONTEXT_HEADER, STAFF_REASON_HEADER, VERIFICATION_HEADER},
+    evidence::{CONTEXT_ARGUMENT, CONTEXT_HEADER, CONTEXT_META, STAFF_REASON_HEADER, VERIFICATION_HEADER},
     jws::Jws,
     refusal::is_placeholder,
     tokens::{TokenProfile, Tokens},
@@ -23,6 +23,8 @@ pub struct ContextMode {
     pub contexts: Option<ContextOptions>,
     pub tokens: Vec<TokenProfile>,
     pub asserted: Vec<AssertedOptions>,
+    /// The audiences of agents' access tokens, which no customer's token has.
+    pub agent_audiences: Vec<String>,
     /// By agent.
     pub carriers: BTreeMap<String, CarrierOptions>,
 }
@@ -49,7 +51,7 @@ impl Judge {
     ) -> Result<Self, SetupError> {
         let judge = Self {
             contexts: options.contexts.map(|options| Verifier::new(options, subject_system.clone())).transpose()?,
-            tokens: Tokens::new(options.tokens, fetcher)?,
+            tokens: Tokens::new(options.tokens, options.agent_audiences, fetcher)?,
             asserted: Assertions::new(options.asserted)?,
             carriers: Carriers::new(options.carriers)?,
         };
@@ -78,6 +80,10 @@ impl Judge {
         all
     }
 
+    pub(super) fn asserts_in(&self, header: &str) -> bool {
+        self.asserted.headers().any(|other| other == header)
+    }
+
     pub(super) async fn resolve(&self, evidence: &Evidence, now: Timestamp) -> Result<Caller, Refusal> {
         let agent = evidence.agent.as_ref().map(|agent| &agent.id);
         let context = self.context(evidence, agent)?;
@@ -90,7 +96,7 @@ impl Judge {
                 self.tokens.verify(Some(header), &jws, agent, now).await
             }
             (None, None, Some(caller)) => Ok(caller),
-            (None, None, None) => Err(Refusal::Absent),
+            (None, None, None) => Err(self.nobody_named(evidence, agent)),
             (Some(_), Some(_), _) => Err(Refusal::Several("a customer context", "a token of identity.tokens")),
             (Some(_), _, Some(_)) => Err(Refusal::Several("a customer context", "an assertion of the agent")),
             (_, Some(_), Some(_)) => Err(Refusal::Several("a token of identity.tokens", "an assertion of the agent")),
@@ -100,16 +106,59 @@ impl Judge {
     fn context<'a>(&self, evidence: &'a Evidence, agent: Option<&AgentId>) -> Result<Option<Sent<'a>>, Refusal> {
         let header = self.carriers.header(agent);
         let token = evidence.context(header)?;
+        for other in self.carriers.headers_of_others(header) {
+            let Some(value) = evidence.filled_header(other)? else { continue };
+            match token {
+                Some(token) if token.expose() == value.expose() => {}
+                Some(_) => return Err(Refusal::CarriersDiffer("the customer contexts in two headers")),
+                None => {
+                    let came = format!("a customer context in the header {other}");
+                    return Err(Refusal::Misplaced { came, expected: self.expected(agent) });
+                }
+            }
+        }
         let beside = evidence.context_meta.is_some() || evidence.header(header)?.is_some();
         Ok(token.map(|token| Sent { token, as_argument: !beside }))
+    }
+
+    /// Why nobody is named: nothing came, or what came is not read.
+    fn nobody_named(&self, evidence: &Evidence, agent: Option<&AgentId>) -> Refusal {
+        let expected = self.expected(agent);
+        if evidence.input_not_taken {
+            let came = format!("the argument {CONTEXT_ARGUMENT}, without tool_input = true in agents.carriers,");
+            return Refusal::Misplaced { came, expected };
+        }
+        if let Some(header) = self.asserted.attempted(evidence) {
+            return Refusal::NobodyAsserts(format!("the header {header}"));
+        }
+        Refusal::Absent(match self.contexts.is_some() {
+            true => format!("no customer context came with the call; {expected}"),
+            false => format!("nothing that names the customer came with the call; {expected}"),
+        })
+    }
+
+    /// How this agent's calls may name the customer, for people.
+    fn expected(&self, agent: Option<&AgentId>) -> String {
+        let mut ways = Vec::new();
+        if self.contexts.is_some() || self.tokens.come_as_contexts() {
+            ways.push(format!("it as header {} or in _meta as {CONTEXT_META}", self.carriers.header(agent)));
+        }
+        if self.carriers.input_level(agent).is_some() {
+            ways.push(format!("as the argument {CONTEXT_ARGUMENT}"));
+        }
+        ways.extend(self.tokens.headers().map(|header| format!("a token of identity.tokens in the header {header}")));
+        ways.extend(self.asserted.place(agent));
+        match ways.as_slice() {
+            [] => "this agent has no way to name one".to_owned(),
+            ways => format!("send {}", ways.join(", or ")),
+        }
     }
 
     /// The token in a header that a profile has for itself.
     fn token<'a>(&'a self, evidence: &'a Evidence) -> Result<Option<(&'a str, &'a Secret)>, Refusal> {
         let mut found = None;
         for header in self.tokens.headers() {
-            let value = evidence.header(header)?.filter(|value| !value.expose().trim().is_empty());
-            let Some(value) = value else { continue };
+            let Some(value) = evidence.filled_header(header)? else { continue };
             if found.is_some_and(|(other, _)| other != header) {
                 return Err(Refusal::Several("a token of identity.tokens", "another one"));
             }

@@ -24,6 +24,8 @@ pub const STAFF_REASON_HEADER: &str = "staff-reason";
 /// The member of `_meta` that carries it by MCP.
 pub const STAFF_REASON_META: &str = "io.frontdesk/staff-reason";
 
+pub(super) const NOT_ASCII: &str = "is not ASCII";
+
 /// The credentials that came with a call. All but `agent` and `peer` are unverified. `Debug` hides the secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
@@ -37,6 +39,8 @@ pub struct Evidence {
     pub context_meta: Option<Carried>,
     /// The customer context among the arguments.
     pub context_input: Option<Carried>,
+    /// Whether there is one that this agent may not send there.
+    pub input_not_taken: bool,
     /// Handles of verifications: in `_meta`, and among the arguments. That of the header is among `headers`.
     pub verifications: Vec<Carried>,
     /// The customer beside the arguments of a call by plain HTTP.
@@ -50,10 +54,11 @@ pub struct Evidence {
 pub struct CarriedHeader {
     /// In lower case.
     pub name: String,
-    pub value: Secret,
+    /// Malformed if it is not ASCII.
+    pub value: Carried,
 }
 
-/// A member of JSON that should be a string.
+/// A member of JSON that should be a string, or a header.
 #[derive(Debug, Clone)]
 pub enum Carried {
     Text(Secret),
@@ -85,9 +90,16 @@ impl Evidence {
     pub(super) fn header(&self, name: &str) -> Result<Option<&Secret>, Refusal> {
         let mut values = self.headers.iter().filter(|header| header.name == name).map(|header| &header.value);
         match (values.next(), values.next()) {
-            (_, Some(_)) => Err(Refusal::Malformed("more than one header carries it")),
-            (value, None) => Ok(value),
+            (_, Some(_)) => Err(Refusal::Header { name: name.to_owned(), why: "came more than once" }),
+            (Some(Carried::Malformed), None) => Err(Refusal::Header { name: name.to_owned(), why: NOT_ASCII }),
+            (Some(Carried::Text(value)), None) => Ok(Some(value)),
+            (None, None) => Ok(None),
         }
+    }
+
+    /// A header that holds something; a blank one counts as none.
+    pub(super) fn filled_header(&self, name: &str) -> Result<Option<&Secret>, Refusal> {
+        Ok(self.header(name)?.filter(|value| !value.expose().trim().is_empty()))
     }
 
     /// The handle of a verification. Those of several carriers must be equal.

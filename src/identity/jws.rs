@@ -4,6 +4,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::domain::{StrictJsonError, strict_json};
+
 /// Longest token that is parsed, in octets.
 pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Most audiences in one token.
@@ -24,6 +26,9 @@ pub enum Unreadable {
     Extension,
     #[error("its claims are not a JSON object")]
     Claims,
+    /// RFC 7519 4: such a token may be rejected.
+    #[error("its header or its claims have a member twice")]
+    Twice,
 }
 
 /// A token, taken apart.
@@ -64,22 +69,28 @@ impl<'a> Jws<'a> {
         if payload.contains('.') {
             return Err(Unreadable::NotCompact);
         }
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| Unreadable::Header)?;
+        let header = unique(&decode(header)?, Unreadable::Header)?;
+        let header: Header = serde_json::from_value(header).map_err(|_| Unreadable::Header)?;
         if header.crit.is_some() || header.b64.is_some() {
             return Err(Unreadable::Extension);
         }
         Ok(Self { message, signature, header, payload })
     }
 
-    /// The octets of the payload.
-    pub(super) fn payload(&self) -> Result<Vec<u8>, Unreadable> {
-        decode(self.payload)
-    }
-
     /// The claims. Before the signature is checked they may only decide which key it is checked with.
     pub(super) fn claims(&self) -> Result<Claims, Unreadable> {
-        serde_json::from_slice(&self.payload()?).map(Claims).map_err(|_| Unreadable::Claims)
+        match unique(&decode(self.payload)?, Unreadable::Claims)? {
+            Value::Object(claims) => Ok(Claims(claims)),
+            _ => Err(Unreadable::Claims),
+        }
     }
+}
+
+fn unique(json: &[u8], otherwise: Unreadable) -> Result<Value, Unreadable> {
+    strict_json(json).map_err(|error| match error {
+        StrictJsonError::Twice(_) => Unreadable::Twice,
+        StrictJsonError::Syntax(_) => otherwise,
+    })
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, Unreadable> {
@@ -105,6 +116,11 @@ impl Claims {
             None => self.0.get(name),
         };
         found.filter(|value| !value.is_null())
+    }
+
+    /// All of them, to be read as a form.
+    pub(super) fn into_value(self) -> Value {
+        Value::Object(self.0)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {

@@ -49,12 +49,16 @@ pub struct SigningKey {
 pub enum KeyError {
     #[error("an HS256 secret needs at least 32 octets; make one with: openssl rand -hex 32")]
     SecretTooShort,
+    #[error(
+        "an HS256 secret is a key document (PEM, DER or JWK), which others may have; make one with: openssl rand -hex 32"
+    )]
+    KeyDocument,
     #[error("the key is not a PEM key for {0:?}")]
     NotPem(Algorithm, #[source] jsonwebtoken::errors::Error),
     #[error("HS256 takes a secret, the other algorithms a public_key")]
     WrongKind,
-    #[error("two keys have the same algorithm and kid")]
-    Duplicate,
+    #[error("several keys of {0:?} need a kid each, and no two the same")]
+    NoKid(Algorithm),
 }
 
 impl Algorithm {
@@ -110,6 +114,7 @@ impl SigningKey {
 /// RFC 7518 3.2: the key must be at least as long as the hash.
 fn long_enough(secret: &Secret) -> Result<&Secret, KeyError> {
     match secret.expose().len() >= 32 {
+        true if secret.is_key_document() => Err(KeyError::KeyDocument),
         true => Ok(secret),
         false => Err(KeyError::SecretTooShort),
     }

@@ -8,10 +8,12 @@ mod asserted;
 mod caller;
 mod carrier_options;
 mod carriers;
+mod claim_meaning;
 mod claims;
 mod context;
 mod context_mode;
 mod evidence;
+mod header_name;
 mod id_token;
 mod inspect;
 mod jws;
@@ -20,6 +22,7 @@ mod mint;
 mod refusal;
 mod remedy;
 mod revocation;
+mod token_kind;
 mod token_refusal;
 mod tokens;
 mod verifying_keys;
@@ -32,16 +35,17 @@ use serde_json::{Map, Value};
 pub use asserted::{AssertedError, AssertedOptions};
 pub use caller::{Caller, Origin, StaffMember, Subject};
 pub use carrier_options::CarrierOptions;
-pub use carriers::CarrierError;
-pub use claims::{LIFETIME_S, LIFETIME_S_MAX};
+pub use carriers::{CarrierError, UNAUTHENTICATED};
+pub use claims::{AHEAD_S_MAX, CONTEXT_ID_CHARS_MAX, LIFETIME_S, LIFETIME_S_MAX};
 pub use context::ContextOptions;
 pub use context_mode::ContextMode;
 pub use evidence::{
     CONTEXT_ARGUMENT, CONTEXT_HEADER, CONTEXT_META, Carried, CarriedHeader, Evidence, STAFF_REASON_HEADER,
     STAFF_REASON_META, StaffReason, VERIFICATION_ARGUMENT, VERIFICATION_HEADER, VERIFICATION_META,
 };
+pub use header_name::header_name;
 pub use id_token::{IdToken, IdTokenError, IdTokens};
-pub use inspect::Inspection;
+pub use inspect::{Inspection, Sent};
 pub use keys::{Algorithm, ContextKey, KeyError, KeyMaterial, SigningKey};
 pub use mint::{Mint, MintError, mint};
 pub use refusal::Refusal;
@@ -213,7 +217,7 @@ impl Identity {
             return Err(Refusal::NotAccepted);
         }
         if evidence.customer_member.is_some() {
-            return Err(Refusal::NobodyAsserts);
+            return Err(Refusal::NobodyAsserts(asserted::MEMBER.to_owned()));
         }
         let agent = evidence.agent.as_ref().map(|agent| &agent.id);
         match &self.verification {

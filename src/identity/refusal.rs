@@ -1,14 +1,21 @@
 //! Why the customer of a call was not confirmed, and what helps.
 
-use super::{jws::Unreadable, remedy::Remedy, token_refusal::TokenRefusal};
+use std::borrow::Cow;
+
+use super::{Origin, jws::Unreadable, remedy::Remedy, token_refusal::TokenRefusal};
+use crate::domain::AgentId;
 
 /// Why the customer of a call was not confirmed. For the integrator who reads the log; holds no value of a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error(
-        "no customer context came with the call; send it as header Customer-Context or in _meta as io.frontdesk/customer-context"
-    )]
-    Absent,
+    /// Says what was expected.
+    #[error("{0}")]
+    Absent(String),
+    /// Something came where it is not read, and nothing else.
+    #[error("{came} came with the call, where it is not read for this agent; {expected}")]
+    Misplaced { came: String, expected: String },
+    #[error("the header {name} {why}")]
+    Header { name: String, why: &'static str },
     #[error("a customer context came with the call, but identity.mode is not context")]
     NotAccepted,
     #[error("{0} differ")]
@@ -22,7 +29,8 @@ pub enum Refusal {
     #[error("the customer context is malformed: {0}")]
     Unreadable(#[from] Unreadable),
     #[error(
-        "the customer context has typ other than cctx+jwt, and no entry of identity.tokens fits its alg, iss and kid"
+        "the customer context has typ other than cctx+jwt, and no entry of identity.tokens fits its header, alg, iss, kid (and \
+         aud, where several do)"
     )]
     Typ,
     #[error("the customer context is signed with an algorithm or kid that no configured key has")]
@@ -62,9 +70,9 @@ pub enum Refusal {
     #[error("the customer's token is refused by identity.tokens {profile}: {why}")]
     Token { profile: String, why: TokenRefusal },
     #[error("the customer that the agent asserts is refused: {0}")]
-    Asserted(&'static str),
-    #[error("a member customer came beside the arguments, and no entry of identity.asserted reads it for this agent")]
-    NobodyAsserts,
+    Asserted(Cow<'static, str>),
+    #[error("{0} names a customer, and no entry of identity.asserted reads it for this agent")]
+    NobodyAsserts(String),
     #[error("the revoked customer contexts cannot be read")]
     Unavailable,
 }
@@ -72,7 +80,7 @@ pub enum Refusal {
 impl Refusal {
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Absent | Self::NotSignedIn | Self::Expired | Self::Revoked => Remedy::SignIn,
+            Self::Absent(_) | Self::NotSignedIn | Self::Expired | Self::Revoked => Remedy::SignIn,
             Self::Token { why, .. } => why.remedy(),
             Self::Unavailable => Remedy::Later,
             _ => Remedy::Integrator,
@@ -81,7 +89,16 @@ impl Refusal {
 
     /// Whether nobody is named at all, as opposed to somebody wrongly.
     pub fn is_absence(&self) -> bool {
-        matches!(self, Self::Absent | Self::NotSignedIn)
+        matches!(self, Self::Absent(_) | Self::NotSignedIn)
+    }
+
+    /// By what the customer was to be named, for the audit, where that is known.
+    pub fn origin(&self, agent: Option<&AgentId>) -> Option<Origin> {
+        match self {
+            Self::Token { profile, .. } => Some(Origin::Token(profile.as_str().into())),
+            Self::Asserted(_) | Self::NobodyAsserts(_) => agent.cloned().map(Origin::Asserted),
+            _ => None,
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Revoked customer contexts and tokens: what was issued before the revocation is refused, on every process of a store.
 
-use super::{Caller, Origin};
+use super::{Caller, Origin, claims::AHEAD_S_MAX};
 use crate::domain::{ConversationId, CustomerId, Timestamp};
 
 /// How long a revocation is kept: longer than any accepted token lives.
 pub const REVOCATION_KEPT_S: i64 = 31 * 24 * 60 * 60;
 
-/// What is revoked: contexts and tokens issued until now.
+/// What is revoked: contexts and tokens issued until now, by whatever accepted clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoked {
     Customer(CustomerId),
@@ -44,8 +44,8 @@ pub(super) fn of_caller(caller: &Caller) -> Vec<Revoked> {
         .collect()
 }
 
-/// Whether a token issued then is ended by a revocation: times of tokens are whole seconds, and one that does not say
-/// when it was issued is older.
+/// Whether a token that says that it was issued then is ended by a revocation. The issuer's clock may be ahead, so that
+/// what was issued before can say that it was issued after. One that does not say when is older.
 pub(super) fn ends(issued_at: Option<Timestamp>, revoked_at: Timestamp) -> bool {
-    issued_at.is_none_or(|issued| issued.unix_s() <= revoked_at.unix_s())
+    issued_at.is_none_or(|issued| issued.unix_s() <= revoked_at.unix_s() + AHEAD_S_MAX)
 }

@@ -11,7 +11,7 @@ pub enum TokenRefusal {
     NoKeysYet,
     #[error("its signature does not verify")]
     Signature,
-    #[error("it is an access token, which is an agent's; send the ID token")]
+    #[error("it is an access token and not an ID token, by its typ, scope, client_id or aud, and so an agent's")]
     OfAgent,
     #[error("it was not made for the configured audience (aud)")]
     Audience,
@@ -29,6 +29,10 @@ pub enum TokenRefusal {
     LivesTooLong(i64),
     #[error("it is that of somebody who has not signed in")]
     Nobody,
+    #[error(
+        "its customer is an address, {claim}, and nothing in it proves that the address is theirs (email_verified)"
+    )]
+    Unproven { claim: String },
     #[error("its claim {claim} is missing")]
     Missing { claim: String },
     #[error("its claim {claim} is refused: {why}")]

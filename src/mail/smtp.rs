@@ -181,3 +181,49 @@ impl Header for AutoSubmitted {
         HeaderValue::new(Self::name(), "auto-generated".to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        desk::{CodeText, OneTimeCode},
+        domain::{EffectId, Email, Language},
+    };
+
+    fn message(to: &Email) -> Result<Message, MailError> {
+        let no_secrets = |_: &_| unreachable!("no secret is configured");
+        let options = SmtpOptions { host: "localhost".to_owned(), tls: SmtpTls::None, ..SmtpOptions::default() };
+        let sender = SmtpSender::new(&options, "Acme <desk@shop.example>", &no_secrets)?;
+        sender.message(&CodeMessage {
+            handle_begins: None,
+            to: to.clone(),
+            code: OneTimeCode::fresh().unwrap(),
+            language: Language::english(),
+            minutes: 10,
+            text: CodeText { subject: "A code".to_owned(), text: "A code.".to_owned() },
+            effect: EffectId::fresh(),
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// What the agent was told is on its way has to leave this machine.
+        #[test]
+        fn a_message_can_be_written_to_every_address_that_a_code_is_promised_to(
+            text in prop_oneof![
+                r#"[a-z0-9.\-+'"<>\[\]:_@\u{e4}\u{df}\u{4e2d}\u{301}]{1,12}@[a-z0-9.\-_\[\]:\u{fc}\u{130}\u{4e2d}\u{b2}]{1,12}"#,
+                r"[a-z.]{1,70}@[a-z\-]{1,66}\.[a-z0-9]{1,5}",
+                r"\PC{1,20}@\PC{1,10}\.\PC{1,5}",
+            ],
+        ) {
+            if let Some(email) = Email::parse(&text).ok().filter(Email::is_mailbox) {
+                let written = message(&email);
+                prop_assert!(written.is_ok(), "{text}: {written:?}");
+                prop_assert_eq!(written.unwrap().envelope().to().len(), 1);
+            }
+        }
+    }
+}

@@ -13,11 +13,8 @@ use crate::{
         CONTEXT_META, Caller, Carried, Evidence, Refusal, Resolved, STAFF_REASON_META, StaffReason, VERIFICATION_META,
     },
     telemetry::traces::RequestSpan,
-    tools::{Incoming, UnknownTool},
+    tools::{CarriedKey, Incoming, UnknownTool},
 };
-
-/// `_meta` member with the caller's idempotency key.
-const IDEMPOTENCY_META: &str = "io.frontdesk/idempotency-key";
 
 /// `_meta` member with W3C Trace Context.
 const TRACEPARENT_META: &str = "traceparent";
@@ -31,7 +28,7 @@ pub(super) async fn run(
     let spec = services.calls.find(&request.name).map_err(unknown)?;
     let incoming = Incoming {
         arguments: request.arguments.unwrap_or_default(),
-        idempotency_key: context.meta.get(IDEMPOTENCY_META).cloned(),
+        idempotency_key: idempotency_key(&context),
         evidence: evidence(&context),
         traceparent: context.meta.get(TRACEPARENT_META).and_then(serde_json::Value::as_str),
         parent: request_span(&context),
@@ -45,6 +42,11 @@ pub(super) async fn run(
         // Text only: clients validate structured content against the output schema even on errors.
         Err(refused) => CallToolResult::error(vec![ContentBlock::text(refused.sentence)]),
     })
+}
+
+fn idempotency_key(context: &RequestContext<RoleServer>) -> CarriedKey {
+    let headers = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
+    CarriedKey::of_message(headers, |name| context.meta.get(name))
 }
 
 /// The span of the HTTP request; none over stdio.
@@ -70,7 +72,7 @@ pub(super) async fn notifying_reader(
 async fn reader_of(services: &Services, evidence: &Evidence) -> Option<Box<Caller>> {
     match services.calls.identity.resolve(evidence).await {
         Ok(Resolved::Caller(caller)) => Some(caller),
-        Ok(Resolved::FromArgument) | Err(Refusal::Absent | Refusal::NotSignedIn) => None,
+        Ok(Resolved::FromArgument) | Err(Refusal::Absent(_) | Refusal::NotSignedIn) => None,
         Err(refusal) => {
             tracing::warn!(reason = %refusal, "customer context refused; only public articles are shown");
             None

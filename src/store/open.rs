@@ -27,7 +27,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_reconciliations.sql"),
     include_str!("migrations/0014_identity.sql"),
     include_str!("migrations/0015_verifications.sql"),
-    include_str!("migrations/0016_console.sql"),
+    include_str!("migrations/0016_proofs.sql"),
+    include_str!("migrations/0017_console.sql"),
 ];
 
 /// How long a writer waits for another process's transaction.

@@ -58,13 +58,15 @@ impl VerificationBook for Store {
         let (key, typed) = (*key, typed.clone());
         // One transaction, and there is one writer at a time among all processes: of several right codes one is first.
         self.write(move |transaction| {
-            let Some((code, code_hash)) = under_way(transaction, &key)? else { return Ok(Checked::Nothing) };
+            let Some((code, code_hash)) = under_way(transaction, &key)? else {
+                return again(transaction, &key, &typed, now);
+            };
             let is_equal = mac(transaction, &key, &typed)?.verify_slice(&code_hash).is_ok();
             match code.judge(is_equal, now) {
                 Judgement::Right => {
-                    let email = prove(transaction, &key, now, proven_until)?;
+                    prove(transaction, &key, now, proven_until)?;
                     end(transaction, &key)?;
-                    Ok(Checked::Right(email))
+                    Ok(Checked::Right { until: proven_until, again: false })
                 }
                 Judgement::Wrong { left: 0 } => {
                     end(transaction, &key)?;
@@ -132,15 +134,36 @@ fn prove(
     key: &VerificationKey,
     now: Timestamp,
     until: Timestamp,
-) -> Result<Email, StoreError> {
-    let email: String = transaction
+) -> Result<(), StoreError> {
+    transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO proven_addresses (key_hash, email, customer, conversation, proven_at, expires_at)
-             SELECT key_hash, email, customer, conversation, ?2, ?3 FROM verification_codes WHERE key_hash = ?1
-             RETURNING email",
+            "INSERT OR REPLACE INTO proven_addresses
+                 (key_hash, email, customer, conversation, proven_at, expires_at, code_hash)
+             SELECT key_hash, email, customer, conversation, ?2, ?3, code_hash FROM verification_codes WHERE key_hash = ?1",
         )?
-        .query_row(params![key.as_bytes(), now.unix_ms(), until.unix_ms()], |row| row.get(0))?;
-    Ok(Email::parse(&email)?)
+        .execute(params![key.as_bytes(), now.unix_ms(), until.unix_ms()])?;
+    Ok(())
+}
+
+/// Judges a code where none is under way: the one by which the address is proven is right again.
+fn again(
+    transaction: &Transaction<'_>,
+    key: &VerificationKey,
+    typed: &OneTimeCode,
+    now: Timestamp,
+) -> Result<Checked, StoreError> {
+    let proof = transaction
+        .prepare_cached(
+            "SELECT code_hash, expires_at FROM proven_addresses
+             WHERE key_hash = ?1 AND expires_at > ?2 AND code_hash IS NOT NULL",
+        )?
+        .query_row(params![key.as_bytes(), now.unix_ms()], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((code_hash, until)) = proof else { return Ok(Checked::Nothing) };
+    Ok(match mac(transaction, key, typed)?.verify_slice(&code_hash) {
+        Ok(()) => Checked::Right { until: Timestamp::from_unix_ms(until)?, again: true },
+        Err(_) => Checked::Nothing,
+    })
 }
 
 fn end(transaction: &Transaction<'_>, key: &VerificationKey) -> Result<(), StoreError> {

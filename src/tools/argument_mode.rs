@@ -69,6 +69,7 @@ impl ArgumentMode {
             subject: Subject::Claimed(email),
             agent: None,
             conversation: None,
+            code_conversation: None,
             context_id: None,
             origin: None,
             issued_at: None,

@@ -136,7 +136,14 @@ impl Arguments {
 
     fn unknown(&self, name: &str) -> String {
         let known: Vec<&str> = self.properties.iter().map(|property| property.name.as_str()).collect();
+        let near: Vec<&str> = known.iter().copied().filter(|known| is_near(name, known)).collect();
         let known = known.join(", ");
+        if !near.is_empty() {
+            return format!(
+                "there is no argument {name}; did you mean {}? the arguments are {known}",
+                near.join(" or ")
+            );
+        }
         match names_a_person(name) {
             true => format!(
                 "there is no argument {name}: who the customer is comes with the call and cannot be chosen; the \
@@ -156,6 +163,23 @@ fn shown(name: &str) -> String {
 fn names_a_person(name: &str) -> bool {
     const WHO: &[&str] = &["customer", "user", "client", "account", "contact", "requester", "email", "mail", "subject"];
     const WHAT: &[&str] = &["id", "ids", "identifier", "name", "email", "mail", "address", "number", "ref", "key"];
+    let words = words(name);
+    let is_who = |word: &String| WHO.contains(&word.as_str());
+    words.iter().any(is_who) && words.iter().all(|word| is_who(word) || WHAT.contains(&word.as_str()))
+}
+
+/// Whether a name is likely meant for an argument: mistyped, or one has the other's words and more.
+fn is_near(name: &str, known: &str) -> bool {
+    let (name, known) = (words(name), words(known));
+    let (short, long) = if name.len() < known.len() { (&name, &known) } else { (&known, &name) };
+    let contained = !short.is_empty() && short.iter().all(|word| long.contains(word));
+    let (name, known) = (name.concat(), known.concat());
+    let typos = if known.len() > 6 { 2 } else { 1 };
+    contained || !name.is_empty() && strsim::damerau_levenshtein(&name, &known) <= typos
+}
+
+/// The words of a name, in lower case: `customerEmail` and `customer_email` have two.
+fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
     for c in name.chars() {
@@ -168,8 +192,7 @@ fn names_a_person(name: &str) -> bool {
         before = c;
     }
     words.retain(|word| !word.is_empty());
-    let is_who = |word: &String| WHO.contains(&word.as_str());
-    words.iter().any(is_who) && words.iter().all(|word| is_who(word) || WHAT.contains(&word.as_str()))
+    words
 }
 
 /// Whether a text has nothing to read.
@@ -258,6 +281,36 @@ mod tests {
         ] {
             let sentence = check(arguments.clone()).unwrap_err();
             assert!(sentence.contains(expected), "{arguments}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_near_an_argument_if_it_is_mistyped_or_has_its_words() {
+        for (name, known) in [
+            ("mail", "email"),
+            ("e-mail", "email"),
+            ("emailAddress", "email"),
+            ("customer_email", "email"),
+            ("email", "customer_email"),
+            ("verification_code", "code"),
+            ("orderId", "order_id"),
+            ("order", "order_id"),
+            ("odrer_id", "order_id"),
+            ("subejct", "subject"),
+        ] {
+            assert!(is_near(name, known), "{name}, {known}");
+        }
+        for (name, known) in [
+            ("customer_id", "order_id"),
+            ("user", "query"),
+            ("email", "order_id"),
+            ("email", "detail"),
+            ("phone_number", "first_name"),
+            ("", "code"),
+            ("_", "code"),
+            ("to", "note"),
+        ] {
+            assert!(!is_near(name, known), "{name}, {known}");
         }
     }
 

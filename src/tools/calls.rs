@@ -16,7 +16,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
 use super::{
-    error::ToolError,
+    carried_key::CarriedKey,
+    error::{SHORT_WAIT_S, ToolError, in_words},
     refused::{Code, Refused},
     registry::{CallerSource, Registry, Request},
     step_up::NoCaller,
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     desk::{Desk, Verdict},
     domain::{AgentId, Scope},
-    identity::{Evidence, Identity, Remedy, agents::Agent},
+    identity::{Caller, Evidence, Identity, Remedy, agents::Agent},
     telemetry::{causes, metrics, traces},
 };
 
@@ -51,8 +52,7 @@ pub struct Calls {
 #[derive(Debug)]
 pub struct Incoming<'a> {
     pub arguments: Map<String, Value>,
-    /// The caller's idempotency key, if it sent one.
-    pub idempotency_key: Option<Value>,
+    pub idempotency_key: CarriedKey,
     pub evidence: Evidence,
     /// W3C Trace Context of the message, which takes precedence over that of the request.
     pub traceparent: Option<&'a str>,
@@ -110,9 +110,9 @@ impl Calls {
     /// Who the customer is, with what the conversation has proven by a one-time code.
     async fn caller(&self, spec: &Spec, incoming: &mut Incoming<'_>) -> Result<CallerSource, NoCaller> {
         self.identity.take_input(&mut incoming.evidence, &mut incoming.arguments);
-        self.registry.take_verification(&mut incoming.arguments, &mut incoming.evidence);
+        let typed = self.registry.take_verification(&mut incoming.arguments);
         let resolved = self.identity.resolve(&incoming.evidence).await;
-        self.registry.step_up(spec, &incoming.evidence, resolved, &mut incoming.arguments).await
+        self.registry.step_up(spec, &incoming.evidence, typed, resolved, &mut incoming.arguments).await
     }
 
     async fn resolved(
@@ -127,7 +127,8 @@ impl Calls {
             Ok(caller) => caller,
             Err(NoCaller::Refused(refusal)) => {
                 tracing::warn!(reason = %refusal, "customer context refused");
-                self.note_refused(tool, agent, Verdict::IdentityRefused).await;
+                let caller = Caller { origin: refusal.origin(agent.as_ref()), ..Caller::nobody(agent) };
+                self.note_refused(tool, &caller, Verdict::IdentityRefused).await;
                 let (code, sentence) = match refusal.remedy() {
                     Remedy::SignIn => (Code::NotConfirmed, SIGN_IN),
                     Remedy::Integrator => (Code::Integration, INTEGRATION),
@@ -135,13 +136,13 @@ impl Calls {
                 };
                 return Err(Refused::new(code, sentence));
             }
-            Err(NoCaller::StepUp(error)) => {
-                self.note_refused(tool, agent, Verdict::StepUp).await;
+            Err(NoCaller::Told { verdict, error, caller }) => {
+                self.note_refused(tool, &caller, verdict).await;
                 return Err(error.into_refused());
             }
             Err(NoCaller::Failed(error)) => {
                 tracing::error!(error = causes(&error), "failed to look up what a conversation has proven");
-                self.note_refused(tool, agent, Verdict::Failed).await;
+                self.note_refused(tool, &Caller::nobody(agent), Verdict::Failed).await;
                 return Err(error.into_refused());
             }
         };
@@ -157,7 +158,8 @@ impl Calls {
             let ended = async move { task.await.unwrap_or_else(|error| Err(Box::new(error))) };
             within(deadline, cancelled, ended, "Repeat the same call to learn its result; it is not done twice.").await
         } else {
-            within(deadline, cancelled, call, "Try again in a minute.").await
+            let next = format!("Try again in {}.", in_words(SHORT_WAIT_S));
+            within(deadline, cancelled, call, &next).await
         }
     }
 
@@ -179,11 +181,11 @@ impl Calls {
 
     /// Audits a call beyond the token's scopes.
     pub async fn note_scope_refused(&self, agent: &Agent, tool: &str) {
-        self.note_refused(tool, Some(agent.id.clone()), Verdict::ScopeRefused).await;
+        self.note_refused(tool, &Caller::nobody(Some(agent.id.clone())), Verdict::ScopeRefused).await;
     }
 
-    async fn note_refused(&self, tool: &str, agent: Option<AgentId>, verdict: Verdict) {
-        if let Err(error) = self.registry.note_refused(tool, agent, verdict).await {
+    async fn note_refused(&self, tool: &str, caller: &Caller, verdict: Verdict) {
+        if let Err(error) = self.registry.note_refused(tool, caller, verdict).await {
             tracing::error!(error = causes(&error), "failed to record a refusal");
         }
     }
@@ -214,7 +216,8 @@ async fn within(
         ended = ended => ended,
         () = tokio::time::sleep(deadline) => {
             tracing::warn!(deadline_ms = deadline.as_millis() as u64, "tool call overran its deadline");
-            return Err(Refused::new(Code::Timeout, format!("This takes longer than it should. {next}")));
+            let refused = Refused::new(Code::Timeout, format!("This takes longer than it should. {next}"));
+            return Err(refused.again_in(SHORT_WAIT_S));
         }
         () = cancelled => return Err(Refused::new(Code::Cancelled, "The call was cancelled.")),
     };

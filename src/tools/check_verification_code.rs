@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    error::ToolError,
+    error::{ToolError, minutes_in_words},
     refused::Code,
     send_verification_code::handle,
     tool::{Hints, Tool},
@@ -31,7 +31,7 @@ pub(super) struct Input {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
     confirmed: bool,
-    // How long it stays so.
+    // How long it still is.
     #[serde(skip)]
     #[schemars(skip)]
     minutes: u32,
@@ -60,10 +60,11 @@ impl Tool for CheckVerificationCode {
                  this did not count as a try.",
             )
         })?;
-        let (minutes, handle) =
-            (desk.verifications().map_or(0, |codes| codes.options().level_minutes), handle(input.verification));
-        match desk.check_code(call, &code, handle.as_ref()).await? {
-            Checked::Right(_) => Ok(Output { confirmed: true, minutes }),
+        match desk.check_code(call, &code, handle(input.verification).as_ref()).await? {
+            Checked::Right { until, .. } => {
+                let left_ms = until.unix_ms().saturating_sub(desk.now().unix_ms()).max(0);
+                Ok(Output { confirmed: true, minutes: u32::try_from(left_ms).unwrap_or(u32::MAX).div_ceil(60_000) })
+            }
             Checked::Wrong { left: 0 } => Err(ToolError::refused(
                 Code::CodeWrong,
                 format!("The code is wrong, and this was the last try for it. {SEND_AGAIN}"),
@@ -92,6 +93,7 @@ impl Tool for CheckVerificationCode {
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "The address is confirmed for {} minutes. Go on with what the customer asked for.", self.minutes)
+        let minutes = minutes_in_words(self.minutes);
+        write!(f, "The address is confirmed for {minutes}. Go on with what the customer asked for.")
     }
 }

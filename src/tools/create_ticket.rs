@@ -88,12 +88,13 @@ pub(super) struct Output {
 impl Tool for CreateTicket {
     const NAME: &'static str = "create_ticket";
     const TITLE: &'static str = "Create support ticket";
-    const DESCRIPTION: &'static str = "Open a support ticket for the customer in this conversation, or add to the one \
-        it has, so that a person takes over. Use it when the customer asks for a human, or when the other tools and search_articles have no answer. \
-        Do not use it for what lookup_order can answer. Tell the customer the ticket_id. Repeating the same call is safe.";
+    const DESCRIPTION: &'static str = "Open a support ticket, or add to the one that the conversation has, so that a \
+        person takes over. Use it when the customer asks for a human, or the other tools have no answer. Do not use it for \
+        what lookup_order can answer. Tell the customer the ticket_id. Repeats are safe.";
     const HINTS: Hints = Hints { read_only: false, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Anonymous;
     const SCOPE: Scope = Scope::TicketsWrite;
+    const TAKES_KEY: bool = true;
 
     type Input = Input;
     type Output = Output;

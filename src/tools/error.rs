@@ -1,5 +1,7 @@
 //! Errors for two audiences: sentences that tell the model what to do next, and causes for the log.
 
+use std::time::Duration;
+
 use super::refused::{Code, Refused};
 use crate::{
     desk::{Desk, DeskError, PortError, PortErrorKind, System, Verdict},
@@ -8,8 +10,10 @@ use crate::{
     telemetry::causes,
 };
 
-/// How long to wait for a system that does not say, in seconds.
+/// How long to wait for a system that wants fewer requests, or may have done something, and does not say, in seconds.
 const USUAL_WAIT_S: u64 = 60;
+/// How long to wait for a system that did not answer once, in seconds.
+pub(super) const SHORT_WAIT_S: u64 = 5;
 
 /// Why a call failed. Agents see what [`ToolError::into_refused`] makes of it, and nothing else.
 #[derive(Debug, thiserror::Error)]
@@ -181,6 +185,10 @@ impl From<DeskError> for ToolError {
     }
 }
 
+pub(super) fn minutes_in_words(minutes: u32) -> String {
+    if minutes == 1 { "1 minute".to_owned() } else { format!("{minutes} minutes") }
+}
+
 pub(super) fn in_words(seconds: u64) -> String {
     match seconds {
         1 => "a second".to_owned(),
@@ -195,13 +203,8 @@ fn of_port(error: &PortError) -> Refused {
     use PortErrorKind as Kind;
     let system = error.system;
     match &error.kind {
-        Kind::Unavailable { .. } | Kind::Unexpected | Kind::Unreadable | Kind::NotDone { .. } | Kind::Unprocessable => {
-            let sentence = format!(
-                "The {system} does not answer right now. Tell the customer that it could not be done yet, and try again in a \
-                 minute; repeating the same call is safe."
-            );
-            Refused::new(Code::Unavailable, sentence).again_in(USUAL_WAIT_S)
-        }
+        Kind::Unavailable { closed_for } | Kind::NotDone { closed_for } => unavailable(system, *closed_for),
+        Kind::Unexpected | Kind::Unreadable | Kind::Unprocessable => unavailable(system, None),
         Kind::Denied => Refused::new(
             Code::Misconfigured,
             format!(
@@ -245,6 +248,22 @@ fn of_port(error: &PortError) -> Refused {
     }
 }
 
+/// After how many seconds a system that did not answer is asked again.
+pub(super) fn wait_s(closed_for: Option<Duration>) -> u64 {
+    closed_for.map_or(SHORT_WAIT_S, |wait| Wait(wait).seconds())
+}
+
+/// A system that did not answer, or not in a way that can be read. While its breaker is open no request is sent.
+fn unavailable(system: System, closed_for: Option<Duration>) -> Refused {
+    let wait_s = wait_s(closed_for);
+    let sentence = format!(
+        "The {system} does not answer right now. Tell the customer that it could not be done yet, and try again in {}; \
+         repeating the same call is safe.",
+        in_words(wait_s)
+    );
+    Refused::new(Code::Unavailable, sentence).again_in(wait_s)
+}
+
 /// Why the configuration of the tools is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -254,6 +273,10 @@ pub enum RegistryError {
     IdentityField(String),
     #[error("tools.contact_fields must not hold note: update_crm has an argument of that name")]
     NoteField,
+    #[error(
+        "tools.{key} names {name}, a tool that is there only with verification.enabled = true; set that, or remove it"
+    )]
+    OnlyWithCodes { key: &'static str, name: String },
     #[error("tools.{key} names {name}, which is not a tool; the tools are {known}")]
     UnknownTool { key: &'static str, name: String, known: String },
     #[error("tools.ignored_arguments must not hold {name}: {tool} has an argument of that name")]

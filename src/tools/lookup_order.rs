@@ -146,8 +146,7 @@ impl Tool for LookupOrder {
     const TITLE: &'static str = "Look up order";
     const DESCRIPTION: &'static str = "Get status, tracking and items of one order of the customer in this conversation. \
         Use it when the customer asks where an order is, what is in it or what it cost; ask for the number if it is \
-        missing. It cannot list or search orders, nor see those of anybody else, and changes nothing: for returns, \
-        cancellations and complaints use create_ticket.";
+        missing. It cannot list orders, and changes nothing: for returns, cancellations and complaints use create_ticket.";
     const HINTS: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Otp;
     const SCOPE: Scope = Scope::OrdersRead;

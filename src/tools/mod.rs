@@ -6,6 +6,7 @@ mod argument_kind;
 mod argument_mode;
 mod arguments;
 mod calls;
+mod carried_key;
 mod check_verification_code;
 mod create_ticket;
 mod error;
@@ -27,6 +28,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use calls::{Calls, Incoming, Outcome, UnknownTool};
+pub use carried_key::{CarriedKey, MalformedKey};
 pub use error::{RegistryError, ToolError};
 pub use json_text::{BYTE_ORDER_MARK, readable};
 pub use openapi::{About, openapi, server_of};

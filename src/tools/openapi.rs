@@ -8,6 +8,7 @@ use super::{
     refused::Code,
     tool::Spec,
 };
+use crate::identity::{VERIFICATION_ARGUMENT, VERIFICATION_HEADER};
 
 /// What a description says besides the tools.
 #[derive(Debug, Clone)]
@@ -138,7 +139,12 @@ fn headers(spec: &Spec, about: &About) -> Vec<Value> {
         let what = "The signed customer context. The integration sets it; the model must not.";
         headers.push(string(json!({ "type": "string" }), &as_written(name), what));
     }
-    if !spec.hints.read_only {
+    if spec.input_schema.get("properties").is_some_and(|properties| properties.get(VERIFICATION_ARGUMENT).is_some()) {
+        let what =
+            "The handle that send_verification_code returned, where the platform keeps it; in place of the argument.";
+        headers.push(string(json!({ "type": "string" }), &as_written(VERIFICATION_HEADER), what));
+    }
+    if spec.takes_key {
         let what =
             "A repeat with the same key is not done twice. Without one, the same arguments are the same request.";
         let key = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~][!-~]*$" });
@@ -256,11 +262,14 @@ mod tests {
                     .filter(|parameter| parameter["in"] == "header")
                     .map(|parameter| parameter["name"].as_str().unwrap())
                     .collect();
-                let expected: &[&str] = match spec.hints.read_only {
-                    true => &["Customer-Context", "Prefer"],
-                    false => &["Customer-Context", "Idempotency-Key", "Prefer"],
+                // A key is described where it is read: for effects, which a repeat finds.
+                let expected: &[&str] = match spec.name {
+                    "create_ticket" | "update_crm" => {
+                        &["Customer-Context", "Customer-Verification", "Idempotency-Key", "Prefer"]
+                    }
+                    _ => &["Customer-Context", "Customer-Verification", "Prefer"],
                 };
-                assert_eq!(names, expected);
+                assert_eq!(names, expected, "{}", spec.name);
             }
         }
     }

@@ -107,6 +107,7 @@ impl Code {
             | Verdict::Failed
             | Verdict::CodeSent
             | Verdict::CodeLimited
+            | Verdict::CodeFailed
             | Verdict::CodeRight => Self::Failed,
         }
     }

@@ -8,6 +8,7 @@ use super::{
     OneTimeCodes, Options, all,
     argument_mode::ArgumentMode,
     arguments::Arguments,
+    carried_key::CarriedKey,
     error::{RegistryError, ToolError, in_words},
     refused::{Code, Refused},
     tool::{AnyTool, Spec, ToolReply},
@@ -43,8 +44,7 @@ struct Entry {
 pub struct Request {
     pub tool: &'static str,
     pub arguments: Map<String, Value>,
-    /// The caller's idempotency key, if it sent one.
-    pub idempotency_key: Option<Value>,
+    pub idempotency_key: CarriedKey,
     /// The authenticated agent, where authentication is required.
     pub agent: Option<AgentId>,
     pub caller: CallerSource,
@@ -74,6 +74,9 @@ impl Registry {
         let named = named.chain(options.deadlines_ms.keys().map(|name| ("deadlines_ms", name)));
         for (key, name) in named {
             if !names.contains(&name.as_str()) {
+                if all(options, OneTimeCodes::Enabled)?.iter().any(|tool| tool.spec().name == name) {
+                    return Err(RegistryError::OnlyWithCodes { key, name: name.clone() });
+                }
                 return Err(RegistryError::UnknownTool { key, name: name.clone(), known: names.join(", ") });
             }
         }
@@ -179,7 +182,7 @@ impl Registry {
         let claimed = match self.argument_mode.as_ref().map(|mode| mode.claimed(spec, arguments)).transpose() {
             Ok(claimed) => claimed,
             Err(error) => {
-                self.note_without_caller(spec.name, agent, Verdict::InvalidArguments).await?;
+                self.note_refused(spec.name, &Caller::nobody(agent), Verdict::InvalidArguments).await?;
                 return Err(error);
             }
         };
@@ -222,33 +225,13 @@ impl Registry {
     }
 
     async fn note(&self, caller: &Caller, spec: &Spec, verdict: Verdict) -> Result<(), ToolError> {
-        let record = AuditRecord::of_caller(caller, spec.name, self.desk.now(), Decision::new(verdict));
-        self.desk.record(record).await.map_err(ToolError::Port)
+        self.note_refused(spec.name, caller, verdict).await
     }
 
     /// Audits a call that was refused before its customer was known.
-    pub async fn note_refused(&self, tool: &str, agent: Option<AgentId>, verdict: Verdict) -> Result<(), ToolError> {
+    pub async fn note_refused(&self, tool: &str, caller: &Caller, verdict: Verdict) -> Result<(), ToolError> {
         let tool = self.spec(tool).map_or("unknown", |spec| spec.name);
-        self.note_without_caller(tool, agent, verdict).await
-    }
-
-    async fn note_without_caller(
-        &self,
-        tool: &'static str,
-        agent: Option<AgentId>,
-        verdict: Verdict,
-    ) -> Result<(), ToolError> {
-        let record = AuditRecord {
-            at: self.desk.now(),
-            agent,
-            customer: None,
-            staff: None,
-            conversation: None,
-            context_id: None,
-            origin: None,
-            tool: tool.into(),
-            decision: Decision::new(verdict),
-        };
+        let record = AuditRecord::of_caller(caller, tool, self.desk.now(), Decision::new(verdict));
         self.desk.record(record).await.map_err(ToolError::Port)
     }
 }
@@ -259,19 +242,12 @@ type Judged = (Verdict, Refused);
 fn checked(
     entry: &Entry,
     arguments: Map<String, Value>,
-    key: Option<Value>,
+    key: CarriedKey,
 ) -> Result<(Map<String, Value>, Option<IdempotencyKey>), Judged> {
     let arguments = entry.arguments.check(arguments, |name| entry.tool.instead_of(name));
     arguments
-        .and_then(|arguments| Ok((arguments, key.map(idempotency_key).transpose()?)))
+        .and_then(|arguments| Ok((arguments, key.parse()?)))
         .map_err(|sentence| (Verdict::InvalidArguments, Refused::new(Code::InvalidArguments, sentence)))
-}
-
-fn idempotency_key(value: Value) -> Result<IdempotencyKey, String> {
-    value.as_str().and_then(|text| IdempotencyKey::parse(text).ok()).ok_or_else(|| {
-        "The idempotency key must be a string of 1 to 255 visible ASCII characters. Correct it, or call again without one."
-            .to_owned()
-    })
 }
 
 /// Hashes the members sorted by name, so that their order does not matter.

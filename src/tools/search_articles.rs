@@ -59,7 +59,7 @@ impl Tool for SearchArticles {
     const TITLE: &'static str = "Search help articles";
     const DESCRIPTION: &'static str = "Search the company's published help articles: policies, how-tos, shipping, \
         returns, payment. Use it before you answer a general question, and answer from what it finds. It knows nothing \
-        about the customer or their orders.";
+        of customers or orders.";
     const HINTS: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Anonymous;
     const SCOPE: Scope = Scope::ArticlesRead;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    error::ToolError,
+    error::{ToolError, minutes_in_words},
     tool::{Hints, Tool},
 };
 use crate::{
@@ -51,12 +51,12 @@ impl Tool for SendVerificationCode {
 
     async fn call(&self, desk: &Desk, call: &Call, input: Input) -> Result<Output, ToolError> {
         let to = match &input.email {
-            Some(text) => Email::parse(text.trim()).map_err(|_| {
+            Some(text) => Email::parse(text.trim()).ok().filter(Email::is_mailbox).ok_or_else(|| {
                 ToolError::invalid(
                     "email is not an address of the form name@example.com. Ask the customer to spell it, then call again.",
                 )
             })?,
-            None => call.caller.customer().and_then(Customer::verified_email).cloned().ok_or_else(|| {
+            None => proven(call).filter(|email| email.is_mailbox()).cloned().ok_or_else(|| {
                 ToolError::invalid(
                     "No address of this customer is known. Ask for the email address of their order or account, and call \
                      again with it as email.",
@@ -68,6 +68,11 @@ impl Tool for SendVerificationCode {
     }
 }
 
+/// The address that the caller's context proves.
+fn proven(call: &Call) -> Option<&Email> {
+    call.caller.customer().and_then(Customer::verified_email)
+}
+
 pub(super) fn handle(text: Option<String>) -> Option<Handle> {
     text.map(|text| Handle::sent(&Secret::new(text)))
 }
@@ -76,9 +81,9 @@ impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "If that mailbox exists, a code of six digits is on its way; it is valid for {} minutes. Ask the customer for it, \
-             then call check_verification_code.",
-            self.minutes
+            "If that mailbox exists, a code of six digits is on its way; it is valid for {}. Ask the customer for it, then call \
+             check_verification_code.",
+            minutes_in_words(self.minutes)
         )?;
         match &self.verification {
             Some(handle) => write!(f, " Send verification = {handle} with that call and all later ones."),

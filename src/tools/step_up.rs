@@ -10,9 +10,9 @@ use super::{
     tool::Spec,
 };
 use crate::{
-    desk::Handle,
-    domain::{AgentId, Customer, Email, Level},
-    identity::{Caller, Carried, Evidence, Origin, Refusal, Resolved, Subject, VERIFICATION_ARGUMENT},
+    desk::{Handle, Verdict},
+    domain::{Customer, Email, Level, Secret},
+    identity::{Caller, Evidence, Origin, Refusal, Resolved, Subject, VERIFICATION_ARGUMENT},
 };
 
 /// Why a call has no caller.
@@ -20,45 +20,51 @@ use crate::{
 pub enum NoCaller {
     /// Its evidence is missing or wrong.
     Refused(Refusal),
-    /// A one-time code can help; the sentence says how.
-    StepUp(ToolError),
+    /// The model can do something about it; the sentence says what.
+    Told { verdict: Verdict, error: ToolError, caller: Box<Caller> },
     /// What is proven could not be looked up.
     Failed(ToolError),
 }
 
+const NOT_THE_HANDLE: &str = "verification is not that of this conversation, which the host sends beside the call. Call again \
+    without verification.";
+const NO_HANDLE: &str = "verification must be the string that send_verification_code returned. Call again with it, or without \
+    verification.";
+
 impl Registry {
-    /// Moves the handle of a verification from the arguments into the evidence, where one-time codes are enabled.
-    pub fn take_verification(&self, arguments: &mut Map<String, Value>, evidence: &mut Evidence) {
-        if self.desk().verifications().is_none() {
-            return;
-        }
-        if let Some(value) = arguments.shift_remove(VERIFICATION_ARGUMENT)
-            && !arguments::is_blank(&value)
-        {
-            evidence.verifications.push(Carried::of(&value));
-        }
+    /// Takes the handle of a verification out of the arguments, where one-time codes are enabled.
+    pub fn take_verification(&self, arguments: &mut Map<String, Value>) -> Option<Value> {
+        self.desk().verifications()?;
+        arguments.shift_remove(VERIFICATION_ARGUMENT).filter(|value| !arguments::is_blank(value))
     }
 
-    /// The caller of a call, with the address that the conversation has proven. `arguments` get the handle back if the
-    /// tool takes it itself.
+    /// The caller of a call, with the address that the conversation has proven. `typed` is the handle among the
+    /// arguments; they get it back if the tool takes it itself.
     pub async fn step_up(
         &self,
         spec: &Spec,
         evidence: &Evidence,
+        typed: Option<Value>,
         resolved: Result<Resolved, Refusal>,
         arguments: &mut Map<String, Value>,
     ) -> Result<CallerSource, NoCaller> {
         let enabled = self.desk().verifications().is_some();
-        let (caller, refusal) = match resolved {
+        let (mut caller, refusal) = match resolved {
             Ok(Resolved::FromArgument) => return Ok(CallerSource::Argument),
             Ok(Resolved::Caller(caller)) if !enabled => return Ok(CallerSource::Caller(caller)),
             Ok(Resolved::Caller(caller)) => (*caller, None),
             Err(refusal) if enabled && refusal.is_absence() => {
-                (nobody(evidence.agent.as_ref().map(|agent| &agent.id)), Some(refusal))
+                (Caller::nobody(evidence.agent.as_ref().map(|agent| agent.id.clone())), Some(refusal))
             }
             Err(refusal) => return Err(NoCaller::Refused(refusal)),
         };
-        let handle = evidence.verification().map_err(NoCaller::Refused)?.map(Handle::sent);
+        let beside = evidence.verification().map_err(NoCaller::Refused)?;
+        let handle = the_handle(beside, typed).map_err(|sentence| NoCaller::Told {
+            verdict: Verdict::InvalidArguments,
+            error: ToolError::invalid(sentence),
+            caller: Box::new(caller.clone()),
+        })?;
+        caller.code_conversation = handle.as_ref().and_then(|handle| self.desk().code_conversation(&caller, handle));
         if spec.for_nobody {
             if let Some(handle) = handle {
                 arguments.insert(VERIFICATION_ARGUMENT.to_owned(), handle.expose().into());
@@ -76,9 +82,26 @@ impl Registry {
         match (email, refusal) {
             (Some(email), _) => Ok(CallerSource::Caller(Box::new(raised(caller, email)))),
             (None, None) => Ok(CallerSource::Caller(Box::new(caller))),
-            (None, Some(refusal)) if spec.level == Level::Verified => Err(NoCaller::Refused(refusal)),
-            (None, Some(_)) => Err(NoCaller::StepUp(ToolError::step_up_by_code())),
+            (None, Some(_)) => Err(NoCaller::Told {
+                verdict: Verdict::StepUp,
+                error: ToolError::step_up_at(self.desk(), spec.level),
+                caller: Box::new(caller),
+            }),
         }
+    }
+}
+
+/// The handle that came beside the call, or among its arguments. Where both came they agree, or the model is told to
+/// leave its own out.
+fn the_handle(beside: Option<&Secret>, typed: Option<Value>) -> Result<Option<Handle>, &'static str> {
+    let typed = match typed {
+        Some(Value::String(typed)) => Some(Secret::new(typed)),
+        Some(_) => return Err(NO_HANDLE),
+        None => None,
+    };
+    match (beside, &typed) {
+        (Some(beside), Some(typed)) if beside.expose() != typed.expose() => Err(NOT_THE_HANDLE),
+        (beside, typed) => Ok(beside.or(typed.as_ref()).map(Handle::sent)),
     }
 }
 
@@ -95,36 +118,26 @@ fn raised(mut caller: Caller, email: Email) -> Caller {
     caller
 }
 
-fn nobody(agent: Option<&AgentId>) -> Caller {
-    Caller {
-        subject: Subject::Nobody,
-        agent: agent.cloned(),
-        conversation: None,
-        context_id: None,
-        origin: None,
-        issued_at: None,
-    }
-}
-
 /// Adds the argument by which a call says what it has proven.
 pub(super) fn offer(spec: &mut Spec) {
     if let Some(properties) = spec.input_schema.get_mut("properties").and_then(Value::as_object_mut)
         && !spec.for_nobody
     {
-        // What it is, the answer of send_verification_code says; here each word counts for every tool.
-        properties.insert(VERIFICATION_ARGUMENT.to_owned(), json!({ "type": "string" }));
+        // Each word counts for every tool.
+        let description = "From send_verification_code.";
+        properties.insert(VERIFICATION_ARGUMENT.to_owned(), json!({ "type": "string", "description": description }));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::CustomerId;
+    use crate::domain::{AgentId, CustomerId};
 
     #[test]
     fn a_code_adds_an_address_and_takes_nothing() {
         let email = |text: &str| Email::parse(text).unwrap();
-        let caller = raised(nobody(None), email("ada@example.com"));
+        let caller = raised(Caller::nobody(None), email("ada@example.com"));
         let customer = caller.customer().unwrap();
         assert_eq!((customer.id.system().as_str(), customer.reached()), ("code", Level::Otp));
         let shop = CustomerId::parse("shop:42").unwrap();
@@ -137,7 +150,7 @@ mod tests {
         };
         let own = Customer { email_by_code: None, ..own };
         let caller = raised(
-            Caller { subject: Subject::Customer(own), ..nobody(AgentId::parse("bot").ok().as_ref()) },
+            Caller { subject: Subject::Customer(own), ..Caller::nobody(AgentId::parse("bot").ok()) },
             email("ada@example.com"),
         );
         let customer = caller.customer().unwrap();

@@ -30,6 +30,8 @@ pub(super) trait Tool: Send + Sync + 'static {
     const STAFF_SCOPE: Option<Scope> = None;
     /// Whether it may be called while nobody knows who the customer is.
     const FOR_NOBODY: bool = false;
+    /// Whether an idempotency key stands for its effect.
+    const TAKES_KEY: bool = false;
 
     type Input: DeserializeOwned + JsonSchema + Send;
     /// `Display` is the text rendering for clients that show no structured content.
@@ -77,6 +79,8 @@ pub struct Spec {
     pub staff_scope: Option<Scope>,
     /// Whether it may be called while nobody knows who the customer is.
     pub for_nobody: bool,
+    /// Whether an idempotency key stands for its effect.
+    pub takes_key: bool,
 }
 
 impl Spec {
@@ -150,6 +154,7 @@ impl<T: Tool> AnyTool for Erased<T> {
             scope: T::SCOPE,
             staff_scope: T::STAFF_SCOPE,
             for_nobody: T::FOR_NOBODY,
+            takes_key: T::TAKES_KEY,
         }
     }
 

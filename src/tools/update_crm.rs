@@ -1,6 +1,6 @@
 //! `update_crm`: changes contact fields and adds a note, for a signed-in customer.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Options,
-    error::{RegistryError, ToolError, in_words},
+    error::{RegistryError, ToolError, in_words, wait_s},
     refused::Code,
     tool::{Hints, Tool},
 };
@@ -83,11 +83,11 @@ impl Tool for UpdateCrm {
     const TITLE: &'static str = "Update contact";
     const DESCRIPTION: &'static str = "Correct contact details of the customer in this conversation, or leave a note \
         for the staff. Use it when the customer states a new value; leave out, or empty, what does not change. Do not use \
-        it to guess or complete data, nor for what needs an answer: that is create_ticket. The email address cannot be \
-        changed here: open a ticket for that.";
+        it to guess data, nor for what needs an answer or a new email address: that is create_ticket.";
     const HINTS: Hints = Hints { read_only: false, destructive: true, idempotent: true, open_world: false };
     const LEVEL: Level = Level::Verified;
     const SCOPE: Scope = Scope::CrmWrite;
+    const TAKES_KEY: bool = true;
 
     type Input = Input;
     type Output = Output;
@@ -191,6 +191,13 @@ fn fields_sentence(update: &ContactUpdate) -> String {
     said.trim_start().to_owned()
 }
 
+fn not_answering(closed_for: Option<Duration>) -> String {
+    let wait = in_words(wait_s(closed_for));
+    format!(
+        "The note was not saved: the CRM does not answer right now. Repeat exactly the same call in {wait} to save it."
+    )
+}
+
 /// Says what happened to the note after the fields were saved.
 fn note_sentence(error: &DeskError) -> String {
     match error {
@@ -215,9 +222,11 @@ fn note_sentence(error: &DeskError) -> String {
             "The note was not saved: the CRM did not accept it, and the same call will not help. If the staff has to know it, \
              open a ticket with create_ticket."
         }
-        _ => {
-            "The note was not saved: the CRM does not answer right now. Repeat exactly the same call in a minute to save it."
-        }
+        DeskError::Port(PortError {
+            kind: PortErrorKind::Unavailable { closed_for } | PortErrorKind::NotDone { closed_for },
+            ..
+        }) => return not_answering(*closed_for),
+        _ => return not_answering(None),
     }
     .to_owned()
 }

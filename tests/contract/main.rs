@@ -4,6 +4,7 @@
 
 mod articles_random;
 mod compile_fail;
+mod one_token;
 mod ownership;
 mod parking;
 mod queue;

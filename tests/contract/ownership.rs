@@ -14,7 +14,7 @@ use frontdesk::{
     },
     identity::{Caller, Subject},
     store::Store,
-    tools::{self, CallerSource, Registry, Request},
+    tools::{self, CallerSource, CarriedKey, Registry, Request},
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -146,12 +146,13 @@ fn request(tool: &'static str, arguments: serde_json::Value, customer: &Customer
     Request {
         tool,
         arguments: arguments.as_object().unwrap().clone(),
-        idempotency_key: None,
+        idempotency_key: CarriedKey::none(),
         agent: None,
         caller: CallerSource::Caller(Box::new(Caller {
             subject: Subject::Customer(customer.clone()),
             agent: None,
             conversation: None,
+            code_conversation: None,
             context_id: None,
             origin: None,
             issued_at: None,

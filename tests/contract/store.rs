@@ -78,6 +78,7 @@ fn claim(clock: &Clock, key: &str, arguments: &str) -> Claim {
             subject: frontdesk::identity::Subject::Customer(ada()),
             agent: None,
             conversation: None,
+            code_conversation: None,
             context_id: None,
             origin: None,
             issued_at: None,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use frontdesk::{
     config::{IdentityConfig, Secrets},
-    domain::{Clock, Secret, SystemId},
-    identity::{CarriedHeader, Evidence, Identity, TokenPreset},
+    domain::{Clock, SystemId},
+    identity::{Identity, Sent, TokenPreset},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -55,10 +55,8 @@ async fn each_preset_does_what_its_examples_say() {
                 false => EncodingKey::from_ed_pem(PRIVATE.as_bytes()).unwrap(),
             };
             let token = jsonwebtoken::encode(&header, &example.claims, &signing).unwrap();
-            let name = form.header.clone().unwrap_or_else(|| "customer-context".to_owned());
-            let carried = CarriedHeader { name, value: Secret::new(token.clone()) };
-            let evidence = Evidence { headers: vec![carried], ..Evidence::default() };
-            let inspection = identity.inspect(&token, form.header.as_deref(), &evidence).await;
+            let sent = Sent { header: form.header.as_deref(), ..Sent::default() };
+            let inspection = identity.inspect(&token, sent).await;
             match (&example.gives, &example.refused, inspection.outcome) {
                 (Some(gives), None, Ok(caller)) => {
                     let customer = caller.customer().unwrap();

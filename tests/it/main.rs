@@ -24,9 +24,10 @@ mod desk {
 mod identity {
     mod access_tokens;
     mod agents;
+    mod bridge_faults;
     mod bridge_moves;
     mod bridge_tokens;
-    mod bridges;
+    pub mod bridges;
     pub mod context;
     mod oauth;
 }
@@ -126,10 +127,12 @@ mod console {
 mod cli {
     mod bad_input;
     mod check;
+    mod check_identity;
     mod commands;
     mod config;
     mod demo;
     mod init;
+    mod inspect;
     mod schemas;
     mod tail;
     mod usage;

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{ConfigArgs, block_on, output};
 use crate::{
     app,
-    config::{self, Config, Inspected},
+    config::{self, Config, Inspected, VerificationConfig},
     identity::agents::Authentication,
     store::Store,
     telemetry,
@@ -92,6 +92,11 @@ impl Check {
             false => {
                 report.unknown.push("upstreams and trace collector: whether they answer; --online asks them".to_owned())
             }
+        }
+        if config.verification.enabled && report.answers.is_empty() {
+            report
+                .unknown
+                .push("verification: whether codes can be sent; --online connects, and sends none".to_owned());
         }
         report.unknown.push("webhooks: whether the senders use these secrets".to_owned());
         report.unknown.push("other users: whether another user could start serve".to_owned());
@@ -185,6 +190,7 @@ fn describe(config: &Config, report: &mut Report) {
     let mut say = |text: String| report.findings.push(text);
     let mode = serde_json::to_value(config.identity.mode).unwrap_or_default();
     say(format!("identity: mode {}", mode.as_str().unwrap_or_default()));
+    app::grants(config).into_iter().for_each(|grant| say(format!("identity: {grant}")));
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     say(format!("http: would listen on {scheme}://{}/mcp", config.http.listen));
     let issuers: Vec<&str> = config.agents.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
@@ -212,5 +218,25 @@ fn describe(config: &Config, report: &mut Report) {
     }
     if let Some(endpoint) = &config.traces.endpoint {
         say(format!("traces: to {endpoint}"));
+    }
+    say(format!("verification: {}", sender(&config.verification)));
+}
+
+/// What sends one-time codes, in words.
+fn sender(verification: &VerificationConfig) -> String {
+    match (verification.enabled, &verification.smtp, &verification.connector) {
+        (false, ..) => "no one-time codes".to_owned(),
+        (true, Some(smtp), None) => {
+            let tls = serde_json::to_value(smtp.tls).unwrap_or_default();
+            format!(
+                "one-time codes by mail at {}:{}, tls {}, from {}",
+                smtp.host,
+                smtp.port(),
+                tls.as_str().unwrap_or_default(),
+                verification.from.as_deref().unwrap_or("nobody yet")
+            )
+        }
+        (true, None, Some(connector)) => format!("one-time codes by upstream {connector}"),
+        (true, ..) => "one-time codes, and nothing that sends them".to_owned(),
     }
 }

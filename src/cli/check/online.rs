@@ -10,7 +10,7 @@ use crate::{
     config::{Config, Secrets},
     connectors::{Asked, Failure, ProbeError},
     domain::Clock,
-    mail::{MailError, SmtpSender},
+    mail::{MailError, SmtpSender, SmtpTls},
     telemetry::causes,
     upstream::{
         auth::{TokenError, VaultError},
@@ -44,6 +44,15 @@ pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answ
             for probe in connector.probe().await {
                 let (reachable, advice) = match &probe.result {
                     Ok(Asked::Health) => (Some(true), "nothing".to_owned()),
+                    Ok(Asked::Reached) => {
+                        let health = probe.health.as_deref().unwrap_or("the request of [health]");
+                        let advice = format!(
+                            "it was reached and not asked: it has no {health} below base_url ({}), so path and \
+                             credentials were not tried",
+                            probe.base_url
+                        );
+                        (Some(true), advice)
+                    }
                     Ok(Asked::Nothing) => {
                         let asked = match probe.auth {
                             "oauth2" | "session" => "only a token was fetched",
@@ -77,12 +86,19 @@ pub(super) fn ask(config: &Config, secrets: &Secrets) -> anyhow::Result<Vec<Answ
 async fn mail_server(server: &SmtpSender, config: &Config) -> Answer {
     let began = std::time::Instant::now();
     let result = server.probe().await;
-    let authenticates = config.verification.smtp.as_ref().is_some_and(|smtp| smtp.username.is_some());
+    let smtp = config.verification.smtp.as_ref();
+    let authenticates = smtp.is_some_and(|smtp| smtp.username.is_some());
+    let starttls = smtp.is_some_and(|smtp| smtp.tls == SmtpTls::Starttls);
     let (reachable, advice) = match &result {
         Ok(()) => (Some(true), "nothing".to_owned()),
         Err(error) => {
             let step = match error {
                 MailError::Denied(_) => "check username and password, and that the account may send by SMTP",
+                // A server that waits for a handshake says nothing, or breaks off.
+                MailError::Late | MailError::NoConnection(_) if starttls => {
+                    "check host, port, DNS and firewall; a server that is encrypted from the first octet, as on port 465, \
+                     needs tls = \"implicit\""
+                }
                 MailError::Encryption(_) => "check tls, port and host: the certificate has to be for that name",
                 MailError::Busy(_) => "it answers, and takes nothing now: try again later",
                 MailError::Refused(_) => "it answers, and refuses this machine: ask whoever runs it",

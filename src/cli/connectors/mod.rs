@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 
 use super::{ConfigArgs, block_on, output};
 use crate::{
-    config::Loaded,
+    config::{self, ConfigError, Inspected, Loaded},
     connectors::{Library, Origin, Setting, VendorFile, run_examples},
+    telemetry,
 };
 
 /// Draft, list, show, test and try out connectors
@@ -91,8 +92,23 @@ struct From {
 }
 
 impl From {
+    /// The vendor files alone: a configuration whose other sections are not finished yet does not matter.
     fn library(&self) -> anyhow::Result<Library> {
-        self.open().map(|(library, _)| library)
+        let Inspected { loaded, faults, .. } = config::inspect(&self.config.overrides());
+        telemetry::init(&loaded.config.log, &loaded.config.traces, None)?;
+        let matters = |fault: &ConfigError| fault.key().is_none_or(|key| key.starts_with("connectors"));
+        match faults.into_iter().find(matters) {
+            Some(fault) => Err(fault.into()),
+            None => self.library_of(&loaded),
+        }
+    }
+
+    fn library_of(&self, loaded: &Loaded) -> anyhow::Result<Library> {
+        let configured = loaded.config.connectors.directory.clone();
+        // Without a configuration file, vendor files are written here all the same.
+        let here = Some(self.beside()).filter(|path| path.is_dir());
+        let directory = self.directory.clone().or(configured).or(here);
+        Ok(Library::with_directory(directory.as_deref())?)
     }
 
     /// The directory of the user's own files, which need not be there yet.
@@ -110,12 +126,7 @@ impl From {
     /// The vendor files, and the configuration.
     fn open(&self) -> anyhow::Result<(Library, Loaded)> {
         let loaded = self.config.load()?;
-        let configured = loaded.config.connectors.directory.clone();
-        // Without a configuration file, vendor files are written here all the same.
-        let here = Some(self.beside()).filter(|path| path.is_dir());
-        let directory = self.directory.clone().or(configured).or(here);
-        let library = Library::with_directory(directory.as_deref())?;
-        Ok((library, loaded))
+        Ok((self.library_of(&loaded)?, loaded))
     }
 }
 

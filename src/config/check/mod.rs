@@ -153,18 +153,16 @@ fn identity(config: &Config, faults: &mut Faults) {
             "trusts an agent that has authenticated, and agents do not; write agents.authentication = \"required\"",
         );
     }
-    for (n, token) in identity.tokens.iter().enumerate() {
+    let of_agents = config.agents.audiences();
+    for (n, token) in identity.tokens.iter().enumerate().filter(|(_, token)| !token.is_symmetric()) {
         // A customer's token is never an agent's: the two must differ in audience.
-        let same = config.agents.issuers.iter().find(|issuer| {
-            token.issuer.as_deref() == Some(&issuer.issuer)
-                && token.audience.as_deref().is_none_or(|audience| {
-                    issuer.audience.as_deref().or(config.agents.resource.as_deref()) == Some(audience)
-                })
-        });
-        if same.is_some() {
+        let audiences = token.audiences();
+        let any = audiences.is_empty()
+            && config.agents.issuers.iter().any(|issuer| token.issuer.as_deref() == Some(&issuer.issuer));
+        if any || audiences.iter().any(|audience| of_agents.contains(audience)) {
             faults.value(
                 &format!("identity.tokens[{n}].audience"),
-                "an agent's access token of this issuer could pass for a customer's; name the client id of the shop, which \
+                "is that of agents' access tokens, or leaves it open at their issuer; name the client id of the shop, which \
                  agents' tokens are not made for",
             );
         }

@@ -3,6 +3,7 @@
 use super::Faults;
 use crate::{
     config::Config,
+    desk::CodeTexts,
     domain::{SystemId, names_loopback},
     identity::Mode,
     mail::{SmtpOptions, SmtpTls, is_sender},
@@ -12,7 +13,7 @@ pub(super) fn verification(config: &Config, faults: &mut Faults) {
     reserved(config, faults);
     let verification = &config.verification;
     for (language, text) in &verification.texts {
-        if let Some((key, why)) = text.fault() {
+        for (key, why) in text.faults() {
             faults.value(&format!("verification.texts.{language}.{key}"), why);
         }
     }
@@ -28,6 +29,16 @@ pub(super) fn verification(config: &Config, faults: &mut Faults) {
                 .value("verification.from", "is needed with verification.smtp: the sender, as Acme <desk@example.com>");
         }
         _ => {}
+    }
+    if !verification.texts().has(&verification.language) {
+        faults.value(
+            "verification.language",
+            format!(
+                "is {0}, and there is no text in it; write one as [verification.texts.{0}] with subject and text, or one of {1}",
+                verification.language,
+                CodeTexts::shipped().join(", ")
+            ),
+        );
     }
     if !verification.enabled {
         return;
@@ -59,6 +70,12 @@ fn server(smtp: &SmtpOptions, faults: &mut Faults) {
             "verification.smtp.tls",
             "is none, and the mail server is another machine: codes could be read on the way; write tls = \"starttls\" or \
              \"implicit\"",
+        );
+    }
+    if smtp.port() == 465 && smtp.tls == SmtpTls::Starttls {
+        faults.value(
+            "verification.smtp.tls",
+            "is starttls, and servers at port 465 encrypt from the first octet; write tls = \"implicit\", or port = 587",
         );
     }
     if smtp.username.is_some() != smtp.password.is_some() {

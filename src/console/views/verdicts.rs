@@ -3,7 +3,7 @@
 use crate::desk::Verdict;
 
 /// All of them, to choose from.
-pub(super) const VERDICTS: [Verdict; 19] = [
+pub(super) const VERDICTS: [Verdict; 20] = [
     Verdict::Allowed,
     Verdict::Staff,
     Verdict::Absent,
@@ -19,6 +19,7 @@ pub(super) const VERDICTS: [Verdict; 19] = [
     Verdict::Failed,
     Verdict::InDoubt,
     Verdict::CodeSent,
+    Verdict::CodeFailed,
     Verdict::CodeLimited,
     Verdict::CodeRight,
     Verdict::CodeWrong,
@@ -29,7 +30,7 @@ pub(super) const VERDICTS: [Verdict; 19] = [
 pub(super) fn mood(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Allowed | Verdict::CodeRight | Verdict::CodeSent => "",
-        Verdict::Failed | Verdict::InDoubt => "bad",
+        Verdict::Failed | Verdict::InDoubt | Verdict::CodeFailed => "bad",
         _ => "warn",
     }
 }
@@ -57,6 +58,7 @@ pub(super) fn words(verdict: Verdict) -> &'static str {
         Verdict::Failed => "failed: a system did not do it",
         Verdict::InDoubt => "in doubt: it is not known whether a system has done it",
         Verdict::CodeSent => "a one-time code was sent",
+        Verdict::CodeFailed => "a one-time code was refused by its sender",
         Verdict::CodeLimited => "a one-time code was kept back by a limit",
         Verdict::CodeRight => "the one-time code was right",
         Verdict::CodeWrong => "the one-time code was wrong",

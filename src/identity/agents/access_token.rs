@@ -6,7 +6,10 @@ use serde_json::Value;
 use super::{Agent, Holder, Person, presets::Form};
 use crate::{
     domain::{AgentId, Scopes},
-    identity::jws::{Claims, Jws, Misfit, Unreadable},
+    identity::{
+        jws::{Claims, Jws, Misfit, Unreadable},
+        token_kind,
+    },
 };
 
 /// Accepted clock skew of the issuer into the future, in seconds.
@@ -41,6 +44,10 @@ pub enum TokenRefusal {
     Audience,
     #[error("it is an ID token; send the access token")]
     IdToken,
+    #[error(
+        "it was made for a client of identity.tokens, whose tokens are customers', and nothing marks it as an access token"
+    )]
+    OfCustomer,
     #[error("its client is not one of agents.issuers.clients")]
     Client,
     /// The client id equals the id of another agent.
@@ -68,6 +75,8 @@ pub(super) struct Rules {
     pub(super) clients: Vec<String>,
     pub(super) person_claim: Option<String>,
     pub(super) prefix: String,
+    /// Audiences of customers' tokens.
+    pub(super) of_customers: Vec<String>,
 }
 
 /// A parsed token. Nothing is verified.
@@ -102,7 +111,13 @@ impl<'a> Unverified<'a> {
             return Err(TokenRefusal::Typ);
         }
         self.is_access_token(rules)?;
-        match self.claims.audiences().map_err(of("aud"))? {
+        let audiences = self.claims.audiences().map_err(of("aud"))?;
+        if audiences.as_ref().is_some_and(|audiences| token_kind::is_for(audiences, &rules.of_customers))
+            && !token_kind::is_access_token(&self.jws.header, &self.claims)
+        {
+            return Err(TokenRefusal::OfCustomer);
+        }
+        match audiences {
             Some(audiences) if audiences.contains(&rules.audience.as_str()) => {}
             Some(_) => return Err(TokenRefusal::Audience),
             // Without aud, only listed clients are accepted.

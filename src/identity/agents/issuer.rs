@@ -12,7 +12,7 @@ use super::{
     presets::Preset,
     url::is_safe,
 };
-use crate::identity::Algorithm;
+use crate::identity::{Algorithm, context::TYP};
 
 /// An authorization server whose access tokens are accepted.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -86,6 +86,7 @@ impl Issuer {
         n: usize,
         options: &IssuerOptions,
         resource: Option<&str>,
+        of_customers: &[String],
         fetcher: Arc<dyn KeyFetcher>,
     ) -> Result<Self, OptionsError> {
         let wrong = |member, why| OptionsError { n, member, why };
@@ -103,6 +104,9 @@ impl Issuer {
         let types = options.types.clone().unwrap_or_else(|| owned(form.types));
         if types.is_empty() {
             return Err(wrong("types", "must name at least one; at+jwt is the standard one"));
+        }
+        if types.iter().any(|typ| typ.eq_ignore_ascii_case(TYP)) {
+            return Err(wrong("types", "must not name cctx+jwt: customer contexts are no access tokens"));
         }
         let scope_claims = options.scope_claims.clone().unwrap_or_else(|| owned(form.scope_claims));
         if scope_claims.is_empty() {
@@ -135,6 +139,7 @@ impl Issuer {
                 clients: options.clients.clone(),
                 person_claim: options.person_claim.clone(),
                 prefix: options.prefix.clone(),
+                of_customers: of_customers.to_vec(),
             },
             keys: Keys::new(options.issuer.clone(), source, fetcher),
         })

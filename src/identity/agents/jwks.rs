@@ -20,6 +20,8 @@ use crate::{
 
 /// Shortest time between two fetches, however many tokens name unknown keys.
 const ASK_EVERY: Duration = Duration::from_secs(5);
+/// Most kids that are remembered as unknown between two fetches.
+const UNKNOWN_MAX: usize = 64;
 /// Keys of this age are refetched in the background, so that a withdrawn key is not trusted for ever.
 const REFRESH_AFTER: Duration = Duration::from_secs(600);
 /// Keys of this age are no longer trusted, if the issuer cannot be reached.
@@ -37,11 +39,24 @@ pub(in crate::identity) struct Keys {
     pauses: Pauses,
 }
 
-/// Start and success of the last fetch.
+/// Start and success of the last fetch, and the kids that it did not bring: until the next they are not judged again.
 #[derive(Default)]
 struct Fetches {
     last: Option<Instant>,
     succeeded: bool,
+    unknown: Vec<(Option<String>, Algorithm)>,
+}
+
+impl Fetches {
+    fn is_unknown(&self, kid: Option<&str>, algorithm: Algorithm) -> bool {
+        self.unknown.iter().any(|(other, with)| other.as_deref() == kid && *with == algorithm)
+    }
+
+    fn remember(&mut self, kid: Option<&str>, algorithm: Algorithm) {
+        if self.unknown.len() < UNKNOWN_MAX && !self.is_unknown(kid, algorithm) {
+            self.unknown.push((kid.map(str::to_owned), algorithm));
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -116,8 +131,8 @@ impl Keys {
     }
 
     /// The candidate keys after a fetch, where the cached ones do not verify the token. A key counts as unknown only
-    /// after a fetch that began after the token came (`came`): the issuer may have published it just now. Concurrent
-    /// callers share one fetch. If none may begin yet, the error holds the time to wait.
+    /// after a fetch that began after the token came (`came`), or after another one with its kid: the issuer may have
+    /// published it just now. Concurrent callers share one fetch. If none may begin yet, the error holds the time to wait.
     async fn look_up(
         &self,
         came: Instant,
@@ -128,11 +143,15 @@ impl Keys {
         let news = || self.shared.current().find(kid, algorithm).filter(|found| Some(found.version) != known);
         // A concurrent fetch may bring the key while this call waits.
         let due = |fetches: &Fetches| news().is_none() && passed(fetches.last, self.pauses.between);
-        let fetches = self.fetch(due).await;
+        let mut fetches = self.fetch(due).await;
         if let Some(found) = news() {
             return Ok(found);
         }
-        match fetches.succeeded && fetches.last.is_some_and(|began| began >= came) {
+        let judged = fetches.succeeded && fetches.last.is_some_and(|began| began >= came);
+        if judged {
+            fetches.remember(kid, algorithm);
+        }
+        match judged || fetches.is_unknown(kid, algorithm) {
             true => {
                 Err(AuthError::Refused(if known.is_some() { TokenRefusal::Signature } else { TokenRefusal::NoKey }))
             }
@@ -219,7 +238,7 @@ impl Shared {
     }
 
     async fn fetch(self: Arc<Self>, mut fetches: OwnedMutexGuard<Fetches>) -> OwnedMutexGuard<Fetches> {
-        *fetches = Fetches { last: Some(Instant::now()), succeeded: false };
+        *fetches = Fetches { last: Some(Instant::now()), ..Fetches::default() };
         let fetched = self.try_fetch().await;
         metrics::key_fetch(fetched.is_ok());
         fetches.succeeded = fetched.is_ok();
@@ -319,7 +338,11 @@ mod tests {
         assert!(matches!(find(&keys, "bogus").await, Err(AuthError::Refused(TokenRefusal::NoKey))));
         // A key that is published now is not refused because of an earlier fetch.
         *published.names.lock().unwrap() = vec!["b", "a"];
-        assert!(come_again(find(&keys, "b").await) && come_again(find(&keys, "bogus").await));
+        assert!(come_again(find(&keys, "b").await));
+        // One that was judged is not judged otherwise while no fetch may begin.
+        for _ in 0..10 {
+            assert!(matches!(find(&keys, "bogus").await, Err(AuthError::Refused(TokenRefusal::NoKey))));
+        }
         let before = keys.version();
         tokio::time::sleep(PAUSE).await;
         assert!(has(&keys, "b").await && has(&keys, "a").await);

@@ -72,6 +72,14 @@ pub struct Options {
     pub carriers: BTreeMap<String, CarrierOptions>,
 }
 
+impl Options {
+    /// The audiences of agents' access tokens.
+    pub fn audiences(&self) -> Vec<String> {
+        let of_issuers = self.issuers.iter().filter_map(|issuer| issuer.audience.clone());
+        self.resource.clone().into_iter().chain(of_issuers).filter(|audience| !audience.is_empty()).collect()
+    }
+}
+
 /// An authenticated agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agent {
@@ -139,13 +147,17 @@ struct Verified {
 }
 
 impl Agents {
+    /// `of_customers` are the audiences of customers' tokens.
     pub fn new(
         options: &Options,
+        of_customers: &[String],
         tokens: Arc<dyn TokenStore>,
         fetcher: &Arc<dyn KeyFetcher>,
         clock: Clock,
     ) -> Result<Self, OptionsError> {
-        let issuer = |(n, issuer)| Issuer::new(n, issuer, options.resource.as_deref(), fetcher.clone()).map(Arc::new);
+        let issuer = |(n, issuer)| {
+            Issuer::new(n, issuer, options.resource.as_deref(), of_customers, fetcher.clone()).map(Arc::new)
+        };
         Ok(Self {
             issuers: options.issuers.iter().enumerate().map(issuer).collect::<Result<_, _>>()?,
             tokens,
@@ -198,6 +210,7 @@ impl Agents {
         self.verified.insert(digest, Verified { agent: agent.clone(), expires_s, at, issuer: n, keys_version });
         Ok(agent)
     }
+
     /// Whether the id begins with the prefix of another issuer, and so could be the id of one of its clients.
     fn has_prefix_of_another(&self, issuer: usize, id: &AgentId) -> bool {
         let others = self.issuers.iter().enumerate().filter(|(n, _)| *n != issuer);

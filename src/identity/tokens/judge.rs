@@ -6,26 +6,29 @@ use serde_json::Value;
 
 use super::{
     Claims, Jws, TokenRefusal,
-    profile::{EmailProof, TokenProfile},
+    profile::{EmailProof, TokenProfile, XMS_EDOV},
 };
 use crate::{
     domain::{AgentId, ConversationId, Customer, CustomerId, Email, Invalid, Language, Timestamp},
-    identity::{Caller, Origin, Subject, jws::Misfit},
+    identity::{
+        Algorithm, Caller, Origin, Subject,
+        claims::{AHEAD_S_MAX, CONTEXT_ID_CHARS_MAX},
+        jws::Misfit,
+        token_kind,
+    },
 };
 
-/// Accepted clock skew of the issuer into the future, in seconds. Expiry has no leeway.
-const AHEAD_S_MAX: f64 = 30.0;
-
-/// The caller that a token names, if its claims are valid at `now`.
+/// The caller that a token names, if its claims are valid at `now`. `of_agents` are the audiences of agents' tokens.
 pub(super) fn judge(
     profile: &TokenProfile,
     name: &Arc<str>,
     jws: &Jws<'_>,
     claims: &Claims,
+    of_agents: &[String],
     agent: Option<&AgentId>,
     now: Timestamp,
 ) -> Result<Caller, TokenRefusal> {
-    not_of_an_agent(jws, claims)?;
+    not_of_an_agent(jws, claims, of_agents)?;
     of_the_audience(profile, claims)?;
     let issued_at = in_time(profile, claims, now)?;
     for (claim, value) in &profile.nobody {
@@ -43,8 +46,12 @@ pub(super) fn judge(
     let proven = match &profile.email_proof {
         EmailProof::Never => false,
         EmailProof::Always => true,
-        EmailProof::Claim(claim) => claims.get(claim).is_some_and(is_true),
+        EmailProof::Claim(claim) => claims.get(claim).is_some_and(|value| is_true(claim, value)),
     };
+    // Whoever may choose an address chooses the customer.
+    if profile.names_by_address() && !proven {
+        return Err(TokenRefusal::Unproven { claim: profile.customer_claim.clone() });
+    }
     let is_name = |name: &&str| !name.is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control);
     let conversation = match &profile.conversation_claim {
         Some(claim) => {
@@ -66,19 +73,25 @@ pub(super) fn judge(
         }),
         agent: agent.cloned(),
         conversation,
-        context_id: claims.text("jti").ok().flatten().filter(|jti| jti.chars().count() <= 128).map(str::to_owned),
+        code_conversation: None,
+        context_id: claims
+            .text("jti")
+            .ok()
+            .flatten()
+            .filter(|jti| jti.chars().count() <= CONTEXT_ID_CHARS_MAX)
+            .map(str::to_owned),
         origin: Some(Origin::Token(name.clone())),
         issued_at,
     })
 }
 
-/// RFC 9068 2.1 and OpenID Connect: the tokens of agents are of another kind, whoever issued them.
-fn not_of_an_agent(jws: &Jws<'_>, claims: &Claims) -> Result<(), TokenRefusal> {
-    let word = |claim, own: &str| {
-        claims.get(claim).is_some_and(|word| !word.as_str().is_some_and(|word| word.eq_ignore_ascii_case(own)))
-    };
-    // Cognito and Keycloak say so in claims.
-    match jws.header.typ().eq_ignore_ascii_case("at+jwt") || word("token_use", "id") || word("typ", "ID") {
+/// The tokens of agents are of another kind, whoever issued them. None is signed with a shared secret.
+fn not_of_an_agent(jws: &Jws<'_>, claims: &Claims, of_agents: &[String]) -> Result<(), TokenRefusal> {
+    if jws.header.alg == Algorithm::Hs256.name() {
+        return Ok(());
+    }
+    let audiences = claims.audiences().map_err(of("aud"))?.unwrap_or_default();
+    match token_kind::is_access_token(&jws.header, claims) || token_kind::is_for(&audiences, of_agents) {
         true => Err(TokenRefusal::OfAgent),
         false => Ok(()),
     }
@@ -87,7 +100,7 @@ fn not_of_an_agent(jws: &Jws<'_>, claims: &Claims) -> Result<(), TokenRefusal> {
 /// OpenID Connect Core 3.1.3.7.
 fn of_the_audience(profile: &TokenProfile, claims: &Claims) -> Result<(), TokenRefusal> {
     let audiences = claims.audiences().map_err(of("aud"))?.unwrap_or_default();
-    if profile.audience.as_deref().is_some_and(|audience| !audiences.contains(&audience)) {
+    if !profile.audiences.is_empty() && !token_kind::is_for(&audiences, &profile.audiences) {
         return Err(TokenRefusal::Audience);
     }
     match claims.text("azp").map_err(of("azp"))? {
@@ -102,7 +115,7 @@ fn in_time(profile: &TokenProfile, claims: &Claims, now: Timestamp) -> Result<Op
     let time = |claim| claims.time(claim).map_err(of(claim));
     let (issued, expires, not_before) = (time("iat")?, time("exp")?, time("nbf")?);
     let (now_s, life) = (now.unix_s() as f64, profile.lifetime_s_max as f64);
-    if [issued, not_before].into_iter().flatten().any(|time| time > now_s + AHEAD_S_MAX) {
+    if [issued, not_before].into_iter().flatten().any(|time| time > now_s + AHEAD_S_MAX as f64) {
         return Err(TokenRefusal::NotYetValid);
     }
     let too_long = TokenRefusal::LivesTooLong(profile.lifetime_s_max);
@@ -127,14 +140,9 @@ fn id(claims: &Claims, claim: &str) -> Result<String, TokenRefusal> {
     }
 }
 
-/// `true`, as a string where an issuer writes it so (Apple), or 1 (Entra's `xms_edov`).
-fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Bool(value) => *value,
-        Value::String(text) => text == "true" || text == "1",
-        Value::Number(number) => number.as_u64() == Some(1),
-        _ => false,
-    }
+/// `true` and nothing like it; Entra writes its own claim as 1 or "1", too.
+fn is_true(claim: &str, value: &Value) -> bool {
+    *value == Value::Bool(true) || (claim == XMS_EDOV && (value.as_u64() == Some(1) || value == "1"))
 }
 
 fn of(claim: &str) -> impl Fn(Misfit) -> TokenRefusal {

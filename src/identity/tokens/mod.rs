@@ -23,7 +23,11 @@ use super::{
 use crate::domain::{AgentId, Timestamp};
 
 /// Verifies the tokens of all profiles.
-pub(super) struct Tokens(Vec<Verifier>);
+pub(super) struct Tokens {
+    verifiers: Vec<Verifier>,
+    /// Audiences of agents' access tokens.
+    of_agents: Vec<String>,
+}
 
 struct Verifier {
     profile: TokenProfile,
@@ -38,7 +42,16 @@ enum VerificationKeys {
 
 impl Tokens {
     /// `fetcher` is needed where keys are published.
-    pub(super) fn new(profiles: Vec<TokenProfile>, fetcher: Option<&Arc<dyn KeyFetcher>>) -> Result<Self, TokensError> {
+    pub(super) fn new(
+        profiles: Vec<TokenProfile>,
+        of_agents: Vec<String>,
+        fetcher: Option<&Arc<dyn KeyFetcher>>,
+    ) -> Result<Self, TokensError> {
+        let mut names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|two| two[0] == two[1]) {
+            return Err(TokensError::SameName(twice[0].to_owned()));
+        }
         if let Some(overlap) = overlap::first(&profiles) {
             return Err(TokensError::Overlap(overlap));
         }
@@ -57,16 +70,22 @@ impl Tokens {
             };
             Ok(Verifier { name: profile.name.as_str().into(), profile, keys })
         };
-        profiles.into_iter().map(verifier).collect::<Result<_, _>>().map(Self)
+        let verifiers = profiles.into_iter().map(verifier).collect::<Result<_, TokensError>>()?;
+        Ok(Self { verifiers, of_agents })
     }
 
     /// The headers that profiles of their own name.
     pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|verifier| verifier.profile.header.as_deref())
+        self.verifiers.iter().filter_map(|verifier| verifier.profile.header.as_deref())
+    }
+
+    /// Whether some come as customer contexts do.
+    pub(super) fn come_as_contexts(&self) -> bool {
+        self.verifiers.iter().any(|verifier| verifier.profile.header.is_none())
     }
 
     pub(super) async fn warm_up(&self) {
-        for verifier in &self.0 {
+        for verifier in &self.verifiers {
             if let VerificationKeys::Published(keys, _) = &verifier.keys {
                 keys.warm_up().await;
             }
@@ -85,19 +104,27 @@ impl Tokens {
         let verifier = self.the_one(header, jws, &claims).ok_or(Refusal::Typ)?;
         let refused = |why| Refusal::Token { profile: verifier.profile.name.clone(), why };
         verifier.check_signature(jws).await.map_err(refused)?;
-        judge::judge(&verifier.profile, &verifier.name, jws, &claims, agent, now).map_err(refused)
+        judge::judge(&verifier.profile, &verifier.name, jws, &claims, &self.of_agents, agent, now).map_err(refused)
     }
 
-    /// The name of the profile that a token is for.
-    pub(super) fn profile_of(&self, header: Option<&str>, jws: &Jws<'_>) -> Option<&TokenProfile> {
-        let claims = jws.claims().ok()?;
-        self.the_one(header, jws, &claims).map(|verifier| &verifier.profile)
+    /// The profile that a token is for.
+    pub(super) fn profile_of(&self, header: Option<&str>, jws: &Jws<'_>, claims: &Claims) -> Option<&TokenProfile> {
+        self.the_one(header, jws, claims).map(|verifier| &verifier.profile)
+    }
+
+    /// The headers in which some profile takes the token.
+    pub(super) fn headers_of(&self, jws: &Jws<'_>, claims: &Claims) -> Vec<String> {
+        let mut found: Vec<String> = self.headers().map(str::to_owned).collect();
+        found.sort_unstable();
+        found.dedup();
+        found.retain(|header| self.the_one(Some(header), jws, claims).is_some());
+        found
     }
 
     /// The one profile that the token fits. That it is one was checked at the start.
     fn the_one(&self, header: Option<&str>, jws: &Jws<'_>, claims: &Claims) -> Option<&Verifier> {
-        let mut fitting = self.0.iter().filter(|verifier| verifier.profile.fits(header, &jws.header, claims));
-        fitting.next().filter(|_| fitting.next().is_none())
+        let fitting = self.verifiers.iter().filter(|verifier| verifier.profile.fits(header, &jws.header, claims));
+        overlap::the_one(fitting, |verifier| &verifier.profile, claims)
     }
 }
 
@@ -127,6 +154,8 @@ pub enum TokensError {
     Key(#[from] KeyError),
     #[error(transparent)]
     Overlap(Overlap),
+    #[error("two entries of identity.tokens are called {0}; give one of them a name of its own, as name = \"{0}-2\"")]
+    SameName(String),
     #[error("the keys of identity.tokens are on the network, and nothing is there to fetch them")]
     NoFetcher,
 }

@@ -1,11 +1,13 @@
 //! Profiles that one token could fit: they are refused at the start, so that no token is judged by the wrong one.
 
-use super::TokenProfile;
+use super::{Claims, TokenProfile};
+use crate::identity::token_kind;
 
 /// Two profiles that one token could fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "one token could fit both {first} and {second}; let them differ in header, issuer, algorithm, or the kid of every key"
+    "one token could fit both {first} and {second}; let them differ in header, issuer, algorithm, audience, or the kid of \
+     every key"
 )]
 pub struct Overlap {
     pub first: String,
@@ -16,11 +18,27 @@ pub(super) fn first(profiles: &[TokenProfile]) -> Option<Overlap> {
     let pairs = profiles.iter().enumerate().flat_map(|(n, one)| profiles[n + 1..].iter().map(move |two| (one, two)));
     pairs
         .into_iter()
-        .find(|(one, two)| one.name == two.name || overlap(one, two))
+        .find(|(one, two)| overlap(one, two))
         .map(|(one, two)| Overlap { first: one.name.clone(), second: two.name.clone() })
 }
 
-/// An audience tells nothing apart: a token may have several.
+/// The one profile of these that a token fits. Where several fit, its audiences have to decide.
+pub(super) fn the_one<'a, T>(
+    fitting: impl Iterator<Item = &'a T>,
+    profile: impl Fn(&T) -> &TokenProfile,
+    claims: &Claims,
+) -> Option<&'a T> {
+    let fitting: Vec<&T> = fitting.collect();
+    match fitting.as_slice() {
+        [one] => Some(one),
+        several => {
+            let audiences = claims.audiences().ok().flatten().unwrap_or_default();
+            let mut named = several.iter().filter(|one| token_kind::is_for(&audiences, &profile(one).audiences));
+            named.next().filter(|_| named.next().is_none()).copied()
+        }
+    }
+}
+
 fn overlap(one: &TokenProfile, two: &TokenProfile) -> bool {
     let issuers_differ = one.issuer.is_some() && two.issuer.is_some() && one.issuer != two.issuer;
     let algorithms_differ = !one.algorithms().iter().any(|algorithm| two.algorithms().contains(algorithm));
@@ -28,7 +46,10 @@ fn overlap(one: &TokenProfile, two: &TokenProfile) -> bool {
         (Some(one), Some(two)) => !one.iter().any(|kid| two.contains(kid)),
         _ => false,
     };
-    one.header == two.header && !issuers_differ && !algorithms_differ && !kids_differ
+    let audiences_differ = !one.audiences.is_empty()
+        && !two.audiences.is_empty()
+        && !one.audiences.iter().any(|audience| two.audiences.contains(audience));
+    one.header == two.header && !issuers_differ && !algorithms_differ && !kids_differ && !audiences_differ
 }
 
 #[cfg(test)]
@@ -57,25 +78,25 @@ mod tests {
         let configured = proptest::collection::vec(key, 1..3).prop_map(TokenKeys::Configured);
         let published = proptest::collection::vec(algorithm, 1..3)
             .prop_map(|algorithms| TokenKeys::Published { at: PublishedKeys::Discovered, algorithms });
-        (header, issuer, prop_oneof![configured, published], any::<u32>()).prop_map(|(header, issuer, keys, n)| {
-            TokenProfile {
-                name: n.to_string(),
-                header,
-                keys,
-                issuer,
-                audience: None,
-                clients: Vec::new(),
-                customer_claim: "sub".to_owned(),
-                system: SystemId::builtin(),
-                email_claim: None,
-                email_proof: EmailProof::Never,
-                name_claim: None,
-                conversation_claim: None,
-                locale_claim: None,
-                level: Level::Otp,
-                lifetime_s_max: 900,
-                nobody: Vec::new(),
-            }
+        let audiences = proptest::sample::subsequence(vec!["web".to_owned(), "ios".to_owned(), "tv".to_owned()], 0..3);
+        let parts = (header, issuer, prop_oneof![configured, published], audiences, any::<u32>());
+        parts.prop_map(|(header, issuer, keys, audiences, n)| TokenProfile {
+            name: n.to_string(),
+            header,
+            keys,
+            issuer,
+            audiences,
+            clients: Vec::new(),
+            customer_claim: "sub".to_owned(),
+            system: SystemId::builtin(),
+            email_claim: None,
+            email_proof: EmailProof::Never,
+            name_claim: None,
+            conversation_claim: None,
+            locale_claim: None,
+            level: Level::Otp,
+            lifetime_s_max: 900,
+            nobody: Vec::new(),
         })
     }
 
@@ -89,15 +110,28 @@ mod tests {
             alg in prop_oneof![Just("HS256"), Just("EdDSA"), Just("RS256"), Just("none")],
             kid in prop_oneof![Just(None), Just(Some("k1")), Just(Some("k2")), Just(Some("k3"))],
             iss in prop_oneof![Just(None), Just(Some("a")), Just(Some("b")), Just(Some("c"))],
+            aud in proptest::sample::subsequence(vec!["web", "ios", "tv", "mcp"], 0..4),
         ) {
             let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-            let token = format!("{}.{}.", part(json!({ "alg": alg, "kid": kid })), part(json!({ "iss": iss })));
+            let token = format!("{}.{}.", part(json!({ "alg": alg, "kid": kid })), part(json!({ "iss": iss, "aud": aud })));
             let jws = Jws::read(&token).unwrap();
             let claims = jws.claims().unwrap();
             let fits = |profile: &TokenProfile| profile.fits(header, &jws.header, &claims);
-            if fits(&one) && fits(&two) {
-                prop_assert!(first(&[one, two]).is_some());
+            if !fits(&one) || !fits(&two) || first(&[one.clone(), two.clone()]).is_some() {
+                return Ok(());
             }
+            // Both fit and may stand beside each other: the audience decides, in whatever order they are written.
+            let chosen = |profiles: [&TokenProfile; 2]| {
+                the_one(profiles.into_iter(), |profile| profile, &claims).map(|profile| profile.name.clone())
+            };
+            let has = |profile: &TokenProfile| profile.audiences.iter().any(|own| aud.contains(&own.as_str()));
+            let expected = match (has(&one), has(&two)) {
+                (true, false) => Some(one.name.clone()),
+                (false, true) => Some(two.name.clone()),
+                _ => None,
+            };
+            prop_assert_eq!(chosen([&one, &two]), expected.clone());
+            prop_assert_eq!(chosen([&two, &one]), expected);
         }
     }
 }

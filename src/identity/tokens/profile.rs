@@ -8,6 +8,9 @@ use crate::{
     identity::{ContextKey, jws::Header, keys::Algorithm},
 };
 
+/// Microsoft Entra's claim that the owner of an address's domain has verified it.
+pub(super) const XMS_EDOV: &str = "xms_edov";
+
 /// An entry of `identity.tokens`, with its preset applied and its keys read.
 #[derive(Debug, Clone)]
 pub struct TokenProfile {
@@ -17,8 +20,8 @@ pub struct TokenProfile {
     pub keys: TokenKeys,
     /// The required `iss`.
     pub issuer: Option<String>,
-    /// The required `aud`.
-    pub audience: Option<String>,
+    /// Accepted values of `aud`; any if empty.
+    pub audiences: Vec<String>,
     /// Accepted values of `azp`.
     pub clients: Vec<String>,
     pub customer_claim: String,
@@ -61,6 +64,12 @@ pub enum PublishedKeys {
 }
 
 impl TokenProfile {
+    /// Whether the customer is whoever has an address.
+    pub fn names_by_address(&self) -> bool {
+        let last = self.customer_claim.rsplit('/').next();
+        last == Some("email") || self.email_claim.as_ref() == Some(&self.customer_claim)
+    }
+
     pub(super) fn algorithms(&self) -> Vec<Algorithm> {
         match &self.keys {
             TokenKeys::Configured(keys) => keys.iter().map(|key| key.algorithm).collect(),

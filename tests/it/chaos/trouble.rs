@@ -226,7 +226,7 @@ async fn a_call_that_overruns_its_deadline_is_answered() {
     {
         let answer = plain.call("lookup_order", json!({ "order_id": "hang" })).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (status, &json!("timeout")));
-        assert!(String::from_utf8_lossy(&answer.body).contains("Try again in a minute."), "{answer:?}");
+        assert!(String::from_utf8_lossy(&answer.body).contains("Try again in 5 seconds."), "{answer:?}");
     }
     // A write goes on behind the deadline; its repeat learns the result and does it no second time.
     let ticket = json!({ "subject": "Slow", "description": "d" });

@@ -93,6 +93,36 @@ async fn an_idempotency_key_stands_for_one_request() {
 }
 
 #[tokio::test]
+async fn the_header_is_the_key_at_mcp_as_well_and_agrees_with_meta() {
+    let setup = Setup::ada();
+    let server = setup.serve();
+    for era in [Era::Legacy, Era::Modern] {
+        let (key, other) = (format!("key-{era:?}"), format!("other-{era:?}"));
+        let subject = format!("By header {era:?}");
+        let call = async |client: Client| client.call(era, "create_ticket", ticket(&subject)).await;
+        let by_header = || server.client().with_header("idempotency-key", &format!("\"{key}\""));
+        let first = call(by_header()).await;
+        assert_eq!(first["structuredContent"]["outcome"], "opened", "{first}");
+        // In another form, by _meta, in both, and by plain HTTP: the same.
+        for client in [
+            server.client().with_header("idempotency-key", &key),
+            server.client().with_meta(KEY, json!(key)),
+            by_header().with_meta(KEY, json!(key)),
+        ] {
+            assert_eq!(call(client).await["structuredContent"]["outcome"], "repeated");
+        }
+        let plain = server.plain().with_header("idempotency-key", &key).call("create_ticket", ticket(&subject)).await;
+        assert_eq!(plain.json()["result"]["outcome"], "repeated", "{plain:?}");
+        let second = call(server.client().with_header("idempotency-key", &other)).await;
+        assert_eq!(second["structuredContent"]["outcome"], "opened", "another key is another request: {second}");
+        let differ = call(by_header().with_meta(KEY, json!(other))).await;
+        assert!(is_error(&differ) && text(&differ).contains("hold two keys. Nothing was done."), "{differ}");
+        let twice = call(by_header().with_header("idempotency-key", &key)).await;
+        assert!(is_error(&twice) && text(&twice).contains("must come once"), "{twice}");
+    }
+}
+
+#[tokio::test]
 async fn a_field_that_changes_back_ends_where_it_began() {
     let setup = Setup::ada();
     let server = setup.serve();

@@ -4,10 +4,10 @@ use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
 
 use super::{
-    bridges::{Desk, OTHER_SECRET, SHOP, hs256, is_ada, jwt, look_up, now, of_platform, setup, with},
+    bridges::{Desk, OTHER_SECRET, SHOP, hs256, is_ada, jwt, look_up, now, of_platform, with},
     context::{self, SECRET},
 };
-use crate::support::{Issuer, is_error, stderr, stdout, text};
+use crate::support::{RESOURCE, Setup, is_error, stderr, stdout, text};
 
 /// What is refused of tokens, by carrier and profile, and the reason in the log.
 #[tokio::test]
@@ -24,6 +24,13 @@ async fn a_token_that_is_wrong_in_any_way_is_refused_and_explained() {
     let own = desk.id_token();
     let plain = Header { typ: None, ..desk.login.header(0) };
     let login = |claims: &Value| desk.sign_id_token(claims);
+    // Whoever signs a template with a text of the customer's in it.
+    let twice = |claims: &Value| {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        let claims = claims.to_string().replacen('{', "{\"sub\":\"cus_grace\",", 1);
+        let header = json!({ "alg": if claims.contains(SHOP) { "EdDSA" } else { "HS256" }, "kid": "k1" });
+        format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims))
+    };
     let confused = hs256(&Header { typ: None, ..Header::new(Algorithm::HS256) }, &own, &desk.login.public_octets());
     let cases: Vec<(&'static str, String, &str)> = vec![
         (
@@ -58,7 +65,13 @@ async fn a_token_that_is_wrong_in_any_way_is_refused_and_explained() {
         ("customer-context", platform(&of_platform()), "no entry of identity.tokens fits"),
         ("customer-context", desk.login.sign(1, &plain, &own), "signature does not verify"),
         ("customer-context", confused, "no entry of identity.tokens fits"),
-        ("customer-context", login(&with(own.clone(), "aud", json!("https://desk.example.com/mcp"))), "audience (aud)"),
+        ("customer-context", login(&with(own.clone(), "aud", json!("blog"))), "audience (aud)"),
+        ("customer-context", login(&with(own.clone(), "aud", json!([SHOP, RESOURCE]))), "it is an access token"),
+        ("customer-context", login(&with(own.clone(), "scope", json!("openid"))), "it is an access token"),
+        ("customer-context", login(&with(own.clone(), "client_id", json!(SHOP))), "it is an access token"),
+        ("customer-context", login(&with(own.clone(), "idtyp", json!("user"))), "it is an access token"),
+        ("customer-context", twice(&own), "have a member twice"),
+        ("x-platform-user", twice(&of_platform()), "have a member twice"),
         ("customer-context", login(&with(own.clone(), "azp", json!("blog"))), "its azp is not one"),
         ("customer-context", login(&with(own.clone(), "aud", json!([SHOP, "blog"]))), "several audiences and no azp"),
         ("customer-context", desk.login.sign(0, &desk.login.header(0), &own), "it is an access token"),
@@ -116,58 +129,97 @@ fn what_one_token_could_fit_twice_is_refused_before_anything_is_served() {
     let config = |second: &str| {
         format!(
             "[[identity.tokens]]\nname = \"a\"\nissuer = \"https://a.example.com\"\n\
-             keys = [{{ alg = \"HS256\", kid = \"k1\", secret = {{ env = \"S\" }} }}]\n\
+             keys = [{{ alg = \"HS256\", kid = \"k1\", secret = {{ env = \"S1\" }} }}]\n\
              [[identity.tokens]]\nname = \"b\"\n{second}\n"
         )
     };
-    let key = |kid: &str| format!("keys = [{{ alg = \"HS256\", kid = \"{kid}\", secret = {{ env = \"S\" }} }}]");
+    let key = |kid: &str| format!("keys = [{{ alg = \"HS256\", kid = \"{kid}\", secret = {{ env = \"S2\" }} }}]");
     for (second, good) in [
         (format!("issuer = \"https://b.example.com\"\n{}", key("k1")), true),
         (format!("issuer = \"https://a.example.com\"\n{}", key("k1")), false),
         (format!("audience = \"other\"\n{}", key("k1")), false),
         (key("k2"), true),
         (format!("header = \"X-Other\"\n{}", key("k1")), true),
-        ("keys = [{ alg = \"HS256\", secret = { env = \"S\" } }]".to_owned(), false),
+        ("keys = [{ alg = \"HS256\", secret = { env = \"S2\" } }]".to_owned(), false),
     ] {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("frontdesk.toml"), config(&second)).unwrap();
-        let output = crate::support::command(directory.path()).arg("check").env("S", SECRET).output().unwrap();
+        let output = crate::support::command(directory.path())
+            .arg("check")
+            .env("S1", SECRET)
+            .env("S2", OTHER_SECRET)
+            .output()
+            .unwrap();
         let said = format!("{}{}", stdout(&output), stderr(&output));
         assert_eq!(!said.contains("one token could fit both a and b"), good, "{second}: {said}");
     }
 }
 
-#[test]
-fn a_token_is_explained_without_being_shown() {
-    let login = Issuer::start();
-    let setup = setup(&login);
-    let inspect = |token: &str, arguments: &[&str]| {
-        use std::io::Write;
-        let mut command = crate::support::command(setup.path());
-        command
-            .args(["context", "inspect"])
-            .args(arguments)
-            .env("CONTEXT_SECRET", SECRET)
-            .env("PLATFORM_SECRET", OTHER_SECRET);
-        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
-        let said = stdout(&child.wait_with_output().unwrap());
-        assert!(token.is_empty() || !said.contains(token.rsplit('.').next().unwrap()), "{said}");
-        said
+#[tokio::test]
+async fn two_entries_of_one_login_are_told_apart_by_their_audiences() {
+    let desk = {
+        let login = crate::support::Issuer::start();
+        let entry = |name: &str, audience: &str, system: &str| {
+            format!(
+                "[[identity.tokens]]\npreset = \"oidc-id-token\"\nname = \"{name}\"\nissuer = \"{}\"\n\
+                 audience = {audience}\nsystem = \"{system}\"\n",
+                login.url
+            )
+        };
+        let config = entry("shop", "[\"web\", \"ios\"]", "builtin") + &entry("partners", "\"partners\"", "partner");
+        let setup = Setup::context(SECRET).config(&config);
+        let server = setup.serve();
+        Desk { setup, server, login }
     };
-    let context = context::sign(&context::claims());
-    let said = inspect(&context, &["--agent", "agent-1"]);
-    for part in
-        ["customer context", "HS256", "builtin:cus_ada", "verified", "ada@example.com, proven", "conv_1", "accepted"]
-    {
-        assert!(said.contains(part), "{part}: {said}");
+    let own = desk.id_token();
+    let of = |aud: Value| {
+        let claims = with(with(own.clone(), "aud", aud), "azp", json!("web"));
+        desk.server.client().with_header("customer-context", &desk.sign_id_token(&claims))
+    };
+    is_ada(&of(json!("web"))).await;
+    is_ada(&of(json!(["ios", "other"]))).await;
+    // The partners' customer is another one: a guest order's address is theirs, cus_ada's order is not.
+    for (aud, sentence) in [
+        (json!("partners"), "could not be confirmed"),
+        (json!(["web", "partners"]), "could not be confirmed"),
+        (json!("elsewhere"), "could not be confirmed"),
+    ] {
+        let result = look_up(&of(aud.clone()), "1001").await;
+        assert!(is_error(&result) && text(&result).contains(sentence), "{aud}: {result}");
     }
-    assert!(inspect(&context, &["--agent", "agent-2"]).contains("azp is not the agent"));
-    let platform = hs256(&jwt(), &with(of_platform(), "exp", json!(now() - 1)), OTHER_SECRET.as_bytes());
-    let said = inspect(&platform, &["--header", "X-Platform-User", "--json"]);
-    let said: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&said["kind"], &said["accepted"]), (&json!("identity.tokens platform"), &json!(false)));
-    assert!(said["refused"].as_str().unwrap().contains("it has expired"), "{said}");
-    assert!(inspect("{{ context }}", &[]).contains("placeholder"));
+    let partner = with(with(own.clone(), "aud", json!("partners")), "azp", Value::Null);
+    let partner = desk.server.client().with_header("customer-context", &desk.sign_id_token(&partner));
+    let result = look_up(&partner, "1001").await;
+    assert!(is_error(&result) && text(&result).contains("No order"), "partner:cus_ada is somebody else: {result}");
+}
+
+#[tokio::test]
+async fn an_unknown_kid_is_answered_in_one_way_while_no_keys_may_be_fetched() {
+    let desk = Desk::start();
+    let agent = desk.agent("agent-1", &[]);
+    let own = desk.id_token();
+    let with_kid = |kid: &str| {
+        let header = Header { typ: None, kid: Some(kid.to_owned()), ..desk.login.header(0) };
+        agent.clone().with_header("customer-context", &desk.login.sign(0, &header, &own))
+    };
+    is_ada(&with_kid("key-0")).await;
+    // The first answer that is a judgement is the last word until keys may be fetched again.
+    let judged = async || {
+        for _ in 0..100 {
+            let said = text(&look_up(&with_kid("bogus"), "1001").await).to_owned();
+            if said.contains("set up") {
+                return;
+            }
+            assert!(said.contains("Try again"), "{said}");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("it is never judged");
+    };
+    judged().await;
+    let began = std::time::Instant::now();
+    while began.elapsed() < std::time::Duration::from_secs(3) {
+        let result = look_up(&with_kid("bogus"), "1001").await;
+        assert!(text(&result).contains("set up"), "{result}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }

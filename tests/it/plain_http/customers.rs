@@ -62,6 +62,18 @@ async fn an_agent_that_asserts_names_the_customer_beside_the_arguments() {
     assert_eq!(call(&captain, "cus_ada", "1001").await["result"]["order_id"], "1001");
     assert_eq!(call(&captain, "cus_ada", "2001").await["code"], "not_found");
     assert_eq!(call(&other, "cus_ada", "1001").await["code"], "integration");
+    // A template with an unescaped text of the model: a member that is there twice is refused, by its name.
+    for (body, name) in [
+        (r#"{"customer":{"id":"cus_ada"},"arguments":{"order_id":"2001"},"customer":{"id":"cus_grace"}}"#, "customer"),
+        (r#"{"arguments":{"order_id":"2001"},"customer":{"id":"cus_ada","id":"cus_grace"}}"#, "id"),
+        (r#"{"arguments":{"order_id":"1001","order_id":"2001"},"customer":{"id":"cus_ada"}}"#, "order_id"),
+    ] {
+        let answer = captain.send(Method::POST, "/tools/lookup_order", body).await;
+        let (status, problem) = (answer.status.as_u16(), answer.json());
+        assert_eq!((status, &problem["code"]), (400, &json!("malformed")), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(&format!("{name:?} is there twice")), "{problem}");
+        assert!(!problem.to_string().contains("cus_grace"), "{problem}");
+    }
     // Among the arguments it is no customer.
     let inside = json!({ "arguments": { "order_id": "1001", "customer": { "id": "cus_ada" } } });
     assert_eq!(captain.call("lookup_order", inside).await.json()["ok"], false);
@@ -91,6 +103,10 @@ async fn only_an_agent_whose_host_fills_the_input_is_told_of_it() {
         let properties = &operation["requestBody"]["content"]["application/json"]["schema"]["properties"];
         assert_eq!(properties.get("customer_context").is_some(), has_input, "{agent}");
         assert_eq!(operation["parameters"][0]["name"], header, "{agent}");
+        // The same from the command line, for importers that send no token.
+        let arguments = ["openapi", "--agent", agent, "--tool", "lookup_order", "--server", &plain.base];
+        let printed: Value = serde_json::from_str(&stdout(&frontdesk(setup.path(), &arguments))).unwrap();
+        assert_eq!(printed["paths"], described["paths"], "{agent}");
         let listed = plain.send(Method::GET, "/tools", "").await.json();
         let properties = &listed["tools"][0]["inputSchema"]["properties"];
         assert_eq!(properties.get("customer_context").is_some(), has_input, "{agent}");

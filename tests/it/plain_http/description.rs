@@ -33,6 +33,18 @@ async fn what_is_served_and_what_is_printed_are_the_same() {
     assert_eq!(one["servers"][0]["url"], "http://127.0.0.1:8080");
     let none = frontdesk(setup.path(), &["openapi", "--tool", "lookup"]);
     assert!(!none.status.success() && stderr(&none).contains("the tools are lookup_order"), "{}", stderr(&none));
+    for wrong in [
+        "nonsense",
+        "desk.example.com",
+        "ftp://a.example",
+        "https://a.example?x=1",
+        "https://u@a.example",
+        "https://a#b",
+    ] {
+        let output = frontdesk(setup.path(), &["openapi", "--server", wrong]);
+        assert!(stderr(&output).contains("--server must be an address"), "{wrong}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(1), "{wrong}");
+    }
     let four = frontdesk(setup.path(), &["openapi", "--version", "4.0"]);
     assert!(stderr(&four).contains("3.1, 3.0 and 2.0"), "{}", stderr(&four));
 }

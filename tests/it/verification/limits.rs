@@ -37,8 +37,8 @@ async fn known_and_unknown_addresses_get_the_same_bytes_and_the_same_requests() 
     let server = setup.serve();
     let agent = Agent::new(&server);
     let mut answers = BTreeSet::new();
-    // An order's, a contact's, nobody's, one that no mailbox can have, and one without a host.
-    let addresses = [VICTIM, "ada@example.com", "nobody@example.com", "x@invalid", "a\"b@no.example"];
+    // An order's, a contact's, nobody's, and one whose host there cannot be.
+    let addresses = [VICTIM, "ada@example.com", "nobody@example.com", "x@no.invalid"];
     for address in addresses {
         answers.insert(bytes(&agent.send(json!({ "email": address })).await));
         codes(&gateway, address, 1).await;
@@ -161,6 +161,110 @@ async fn a_stranger_does_not_lock_a_victim_out() {
     known.send(json!({ "email": VICTIM })).await;
     let code = codes(&gateway, VICTIM, before + 1).await.pop().unwrap();
     assert!(!is_error(&known.check(&code, None).await));
+}
+
+#[tokio::test]
+async fn an_address_that_there_cannot_be_is_refused_and_never_sounds_like_success() {
+    let gateway = gateway();
+    let setup = Setup::context(context::SECRET).codes_by(&gateway, "");
+    let server = setup.serve();
+    let agent = Agent::new(&server);
+    let long = format!("{}@x.com", "a".repeat(70));
+    let mut answers = BTreeSet::new();
+    for impossible in [
+        "<a@b.c>",
+        "a..b@x.com",
+        ".a@x.com",
+        "a@x..com",
+        &long,
+        "mailto:a@x.com",
+        "a@-b.com",
+        "a@b",
+        "guest@example.com.",
+        "a\"b@no.example",
+        "guest",
+    ] {
+        let refused = server.plain().call("send_verification_code", json!({ "email": impossible })).await;
+        assert_eq!(refused.json()["code"], "invalid_arguments", "{impossible}: {refused:?}");
+        answers.insert(refused.body);
+    }
+    assert_eq!(answers.len(), 1, "the same for each, known or not");
+    // A context's own address is judged alike.
+    let mut claims = context::claims();
+    claims["email"] = "ada@localhost".into();
+    let none = Agent::with_context(&server, &claims).call("send_verification_code", json!({})).await;
+    assert!(is_error(&none) && text(&none).contains("No address of this customer is known"), "{none}");
+    agent.prove(&gateway, "o'neil+x@shop.example").await;
+    assert_eq!(gateway.count("POST"), 1);
+}
+
+#[tokio::test]
+async fn who_is_known_less_uses_up_nothing_of_who_is_known_better() {
+    let gateway = gateway();
+    let setup = Setup::context(context::SECRET)
+        .codes_by(&gateway, "agent_per_hour = 4\naddress_per_hour = 2\nconversation_per_hour = 3");
+    let server = setup.serve();
+    let sent = async |agent: &Agent, address: &str| {
+        let before = gateway.count("POST");
+        agent.send(json!({ "email": address })).await;
+        // What is sent leaves at once.
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        gateway.count("POST") - before == 1
+    };
+    // Somebody without a context uses up the codes of all others without one at this agent, and nobody else's.
+    let stranger = Agent::new(&server);
+    for n in 0..4 {
+        assert!(sent(&stranger, &format!("a{n}@example.com")).await);
+    }
+    assert!(!sent(&stranger, "b@example.com").await, "agent_per_hour");
+    // Visitors whom a backend names use up the address for one another, and not for its owner.
+    for conversation in ["conv_a", "conv_b"] {
+        assert!(sent(&Agent::with_context(&server, &visitor(conversation)), "ada@example.com").await);
+    }
+    assert!(!sent(&Agent::with_context(&server, &visitor("conv_c")), "ada@example.com").await, "address_per_hour");
+    let mut claims = context::claims();
+    claims.as_object_mut().unwrap().remove("cid");
+    let ada = Agent::with_context(&server, &claims);
+    for n in 0..3 {
+        assert!(sent(&ada, "ada@example.com").await, "{n}: her context proves that it is hers");
+    }
+    // Without a `cid` it is the customer whose codes are counted, with or without a handle.
+    assert!(!sent(&ada, "ada@example.com").await, "conversation_per_hour");
+    let (_, log) = server.terminate();
+    for limit in ["agent_per_hour", "address_per_hour", "conversation_per_hour"] {
+        assert_eq!(log.matches(&format!("it is over verification.{limit}")).count(), 1, "{limit}: {log}");
+    }
+    let limits = "SELECT objects FROM audit WHERE verdict = 'code_limited' ORDER BY id";
+    assert_eq!(
+        rows(&setup.store(), limits),
+        [r#"["limit:agent"]"#, r#"["limit:address"]"#, r#"["limit:conversation"]"#]
+    );
+}
+
+#[tokio::test]
+async fn one_who_guesses_is_told_from_many_who_mistype() {
+    let gateway = gateway();
+    let setup = Setup::context(context::SECRET).codes_by(&gateway, "");
+    let server = setup.serve();
+    let agent = Agent::new(&server);
+    let guessed = agent.handle(VICTIM).await;
+    let code = codes(&gateway, VICTIM, 1).await.remove(0);
+    for _ in 0..3 {
+        agent.check(&wrong(&code), Some(&guessed)).await;
+    }
+    let proven = agent.prove(&gateway, "other@example.com").await;
+    agent.order("3001", Some(&proven)).await;
+    agent.order("3001", Some(&guessed)).await;
+    server.terminate();
+    let of = |what: &str| {
+        rows(&setup.store(), &format!("SELECT DISTINCT conversation FROM audit WHERE {what} ORDER BY conversation"))
+    };
+    let guesser = of("verdict = 'code_wrong'");
+    assert!(guesser.len() == 1 && guesser[0].len() == 17 && guesser[0].starts_with("code:"), "{guesser:?}");
+    assert_eq!(of("verdict = 'step_up'"), guesser);
+    // Every call of a conversation has the same name, also after the code was right.
+    assert_eq!(of("verdict = 'code_right'"), of("tool = 'lookup_order' AND verdict <> 'step_up'"));
+    assert_eq!(of("1").len(), 2);
 }
 
 #[tokio::test]

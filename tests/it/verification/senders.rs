@@ -14,7 +14,7 @@ use tokio::{
 use super::sender::{Agent, codes, gateway, shown};
 use crate::{
     identity::context,
-    support::{Answer, Setup, Vendor, is_error, text},
+    support::{Answer, Setup, Vendor, is_error, rows, text},
 };
 
 fn setup(gateway: &Vendor) -> Setup {
@@ -36,18 +36,31 @@ async fn whatever_the_gateway_does_the_answer_is_the_same_and_waits_for_nothing(
         codes(gateway, "ada@example.com", 1).await;
         let handle = sent["structuredContent"]["verification"].as_str().unwrap().to_owned();
         let (_, log) = server.terminate();
-        (text(&sent).replace(&handle, "HANDLE"), took, log)
+        // What became of it, for operators: in the conversation of the record before.
+        let failed =
+            "SELECT a.objects FROM audit a JOIN audit b ON b.verdict = 'code_sent' AND b.conversation = a.conversation
+                      WHERE a.verdict = 'code_failed'";
+        (text(&sent).replace(&handle, "HANDLE"), took, log, rows(&setup.store(), failed))
     };
-    let (expected, ..) = answer(&well).await;
-    for (what, broken, in_log) in [
-        ("refuses the credentials", Answer::text(401, ""), "refuses our credentials"),
-        ("refuses the address", Answer::json(422, json!({ "error": "ada@example.com is unknown" })), "did not accept"),
-        ("fails", Answer::text(500, "ada@example.com"), "failed to send a one-time code"),
-        ("breaks off", Answer::Break, "failed to send a one-time code"),
-        ("is slow", Answer::text(202, "").late(Duration::from_secs(3)), ""),
+    let (expected, .., failed) = answer(&well).await;
+    assert_eq!(failed, [""; 0]);
+    for (what, broken, in_log, reason) in [
+        ("refuses the credentials", Answer::text(401, ""), "refuses our credentials", "denied"),
+        (
+            "refuses the address",
+            Answer::json(422, json!({ "error": "ada@example.com is unknown" })),
+            "did not accept",
+            "not_accepted",
+        ),
+        ("fails", Answer::text(500, "ada@example.com"), "failed to send a one-time code", "unavailable"),
+        ("breaks off", Answer::Break, "failed to send a one-time code", "unavailable"),
+        ("is slow", Answer::text(202, "").late(Duration::from_secs(3)), "", ""),
     ] {
         let gateway = Vendor::always(broken);
-        let (sent, took, log) = answer(&gateway).await;
+        let (sent, took, log, failed) = answer(&gateway).await;
+        let reasons: Vec<String> =
+            Some(reason).filter(|r| !r.is_empty()).map(|r| format!("[\"reason:{r}\"]")).into_iter().collect();
+        assert_eq!(failed, reasons, "the gateway {what}");
         assert_eq!(sent, expected, "the gateway {what}");
         assert!(took < Duration::from_secs(2), "the gateway {what}: {took:?}");
         assert!(log.contains(in_log), "the gateway {what}: {log}");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::sender::{Agent, gateway};
 use crate::{
     identity::context,
-    support::{Era, Issuer, Server, Setup, frontdesk, is_error, stderr, stdout, text},
+    support::{Answer, Era, Issuer, Server, Setup, Vendor, frontdesk, is_error, stderr, stdout, text},
 };
 
 async fn tools(server: &Server) -> Vec<Value> {
@@ -73,6 +73,48 @@ async fn where_it_is_enabled_tools_scopes_and_arguments_say_so() {
     assert!(checked.contains("tools.ignored_arguments must not hold verification"), "{checked}");
 }
 
+const FIXED: &str = "[identity]\nmode = \"fixed\"\ncustomer = \"cus_ada\"\n";
+
+#[test]
+fn a_gateway_need_not_have_a_health_request() {
+    for (answer, ok, said) in [
+        (Answer::text(200, "{}"), true, "nothing"),
+        (Answer::text(404, "no"), true, "it was reached and not asked: it has no GET /health"),
+        (Answer::text(405, ""), true, "it was reached and not asked"),
+        (Answer::json(501, json!({})), true, "it was reached and not asked"),
+        (Answer::text(401, ""), false, "check the credentials"),
+        (Answer::text(500, ""), false, "it answers, and fails"),
+    ] {
+        let gateway = Vendor::always(answer);
+        let setup = Setup::ada().codes_by(&gateway, "");
+        let mut command = crate::support::command(setup.path());
+        command.args(["check", "--online", "--running"]).env("CODES_API_TOKEN", "t");
+        let output = command.output().unwrap();
+        let all = stdout(&output) + &stderr(&output);
+        assert_eq!(output.status.success(), ok, "{all}");
+        assert!(all.contains(said), "{said}: {all}");
+        assert_eq!(gateway.count("POST"), 0, "no code is sent");
+    }
+}
+
+#[tokio::test]
+async fn an_argument_that_is_nearly_right_is_told_from_a_choice_of_the_customer() {
+    let gateway = gateway();
+    let setup = Setup::ada().codes_by(&gateway, "");
+    let server = setup.serve();
+    let agent = Agent::new(&server);
+    for (tool, arguments, said) in [
+        ("send_verification_code", json!({ "mail": "a@b.example" }), "did you mean email?"),
+        ("send_verification_code", json!({ "customer_email": "a@b.example" }), "did you mean email?"),
+        ("check_verification_code", json!({ "verification_code": "123456" }), "did you mean code"),
+        ("lookup_order", json!({ "order_id": "1", "email": "a@b.example" }), "who the customer is comes with the call"),
+        ("lookup_order", json!({ "order_id": "1", "customer_id": "x" }), "who the customer is comes with the call"),
+    ] {
+        let refused = agent.call(tool, arguments).await;
+        assert!(is_error(&refused) && text(&refused).contains(said), "{refused}");
+    }
+}
+
 #[test]
 fn check_says_what_is_missing_or_does_not_go_together() {
     let smtp = "from = \"Desk <desk@example.com>\"\n[verification.smtp]\nhost = \"localhost\"\n";
@@ -117,16 +159,61 @@ fn check_says_what_is_missing_or_does_not_go_together() {
             format!("[identity]\nmode = \"argument\"\n[verification]\nenabled = true\n{smtp}"),
             "verification.enabled: is of no use with identity.mode = \"argument\"",
         ),
+        (
+            format!("[verification]\nenabled = true\n{smtp}port = 465\n"),
+            "verification.smtp.tls: is starttls, and servers at port 465 encrypt from the first octet; write tls = \"implicit\"",
+        ),
+        (
+            format!("[verification]\nenabled = true\nlanguage = \"ja\"\n{smtp}"),
+            "verification.language: is ja, and there is no text in it; write one as [verification.texts.ja]",
+        ),
+        (
+            format!("[verification]\nenabled = true\n{smtp}[verification.texts.de]\nsubject = \"s\"\ntext = \"{{code}} {{name}}\"\n"),
+            "verification.texts.de.text: holds {name}, which stands for nothing; {code} and {minutes} can be written",
+        ),
+        (
+            "[verification]\nenabled = true\nconnector = \"twilio-verify\"\ncode_minutes = 5\n[upstreams.twilio-verify]\n\
+             auth = { kind = \"none\" }\nsettings = { service = \"VA1\" }\n"
+                .to_owned(),
+            "verification.code_minutes: is 5, and codes last 10 minutes at upstream twilio-verify",
+        ),
+        (
+            "[tools.deadlines_ms]\nsend_verification_code = 500\n".to_owned(),
+            "names send_verification_code, a tool that is there only with verification.enabled = true",
+        ),
         ("[identity]\nsubject_system = \"code\"\n".to_owned(), "identity.subject_system: is code, which is kept"),
         (
             "[upstreams.shop]\nconnector = \"generic\"\nsystem = \"code\"\n".to_owned(),
             "upstreams.shop.system: is code, which is kept",
         ),
     ] {
-        let setup = Setup::empty().config(&config);
-        let output = frontdesk(setup.path(), &["check"]);
+        // A whole configuration but for what is said, so that it is the only fault.
+        let rest = if config.contains("[identity]") { "" } else { FIXED };
+        let setup = Setup::empty().config(&format!("{rest}{config}"));
+        let output = frontdesk(setup.path(), &["check", "--running"]);
         let all = stdout(&output) + &stderr(&output);
         assert!(!output.status.success() && all.contains(said), "{config}: {all}");
+        if !rest.is_empty() && !config.contains("zendesk") {
+            assert!(!all.contains(" faults; ") && all.matches("error: ").count() == 1, "one fault: {config}: {all}");
+        }
+    }
+    // What is there is said, and what was not tried.
+    let good = Setup::empty()
+        .config(&format!("{FIXED}[verification]\nenabled = true\n{smtp}tls = \"implicit\"\nport = 587\n"));
+    let output = stdout(&frontdesk(good.path(), &["check", "--running"]));
+    for line in [
+        "verification: one-time codes by mail at localhost:587, tls implicit, from Desk <desk@example.com>",
+        "not checked: verification: whether codes can be sent; --online connects, and sends none",
+        "warning: verification.smtp.tls is implicit, and servers at port 587",
+    ] {
+        assert!(output.contains(line), "{line}: {output}");
+    }
+    // The files of connectors can be read while the section is not finished.
+    let unfinished =
+        Setup::empty().config("[verification]\nenabled = true\nconnector = \"http-codes\"\nfrom = \"x\"\n");
+    for arguments in [["connectors", "list"].as_slice(), &["connectors", "show", "http-codes"]] {
+        let output = frontdesk(unfinished.path(), arguments);
+        assert!(output.status.success() && stdout(&output).contains("http-codes"), "{}", stderr(&output));
     }
     // Secrets of what is off are not asked for.
     let off = Setup::ada()
