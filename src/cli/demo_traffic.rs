@@ -15,13 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{
-    config::Config,
-    connectors::UpstreamOptions,
-    domain::Clock,
-    upstream::post,
-    webhooks::Source,
-};
+use crate::{config::Config, connectors::UpstreamOptions, domain::Clock, upstream::post, webhooks::Source};
 
 /// Name of the helpdesk that is away now and then.
 const HELPDESK: &str = "sample-helpdesk";
