@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 
 const WIDTHS = [1280, 390];
 /** What is further down repeats itself. */
-const HEIGHT_MAX = 2_000;
+const HEIGHT_MAX = 1_400;
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'];
 
 export class Looks {
