@@ -72,7 +72,7 @@ pub struct Console {
 }
 
 /// Attempts to sign in from one address in a minute.
-const SIGN_INS_PER_MINUTE: u32 = 20;
+const SIGN_INS_PER_MINUTE: u32 = 30;
 
 impl Console {
     pub fn new(options: ConsoleOptions, parts: Parts, version: &'static str) -> Self {

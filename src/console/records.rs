@@ -68,8 +68,8 @@ pub struct CallMinute {
 #[derive(Debug, Clone, Default)]
 pub struct EventQuery {
     pub filter: EventFilter,
-    /// Only those that failed for this cause.
-    pub cause: Option<CauseKey>,
+    /// Only those that failed for the cause with this [id](CauseGroup::id).
+    pub cause: Option<String>,
     /// Only ids below this one.
     pub before: Option<i64>,
     /// Only ids up to this one.
@@ -89,6 +89,8 @@ pub struct EventPage {
 /// Dead letters with one cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CauseGroup {
+    /// A hash of the key, since what a vendor says may be long.
+    pub id: String,
     pub key: CauseKey,
     pub events: u64,
     pub newest: i64,

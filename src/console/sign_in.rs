@@ -39,7 +39,8 @@ struct SignIn {
 /// `/login`: how to sign in. `/login/link?token=…`: asks, so that nobody who only looks at the link uses it up. The form
 /// signs in.
 pub(super) async fn answer(console: &Console, request: &Request, origin: &Origin, rest: &[&str]) -> Reply {
-    if console.sign_ins.check(&request.peer).is_err() {
+    // How to sign in may be read as often as somebody likes.
+    if !rest.is_empty() && console.sign_ins.check(&request.peer).is_err() {
         return console.stranger(StatusCode::TOO_MANY_REQUESTS, "Too many attempts to sign in. Try again in a minute.");
     }
     let answered = match (&request.method, rest) {

@@ -52,7 +52,9 @@ export async function hostile(world, browser, looks) {
   await visit('the overview', '/console', VISIBLE);
   await visit('the events', `/console/events?source=${encodeURIComponent(STORED)}`, VISIBLE);
   await visit('events by a filter', `/console/events?kind=${encodeURIComponent(HOSTILE)}&conversation=${encodeURIComponent(ID)}`);
-  await visit('events of a cause', `/console/events?like=${event}`, VISIBLE);
+  await page.goto('/console/dead');
+  const cause = await page.locator('input[name=cause]').first().getAttribute('value');
+  await visit('events of a cause', `/console/events?cause=${cause}`, VISIBLE);
   await visit('an event', `/console/events/${event}`, VISIBLE);
   await looks.at(page, 'hostile-event');
   await page.getByRole('region', { name: 'What came' }).getByRole('textbox').fill(`look ${MARKUP} \u202etac`);

@@ -91,7 +91,7 @@ async fn chosen(visit: &Visit<'_>) -> Result<(Vec<StoredEvent>, bool), Fault> {
         let found = stream::iter(ids).map(async |id| operator.event(id).await).buffered(AT_ONCE);
         return Ok((found.try_collect().await?, false));
     }
-    let mut query = EventQuery { up_to: form.number("up_to"), ..query(visit, form).await? };
+    let mut query = EventQuery { up_to: form.number("up_to"), ..query(form, visit.now)? };
     query.filter.limit = 1_000;
     let mut events = Vec::new();
     loop {

@@ -29,12 +29,12 @@ struct Group {
     in_doubt: bool,
     oldest: When,
     newest: When,
-    newest_id: i64,
+    cause: String,
 }
 
-/// The events of a cause, by the newest of them: what a vendor says may be long.
+/// The events of a cause.
 pub(super) fn address_of(group: &CauseGroup) -> String {
-    let query = [("state", Some("dead".to_owned())), ("like", Some(group.newest.to_string()))];
+    let query = [("state", Some("dead".to_owned())), ("cause", Some(group.id.clone()))];
     address("/events", &query)
 }
 
@@ -49,7 +49,7 @@ pub(in crate::console) async fn dead(visit: &Visit<'_>) -> Result<Reply, Fault> 
         in_doubt: group.key.in_doubt,
         oldest: When::of(group.oldest_at, visit.now),
         newest: When::of(group.newest_at, visit.now),
-        newest_id: group.newest,
+        cause: group.id.clone(),
     };
     page(&Dead {
         frame: Frame::of(visit, Tab::Dead, "Dead letters"),

@@ -5,7 +5,7 @@ use askama::Template;
 use super::{Choice, choices};
 use crate::{
     console::{
-        Action, CauseKey, EventPage, EventQuery, Form, Reply,
+        Action, EventPage, EventQuery, Form, Reply,
         clock_words::When,
         page::{Frame, Tab, page},
         shown::on_one_line,
@@ -113,17 +113,8 @@ fn mood(state: EventState) -> &'static str {
     }
 }
 
-/// The filter that an address or a form gives. `like` names an event whose cause they share.
-pub(super) async fn query(visit: &Visit<'_>, form: &Form) -> Result<EventQuery, Fault> {
-    let now = visit.now;
-    let cause = match form.number("like") {
-        Some(id) => {
-            let event = visit.console.parts.operator.event(id).await?;
-            let StoredEvent { source, kind, error, in_doubt, .. } = event;
-            Some(CauseKey { source, kind, error, in_doubt })
-        }
-        None => None,
-    };
+/// The filter that an address or a form gives.
+pub(super) fn query(form: &Form, now: Timestamp) -> Result<EventQuery, Fault> {
     let state = form.text("state").map(|text| {
         let known = STATES.into_iter().find(|state| word(*state) == text);
         known.ok_or_else(|| Fault::Input(format!("There is no state {}.", on_one_line(text))))
@@ -140,7 +131,7 @@ pub(super) async fn query(visit: &Visit<'_>, form: &Form) -> Result<EventQuery, 
             since: since.transpose()?,
             limit: ROWS,
         },
-        cause,
+        cause: form.text("cause").map(str::to_owned),
         before: form.number("before"),
         ..EventQuery::default()
     })
@@ -148,7 +139,7 @@ pub(super) async fn query(visit: &Visit<'_>, form: &Form) -> Result<EventQuery, 
 
 /// The filter as members of a form or an address.
 pub(super) fn members(form: &Form) -> Vec<(&'static str, String)> {
-    let names = ["state", "source", "kind", "conversation", "since", "like"];
+    let names = ["state", "source", "kind", "conversation", "since", "cause"];
     let kept = names.into_iter().filter_map(|name| Some((name, form.raw(name)?.to_owned())));
     kept.filter(|(_, value)| !value.is_empty()).collect()
 }
@@ -162,7 +153,7 @@ pub(super) fn address_of(members: &[(&'static str, String)], before: Option<i64>
 
 pub(in crate::console) async fn events(visit: &Visit<'_>) -> Result<Reply, Fault> {
     let form = &visit.request.query;
-    let query = query(visit, form).await?;
+    let query = query(form, visit.now)?;
     let EventPage { events, next } = visit.console.parts.records.events(&query).await?;
     let members = members(form);
     let text = |name| form.text(name).unwrap_or_default().to_owned();
@@ -174,7 +165,10 @@ pub(in crate::console) async fn events(visit: &Visit<'_>) -> Result<Reply, Fault
         kind: text("kind"),
         conversation: text("conversation"),
         since: text("since"),
-        only_cause: query.cause.as_ref().map(|cause| on_one_line(cause.error.as_deref().unwrap_or(NO_REASON))),
+        only_cause: query.cause.as_ref().map(|_| {
+            // They share it.
+            on_one_line(events.first().and_then(|event| event.error.as_deref()).unwrap_or(NO_REASON))
+        }),
         rows: events.iter().map(|event| EventRow::of(event, visit.now)).collect(),
         older: next.map(|before| address_of(&members, Some(before))),
         hidden: members,

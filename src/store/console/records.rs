@@ -20,6 +20,8 @@ const SCANNED_MAX: u32 = 20_000;
 const GROUPED_MAX: u32 = 50_000;
 const COUNTED_MAX: u32 = 200_000;
 const GROUPS_MAX: u32 = 100;
+/// The id of an event's cause: a hash of source, kind, error and doubt, each told from the next.
+const CAUSE: &str = "substr(keyed_hash(json_array(source, kind, error, in_doubt)), 1, 16)";
 
 #[async_trait]
 impl Records for Store {
@@ -77,17 +79,18 @@ impl Records for Store {
         Ok(self
             .read_slow(|connection| {
                 connection
-                    .prepare_cached(
-                        "SELECT source, kind, error, in_doubt, count(*), max(id), min(received_at), max(received_at)
+                    .prepare_cached(&format!(
+                        "SELECT source, kind, error, in_doubt, count(*), max(id), min(received_at), max(received_at), {CAUSE}
                          FROM (SELECT id, source, kind, error, in_doubt, received_at FROM events WHERE state = 'dead'
                                ORDER BY id DESC LIMIT ?1)
-                         GROUP BY source, kind, error, in_doubt ORDER BY count(*) DESC, max(id) DESC LIMIT ?2",
-                    )?
+                         GROUP BY source, kind, error, in_doubt ORDER BY count(*) DESC, max(id) DESC LIMIT ?2"
+                    ))?
                     .query_and_then([GROUPED_MAX, GROUPS_MAX], |row| {
                         let time = |column| -> Result<Timestamp, StoreError> {
                             Ok(Timestamp::from_unix_ms(row.get(column)?)?)
                         };
                         Ok(CauseGroup {
+                            id: row.get(8)?,
                             key: CauseKey {
                                 source: row.get(0)?,
                                 kind: row.get(1)?,
@@ -136,9 +139,9 @@ fn page(connection: &Connection, query: &EventQuery) -> Result<EventPage, StoreE
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM events WHERE id IN (SELECT id FROM events WHERE {range} ORDER BY id {order} LIMIT ?5)
                AND (?3 IS NULL OR state = ?3) AND (?6 IS NULL OR source = ?6) AND (?7 IS NULL OR kind = ?7)
-               AND (?8 IS NULL OR received_at >= ?8) AND (?12 IS NULL OR conversation = ?12)
-               AND (?9 IS NULL OR (source = ?9 AND kind = ?13 AND error IS ?10 AND in_doubt = ?14))
-             ORDER BY id {order} LIMIT ?11"
+               AND (?8 IS NULL OR received_at >= ?8) AND (?11 IS NULL OR conversation = ?11)
+               AND (?9 IS NULL OR {CAUSE} = ?9)
+             ORDER BY id {order} LIMIT ?10"
         ))?
         .query_and_then(
             params![
@@ -150,12 +153,9 @@ fn page(connection: &Connection, query: &EventQuery) -> Result<EventPage, StoreE
                 filter.source,
                 filter.kind,
                 filter.since.map(Timestamp::unix_ms),
-                query.cause.as_ref().map(|cause| cause.source.as_str()),
-                query.cause.as_ref().and_then(|cause| cause.error.as_deref()),
+                query.cause,
                 filter.limit,
-                filter.conversation,
-                query.cause.as_ref().map(|cause| cause.kind.as_str()),
-                query.cause.as_ref().map(|cause| cause.in_doubt)
+                filter.conversation
             ],
             stored,
         )?

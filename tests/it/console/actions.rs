@@ -59,8 +59,8 @@ async fn forty_dead_letters_of_an_outage_are_put_right_from_their_cause() {
     let mut person = server.person(setup.path(), "Grace", "operator").await;
     let dead = person.get("/console/dead").await.page();
     assert!(dead.contains(">40</a>"), "one cause: {dead}");
-    let like = member(&dead, "name=\"like\" value=\"").unwrap();
-    let cause = [("all", "yes"), ("state", "dead"), ("like", like.as_str())];
+    let id = member(&dead, "name=\"cause\" value=\"").unwrap();
+    let cause = [("all", "yes"), ("state", "dead"), ("cause", id.as_str())];
     let form: Vec<(&str, &str)> = cause.into_iter().chain([("do", "replay")]).collect();
     let preview = person.post("/console/events/preview", &form).await.page();
     assert!(preview.contains("40 of 40 events will be queued again") && preview.contains("Replay 40"), "{preview}");
@@ -70,19 +70,27 @@ async fn forty_dead_letters_of_an_outage_are_put_right_from_their_cause() {
     assert_eq!(post(&server.url, "escalation", &escalated("conv_late")).await, 200);
     settled(&setup.store()).await;
     helpdesk.mend();
+    // Somebody else has replayed the newest of them meanwhile: the others' cause is the same.
+    let mut other = server.person(setup.path(), "Ada", "operator").await;
+    assert!(other.post("/console/events/40/replay", &[]).await.location().ends_with("done=replayed"));
+    settled(&setup.store()).await;
     let form: Vec<(&str, &str)> = cause.into_iter().chain([("up_to", up_to.as_str())]).collect();
     let done = person.post("/console/events/all/replay", &form).await;
-    assert!(done.location().ends_with("done=replayed-40"), "{}", done.location());
+    assert!(done.location().ends_with("done=replayed-39"), "{}", done.location());
     settled(&setup.store()).await;
     let states = states(&setup);
     assert_eq!(states.iter().filter(|state| *state == "done").count(), 40, "{states:?}");
     assert_eq!(states[40], "dead", "the late one stays");
     let shown = person.get(done.location()).await.page();
-    assert!(shown.contains("40 events are queued again."), "{shown}");
+    assert!(shown.contains("39 events are queued again."), "{shown}");
     let audit = stdout(&frontdesk(setup.path(), &["audit", "--json", "--tool", "events replay", "--limit", "100"]));
     let by: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(by.len(), 40);
-    assert!(by.iter().all(|record| record["staff"] == "Grace" && record["agent"].is_null()), "{audit}");
+    assert_eq!(
+        by.iter().filter(|record| record["staff"] == "Grace" && record["agent"].is_null()).count(),
+        39,
+        "{audit}"
+    );
 }
 
 #[tokio::test]
