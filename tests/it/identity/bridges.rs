@@ -292,7 +292,11 @@ async fn a_revocation_ends_contexts_at_once_in_every_process() {
         !is_error(&here)
     };
     assert!(is_good(&one).await && is_good(&two).await && is_good(&three).await);
-    assert!(revoke(&["--jti", "ctx-1"]).contains("context ctx-1"));
+    let said = revoke(&["--jti", "ctx-1"]);
+    // The longest life is that of the login's tokens, a day.
+    let until = said.split("by ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let left = until.parse::<jiff::Timestamp>().unwrap().as_second() - now();
+    assert!(said.contains("context ctx-1") && (86_400..=86_430).contains(&left), "{said}");
     assert!(!is_good(&one).await && is_good(&two).await && is_good(&three).await);
     revoke(&["--conversation", "conv_1"]);
     assert!(!is_good(&two).await && is_good(&three).await);

@@ -74,14 +74,27 @@ async fn an_agent_that_asserts_names_the_customer_beside_the_arguments() {
         assert!(problem["detail"].as_str().unwrap().contains(&format!("{name:?} is there twice")), "{problem}");
         assert!(!problem.to_string().contains("cus_grace"), "{problem}");
     }
+    // An address alone names nobody, which is the platform's fault; a visitor without an id is nobody yet.
+    for (customer, code) in [
+        (json!({ "email": "ada@example.com", "email_verified": true }), "integration"),
+        (json!({ "id": "", "email": "ada@example.com" }), "integration"),
+        (json!({ "id": null, "conversation": "c1" }), "not_confirmed"),
+        (json!({ "id": "{{requester.id}}" }), "integration"),
+    ] {
+        let body = json!({ "arguments": order("1001"), "customer": customer });
+        assert_eq!(captain.call("lookup_order", body).await.json()["code"], code, "{customer}");
+    }
     // Among the arguments it is no customer.
     let inside = json!({ "arguments": { "order_id": "1001", "customer": { "id": "cus_ada" } } });
     assert_eq!(captain.call("lookup_order", inside).await.json()["ok"], false);
     let flat = json!({ "order_id": "1001", "customer": { "id": "cus_ada" } });
     assert_eq!(captain.call("lookup_order", flat).await.json()["ok"], false);
-    server.terminate();
-    let audit = stdout(&frontdesk(setup.path(), &["audit", "--json", "--verdict", "allowed"]));
-    assert_eq!(audit.matches("asserted by captain").count(), 1, "{audit}");
+    let (_, log) = server.terminate();
+    assert!(log.contains("an address alone names nobody; send the customer's id in the member customer"), "{log}");
+    let audit = |verdict: &str| stdout(&frontdesk(setup.path(), &["audit", "--json", "--verdict", verdict]));
+    assert_eq!(audit("allowed").matches("asserted by captain").count(), 1);
+    assert_eq!(audit("identity_refused").matches("asserted by captain").count(), 3, "refused ones say so, too");
+    assert_eq!(audit("identity_refused").matches("asserted by other").count(), 1);
 }
 
 #[tokio::test]

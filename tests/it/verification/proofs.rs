@@ -144,9 +144,12 @@ async fn what_a_code_has_raised_ends_with_the_contexts_of_its_conversation() {
     let revoked = frontdesk(setup.path(), &["context", "revoke", "--conversation", "conv_a"]);
     assert!(revoked.status.success(), "{}", stderr(&revoked));
     assert!(!shown(&visitor.order("3001", None).await));
-    // A context that is issued later is good, and proves nothing of what was proven before.
+    // A context that is issued later (by a clock that is 30 s ahead) is good, and proves nothing of what was proven
+    // before.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    let later = Agent::with_context(&server, &claims("visitor-1", "anonymous", "conv_a"));
+    let mut later = claims("visitor-1", "anonymous", "conv_a");
+    later["iat"] = json!(later["iat"].as_i64().unwrap() + 30);
+    let later = Agent::with_context(&server, &later);
     let order = later.order("3001", None).await;
     assert!(is_error(&order) && !shown(&order) && text(&order).contains("code"), "{order}");
 }
