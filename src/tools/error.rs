@@ -292,6 +292,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_wait_is_that_of_the_breaker_or_a_few_seconds() {
+        for (closed_for, wait_s, words) in [
+            (None, 5, "in 5 seconds"),
+            (Some(Duration::from_millis(11_200)), 12, "in 12 seconds"),
+            (Some(Duration::from_millis(300)), 1, "in a second"),
+            (Some(Duration::from_secs(300)), 300, "in 5 minutes"),
+        ] {
+            for kind in [PortErrorKind::Unavailable { closed_for }, PortErrorKind::NotDone { closed_for }] {
+                let refused = ToolError::Port(PortError::new(System::Crm, kind, "a time-out")).into_refused();
+                assert_eq!((refused.code, refused.retry_after_s), (Code::Unavailable, Some(wait_s)));
+                assert!(refused.sentence.contains(words), "{}", refused.sentence);
+            }
+        }
+    }
+
+    #[test]
     fn what_the_company_has_to_repair_is_not_asked_of_the_customer() {
         for (system, next) in [
             (System::Crm, "Open a ticket"),

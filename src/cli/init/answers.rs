@@ -49,6 +49,13 @@ pub(super) struct Answers {
     /// Identity token: a claim that only tokens of signed-in persons have [default: auth_time]
     #[arg(long, value_name = "CLAIM")]
     pub person_claim: Option<String>,
+    /// Mail server that sends one-time codes to customers who are not signed in, as smtp.example.com or
+    /// smtp.example.com:465; with --mail-from [default: no codes]
+    #[arg(long, value_name = "HOST[:PORT]", requires = "mail_from")]
+    pub mail_server: Option<String>,
+    /// Sender of one-time codes, as `Acme <desk@example.com>`; with --mail-server
+    #[arg(long, value_name = "SENDER", requires = "mail_server")]
+    pub mail_from: Option<String>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

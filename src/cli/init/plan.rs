@@ -14,6 +14,7 @@ use super::{
 use crate::{
     connectors::{Library, Setting, VendorFile},
     desk::BUILTIN,
+    mail::is_sender,
     upstream::{BaseUrl, auth::Grant},
     webhooks::{NativeKind, NativeSource, Scheme},
 };
@@ -22,6 +23,8 @@ use crate::{
 const PORTS: [(&str, &str); 3] = [("orders", "Orders"), ("helpdesk", "Tickets"), ("crm", "Contacts")];
 const STORE: &str = "frontdesk.db";
 const NONE: &str = "none";
+pub(super) const MAIL_USERNAME: &str = "MAIL_USERNAME";
+pub(super) const MAIL_PASSWORD: &str = "MAIL_PASSWORD";
 
 /// The planned configuration.
 pub(super) struct Plan {
@@ -32,8 +35,17 @@ pub(super) struct Plan {
     pub ports: Vec<(&'static str, String)>,
     pub upstreams: Vec<Upstream>,
     pub webhooks: Vec<Webhook>,
+    /// What sends one-time codes; none if they stay off.
+    pub mail: Option<Mail>,
     /// The lines of `.env`.
     pub variables: Vec<Variable>,
+}
+
+/// The mail server of one-time codes.
+pub(super) struct Mail {
+    pub host: String,
+    pub port: Option<u16>,
+    pub from: String,
 }
 
 pub(super) struct Upstream {
@@ -71,6 +83,7 @@ impl Plan {
         let upstreams = upstreams(&mut asker, &files, &ports, &mut values, &mut variables)?;
         values.all_used()?;
         let identity = identity::of(&mut asker, &answers)?;
+        let mail = mail(&answers)?;
         asker.finish()?;
         if let Identity::Secret { .. } = identity {
             let about = "Customer contexts (HS256): your backend signs them with this secret.".to_owned();
@@ -82,13 +95,38 @@ impl Plan {
             let (name, kind) = ("STORE_ENCRYPTION_KEY".to_owned(), Kind::Secret);
             variables.insert(0, Variable { name, about, kind, value: Some(secret()?) });
         }
-        Ok(Self { store: Some(store).filter(|store| store != STORE), identity, ports, upstreams, webhooks, variables })
+        if mail.is_some() {
+            for name in [MAIL_USERNAME, MAIL_PASSWORD] {
+                let about = "The account at the mail server that sends one-time codes.".to_owned();
+                variables.push(Variable { name: name.to_owned(), about, kind: Kind::Secret, value: None });
+            }
+        }
+        let store = Some(store).filter(|store| store != STORE);
+        Ok(Self { store, identity, ports, upstreams, webhooks, mail, variables })
     }
 
     /// Variables that only the company can fill in.
     pub(super) fn empty(&self) -> impl Iterator<Item = &Variable> {
         self.variables.iter().filter(|variable| variable.value.is_none())
     }
+}
+
+fn mail(answers: &Answers) -> anyhow::Result<Option<Mail>> {
+    let (Some(server), Some(from)) = (&answers.mail_server, &answers.mail_from) else { return Ok(None) };
+    if !is_sender(from) {
+        bail!("--mail-from {from}: write an address, as desk@example.com or Acme <desk@example.com>");
+    }
+    let (host, port) = match server.rsplit_once(':') {
+        Some((host, port)) => match port.parse() {
+            Ok(port) => (host, Some(port)),
+            Err(_) => bail!("--mail-server {server}: {port} is no port; write HOST or HOST:PORT"),
+        },
+        None => (server.as_str(), None),
+    };
+    if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
+        bail!("--mail-server {server}: write the name of the mail server, as smtp.example.com");
+    }
+    Ok(Some(Mail { host: host.to_owned(), port, from: from.clone() }))
 }
 
 /// 32 random bytes in hexadecimal.

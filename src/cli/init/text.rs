@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value;
 
-use super::{identity::Identity, needs::Variable, plan::Plan};
+use super::{
+    identity::Identity,
+    needs::Variable,
+    plan::{MAIL_PASSWORD, MAIL_USERNAME, Mail, Plan},
+};
 
 /// Ignored files: secrets, and files of a store.
 const IGNORED: [&str; 10] = [
@@ -37,6 +41,7 @@ pub(super) fn config(plan: &Plan, beside: Option<&Path>) -> String {
         text.push_str("encryption_key = { env = \"STORE_ENCRYPTION_KEY\" }\n");
     }
     text.push_str(&identity(plan, beside));
+    text.push_str(&verification(plan));
     if !plan.ports.is_empty() {
         text.push_str("\n# Which system does what; what is not named is in the embedded store.\n[desk]\n");
         plan.ports.iter().for_each(|(port, system)| text.push_str(&format!("{port} = {}\n", quoted(system))));
@@ -117,6 +122,31 @@ fn identity(plan: &Plan, beside: Option<&Path>) -> String {
             quoted(person_claim)
         ),
     }
+}
+
+/// Port of mail servers that encrypt from the first octet.
+const IMPLICIT: u16 = 465;
+
+fn verification(plan: &Plan) -> String {
+    let about = "One-time codes by mail, for customers who are not signed in";
+    let Some(Mail { host, port, from }) = &plan.mail else {
+        return format!(
+            "\n# {about}: remove the # in front, or see connector twilio-verify.\n# [verification]\n# enabled = true\n\
+             # from = \"Acme <desk@example.com>\"\n#\n# [verification.smtp]\n# host = \"smtp.example.com\"    # port 587; 465 \
+             with tls = \"implicit\"\n# username = {{ env = \"{MAIL_USERNAME}\" }}\n# password = {{ env = \"{MAIL_PASSWORD}\" }}\n"
+        );
+    };
+    let port = match port {
+        Some(IMPLICIT) => "tls = \"implicit\"\n".to_owned(),
+        Some(port) => format!("port = {port}\n"),
+        None => String::new(),
+    };
+    format!(
+        "\n# {about}.\n[verification]\nenabled = true\nfrom = {}\n\n[verification.smtp]\nhost = {}\n{port}\
+         username = {{ env = \"{MAIL_USERNAME}\" }}\npassword = {{ env = \"{MAIL_PASSWORD}\" }}\n",
+        quoted(from),
+        quoted(host)
+    )
 }
 
 fn settings(of: &str, settings: &BTreeMap<String, Value>) -> String {

@@ -11,6 +11,11 @@ use crate::support::{Client, Era, PROGRAM, command, signal, stderr};
 
 /// What the demo prints after its commands, while `during` is done to it.
 fn shown(more: &[&str], during: impl AsyncFnOnce(&Client, &str)) -> Vec<String> {
+    printed(more, during).1
+}
+
+/// The commands that the demo prints, and what it prints after them.
+fn printed(more: &[&str], during: impl AsyncFnOnce(&Client, &str)) -> (String, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let mut demo = command(directory.path());
     demo.args(["demo", "--listen", "127.0.0.1:0"]).args(more).env("WEBHOOK_SECRET", "a-secret-of-the-test");
@@ -27,8 +32,8 @@ fn shown(more: &[&str], during: impl AsyncFnOnce(&Client, &str)) -> Vec<String> 
     assert_eq!(demo.wait().unwrap().code(), Some(0));
     let mut rest = String::new();
     from.read_to_string(&mut rest).unwrap();
-    let (_, live) = rest.split_once("removes its data.\n").unwrap();
-    live.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    let (commands, live) = rest.split_once("removes its data.\n").unwrap();
+    (commands.to_owned(), live.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
 fn words(line: &str) -> Vec<&str> {
@@ -94,17 +99,25 @@ fn a_quiet_demo_shows_nothing_and_no_log_has_the_lines() {
 
 #[test]
 fn a_one_time_code_is_printed_and_its_address_is_not() {
-    let lines = shown(&[], async |client, _| {
+    let mut handle = String::new();
+    let (commands, lines) = printed(&[], async |client, _| {
         let sent = client.call(Era::Legacy, "send_verification_code", json!({ "email": "guest@example.com" })).await;
         assert_eq!(sent["structuredContent"]["minutes"], 10, "{sent}");
+        handle = sent["structuredContent"]["verification"].as_str().unwrap().to_owned();
     });
+    for path in
+        ["/tools/lookup_order", "/tools/send_verification_code", "/tools/check_verification_code", "/openapi.json"]
+    {
+        assert!(commands.contains(path), "{path}: {commands}");
+    }
     let printed: Vec<&str> = lines
         .iter()
         .filter_map(|line| line.strip_prefix("one-time code for the customer (verification fdv_"))
         .collect();
     assert_eq!(printed.len(), 1, "{lines:?}");
-    let (_, printed) = printed[0].split_once("…): ").unwrap();
-    let printed = [printed];
+    let (beginning, code) = printed[0].split_once("…): ").unwrap();
+    assert!(handle.starts_with(&format!("fdv_{beginning}")) && beginning.len() == 6, "{handle}: {beginning}");
+    let printed = [code];
     assert!(printed[0].len() == 6 && printed[0].bytes().all(|octet| octet.is_ascii_digit()), "{lines:?}");
     let decision = lines.iter().any(|line| words(line) == ["call", "send_verification_code", "code_sent"]);
     assert!(decision && !lines.join("").contains('@'), "{lines:?}");

@@ -196,6 +196,52 @@ fn every_way_to_know_the_customer_can_be_served() {
 }
 
 #[test]
+fn one_time_codes_are_a_comment_or_served_once_the_account_is_filled_in() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(init(directory.path(), &[]).status.success());
+    let text = read(directory.path(), "frontdesk.toml");
+    let uncommented: String = text
+        .split("remove the # in front")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .skip(1)
+        .map_while(|line| line.strip_prefix('#'))
+        .map(|line| format!("{}\n", line.trim_start()))
+        .collect();
+    std::fs::write(directory.path().join("frontdesk.toml"), format!("{text}\n{uncommented}")).unwrap();
+    let output = command(directory.path())
+        .args(["check", "--running"])
+        .envs([("MAIL_USERNAME", "u"), ("MAIL_PASSWORD", "p")])
+        .output()
+        .unwrap();
+    let said = stdout(&output);
+    assert!(output.status.success() && said.contains("by mail at smtp.example.com:587"), "{said}{}", stderr(&output));
+    for (server, line) in [
+        ("smtp.shop.example", "at smtp.shop.example:587, tls starttls, from Acme <a@shop.example>"),
+        ("smtp.shop.example:465", "at smtp.shop.example:465, tls implicit"),
+        ("smtp.shop.example:2525", "at smtp.shop.example:2525, tls starttls"),
+    ] {
+        let path = directory.path().join(server);
+        let flags = ["--directory", server, "--mail-server", server, "--mail-from", "Acme <a@shop.example>"];
+        let written = init(directory.path(), &flags);
+        assert!(written.status.success(), "{server}: {}", stderr(&written));
+        fill_in_and_check(&path);
+        let said = stdout(&frontdesk(&path, &["check", "--running"]));
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    for (flags, said) in [
+        (["--mail-server", "smtp.x.example", "--mail-from", "Acme"], "--mail-from Acme: write an address"),
+        (["--mail-server", "smtp.x.example:mail", "--mail-from", "a@x.example"], "mail is no port"),
+        (["--mail-server", "smtp://x.example", "--mail-from", "a@x.example"], "--mail-server smtp://x.example:"),
+    ] {
+        let refused = init(directory.path(), &[&["--directory", "none"], &flags[..]].concat());
+        assert!(!refused.status.success() && stderr(&refused).contains(said), "{}", stderr(&refused));
+        assert!(!directory.path().join("none").exists());
+    }
+}
+
+#[test]
 fn nothing_is_overwritten_unless_forced_and_then_secrets_stay() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();

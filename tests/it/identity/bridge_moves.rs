@@ -1,13 +1,13 @@
 //! The model chooses nothing: an agent that sends what it likes reads nothing of another customer.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     bridges::{Desk, META, OTHER_SECRET, hs256, jwt, of_platform, with},
     context,
 };
-use crate::support::{Era, block_on, rows};
+use crate::support::{Client, Era, block_on, rows};
 
 /// What an agent under attack, or one that attacks, may send: its own customer's tokens, whole, cut or put together with
 /// other claims, and any id of others, in any place.
@@ -67,7 +67,14 @@ fn whatever_an_agent_sends_it_reads_nothing_of_another_customer() {
         "cus_grace".to_owned(),
     ];
     let secrets = ["headphones", "Carrying case", "1Z999AA10123456784", "Hopper", "Arlington"];
-    let read = std::sync::atomic::AtomicUsize::new(0);
+    let call = |client: &Client, tool: &str, arguments: Value| {
+        let call = json!({ "name": tool, "arguments": arguments });
+        block_on(client.request(Era::Modern, "tools/call", call)).json().to_string()
+    };
+    // The test would see a foreign order: it sees its own.
+    let right = agent.clone().with_header("customer-context", &own);
+    let order = call(&right, "lookup_order", json!({ "order_id": "1001", "detail": "full" }));
+    assert!(order.contains("\"order_id\":\"1001\""), "{order}");
     proptest!(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() }, |(
         tool in prop_oneof![Just("lookup_order"), Just("update_crm"), Just("create_ticket"), Just("search_articles")],
         order in prop_oneof![Just("1001"), Just("2001"), Just("#2001")],
@@ -89,17 +96,11 @@ fn whatever_an_agent_sends_it_reads_nothing_of_another_customer() {
                 Move::Asserted(id) => client = client.with_header("x-contact-id", id),
             }
         }
-        let answer = block_on(client.request(Era::Modern, "tools/call", json!({ "name": tool, "arguments": arguments })));
-        let body = answer.json().to_string();
+        let body = call(&client, tool, arguments);
         for secret in secrets {
             prop_assert!(!body.contains(secret), "{tool} {moves:?}: {body}");
         }
-        if body.contains("\"order_id\":\"1001\"") {
-            read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
     });
-    // The test would see a foreign order: it sees its own.
-    assert!(read.into_inner() > 0, "no move was a right one");
     let Desk { setup, server, .. } = desk;
     server.terminate();
     let foreign =
