@@ -133,6 +133,14 @@ fn statement(table: &str) -> Option<&'static str> {
             "DELETE FROM proven_addresses WHERE ?2 IS NOT NULL AND ?4 IS NOT NULL AND key_hash IN (
                  SELECT key_hash FROM proven_addresses WHERE expires_at <= ?1 LIMIT ?3)"
         }
+        "console_links" => {
+            "DELETE FROM console_links WHERE ?2 IS NOT NULL AND ?4 IS NOT NULL AND token_hash IN (
+                 SELECT token_hash FROM console_links WHERE expires_at <= ?1 LIMIT ?3)"
+        }
+        "console_sessions" => {
+            "DELETE FROM console_sessions WHERE ?2 IS NOT NULL AND ?4 IS NOT NULL AND id IN (
+                 SELECT id FROM console_sessions WHERE expires_at <= ?1 LIMIT ?3)"
+        }
         "conversation_ends" => {
             "DELETE FROM conversation_ends WHERE ?1 > ?2 AND ?4 IS NOT NULL AND contact IN (
                  SELECT contact FROM conversation_ends WHERE at < ?2 LIMIT ?3)"
