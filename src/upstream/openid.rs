@@ -169,9 +169,9 @@ impl OpenIdClient {
 /// Whether nobody on the way can read it: https, or this machine.
 fn is_private(url: &str) -> bool {
     reqwest::Url::parse(url).is_ok_and(|url| {
-        let here = url.host_str().is_some_and(|host| {
-            host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|address| is_loopback(address))
-        });
+        let here = url
+            .host_str()
+            .is_some_and(|host| host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(is_loopback));
         url.scheme() == "https" || (url.scheme() == "http" && here)
     })
 }

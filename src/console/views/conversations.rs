@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use askama::Template;
 
 use super::{
-    events::{EventRow, conversation_address},
+    events::{EventRow, conversation_address, conversation_link},
     verdicts::{mood, short, words},
 };
 use crate::{
@@ -36,7 +36,7 @@ struct Conversations {
 }
 
 struct Row {
-    href: String,
+    href: Option<String>,
     id: String,
     last: When,
     calls: u64,
@@ -86,7 +86,7 @@ pub(in crate::console) async fn conversations(visit: &Visit<'_>) -> Result<Reply
             .rows
             .iter()
             .map(|row| Row {
-                href: conversation_address(&row.id),
+                href: conversation_link(&row.id),
                 id: on_one_line(&row.id),
                 last: When::of(row.last_at, visit.now),
                 calls: row.calls,

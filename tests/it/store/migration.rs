@@ -163,7 +163,10 @@ async fn a_store_of_before_one_time_codes_gets_room_for_them_and_keeps_the_rest(
     let connection = rusqlite::Connection::open(setup.store()).unwrap();
     // What the format after it added.
     connection
-        .execute_batch("DROP TABLE verification_codes; DROP TABLE proven_addresses; PRAGMA user_version = 14")
+        .execute_batch(
+            "DROP TABLE verification_codes; DROP TABLE proven_addresses; DROP TABLE console_links;
+             DROP TABLE console_sessions; PRAGMA user_version = 14",
+        )
         .unwrap();
     drop(connection);
     let server = setup.serve();
@@ -171,5 +174,18 @@ async fn a_store_of_before_one_time_codes_gets_room_for_them_and_keeps_the_rest(
     let handle = agent.prove(&gateway, "guest@example.com").await;
     assert!(sender::shown(&agent.order("3001", Some(&handle)).await));
     assert_eq!(rows(&setup.store(), "SELECT customer FROM contacts UNION SELECT number FROM orders"), before);
-    assert_eq!(rows(&setup.store(), "PRAGMA user_version"), ["16"]);
+    assert_eq!(rows(&setup.store(), "PRAGMA user_version"), ["17"]);
+}
+
+#[tokio::test]
+async fn a_store_of_before_the_console_lets_people_in() {
+    let setup = Setup::ada();
+    let connection = rusqlite::Connection::open(setup.store()).unwrap();
+    connection
+        .execute_batch("DROP TABLE console_links; DROP TABLE console_sessions; PRAGMA user_version = 16")
+        .unwrap();
+    drop(connection);
+    let server = setup.serve();
+    assert_eq!(server.person(setup.path(), "Grace", "viewer").await.get("/console").await.status, 200);
+    assert_eq!(rows(&setup.store(), "PRAGMA user_version"), ["17"]);
 }
