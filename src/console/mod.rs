@@ -8,6 +8,7 @@ mod assets;
 mod clock_words;
 mod live;
 mod openid;
+mod openid_options;
 mod options;
 mod origin;
 mod page;
@@ -19,12 +20,14 @@ mod router;
 mod session;
 mod shown;
 mod sign_in;
+mod signed_in;
 mod views;
 mod visit;
 
 use std::{net::IpAddr, sync::Arc};
 
-pub use openid::{Asked, Identified, OpenId, OpenIdOptions, RoleValues};
+pub use openid::{Asked, Identified, OpenId};
+pub use openid_options::{OpenIdOptions, RoleValues};
 pub use options::{ConsoleOptions, Reveal};
 pub use records::{
     CallMinute, CauseGroup, CauseKey, ConsoleError, ConversationPage, ConversationRow, EventPage, EventQuery, Records,

@@ -5,79 +5,20 @@ use askama::Template;
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{
-    Console, ConsoleError, NewSession, PATH, Reply, Request, Role, SignedInBy, Token,
+    Console, ConsoleError, NewSession, OpenIdOptions, PATH, Reply, Request, SignedInBy, Token,
     origin::Origin,
     page::Frame,
-    sign_in::{self, cookie, show_page},
+    signed_in::{self, cookie, show_page},
 };
-use crate::{
-    desk::AuditedPerson,
-    domain::{Secret, SecretRef},
-    telemetry::causes,
-};
+use crate::{desk::AuditedPerson, domain::Secret, telemetry::causes};
 
 /// How long signing in at the provider may take, in seconds.
 const LOGIN_S: u64 = 600;
 /// For a sign-in that was asked for again, how long ago it may have been, in seconds.
 const AGAIN_S: f64 = 120.0;
-
-/// Signing in by an OpenID provider. `https://HOST/console/login/callback` is to be registered there as redirect URI.
-#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OpenIdOptions {
-    /// The issuer, as its discovery document has it, as `https://login.example.com`.
-    pub issuer: String,
-    pub client_id: String,
-    /// None for a public client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_secret: Option<SecretRef>,
-    #[serde(default = "default_scopes")]
-    pub scopes: Vec<String>,
-    /// Claim with the name for the audit.
-    #[serde(default = "default_name_claim")]
-    pub name_claim: String,
-    /// Claim with the person's groups or roles: a string or a list of them. A name that begins with `/` is a JSON
-    /// Pointer, as `/realm_access/roles`.
-    #[serde(default = "default_role_claim")]
-    pub role_claim: String,
-    /// Which of its values give which role. Whoever has none of them is not let in.
-    pub roles: RoleValues,
-}
-
-/// Values of the claim for each role. The highest role that fits counts.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct RoleValues {
-    pub viewer: Vec<String>,
-    pub operator: Vec<String>,
-    pub lead: Vec<String>,
-}
-
-fn default_scopes() -> Vec<String> {
-    ["openid", "profile", "email"].map(str::to_owned).to_vec()
-}
-
-fn default_name_claim() -> String {
-    "email".to_owned()
-}
-
-fn default_role_claim() -> String {
-    "roles".to_owned()
-}
-
-impl RoleValues {
-    /// The highest role that a value gives.
-    fn of(&self, values: &[String]) -> Option<Role> {
-        let has = |wanted: &[String]| wanted.iter().any(|wanted| values.contains(wanted));
-        [(Role::Lead, &self.lead), (Role::Operator, &self.operator), (Role::Viewer, &self.viewer)]
-            .into_iter()
-            .find_map(|(role, wanted)| has(wanted).then_some(role))
-    }
-}
 
 /// The provider, as the composition root reaches it.
 #[async_trait]
@@ -219,10 +160,10 @@ pub(super) async fn finish(
         expires_at: now.plus(longest),
     };
     console.parts.sessions.begin(&token.hash(), session).await?;
-    sign_in::note(console, AuditedPerson { name: identified.name, reason: None }, "console login").await?;
+    signed_in::note(console, AuditedPerson { name: identified.name, reason: None }, "console login").await?;
     // A page of this site, and no redirect: a strict cookie is not sent on the way back from another one.
     let page = SignedIn { frame: Frame::for_strangers("Signed in", console.version), to: PATH.to_owned() };
-    let name = sign_in::cookie_name(origin);
+    let name = signed_in::cookie_name(origin);
     let reply = show_page(&page)?.with_cookie(&spent);
     Ok(reply.with_cookie(&cookie(name, origin, token.expose(), longest.as_secs())))
 }
@@ -230,17 +171,6 @@ pub(super) async fn finish(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_highest_role_counts_and_nobody_has_one_by_default() {
-        let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
-        let roles =
-            RoleValues { viewer: list(&["support"]), operator: list(&["oncall"]), lead: list(&["leads", "cto"]) };
-        assert_eq!(roles.of(&list(&["support", "cto"])), Some(Role::Lead));
-        assert_eq!(roles.of(&list(&["oncall", "support"])), Some(Role::Operator));
-        assert_eq!(roles.of(&list(&["Support", ""])), None);
-        assert_eq!(RoleValues::default().of(&list(&["support"])), None);
-    }
 
     #[test]
     fn every_part_is_another_and_belongs_to_its_secret() {

@@ -8,7 +8,7 @@ use super::{
     Console, ConsoleError, Reply, Request, StoredSession, Token, assets, live,
     origin::{NotOurs, Origin},
     page::{self, Frame, Tab},
-    sign_in, views,
+    sign_in, signed_in, views,
     visit::{Fault, RECENT_MINUTES, Visit},
 };
 use crate::telemetry::causes;
@@ -35,7 +35,7 @@ impl Console {
         if let ["login", ..] = segments[..] {
             return sign_in::answer(self, &request, &origin, &segments[1..]).await;
         }
-        let signed_in = match request.cookie(sign_in::cookie_name(&origin)).map(Token::sent) {
+        let signed_in = match request.cookie(signed_in::cookie_name(&origin)).map(Token::sent) {
             Some(token) => self.session(&token).await.map(|session| session.map(|session| (session, token))),
             None => Ok(None),
         };

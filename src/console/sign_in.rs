@@ -7,23 +7,10 @@ use super::{
     Console, ConsoleError, NewSession, PATH, Reply, Request, SignedInBy, Token, openid,
     origin::Origin,
     page::Frame,
+    signed_in::{cookie, cookie_name, note, show_page},
     visit::{Fault, Visit, address},
 };
-use crate::{
-    desk::{AuditRecord, AuditedPerson, Decision, Verdict},
-    telemetry::causes,
-};
-
-/// The cookie's name. With `__Host-` a browser takes it from an encrypted answer of this very host alone.
-pub(super) fn cookie_name(origin: &Origin) -> &'static str {
-    if origin.is_https { "__Host-frontdesk_console" } else { "frontdesk_console" }
-}
-
-/// A cookie of this host. SameSite=Strict: no other site's link or form brings it along.
-pub(super) fn cookie(name: &str, origin: &Origin, value: &str, seconds: u64) -> String {
-    let secure = if origin.is_https { "; Secure" } else { "" };
-    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
-}
+use crate::{desk::AuditedPerson, telemetry::causes};
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -78,12 +65,6 @@ fn show(console: &Console, link: Option<(String, String, &'static str)>) -> Resu
     show_page(&SignIn { frame, link, action: format!("{PATH}/login/link"), openid })
 }
 
-/// A page for somebody who is not signed in.
-pub(super) fn show_page(template: &impl Template) -> Result<Reply, ConsoleError> {
-    let page = template.render().map_err(|error| ConsoleError(Box::new(error)))?;
-    Ok(Reply::html(StatusCode::OK, page))
-}
-
 /// Shows for whom the link is.
 async fn ask(console: &Console, request: &Request) -> Result<Reply, ConsoleError> {
     let token = Token::sent(request.query.raw("token").unwrap_or_default());
@@ -125,20 +106,4 @@ pub(super) async fn sign_out(visit: &Visit<'_>, origin: &Origin) -> Result<Reply
     visit.console.parts.sessions.end(visit.session.id).await?;
     note(visit.console, visit.person(None), "console logout").await?;
     Ok(Reply::see(&address("/login", &[])).with_cookie(&cookie(cookie_name(origin), origin, "", 0)))
-}
-
-/// Puts what a person did with sessions into the audit.
-pub(super) async fn note(console: &Console, person: AuditedPerson, tool: &'static str) -> Result<(), ConsoleError> {
-    let record = AuditRecord {
-        at: console.parts.clock.now(),
-        agent: None,
-        customer: None,
-        staff: Some(person),
-        conversation: None,
-        context_id: None,
-        origin: None,
-        tool: tool.into(),
-        decision: Decision::new(Verdict::Allowed),
-    };
-    console.parts.audit.record(record).await.map_err(|error| ConsoleError(Box::new(error)))
 }

@@ -7,7 +7,7 @@ use crate::console::{
     clock_words::When,
     page::{Frame, Tab, page},
     shown::on_one_line,
-    sign_in,
+    signed_in,
     visit::{Fault, RECENT_MINUTES, Visit, address},
 };
 
@@ -73,6 +73,6 @@ pub(in crate::console) async fn people(visit: &Visit<'_>) -> Result<Reply, Fault
 pub(in crate::console) async fn end(visit: &Visit<'_>, id: i64) -> Result<Reply, Fault> {
     visit.require(Action::EndSessions)?;
     let done = if visit.console.parts.sessions.end(id).await? { "ended" } else { "left" };
-    sign_in::note(visit.console, visit.person(None), "console end").await?;
+    signed_in::note(visit.console, visit.person(None), "console end").await?;
     Ok(Reply::see(&address("/people", &[("done", Some(done.to_owned()))])))
 }

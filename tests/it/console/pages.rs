@@ -163,8 +163,7 @@ async fn hostile_texts_are_shown_as_texts() {
         );
     }
     let server = setup.serve();
-    let mut person =
-        server.person(setup.path(), hostile.replace('\u{0}', "").replace('\u{1b}', "").as_str(), "lead").await;
+    let mut person = server.person(setup.path(), hostile.replace(['\u{0}', '\u{1b}'], "").as_str(), "lead").await;
     for page in ["", "/events", "/events/1", "/events/2", "/dead", "/conversations", "/audit", "/people"] {
         let answer = person.get(&format!("/console{page}")).await;
         let html = answer.page();

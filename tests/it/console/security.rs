@@ -199,7 +199,8 @@ async fn each_role_does_its_own_and_no_more() {
     let platform_secret = post(&server.url, "escalation", &escalated("conv_1")).await;
     assert_eq!(platform_secret, 200);
     // Role by form: 403 for those below it, and anything else for those who may.
-    let forms: &[(&str, &[(&str, &str)], &str)] = &[
+    type Form<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let forms: &[Form<'_>] = &[
         ("/events/preview", &[("do", "replay"), ("id", "1")], "operator"),
         ("/events/preview", &[("do", "discard"), ("id", "1")], "lead"),
         ("/events/all/replay", &[("id", "1")], "operator"),
