@@ -60,3 +60,17 @@ fn compressed(content: &str) -> Option<Bytes> {
     encoder.write_all(content.as_bytes()).ok()?;
     encoder.finish().ok().map(Bytes::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// htmx 4.0.1, as npm has it.
+    #[test]
+    fn what_others_wrote_is_as_they_wrote_it() {
+        let wanted = include_str!("assets/htmx.min.js.sha256");
+        let hash: String =
+            Sha256::digest(include_str!("assets/htmx.min.js")).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(wanted.split_whitespace().next(), Some(hash.as_str()));
+    }
+}

@@ -11,10 +11,12 @@ use crate::domain::SecretRef;
 pub struct OpenIdOptions {
     /// The issuer, as its discovery document has it, as `https://login.example.com`.
     pub issuer: String,
+    /// The client's id at the provider.
     pub client_id: String,
-    /// None for a public client.
+    /// Its secret. None for a public client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretRef>,
+    /// What is asked for; `openid` must be among them.
     #[serde(default = "default_scopes")]
     pub scopes: Vec<String>,
     /// Claim with the name for the audit.
@@ -32,8 +34,11 @@ pub struct OpenIdOptions {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoleValues {
+    /// Values of those who may look.
     pub viewer: Vec<String>,
+    /// Values of those who put things right.
     pub operator: Vec<String>,
+    /// Values of those who may see what customers wrote.
     pub lead: Vec<String>,
 }
 

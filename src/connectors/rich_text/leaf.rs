@@ -55,7 +55,7 @@ impl Leaf {
 
     pub(super) fn line_break(&mut self) {
         if !self.code {
-            self.text.truncate(self.text.trim_end_matches(' ').len());
+            self.cut(self.text.trim_end_matches(' ').len());
         }
         self.text.push('\n');
     }
@@ -87,9 +87,17 @@ impl Leaf {
             && let Some(start) = self.struck_at.take()
         {
             match self.text.len() == start {
-                true => self.text.truncate(start - 2),
+                true => self.cut(start - 2),
                 false => self.text.push_str("~~"),
             }
+        }
+    }
+
+    /// Takes away the end of the text. A link that began in it begins with what follows.
+    fn cut(&mut self, length: usize) {
+        self.text.truncate(length);
+        if let Some(link) = &mut self.link {
+            link.start = link.start.min(length);
         }
     }
 

@@ -30,6 +30,7 @@ fn html_is_read_as_markdown() {
         ("<script>alert('<p>no</p>')</script><style>p { }</style><p>yes</p><!-- no -->", "yes"),
         ("<p hidden>no<p>yes<span style='display: none'>no<span>no</span></span>", "yes"),
         ("was <s>20</s> 10", "was ~~20~~ 10"),
+        ("<s><a href=\"https://x.example/a\"></s> here", "[here](https://x.example/a)"),
         ("10<sup>2</sup> m, 1<sup>st</sup>", "10^2 m, 1st"),
         ("<div>a<div>b</div>c</div>", "a\n\nb\n\nc"),
         ("<dl><dt>Size<dd>S</dl>", "Size\n\nS"),
