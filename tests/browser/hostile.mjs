@@ -53,8 +53,9 @@ export async function hostile(world, browser, looks) {
   await visit('the events', `/console/events?source=${encodeURIComponent(STORED)}`, VISIBLE);
   await visit('events by a filter', `/console/events?kind=${encodeURIComponent(HOSTILE)}&conversation=${encodeURIComponent(ID)}`);
   await page.goto('/console/dead');
-  const cause = await page.locator('input[name=cause]').first().getAttribute('value');
-  await visit('events of a cause', `/console/events?cause=${cause}`, VISIBLE);
+  const row = page.getByRole('row').filter({ hasText: 'exe.' }).first();
+  const id = await row.locator('input[name=cause]').first().getAttribute('value');
+  await visit('events of a cause', `/console/events?cause=${id}`, VISIBLE);
   await visit('an event', `/console/events/${event}`, VISIBLE);
   await looks.at(page, 'hostile-event');
   await page.getByRole('region', { name: 'What came' }).getByRole('textbox').fill(`look ${MARKUP} \u202etac`);
