@@ -37,19 +37,28 @@ impl AuditLog for Store {
         let hashes: Vec<_> = filter.customers.iter().map(|id| self.audit.hash(id)).collect();
         let hashes = (!hashes.is_empty()).then(|| serde_json::json!(hashes).to_string());
         let filter = filter.clone();
+        // Said so that an index is used: the records of one conversation are few, and those of all may be millions.
+        let conversation = match filter.conversation {
+            Some(_) => "conversation IN (?1, 'erased:' || keyed_hash(?1))",
+            None => "?1 IS NULL",
+        };
+        let customer = match hashes {
+            Some(_) => "customer_hash IN (SELECT value FROM json_each(?2))",
+            None => "?2 IS NULL",
+        };
         self.flush_audit().await.map_err(|error| error.of(System::AuditLog))?;
         self.read_slow(move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
+                    &format!("SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
                             reason, origin
                      FROM audit
-                     WHERE (?1 IS NULL OR conversation IN (?1, 'erased:' || keyed_hash(?1))) AND (?2 IS NULL OR customer_hash IN (SELECT value FROM json_each(?2)))
+                     WHERE {conversation} AND {customer}
                        AND (?3 IS NULL OR tool = ?3) AND (?4 IS NULL OR verdict = ?4) AND (?5 IS NULL OR at >= ?5)
                        AND (?6 IS NULL OR at <= ?6) AND (?8 IS NULL OR agent = ?8)
                        AND (?9 IS NULL OR EXISTS (SELECT 1 FROM json_each(objects) WHERE value = ?9))
                        AND (?10 IS NULL OR id < ?10)
-                     ORDER BY at DESC, id DESC LIMIT ?7",
+                     ORDER BY at DESC, id DESC LIMIT ?7"),
                 )?
                 .query_and_then(
                     params![

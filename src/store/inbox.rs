@@ -213,14 +213,17 @@ impl Queue for Store {
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<StoredEvent>, QueueError> {
         let filter = filter.clone();
+        // Said so that an index is used: of a million events one is found at once.
+        let id = if filter.id.is_some() { "id = ?1" } else { "?1 IS NULL" };
+        let state = if filter.state.is_some() { "state = ?4" } else { "?4 IS NULL" };
+        let conversation = if filter.conversation.is_some() { "conversation = ?5" } else { "?5 IS NULL" };
         Ok(self
             .read_slow(move |connection| {
                 connection
                     .prepare_cached(&format!(
                         "SELECT {COLUMNS} FROM events
-                         WHERE (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR source = ?2) AND (?3 IS NULL OR kind = ?3)
-                           AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR conversation = ?5)
-                           AND (?6 IS NULL OR received_at >= ?6)
+                         WHERE {id} AND {state} AND {conversation} AND (?2 IS NULL OR source = ?2)
+                           AND (?3 IS NULL OR kind = ?3) AND (?6 IS NULL OR received_at >= ?6)
                          ORDER BY id DESC LIMIT ?7"
                     ))?
                     .query_and_then(
