@@ -118,6 +118,7 @@ fn notice(done: &str) -> Option<String> {
         "settled" => "The effect is settled.".to_owned(),
         "left" => "Nothing was changed: somebody else was faster, or the event is in another state now.".to_owned(),
         "ended" => "The session is ended.".to_owned(),
+        "revoked" => "The token is revoked: the next call with it is refused.".to_owned(),
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     domain::{Secret, Timestamp},
+    identity::agents::StoredToken,
     inbox::{EventFilter, StoredEvent},
     webhooks::Source,
 };
@@ -27,6 +28,12 @@ pub trait Records: Send + Sync {
 
     /// Dead letters by cause, the most frequent first.
     async fn causes(&self) -> Result<Vec<CauseGroup>, ConsoleError>;
+
+    /// Static tokens of agents, newest first.
+    async fn agent_tokens(&self) -> Result<Vec<StoredToken>, ConsoleError>;
+
+    /// Revokes an agent's token at once. False if there is none, or it was revoked before.
+    async fn revoke_agent_token(&self, id: i64) -> Result<bool, ConsoleError>;
 
     /// Conversations by the time of their last call or event, newest first.
     async fn conversations(&self, before: Option<Timestamp>, limit: u32) -> Result<ConversationPage, ConsoleError>;
@@ -68,6 +75,8 @@ pub struct CallMinute {
 #[derive(Debug, Clone, Default)]
 pub struct EventQuery {
     pub filter: EventFilter,
+    /// Only those whose effect is in doubt.
+    pub in_doubt: bool,
     /// Only those that failed for the cause with this [id](CauseGroup::id).
     pub cause: Option<String>,
     /// Only ids below this one.

@@ -24,6 +24,7 @@ pub enum Action {
     Discard,
     Reveal,
     EndSessions,
+    RevokeTokens,
 }
 
 impl Role {
@@ -43,8 +44,8 @@ impl Role {
 }
 
 impl Action {
-    pub const ALL: [Self; 6] =
-        [Self::Replay, Self::Settle, Self::Doctor, Self::Discard, Self::Reveal, Self::EndSessions];
+    pub const ALL: [Self; 7] =
+        [Self::Replay, Self::Settle, Self::Doctor, Self::Discard, Self::Reveal, Self::EndSessions, Self::RevokeTokens];
 
     /// As the book's table has it.
     pub fn words(self) -> &'static str {
@@ -55,6 +56,7 @@ impl Action {
             Self::Discard => "discard",
             Self::Reveal => "reveal",
             Self::EndSessions => "end sessions",
+            Self::RevokeTokens => "revoke tokens",
         }
     }
 
@@ -62,13 +64,13 @@ impl Action {
     pub fn role(self) -> Role {
         match self {
             Self::Replay | Self::Settle | Self::Doctor => Role::Operator,
-            Self::Discard | Self::Reveal | Self::EndSessions => Role::Lead,
+            Self::Discard | Self::Reveal | Self::EndSessions | Self::RevokeTokens => Role::Lead,
         }
     }
 
     /// Whether the person must have signed in a short time ago.
     pub fn needs_recent_sign_in(self) -> bool {
-        matches!(self, Self::Discard | Self::Reveal)
+        matches!(self, Self::Discard | Self::Reveal | Self::RevokeTokens)
     }
 
     /// Whether it changes something.

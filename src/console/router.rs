@@ -89,6 +89,7 @@ impl Console {
             (true, ["audit.jsonl"]) => views::audit_export(visit).await,
             (true, ["people"]) => views::people(visit).await,
             (false, ["people", id, "end"]) => views::end(visit, number(id)?).await,
+            (false, ["tokens", id, "revoke"]) => views::revoke(visit, number(id)?).await,
             (false, ["logout"]) => sign_in::sign_out(visit, origin).await,
             _ => Err(Fault::NotFound("There is no such page.".to_owned())),
         }

@@ -41,6 +41,7 @@ struct Events {
     conversation: String,
     since: String,
     only_cause: Option<String>,
+    only_in_doubt: bool,
     rows: Vec<EventRow>,
     older: Option<String>,
     /// The filter, for actions on all that it fits.
@@ -132,6 +133,7 @@ pub(super) fn query(form: &Form, now: Timestamp) -> Result<EventQuery, Fault> {
             limit: ROWS,
         },
         cause: form.text("cause").map(str::to_owned),
+        in_doubt: form.text("in_doubt").is_some(),
         before: form.number("before"),
         ..EventQuery::default()
     })
@@ -139,7 +141,7 @@ pub(super) fn query(form: &Form, now: Timestamp) -> Result<EventQuery, Fault> {
 
 /// The filter as members of a form or an address.
 pub(super) fn members(form: &Form) -> Vec<(&'static str, String)> {
-    let names = ["state", "source", "kind", "conversation", "since", "cause"];
+    let names = ["state", "source", "kind", "conversation", "since", "cause", "in_doubt"];
     let kept = names.into_iter().filter_map(|name| Some((name, form.raw(name)?.to_owned())));
     kept.filter(|(_, value)| !value.is_empty()).collect()
 }
@@ -165,6 +167,7 @@ pub(in crate::console) async fn events(visit: &Visit<'_>) -> Result<Reply, Fault
         kind: text("kind"),
         conversation: text("conversation"),
         since: text("since"),
+        only_in_doubt: query.in_doubt,
         only_cause: query.cause.as_ref().map(|_| {
             // They share it.
             on_one_line(events.first().and_then(|event| event.error.as_deref()).unwrap_or(NO_REASON))

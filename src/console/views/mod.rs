@@ -20,7 +20,7 @@ pub(super) use doctor::doctor;
 pub(super) use event::event;
 pub(super) use events::events;
 pub(super) use overview::overview;
-pub(super) use people::{end, people};
+pub(super) use people::{end, people, revoke};
 pub(super) use webhooks::{rejected, webhooks};
 
 /// An option of a list to choose from.

@@ -106,6 +106,12 @@ pub(in crate::console) async fn overview(visit: &Visit<'_>) -> Result<Reply, Fau
             mood: if depths.quarantined > 0 { "warn" } else { "" },
         },
     ];
+    let in_doubt: u64 = groups.iter().filter(|group| group.key.in_doubt).map(|group| group.events).sum();
+    if in_doubt > 0 {
+        let query = [("state", Some("dead".to_owned())), ("in_doubt", Some("yes".to_owned()))];
+        let href = address("/events", &query);
+        tiles.push(Tile { number: in_doubt.to_string(), words: "of them in doubt", href, mood: "warn" });
+    }
     if let Some(oldest) = &vitals.oldest {
         let age_s = (visit.now.unix_ms() - oldest.received_at.unix_ms()) / 1000;
         tiles.push(Tile {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params, types::Value};
 use crate::{
     console::{CallMinute, CauseGroup, CauseKey, ConsoleError, ConversationPage, EventPage, EventQuery, Records},
     domain::Timestamp,
+    identity::agents::StoredToken,
     store::{
         Store, StoreError,
         events::{COLUMNS, stored, word},
@@ -108,6 +109,14 @@ impl Records for Store {
             .await?)
     }
 
+    async fn agent_tokens(&self) -> Result<Vec<StoredToken>, ConsoleError> {
+        Ok(self.tokens().await?)
+    }
+
+    async fn revoke_agent_token(&self, id: i64) -> Result<bool, ConsoleError> {
+        Ok(self.revoke_token(id).await?.unwrap_or(false))
+    }
+
     async fn conversations(&self, before: Option<Timestamp>, limit: u32) -> Result<ConversationPage, ConsoleError> {
         self.flush_audit().await?;
         Ok(self.read_slow(move |connection| super::conversations::page(connection, before, limit)).await?)
@@ -140,7 +149,7 @@ fn page(connection: &Connection, query: &EventQuery) -> Result<EventPage, StoreE
             "SELECT {COLUMNS} FROM events WHERE id IN (SELECT id FROM events WHERE {range} ORDER BY id {order} LIMIT ?5)
                AND (?3 IS NULL OR state = ?3) AND (?6 IS NULL OR source = ?6) AND (?7 IS NULL OR kind = ?7)
                AND (?8 IS NULL OR received_at >= ?8) AND (?11 IS NULL OR conversation = ?11)
-               AND (?9 IS NULL OR {CAUSE} = ?9)
+               AND (?9 IS NULL OR {CAUSE} = ?9) AND (NOT ?12 OR in_doubt = 1)
              ORDER BY id {order} LIMIT ?10"
         ))?
         .query_and_then(
@@ -155,7 +164,8 @@ fn page(connection: &Connection, query: &EventQuery) -> Result<EventPage, StoreE
                 filter.since.map(Timestamp::unix_ms),
                 query.cause,
                 filter.limit,
-                filter.conversation
+                filter.conversation,
+                query.in_doubt
             ],
             stored,
         )?

@@ -132,6 +132,10 @@ async fn an_effect_in_doubt_is_settled_as_found_or_not() {
     settled(&setup.store()).await;
     assert_eq!(rows(&setup.store(), "SELECT in_doubt FROM events"), ["1", "1"], "{:?}", states(&setup));
     let mut person = server.person(setup.path(), "Grace", "operator").await;
+    let overview = person.get("/console").await.page();
+    assert!(overview.contains("of them in doubt"), "{overview}");
+    let listed = person.get("/console/events?state=dead&in_doubt=yes").await.page();
+    assert_eq!(listed.matches("conversation.escalated</td>").count(), 2, "{listed}");
     let page = person.get("/console/events/1").await.page();
     let external = rows(&setup.store(), "SELECT effect FROM ledger WHERE receipt IS NULL");
     assert!(external.iter().any(|id| page.contains(id.as_str())), "the id to look for: {page}");
@@ -225,4 +229,21 @@ async fn two_people_who_do_the_same_do_it_once() {
     let audit = stdout(&frontdesk(setup.path(), &["audit", "--json", "--tool", "events replay"]));
     assert_eq!(audit.lines().count(), 1, "{audit}");
     assert_eq!(post(&server.url, "chatbot", &ended("conv_9")).await, 200);
+}
+
+#[tokio::test]
+async fn an_agents_token_is_revoked_at_once() {
+    let setup = Setup::ada().config("[agents]\nauthentication = \"required\"");
+    let token = setup.token(&["bot"]);
+    let server = setup.serve();
+    let plain = server.plain().with_token(&token);
+    let order = json!({ "order_id": "1001" });
+    assert_eq!(plain.call("lookup_order", order.clone()).await.status, 200);
+    let mut lead = server.person(setup.path(), "Grace", "lead").await;
+    let page = lead.get("/console/people").await.page();
+    assert!(page.contains("Revoke token 1 of bot") && !page.contains(&token), "{page}");
+    assert!(lead.post("/console/tokens/1/revoke", &[]).await.location().ends_with("done=revoked"));
+    assert_eq!(plain.call("lookup_order", order).await.status, 401);
+    assert!(lead.post("/console/tokens/1/revoke", &[]).await.location().ends_with("done=left"));
+    assert!(lead.get("/console/people").await.page().contains("revoked"));
 }

@@ -36,6 +36,7 @@ const FORMS: &[&str] = &[
     "/events/1/reveal",
     "/webhooks/escalation/doctor",
     "/people/1/end",
+    "/tokens/1/revoke",
     "/logout",
 ];
 
@@ -212,6 +213,7 @@ async fn each_role_does_its_own_and_no_more() {
         ("/events/1/reveal", &[("reason", "a test of roles")], "lead"),
         ("/webhooks/escalation/doctor", &[("body", "{}")], "operator"),
         ("/people/999/end", &[], "lead"),
+        ("/tokens/999/revoke", &[], "lead"),
     ];
     for (n, role) in ["viewer", "operator", "lead"].into_iter().enumerate() {
         let mut person = server.person(setup.path(), role, role).await;
@@ -286,7 +288,7 @@ async fn what_weighs_most_needs_a_recent_sign_in() {
     assert_eq!(post(&server.url, "escalation", &escalated("conv_1")).await, 200);
     let mut lead = server.person(setup.path(), "Grace", "lead").await;
     rows(&setup.store(), "UPDATE console_sessions SET began_at = began_at - 11 * 60000 RETURNING id");
-    for form in ["/events/1/reveal", "/events/1/discard", "/events/all/discard"] {
+    for form in ["/events/1/reveal", "/events/1/discard", "/events/all/discard", "/tokens/1/revoke"] {
         let answer = lead.post(&format!("/console{form}"), &[("id", "1"), ("reason", "a good reason")]).await;
         assert_eq!(answer.status, 401, "{form}");
         assert!(answer.page().contains("within the last 10 minutes"), "{}", answer.page());
