@@ -34,6 +34,7 @@ pub(super) fn console(app: &App) -> Option<ConsoleSite> {
         intake: app.intake.clone(),
         upstreams: Arc::new(Reachable { config: config.clone(), connectors: app.connectors.clone() }),
         sources: Arc::new(Configured(config.clone())),
+        silent_after_s: config.inbox.alerts.silent_after_s.clone(),
         openid: app.openid.clone(),
         clock: clock.clone(),
     };

@@ -72,7 +72,10 @@ impl Login {
                      operations.listen"
                 );
             }
-            let base = self.url.clone().map_or_else(|| base(&loaded.config), Ok)?;
+            let base = match &self.url {
+                Some(url) => given(url)?,
+                None => base(&loaded.config)?,
+            };
             let link = new_link(store, person, role, &Clock::system()).await?;
             Ok((link.1, address(&base, &link.0)))
         })?;
@@ -110,6 +113,15 @@ pub(super) async fn new_link(
 /// The address of a link below that of the console's host.
 pub(super) fn address(base: &str, token: &Token) -> String {
     format!("{}{PATH}/login/link?token={}", base.trim_end_matches('/').trim_end_matches(PATH), token.expose())
+}
+
+/// An address that somebody gave: a link to nowhere would be of no use.
+fn given(url: &str) -> anyhow::Result<String> {
+    let uri = url.parse::<http::Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    match uri {
+        Some(uri) if uri.host().is_some() && uri.port_u16() != Some(0) => Ok(url.to_owned()),
+        _ => bail!("--url is not the address of a console, as http://127.0.0.1:9464"),
+    }
 }
 
 /// Where the server with this configuration has the console.

@@ -124,7 +124,7 @@ impl Demo {
                      health:\n  curl -s http://{operations}/metrics\n  curl -s -w '\\n' http://{operations}/health"
                 );
             }
-            output::line(help(address, &addresses, &self.customer, &config.store.path, &secret)?)?;
+            output::line(help(address, &addresses, &self.customer, &config.store.path, &secret, self.traffic)?)?;
             if let Some(helpdesk) = helpdesk {
                 let secrets = Secrets::default();
                 let source = NativeKind::Escalation.name();
@@ -185,6 +185,7 @@ fn help(
     customer: &str,
     store: &Path,
     secret: &SecretRef,
+    traffic: bool,
 ) -> anyhow::Result<String> {
     let program = std::env::current_exe().context("failed to find this program")?;
     let (program, store) = (program.display(), store.display());
@@ -193,6 +194,8 @@ fn help(
         // Generated for this demo and useless afterwards.
         SecretRef::File(path) => format!("WEBHOOK_SECRET={}", std::fs::read_to_string(path)?.trim_end()),
     };
+    // With traffic the tickets are in the sample helpdesk.
+    let tickets = if traffic { String::new() } else { format!("  {program} tickets list --store {store}\n") };
     let (own, foreign) = if customer == "cus_grace" { ("2001", "1001") } else { ("1001", "2001") };
     Ok(format!(
         r#"
@@ -228,8 +231,7 @@ Report an escalation as a chatbot platform does (signed webhook); it becomes a t
 
 What arrived, and what was decided so far:
   {program} events list --store {store}
-  {program} tickets list --store {store}
-  {program} audit --store {store}{addresses}
+{tickets}  {program} audit --store {store}{addresses}
 
 Ctrl-C ends the demo and removes its data."#
     ))

@@ -48,7 +48,10 @@ impl Serve {
                 let public =
                     loaded.config.console.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
                 let base = public.unwrap_or_else(|| format!("http://{address}"));
-                output::line(format_args!("console at {base}/console (sign in: frontdesk console login)"))?;
+                // A free port is known to nobody else.
+                let url =
+                    if loaded.config.operations.listen.port() == 0 { format!(" --url {base}") } else { String::new() };
+                output::line(format_args!("console at {base}/console (sign in: frontdesk console login{url})"))?;
             }
             let operations = listening.operations.as_ref().map(|(_, address)| address.to_string());
             say_start(&loaded, listening.main.1, operations.as_deref().unwrap_or("none"));

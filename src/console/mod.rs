@@ -24,7 +24,7 @@ mod signed_in;
 mod views;
 mod visit;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 pub use openid::{Asked, Identified, OpenId};
 pub use openid_options::{OpenIdOptions, RoleValues};
@@ -61,6 +61,8 @@ pub struct Parts {
     pub sources: Arc<dyn Sources>,
     /// The OpenID provider by which people sign in, if one is configured.
     pub openid: Option<Arc<dyn OpenId>>,
+    /// How long a source may be silent, in seconds, where it is configured.
+    pub silent_after_s: BTreeMap<String, u64>,
     pub clock: Clock,
 }
 

@@ -17,7 +17,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Why there is no reply. Never holds a URL, which may carry a customer's data, nor a body.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    #[error("nothing is sent for {} ms after failures in a row", wait.as_millis())]
+    #[error("nothing is sent for now, after failures in a row")]
     BreakerOpen { wait: Duration },
     #[error("too many concurrent requests")]
     Busy,

@@ -154,7 +154,12 @@ fn of_event(event: &StoredEvent, now: Timestamp) -> Entry {
     Entry {
         at: When::of(event.received_at, now),
         order: (event.received_at, event.id),
-        what: format!("webhook {}", row.kind),
+        // Requests for tickets wait in the same queue, and come from a tool.
+        what: if row.kind == "ticket.requested" {
+            "queued request for a ticket".to_owned()
+        } else {
+            format!("webhook {}", row.kind)
+        },
         outcome: format!("{} {}", row.state, row.became),
         more: format!("from {}", row.source),
         href: Some(address(&format!("/events/{}", event.id), &[])),

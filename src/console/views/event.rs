@@ -33,6 +33,8 @@ struct EventPage {
     may_reveal: bool,
     why_hidden: &'static str,
     has_payload: bool,
+    /// Whether it came by a webhook, and not from a tool.
+    by_webhook: bool,
     /// Revealed.
     payload: Option<String>,
     /// Its members, without what somebody wrote.
@@ -66,6 +68,7 @@ pub(in crate::console) async fn event(visit: &Visit<'_>, id: i64, reveals: bool)
             true => "What customers write is shown to nobody (console.reveal).",
             false => "What customers write is shown to the role lead, with a reason.",
         },
+        by_webhook: parts.intake.route(&event.source).is_some(),
         has_payload: payload.is_some(),
         redacted: payload.as_deref().map(redacted).unwrap_or_default(),
         payload: payload.filter(|_| reveals).map(|payload| shown(&pretty(&payload))),

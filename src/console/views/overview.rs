@@ -24,6 +24,8 @@ struct Overview {
     alarms: Vec<Alarm>,
     calls: Calls,
     causes: Vec<CauseLine>,
+    /// Causes that are not listed.
+    more_causes: usize,
     upstreams: Vec<UpstreamLine>,
     sources: Vec<SourceLine>,
 }
@@ -76,6 +78,8 @@ struct UpstreamLine {
 struct SourceLine {
     name: String,
     heard: Option<When>,
+    /// What is wrong about its silence.
+    silent: Option<String>,
 }
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -91,11 +95,16 @@ pub(in crate::console) async fn overview(visit: &Visit<'_>) -> Result<Reply, Fau
     let calls = parts.records.calls(visit.now.minus(HOUR)).await?;
     let events = |state: &str| address("/events", &[("state", Some(state.to_owned()))]);
     let mut tiles = vec![
-        Tile { number: depths.pending.to_string(), words: "events wait", href: events("pending"), mood: "" },
+        Tile {
+            number: depths.pending.to_string(),
+            words: if depths.pending == 1 { "event waits" } else { "events wait" },
+            href: events("pending"),
+            mood: "",
+        },
         Tile { number: depths.claimed.to_string(), words: "being processed", href: events("claimed"), mood: "" },
         Tile {
             number: depths.dead.to_string(),
-            words: "dead letters",
+            words: if depths.dead == 1 { "dead letter" } else { "dead letters" },
             href: address("/dead", &[]),
             mood: if depths.dead > 0 { "bad" } else { "" },
         },
@@ -126,6 +135,7 @@ pub(in crate::console) async fn overview(visit: &Visit<'_>) -> Result<Reply, Fau
         tiles,
         alarms: alarms(visit, &vitals),
         calls: pictured(&calls, visit.now.unix_s() / 60),
+        more_causes: groups.len().saturating_sub(CAUSES_MAX),
         causes: groups
             .into_iter()
             .take(CAUSES_MAX)
@@ -152,15 +162,29 @@ pub(in crate::console) async fn overview(visit: &Visit<'_>) -> Result<Reply, Fau
     page(&page_of_overview)
 }
 
-/// Each configured source, and when it was heard last.
-pub(super) fn heard(visit: &Visit<'_>, vitals: &Vitals) -> Vec<(String, Option<When>)> {
-    let sources = visit.console.parts.intake.sources();
-    let when = |source: &str| vitals.heard.get(source).map(|at| When::of(*at, visit.now));
-    sources.map(|source| (source.to_owned(), when(source))).collect()
+/// A configured source, when it was heard last, and what is wrong about its silence: it is silent for longer than
+/// `inbox.alerts.silent_after_s` allows, or was never heard.
+pub(super) fn heard(visit: &Visit<'_>, vitals: &Vitals) -> Vec<(String, Option<When>, Option<String>)> {
+    let silence = |source: &str| {
+        let allowed_s = visit.console.parts.silent_after_s.get(source).copied();
+        let silent_s = vitals.heard.get(source).map(|at| (visit.now.unix_ms() - at.unix_ms()) / 1000);
+        match (silent_s, allowed_s.and_then(|allowed| i64::try_from(allowed).ok())) {
+            (Some(silent), Some(allowed)) if silent > allowed => {
+                Some(format!("silent: at most {} are expected", length(allowed)))
+            }
+            (None, _) => Some("never".to_owned()),
+            _ => None,
+        }
+    };
+    let one = |source: &str| {
+        let when = vitals.heard.get(source).map(|at| When::of(*at, visit.now));
+        (source.to_owned(), when, silence(source))
+    };
+    visit.console.parts.intake.sources().map(one).collect()
 }
 
 fn sources(visit: &Visit<'_>, vitals: &Vitals) -> Vec<SourceLine> {
-    heard(visit, vitals).into_iter().map(|(name, heard)| SourceLine { name, heard }).collect()
+    heard(visit, vitals).into_iter().map(|(name, heard, silent)| SourceLine { name, heard, silent }).collect()
 }
 
 /// What holds events back.

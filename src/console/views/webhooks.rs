@@ -21,6 +21,7 @@ struct Webhooks {
 struct SourceRow {
     name: String,
     heard: Option<When>,
+    silent: Option<String>,
     rejected: usize,
     why: String,
 }
@@ -49,12 +50,12 @@ pub(in crate::console) async fn webhooks(visit: &Visit<'_>) -> Result<Reply, Fau
     let parts = &visit.console.parts;
     let vitals = parts.queue.vitals().await?;
     let mut rows = Vec::new();
-    for (name, heard) in heard(visit, &vitals) {
+    for (name, heard, silent) in heard(visit, &vitals) {
         let rejected = parts.intake.rejected(&name).await?.unwrap_or_default();
         let why = rejected
             .first()
             .map(|first| format!("{} ({})", on_one_line(&first.reason), When::of(first.at, visit.now).words));
-        rows.push(SourceRow { name, heard, rejected: rejected.len(), why: why.unwrap_or_default() });
+        rows.push(SourceRow { name, heard, silent, rejected: rejected.len(), why: why.unwrap_or_default() });
     }
     page(&Webhooks { frame: Frame::of(visit, Tab::Webhooks, "Webhook sources"), rows })
 }

@@ -43,7 +43,7 @@ async fn a_conversation_is_one_line_of_time() {
 
 #[tokio::test]
 async fn the_overview_says_what_waits_who_is_silent_and_what_was_denied() {
-    let setup = with_webhooks(Setup::ada(), "");
+    let setup = with_webhooks(Setup::ada(), "[inbox.alerts]\nsilent_after_s = { escalation = 60 }");
     let server = setup.serve();
     server.client().call(Era::Modern, "lookup_order", json!({ "order_id": "1001" })).await;
     server.client().call(Era::Modern, "lookup_order", json!({ "order_id": "2001" })).await;
@@ -54,6 +54,12 @@ async fn the_overview_says_what_waits_who_is_silent_and_what_was_denied() {
     assert!(page.contains("2 calls: 1 denied, 0 failed"), "{page}");
     assert_eq!(page.matches("<span class=\"state warn\">never</span>").count(), 2, "two of three are silent: {page}");
     assert!(page.contains("None: everything is in the embedded store"), "{page}");
+    assert!(!page.contains("silent:"), "{page}");
+    rows(&setup.store(), "UPDATE sources_heard SET at = at - 120000 RETURNING source");
+    for page in ["/console", "/console/webhooks"] {
+        let page = person.get(page).await.page();
+        assert!(page.contains("silent: at most 60 s are expected"), "{page}");
+    }
 }
 
 #[tokio::test]

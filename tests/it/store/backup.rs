@@ -125,7 +125,8 @@ async fn erasures_of_after_the_backup_are_applied_to_it() {
     done(&setup, &["erase", "--conversation", "conv_2"]);
     server.terminate();
     let log = fs::read_to_string(setup.path().join("frontdesk.db-erasures")).unwrap();
-    assert!(!log.contains("ada") && !log.contains("conv_2"), "{log}");
+    // Its hashes are hexadecimal, in which "ada" stands now and then.
+    assert!(["cus_ada", "cus_grace", "@", "conv_2"].iter().all(|word| !log.contains(word)), "{log}");
     for disaster in [false, true] {
         if disaster {
             // The machine is lost; the backup and the log were kept elsewhere.
