@@ -76,7 +76,9 @@ async function paging(page) {
   for (const [path, rows, n] of [['/console/events', 50, 2], ['/console/conversations', 50, 1], ['/console/audit', 100, 1]]) {
     await page.goto(path);
     const first = await column(page, n);
-    assert.equal(first.length, rows, path);
+    // Conversations of one millisecond stay on one page.
+    const more = path.endsWith('conversations') ? 20 : 0;
+    assert.ok(first.length >= rows && first.length <= rows + more, `${path}: ${first.length}`);
     await page.getByRole('link', { name: 'Older', exact: true }).click();
     await page.waitForURL(/before=/);
     const second = await column(page, n);
