@@ -1,6 +1,9 @@
 //! A store that the program wrote before it kept whose a row is: rows in every table, brought up to date.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Value, json};
 
@@ -20,13 +23,36 @@ const FORMATS: [&str; 5] = [
 ];
 const ROWS: &str = include_str!("../../../src/store/rows_of_format_5.sql");
 
+/// When the newest of the rows was written, in Unix milliseconds.
+const WRITTEN_AT: i64 = 1_795_744_972_824;
+
+/// The rows as if they had been written a moment ago: in time, what is old expires.
+fn rows_of_now() -> String {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let is_time = |number: i64| (WRITTEN_AT - 3_600_000..WRITTEN_AT + 100 * 86_400_000).contains(&number);
+    let mut moved = String::with_capacity(ROWS.len());
+    let mut rest = ROWS;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let end = rest[at..].find(|c: char| !c.is_ascii_alphanumeric()).map_or(rest.len(), |length| at + length);
+        let word = &rest[at..end];
+        let alone = !rest[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+        moved.push_str(&rest[..at]);
+        match word.parse().ok().filter(|number| alone && is_time(*number)) {
+            Some(number) => moved.push_str(&(number + now - WRITTEN_AT).to_string()),
+            None => moved.push_str(word),
+        }
+        rest = &rest[end..];
+    }
+    moved + rest
+}
+
 fn old_store(path: &Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.pragma_update(None, "journal_mode", "WAL").unwrap();
     for format in FORMATS {
         connection.execute_batch(format).unwrap();
     }
-    connection.execute_batch(ROWS).unwrap();
+    connection.execute_batch(&rows_of_now()).unwrap();
     connection.pragma_update(None, "application_id", 0x4644_736b).unwrap();
     connection.pragma_update(None, "user_version", 5).unwrap();
 }
