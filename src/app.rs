@@ -45,7 +45,7 @@ use crate::{
 };
 
 pub use agents::identity;
-pub use console::is_served as serves_console;
+pub use console::{is_served as serves_console, operator};
 use desk::{check_settlement, desk};
 pub use error::AppError;
 use faults::warnings;

@@ -1,14 +1,15 @@
 //! Puts the console together.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{App, Connectors, upstreams, webhook_source};
 use crate::{
     config::Config,
     console::{Console, Parts, Sources, Upstream, Upstreams},
-    domain::{Secret, is_loopback},
+    domain::{Clock, Secret, is_loopback},
     http::ConsoleSite,
     operator::Operator,
+    store::Store,
     telemetry::build,
 };
 
@@ -24,15 +25,9 @@ pub(super) fn console(app: &App) -> Option<ConsoleSite> {
         records: whole(),
         queue: whole(),
         audit: whole(),
-        operator: Operator {
-            queue: whole(),
-            ledger: whole(),
-            audit: whole(),
-            subject_system: config.identity.subject_system.clone(),
-            clock: clock.clone(),
-        },
+        operator: operator(config, &app.store, clock),
         intake: app.intake.clone(),
-        upstreams: Arc::new(Reachable { config: config.clone(), connectors: app.connectors.clone() }),
+        upstreams: Arc::new(Reachable::of(config, &app.connectors)),
         sources: Arc::new(Configured(config.clone())),
         silent_after_s: config.inbox.alerts.silent_after_s.clone(),
         openid: app.openid.clone(),
@@ -43,6 +38,18 @@ pub(super) fn console(app: &App) -> Option<ConsoleSite> {
     Some(ConsoleSite { console, encrypted })
 }
 
+/// What people do with events, on this store.
+pub fn operator(config: &Config, store: &Store, clock: &Clock) -> Operator {
+    let whole = || Arc::new(store.clone());
+    Operator {
+        queue: whole(),
+        ledger: whole(),
+        audit: whole(),
+        subject_system: config.identity.subject_system.clone(),
+        clock: clock.clone(),
+    }
+}
+
 /// Whether `operations.listen` serves the console.
 pub fn is_served(config: &Config) -> bool {
     let by_default = is_loopback(config.operations.listen.ip());
@@ -51,16 +58,25 @@ pub fn is_served(config: &Config) -> bool {
 
 /// The upstreams of this process.
 struct Reachable {
-    config: Config,
     connectors: Connectors,
+    uses: BTreeMap<String, Vec<String>>,
+}
+
+impl Reachable {
+    fn of(config: &Config, connectors: &Connectors) -> Self {
+        let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, port) in upstreams::uses(config) {
+            uses.entry(name.to_owned()).or_default().push(port.to_owned());
+        }
+        Self { connectors: connectors.clone(), uses }
+    }
 }
 
 impl Upstreams for Reachable {
     fn upstreams(&self) -> Vec<Upstream> {
-        let uses = upstreams::uses(&self.config);
         let upstream = |(name, connector): (&String, &Arc<crate::connectors::Connector>)| Upstream {
             name: name.clone(),
-            uses: uses.iter().filter(|(used, _)| used == name).map(|(_, port)| (*port).to_owned()).collect(),
+            uses: self.uses.get(name).cloned().unwrap_or_default(),
             broken: connector.is_open(),
         };
         self.connectors.iter().map(upstream).collect()

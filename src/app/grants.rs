@@ -4,11 +4,8 @@
 use crate::{
     config::{Config, TokenConfig},
     domain::Level,
-    identity::{AssertedOptions, EmailProof, Mode, TokenProfile, agents::Authentication},
+    identity::{AssertedOptions, EmailProof, LIFETIME_S, Mode, TokenProfile, agents::Authentication},
 };
-
-/// Longest life of a context that needs no `azp`, in seconds.
-const SHORT_S: i64 = 900;
 
 /// The ways in which calls can name their customer, each with the level that it grants.
 pub fn grants(config: &Config) -> Vec<String> {
@@ -97,7 +94,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         }
     }
     if config.agents.authentication == Authentication::None {
-        let long = config.identity.context.lifetime_max_s > SHORT_S;
+        let long = config.identity.context.lifetime_max_s > LIFETIME_S;
         for key in [(long, "identity.context.lifetime_max_s"), (!config.identity.tokens.is_empty(), "identity.tokens")]
         {
             if let (true, key) = key {

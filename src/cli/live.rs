@@ -29,9 +29,7 @@ pub(super) fn show() -> anyhow::Result<impl Fn(Happening) + Send + Sync + 'stati
 }
 
 fn print(happenings: &Receiver<Happening>, left_out: &AtomicU64) {
-    // https://no-color.org
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colours = std::io::stdout().is_terminal() && !no_color;
+    let colours = colours();
     while let Ok(happening) = happenings.recv() {
         let mut text = line(&happening, colours);
         match left_out.swap(0, Ordering::Relaxed) {
@@ -42,6 +40,13 @@ fn print(happenings: &Receiver<Happening>, left_out: &AtomicU64) {
             return;
         }
     }
+}
+
+/// Whether lines have colours.
+pub(super) fn colours() -> bool {
+    // https://no-color.org
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !no_color
 }
 
 /// One line: what, which, how it ended, with what effect, on what.

@@ -1,6 +1,6 @@
 //! `frontdesk tail`: calls, decisions and events while they happen, in every process on the store.
 
-use std::{collections::BTreeMap, io::IsTerminal, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -164,8 +164,7 @@ impl Tail {
         match self.json {
             true => output::json(&shown.to_json()),
             false => {
-                let colours =
-                    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+                let colours = live::colours();
                 output::raw(format!("{}  {}", shown.time(), live::line(&shown.happening(), colours)).as_bytes())?;
                 Ok(())
             }
@@ -212,12 +211,11 @@ impl Shown {
                 objects: call.objects.join(" "),
             },
             Self::Event(event) => {
-                let state = serde_json::to_value(event.state).unwrap_or_default();
                 let became = event.receipt.as_ref().or(event.error.as_ref()).cloned().unwrap_or_default();
                 Happening {
                     what: text("event"),
                     name: event.kind.clone(),
-                    outcome: state.as_str().unwrap_or_default().to_owned(),
+                    outcome: text(event.state.as_str()),
                     effect: String::new(),
                     objects: format!("event:{} {became}", event.id).trim_end().to_owned(),
                 }

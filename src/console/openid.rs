@@ -11,6 +11,7 @@ use super::{
     Console, ConsoleError, NewSession, OpenIdOptions, PATH, Reply, Request, SignedInBy, Token,
     origin::Origin,
     page::Frame,
+    session::hex,
     signed_in::{self, cookie, show_page},
 };
 use crate::{desk::AuditedPerson, domain::Secret, telemetry::causes};
@@ -73,7 +74,7 @@ impl Asked {
             let again = if again { " again" } else { "" };
             let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
                 .map(|mac| mac.chain_update(name).chain_update(again).finalize().into_bytes());
-            mac.map(|mac| mac.iter().map(|octet| format!("{octet:02x}")).collect::<String>()).unwrap_or_default()
+            mac.map(|mac| hex(&mac)).unwrap_or_default()
         };
         Self {
             redirect_uri: format!("{}{PATH}/login/callback", origin.text),
@@ -95,7 +96,7 @@ pub(super) async fn begin(
     let secret = Token::fresh().map_err(|error| ConsoleError(Box::new(error)))?;
     let again = request.query.text("again").is_some();
     match provider.authorization_url(&Asked::of(&secret, origin, again)).await {
-        Ok(url) => Ok(Reply::away(&url).with_cookie(&login_cookie(origin, secret.expose(), LOGIN_S))),
+        Ok(url) => Ok(Reply::see(&url).with_cookie(&login_cookie(origin, secret.expose(), LOGIN_S))),
         Err(error) => {
             tracing::error!(error = causes(&error), "the OpenID provider cannot be used");
             let what = "The OpenID provider does not answer as it should. The log says why.";

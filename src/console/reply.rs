@@ -74,18 +74,13 @@ impl Reply {
         Self::new(StatusCode::OK, "text/event-stream", Body::Stream(stream))
     }
 
-    /// To a page of the console. `to` is ours, never the visitor's.
+    /// To a page of the console, or to the configured provider. `to` is ours, never the visitor's.
     pub(super) fn see(to: &str) -> Self {
         let mut reply = Self::html(StatusCode::SEE_OTHER, String::new());
         if let Ok(value) = HeaderValue::try_from(to) {
             reply.headers.insert(header::LOCATION, value);
         }
         reply
-    }
-
-    /// To another site, which is configured.
-    pub(super) fn away(to: &str) -> Self {
-        Self::see(to)
     }
 
     pub(super) fn with_cookie(mut self, cookie: &str) -> Self {

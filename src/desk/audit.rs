@@ -148,6 +148,29 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    pub const ALL: [Self; 20] = [
+        Self::Allowed,
+        Self::Staff,
+        Self::Absent,
+        Self::Foreign,
+        Self::Unreadable,
+        Self::GuestUnproven,
+        Self::StepUp,
+        Self::IdentityRefused,
+        Self::ScopeRefused,
+        Self::InvalidArguments,
+        Self::RateLimited,
+        Self::KeyReused,
+        Self::Failed,
+        Self::InDoubt,
+        Self::CodeSent,
+        Self::CodeFailed,
+        Self::CodeLimited,
+        Self::CodeRight,
+        Self::CodeWrong,
+        Self::CodeExpired,
+    ];
+
     /// Name in the database, metrics and JSON.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -206,6 +206,23 @@ pub enum EventState {
     Quarantined,
 }
 
+impl EventState {
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Claimed, Self::Done, Self::Dead, Self::Discarded, Self::Quarantined];
+
+    /// Name in the database, JSON, addresses and listings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Claimed => "claimed",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Discarded => "discarded",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
 /// Number of events in each state that matters to people on call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Depths {

@@ -49,17 +49,15 @@ impl AuditLog for Store {
         self.flush_audit().await.map_err(|error| error.of(System::AuditLog))?;
         self.read_slow(move |connection| {
             connection
-                .prepare_cached(
-                    &format!("SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
-                            reason, origin
-                     FROM audit
+                .prepare_cached(&format!(
+                    "SELECT {SELECTED} FROM audit
                      WHERE {conversation} AND {customer}
                        AND (?3 IS NULL OR tool = ?3) AND (?4 IS NULL OR verdict = ?4) AND (?5 IS NULL OR at >= ?5)
                        AND (?6 IS NULL OR at <= ?6) AND (?8 IS NULL OR agent = ?8)
                        AND (?9 IS NULL OR EXISTS (SELECT 1 FROM json_each(objects) WHERE value = ?9))
                        AND (?10 IS NULL OR id < ?10)
-                     ORDER BY at DESC, id DESC LIMIT ?7"),
-                )?
+                     ORDER BY at DESC, id DESC LIMIT ?7"
+                ))?
                 .query_and_then(
                     params![
                         filter.conversation.as_ref().map(|id| id.as_str()),
@@ -88,6 +86,8 @@ impl AuditLog for Store {
     }
 }
 
+/// Columns that [`read`] reads.
+const SELECTED: &str = "id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff, reason, origin";
 /// Records that one page looks at, whatever its filter.
 const SCANNED_MAX: u32 = 20_000;
 
@@ -102,9 +102,7 @@ fn page(connection: &Connection, filter: &AuditFilter) -> Result<AuditPage, Stor
     let conversation = filter.conversation.as_ref().map(|id| id.as_str());
     let records = connection
         .prepare_cached(&format!(
-            "SELECT id, at, agent, customer_hash, conversation, context_id, tool, verdict, objects, fields, effect, staff,
-                    reason, origin
-             FROM audit WHERE id IN (SELECT id FROM audit WHERE {range} ORDER BY id {order} LIMIT ?3)
+            "SELECT {SELECTED} FROM audit WHERE id IN (SELECT id FROM audit WHERE {range} ORDER BY id {order} LIMIT ?3)
                AND (?2 IS NULL OR conversation IN (?2, 'erased:' || keyed_hash(?2)))
                AND (?4 IS NULL OR tool = ?4) AND (?5 IS NULL OR verdict = ?5) AND (?6 IS NULL OR at >= ?6)
                AND (?7 IS NULL OR agent = ?7) AND (?8 IS NULL OR EXISTS (SELECT 1 FROM json_each(objects) WHERE value = ?8))

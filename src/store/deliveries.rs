@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{StoreError, events::word, keyed_hash::HashKey};
+use super::{StoreError, keyed_hash::HashKey};
 use crate::{
     domain::Timestamp,
     inbox::{Accepted, DedupKey, EventState, NewDelivery},
@@ -83,7 +83,7 @@ pub(super) fn accept(
                 body_hash,
                 event.subject,
                 event.priority,
-                word(state),
+                state.as_str(),
                 now.unix_ms(),
                 error,
                 event.conversation.as_ref().map(|id| id.as_str()),

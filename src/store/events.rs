@@ -19,17 +19,6 @@ pub(super) const COLUMNS: &str = "id, source, kind, state, received_at, updated_
        AND other.state IN ('pending', 'claimed') AND events.state = 'pending'), \
     payload IS NOT NULL AND identity NOT LIKE 'unmappable:%'";
 
-pub(super) fn word(state: EventState) -> &'static str {
-    match state {
-        EventState::Pending => "pending",
-        EventState::Claimed => "claimed",
-        EventState::Done => "done",
-        EventState::Dead => "dead",
-        EventState::Discarded => "discarded",
-        EventState::Quarantined => "quarantined",
-    }
-}
-
 pub(super) fn stored(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
     let state: String = row.get(3)?;
     let state: EventState = serde_json::from_value(state.into())?;

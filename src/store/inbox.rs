@@ -9,15 +9,15 @@ use super::{
     Store, StoreError,
     claims::{claim, settle},
     deliveries::{accept, remember},
-    events::{COLUMNS, stored, word},
+    events::{COLUMNS, stored},
     holds::{self, NEXT},
     watch,
 };
 use crate::{
     domain::{Timestamp, WaitCause},
     inbox::{
-        Accepted, Claimed, Depths, EventFilter, Hold, NewDelivery, Outcome, Queue, QueueError, Released, ReportedHold,
-        SoleWorker, StoredEvent, Unmappable, Vitals,
+        Accepted, Claimed, Depths, EventFilter, EventState, Hold, NewDelivery, Outcome, Queue, QueueError, Released,
+        ReportedHold, SoleWorker, StoredEvent, Unmappable, Vitals,
     },
     telemetry::failpoint,
 };
@@ -231,7 +231,7 @@ impl Queue for Store {
                             filter.id,
                             filter.source,
                             filter.kind,
-                            filter.state.map(word),
+                            filter.state.map(EventState::as_str),
                             filter.conversation,
                             filter.since.map(Timestamp::unix_ms),
                             filter.limit

@@ -65,15 +65,7 @@ impl ArgumentMode {
                 "customer_email must be the email address on the order. Ask the customer for it, then call again.",
             )
         })?;
-        Ok(Caller {
-            subject: Subject::Claimed(email),
-            agent: None,
-            conversation: None,
-            code_conversation: None,
-            context_id: None,
-            origin: None,
-            issued_at: None,
-        })
+        Ok(Caller::of(Subject::Claimed(email)))
     }
 
     /// Whether the rate limit permits another look-up.

@@ -13,12 +13,15 @@ use oauth2::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{DocumentError, Fetcher, plain::plain};
-use crate::domain::{Secret, is_loopback};
+use super::{
+    DocumentError, Fetcher,
+    auth::{Reply, code as code_of, exchange},
+    plain::plain,
+};
+use crate::domain::{Secret, names_loopback};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
-const REPLY_BYTES_MAX: usize = 64 * 1024;
 
 /// A client at one provider.
 pub struct OpenIdClient {
@@ -132,7 +135,10 @@ impl OpenIdClient {
                 .as_ref()
                 .map(|token| Secret::new(token.clone()))
                 .ok_or(OpenIdError::NoIdToken),
-            Err(RequestTokenError::ServerResponse(refusal)) => Err(OpenIdError::Refused(code_of(&refusal))),
+            Err(RequestTokenError::ServerResponse(refusal)) => Err(OpenIdError::Refused(match code_of(&refusal) {
+                code if code.is_empty() => "for a reason of its own".to_owned(),
+                code => code,
+            })),
             Err(RequestTokenError::Request(SendError(why))) => Err(OpenIdError::Unreachable(why)),
             // The library's error may hold the body.
             Err(_) => Err(OpenIdError::Refused("its reply cannot be read".to_owned())),
@@ -166,13 +172,10 @@ impl OpenIdClient {
     }
 }
 
-/// Whether nobody on the way can read it: https, or this machine.
+/// Whether nobody on the way can read it: https, or this machine. An endpoint may have a query.
 fn is_private(url: &str) -> bool {
     reqwest::Url::parse(url).is_ok_and(|url| {
-        let here = url
-            .host_str()
-            .is_some_and(|host| host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(is_loopback));
-        url.scheme() == "https" || (url.scheme() == "http" && here)
+        url.scheme() == "https" || (url.scheme() == "http" && url.host_str().is_some_and(names_loopback))
     })
 }
 
@@ -182,28 +185,9 @@ struct SendError(&'static str);
 
 async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, SendError> {
     let request = reqwest::Request::try_from(request).map_err(|_| SendError("the request cannot be made"))?;
-    let failed =
-        |error: reqwest::Error| SendError(if error.is_timeout() { "it took too long" } else { "no connection" });
-    let mut answer = http.execute(request).await.map_err(failed)?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > REPLY_BYTES_MAX {
-            return Err(SendError("its reply is too long"));
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let Reply { status, headers, body } = exchange(&http, request).await.map_err(SendError)?;
     let mut response = HttpResponse::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
-}
-
-/// The error code of RFC 6749 5.2: a server may put anything there.
-fn code_of(refusal: &StandardErrorResponse<BasicErrorResponseType>) -> String {
-    let code = refusal.error().to_string();
-    match code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
-        true => code,
-        false => "for a reason of its own".to_owned(),
-    }
 }

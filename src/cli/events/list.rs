@@ -59,11 +59,10 @@ pub(super) const TITLES: &[&str] = &[
 ];
 
 pub(super) fn columns(event: &StoredEvent) -> Vec<String> {
-    let state = serde_json::to_value(event.state).unwrap_or_default();
     vec![
         event.id.to_string(),
         event.received_at.to_string(),
-        state.as_str().unwrap_or_default().to_owned(),
+        event.state.as_str().to_owned(),
         event.source.clone(),
         event.kind.clone(),
         event.subject.clone(),

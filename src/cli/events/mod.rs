@@ -6,12 +6,11 @@ mod rejected;
 mod send;
 mod settle;
 
-use std::sync::Arc;
-
 use clap::{Args, Subcommand};
 
 use super::{ConfigArgs, existing_store::with_store, value_parsers};
 use crate::{
+    app,
     config::Loaded,
     domain::{Clock, Timestamp},
     inbox::{EventFilter, EventState},
@@ -58,13 +57,7 @@ impl Events {
 
 /// What people do with events, on this store.
 fn operator(store: &Store, loaded: &Loaded) -> Operator {
-    Operator {
-        queue: Arc::new(store.clone()),
-        ledger: Arc::new(store.clone()),
-        audit: Arc::new(store.clone()),
-        subject_system: loaded.config.identity.subject_system.clone(),
-        clock: Clock::system(),
-    }
+    app::operator(&loaded.config, store, &Clock::system())
 }
 
 /// Default limit of listed events.

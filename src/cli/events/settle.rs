@@ -128,7 +128,6 @@ impl Which {
 }
 
 fn why(tool: &str, event: &StoredEvent) -> String {
-    let state = serde_json::to_value(event.state).unwrap_or_default();
     match (tool, event.state) {
         ("events replay", EventState::Dead) if event.in_doubt && event.workable => format!(
             "its effect is in doubt; search the upstream (events show {0} prints the id), then use events settle {0} or --force",
@@ -137,7 +136,7 @@ fn why(tool: &str, event: &StoredEvent) -> String {
         ("events replay", EventState::Dead) => {
             "it cannot be processed: it could not be mapped, or its payload is gone".to_owned()
         }
-        _ => format!("it is {}", state.as_str().unwrap_or_default()),
+        _ => format!("it is {}", event.state.as_str()),
     }
 }
 

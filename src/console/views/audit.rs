@@ -5,7 +5,7 @@ use askama::Template;
 use super::{
     Choice, choices,
     events::conversation_link,
-    verdicts::{VERDICTS, mood, short},
+    verdicts::{mood, short},
 };
 use crate::{
     console::{
@@ -15,7 +15,7 @@ use crate::{
         shown::on_one_line,
         visit::{Fault, Visit, address},
     },
-    desk::{AuditFilter, StoredAudit},
+    desk::{AuditFilter, StoredAudit, Verdict},
     domain::{ConversationId, Timestamp, moment},
 };
 
@@ -58,7 +58,10 @@ struct Row {
 fn filter(form: &Form, now: Timestamp) -> Result<AuditFilter, Fault> {
     let input = |what: &str| Fault::Input(what.to_owned());
     let verdict = form.text("verdict").map(|text| {
-        VERDICTS.into_iter().find(|verdict| verdict.as_str() == text).ok_or_else(|| input("There is no such verdict."))
+        Verdict::ALL
+            .into_iter()
+            .find(|verdict| verdict.as_str() == text)
+            .ok_or_else(|| input("There is no such verdict."))
     });
     let conversation = form
         .text("conversation")
@@ -96,7 +99,7 @@ pub(in crate::console) async fn audit(visit: &Visit<'_>) -> Result<Reply, Fault>
         frame: Frame::of(visit, Tab::Audit, "Audit"),
         here: address_of("/audit", form, filter.before),
         export: address_of("/audit.jsonl", form, None),
-        verdicts: choices(VERDICTS.map(|verdict| verdict.as_str().to_owned()), form.text("verdict")),
+        verdicts: choices(Verdict::ALL.map(|verdict| verdict.as_str().to_owned()), form.text("verdict")),
         tool: text("tool"),
         agent: text("agent"),
         object: text("object"),

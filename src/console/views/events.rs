@@ -21,15 +21,6 @@ pub(super) const NO_REASON: &str = "for no recorded reason";
 /// Events of a page.
 const ROWS: u32 = 50;
 
-pub(super) const STATES: [EventState; 6] = [
-    EventState::Pending,
-    EventState::Claimed,
-    EventState::Done,
-    EventState::Dead,
-    EventState::Discarded,
-    EventState::Quarantined,
-];
-
 #[derive(Template)]
 #[template(path = "events.html")]
 struct Events {
@@ -71,7 +62,7 @@ impl EventRow {
         Self {
             id: event.id,
             received: When::of(event.received_at, now),
-            state: word(event.state),
+            state: event.state.as_str(),
             mood: mood(event.state),
             source: on_one_line(&event.source),
             kind: on_one_line(&event.kind),
@@ -94,17 +85,6 @@ pub(super) fn conversation_link(id: &str) -> Option<String> {
     ConversationId::parse(id).is_ok().then(|| conversation_address(id))
 }
 
-pub(super) fn word(state: EventState) -> &'static str {
-    match state {
-        EventState::Pending => "pending",
-        EventState::Claimed => "claimed",
-        EventState::Done => "done",
-        EventState::Dead => "dead",
-        EventState::Discarded => "discarded",
-        EventState::Quarantined => "quarantined",
-    }
-}
-
 fn mood(state: EventState) -> &'static str {
     match state {
         EventState::Done => "good",
@@ -117,7 +97,7 @@ fn mood(state: EventState) -> &'static str {
 /// The filter that an address or a form gives.
 pub(super) fn query(form: &Form, now: Timestamp) -> Result<EventQuery, Fault> {
     let state = form.text("state").map(|text| {
-        let known = STATES.into_iter().find(|state| word(*state) == text);
+        let known = EventState::ALL.into_iter().find(|state| state.as_str() == text);
         known.ok_or_else(|| Fault::Input(format!("There is no state {}.", on_one_line(text))))
     });
     let since =
@@ -162,7 +142,7 @@ pub(in crate::console) async fn events(visit: &Visit<'_>) -> Result<Reply, Fault
     page(&Events {
         frame: Frame::of(visit, Tab::Events, "Events"),
         here: address_of(&members, query.before),
-        states: choices(STATES.map(|state| word(state).to_owned()), form.text("state")),
+        states: choices(EventState::ALL.map(|state| state.as_str().to_owned()), form.text("state")),
         sources: choices(visit.console.parts.intake.sources().map(str::to_owned), form.text("source")),
         kind: text("kind"),
         conversation: text("conversation"),

@@ -2,30 +2,6 @@
 
 use crate::desk::Verdict;
 
-/// All of them, to choose from.
-pub(super) const VERDICTS: [Verdict; 20] = [
-    Verdict::Allowed,
-    Verdict::Staff,
-    Verdict::Absent,
-    Verdict::Foreign,
-    Verdict::Unreadable,
-    Verdict::GuestUnproven,
-    Verdict::StepUp,
-    Verdict::IdentityRefused,
-    Verdict::ScopeRefused,
-    Verdict::InvalidArguments,
-    Verdict::RateLimited,
-    Verdict::KeyReused,
-    Verdict::Failed,
-    Verdict::InDoubt,
-    Verdict::CodeSent,
-    Verdict::CodeFailed,
-    Verdict::CodeLimited,
-    Verdict::CodeRight,
-    Verdict::CodeWrong,
-    Verdict::CodeExpired,
-];
-
 /// How a verdict is shown.
 pub(super) fn mood(verdict: Verdict) -> &'static str {
     match verdict {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::DENIED;
 use crate::{
     console::{ConversationPage, ConversationRow},
     domain::Timestamp,
@@ -112,11 +113,10 @@ fn is_later(connection: &Connection, id: &str, before_ms: i64) -> Result<bool, S
 fn row(connection: &Connection, id: String, at: i64) -> Result<ConversationRow, StoreError> {
     let count = |n: i64| u64::try_from(n).unwrap_or(0);
     let (calls, denied, customer_hash): (i64, i64, Option<String>) = connection
-        .prepare_cached(
-            "SELECT count(*), coalesce(sum(verdict IN ('absent', 'foreign', 'unreadable', 'guest_unproven', 'step_up',
-                 'identity_refused', 'scope_refused')), 0), max(customer_hash)
-             FROM (SELECT verdict, customer_hash FROM audit WHERE conversation = ?1 LIMIT ?2)",
-        )?
+        .prepare_cached(&format!(
+            "SELECT count(*), coalesce(sum(verdict IN ({DENIED})), 0), max(customer_hash)
+             FROM (SELECT verdict, customer_hash FROM audit WHERE conversation = ?1 LIMIT ?2)"
+        ))?
         .query_row(params![id, COUNTED_MAX], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let (events, dead): (i64, i64) = connection
         .prepare_cached(

@@ -5,13 +5,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params, types::Value};
 
+use super::DENIED;
 use crate::{
     console::{CallMinute, CauseGroup, CauseKey, ConsoleError, ConversationPage, EventPage, EventQuery, Records},
     domain::Timestamp,
     identity::agents::StoredToken,
+    inbox::EventState,
     store::{
         Store, StoreError,
-        events::{COLUMNS, stored, word},
+        events::{COLUMNS, stored},
     },
 };
 
@@ -51,15 +53,13 @@ impl Records for Store {
             .read_slow(move |connection| {
                 // What people and events do is in the audit as well, under names with a space or a point.
                 connection
-                    .prepare_cached(
-                        "SELECT at / 60000, count(*),
-                             sum(verdict IN ('absent', 'foreign', 'unreadable', 'guest_unproven', 'step_up',
-                                 'identity_refused', 'scope_refused', 'rate_limited')),
+                    .prepare_cached(&format!(
+                        "SELECT at / 60000, count(*), sum(verdict IN ({DENIED}, 'rate_limited')),
                              sum(verdict IN ('failed', 'in_doubt'))
                          FROM (SELECT at, verdict, tool FROM audit WHERE at >= ?1 ORDER BY at DESC LIMIT ?2)
                          WHERE tool NOT LIKE '% %' AND tool NOT LIKE '%.%'
-                         GROUP BY 1 ORDER BY 1",
-                    )?
+                         GROUP BY 1 ORDER BY 1"
+                    ))?
                     .query_and_then(params![since.unix_ms(), COUNTED_MAX], |row| {
                         let count = |column| -> Result<u64, StoreError> {
                             Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
@@ -137,7 +137,7 @@ fn page(connection: &Connection, query: &EventQuery) -> Result<EventPage, StoreE
     } else {
         ("DESC", "(?1 IS NULL OR id < ?1) AND (?2 IS NULL OR id <= ?2)")
     };
-    let (before, up_to, state) = (query.before, query.up_to, filter.state.map(word));
+    let (before, up_to, state) = (query.before, query.up_to, filter.state.map(EventState::as_str));
     // What the range of rows is chosen by, besides the state.
     let chosen = match (filter.id.or(query.after), &filter.conversation) {
         (Some(id), _) => Value::Integer(id),

@@ -6,15 +6,18 @@ use http::{HeaderMap, StatusCode};
 const REPLY_BYTES_MAX: usize = 64 * 1024;
 
 /// A reply with any status. No `Debug`: it holds tokens.
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+pub(in crate::upstream) struct Reply {
+    pub(in crate::upstream) status: StatusCode,
+    pub(in crate::upstream) headers: HeaderMap,
     /// Without a byte order mark.
-    pub(super) body: Vec<u8>,
+    pub(in crate::upstream) body: Vec<u8>,
 }
 
 /// Sends the request and reads the reply. The error is why there is none, without the URL.
-pub(super) async fn exchange(http: &reqwest::Client, request: reqwest::Request) -> Result<Reply, &'static str> {
+pub(in crate::upstream) async fn exchange(
+    http: &reqwest::Client,
+    request: reqwest::Request,
+) -> Result<Reply, &'static str> {
     let mut response = http.execute(request).await.map_err(why)?;
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let mut body = Vec::new();

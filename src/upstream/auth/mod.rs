@@ -19,6 +19,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub use cache::{TokenCache, TokenKey};
+pub(super) use exchange::{Reply, exchange};
+pub(super) use oauth2::code;
 pub use options::{
     Algorithm, AuthError, AuthOptions, ClientAuth, ExpiresUnit, Grant, Kind, LoginEncoding, LoginMethod,
 };

@@ -280,7 +280,7 @@ impl TokenSource for Endpoint {
 }
 
 /// The error code of RFC 6749 5.2, or an empty string if it has another form: a server may put anything there.
-fn code(refusal: &StandardErrorResponse<BasicErrorResponseType>) -> String {
+pub(in crate::upstream) fn code(refusal: &StandardErrorResponse<BasicErrorResponseType>) -> String {
     let code = refusal.error().to_string();
     match code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
         true => code,
